@@ -53,9 +53,9 @@ def fill(artifacts: Path, charts: Path) -> None:
         shutil.copytree(shipped, artifacts)
     else:
         sys.path.insert(0, str(ROOT / "offchain"))
-        from backstop.hosts.artifacts import ship
+        from backstop.hosts.artifacts import write_shipped_artifacts
 
-        ship(artifacts)
+        write_shipped_artifacts(artifacts)
         (artifacts / SOURCES).write_text(json.dumps(digest) + "\n")
     places = (SHIPPED / BUNDLE, ROOT / "node_modules" / "plotly.js-cartesian-dist-min" / BUNDLE)
     bundle = next((place for place in places if place.is_file()), None)

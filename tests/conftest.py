@@ -14,17 +14,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
 from backstop.files.installation import refuse_other_checkout
-from backstop.hosts import by_name as hosts
+from backstop.hosts import host_registry as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
-from backstop.hosts.host import Host
+from backstop.hosts.host_interface import Host
 from backstop.proof.lockstep import Lockstep, lockstep
-from tests.support.guards import opened, with_guards
-from tests.support.kept import Kept, Shelf
-from tests.support.protocol import PRICES, Protocol
+from tests.support.cached_deployments import CachedDeployment, DeploymentCache
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from tests.support.guard_steps import deploy_with_prices, with_guards
 from tests.support.rewritten import rewrite_all
 
 TESTS = Path(__file__).parent
@@ -36,7 +36,7 @@ LONG = ("tests/backstop", "tests/distribution", "tests/regression", "tests/style
 
 # Files that go to the worker of another: they read its chain of the session, or contracts that it parsed.
 WITH = {
-    "tests/backstop/live/audit/test_export.py": "tests/backstop/live/audit/test_audit.py",
+    "tests/backstop/live/solvency/test_export.py": "tests/backstop/live/solvency/test_audit.py",
     "tests/style/test_evaluation_order.py": "tests/style/test_reasons.py",
     "tests/style/test_natspec.py": "tests/style/test_reasons.py",
 }
@@ -165,9 +165,9 @@ def new_host(host_kind: str) -> Iterator[Callable[..., Host]]:
 
 
 @pytest.fixture(scope="session")
-def shelf() -> Shelf:
+def shelf() -> DeploymentCache:
     """Deployments on revm that tests begin with, kept from one test to the next."""
-    return Shelf()
+    return DeploymentCache()
 
 
 @pytest.fixture(scope="session")
@@ -181,14 +181,14 @@ def new_protocol(
     request: pytest.FixtureRequest,
     artifacts: Artifacts,
     new_host: Callable[..., Host],
-    shelf: Shelf,
+    shelf: DeploymentCache,
     traces: Path,
-) -> Iterator[Callable[..., Protocol]]:
+) -> Iterator[Callable[..., DeployedProtocol]]:
     """Makes protocols of any parameters; without prices, or with the usual ones.
 
     Properties are asserted after every step; all state is read in a steady rhythm, and at the test's end.
     """
-    taken: list[tuple[Hashable, Kept, Lockstep]] = []
+    taken: list[tuple[Hashable, CachedDeployment, Lockstep]] = []
     # Whoever puts something else in the place of a part may mean the deployment.
     keeps = request.getfixturevalue("host_kind") == "revm" and "monkeypatch" not in request.fixturenames
     unchecked = request.config.getoption("--without-properties")
@@ -197,23 +197,23 @@ def new_protocol(
     def deployed(host: Host, parameters: Parameters, prices: bool, check_every: int | None) -> Lockstep:
         both = lockstep(host, parameters, artifacts=artifacts, check_every=check_every, traces=traces)
         for symbol, price in PRICES.items() if prices else ():
-            Protocol(both).post_price(symbol, price)
+            DeployedProtocol(both).post_price(symbol, price)
         return both
 
-    def handed_out(both: Lockstep) -> Protocol:
+    def handed_out(both: Lockstep) -> DeployedProtocol:
         if unchecked:
             both.step_check = both.state_check = None
-        return Protocol(both)
+        return DeployedProtocol(both)
 
     def make(
         parameters: Parameters | None = None, check_every: int | None = None, prices: bool = False
-    ) -> Protocol:
-        parameters = parameters or standard()
+    ) -> DeployedProtocol:
+        parameters = parameters or build_standard_parameters()
         if not keeps:
             return handed_out(deployed(new_host(), parameters, prices, check_every))
         key = parameters, prices
-        kept = shelf.take(key, lambda host: deployed(host, parameters, prices, 1))
-        both = kept.anew(check_every, traces)
+        kept = shelf.take_deployment(key, lambda host: deployed(host, parameters, prices, 1))
+        both = kept.restore_lockstep(check_every, traces)
         taken.append((key, kept, both))
         return handed_out(both)
 
@@ -221,23 +221,23 @@ def new_protocol(
     for key, kept, both in taken:
         shelf.give_back(key, kept)
         if not kept.host.spoilt and not diverges:
-            both.check()
+            both.compare_state()
 
 
 @pytest.fixture
-def protocol(new_protocol: Callable[..., Protocol]) -> Protocol:
+def protocol(new_protocol: Callable[..., DeployedProtocol]) -> DeployedProtocol:
     """The standard deployment with prices, as fresh for each test."""
     return new_protocol(prices=True)
 
 
 @pytest.fixture
-def new_guarded(new_protocol: Callable[..., Protocol]) -> Callable[[], Protocol]:
+def new_guarded(new_protocol: Callable[..., DeployedProtocol]) -> Callable[[], DeployedProtocol]:
     """Makes standard deployments with prices and a risk policy that asks for nothing yet; WETH has no fee, so
     its rate stays one ray and every limit can be met to the wei.
     """
 
-    def make() -> Protocol:
-        made = opened(new_protocol, with_guards())
+    def make() -> DeployedProtocol:
+        made = deploy_with_prices(new_protocol, with_guards())
         made.do("VaultEngine.set_stability_fee", 0, 0, sender="admin")
         return made
 
@@ -245,6 +245,6 @@ def new_guarded(new_protocol: Callable[..., Protocol]) -> Callable[[], Protocol]
 
 
 @pytest.fixture
-def guarded(new_guarded: Callable[[], Protocol]) -> Protocol:
+def guarded(new_guarded: Callable[[], DeployedProtocol]) -> DeployedProtocol:
     """Such a deployment, fresh for each test."""
     return new_guarded()

@@ -84,9 +84,9 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from backstop.files.installation import naming_extras
+    from backstop.files.installation import explain_missing_extra
 
-    with naming_extras():
+    with explain_missing_extra():
         return getattr(import_module(_PLACES[name]), name)
 
 

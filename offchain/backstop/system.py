@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
         return self.reason is None
 
 
-def slots(timestamp: int, seconds: int, block_time: int) -> int:
+def count_slots(timestamp: int, seconds: int, block_time: int) -> int:
     """Return how many slots of a chain begin within so many seconds after a time; 0 without a block time."""
     return (timestamp + seconds) // block_time - timestamp // block_time if block_time else 0
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.demo import cli
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 
 def told() -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.notebooks import cells, run, shown, write
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
+from tests.support.notebooks import get_code_cells, get_shown_output, run_cells, write_outputs
 
 NOTEBOOKS = ROOT / "docs" / "learn" / "notebooks"
 SHORT = "contracts"
@@ -30,8 +30,8 @@ def test_a_notebook_prints_what_it_shows(file: Path, tmp_path, monkeypatch) -> N
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     notebook = json.loads(file.read_text())
-    found = ["".join(each) for each in run(notebook)]
-    assert found == [shown(cell) for cell in cells(notebook)]
+    found = ["".join(each) for each in run_cells(notebook)]
+    assert found == [get_shown_output(cell) for cell in get_code_cells(notebook)]
     assert sum(map(bool, found)) > 3
 
 
@@ -47,6 +47,6 @@ def test_what_it_prints_is_written_into_it(tmp_path) -> None:
     }
     text = {"cell_type": "markdown", "metadata": {}, "source": ["# A title"]}
     file.write_text(json.dumps({"cells": [text, cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-    write(file)
+    write_outputs(file)
     notebook = json.loads(file.read_text())
-    assert shown(cells(notebook)[0]) == "a\n21" and notebook["cells"][0] == text
+    assert get_shown_output(get_code_cells(notebook)[0]) == "a\n21" and notebook["cells"][0] == text

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from numpy.core import _multiarray_umath as features
 
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.drawn import draw
 from backstop.simulation.sources.book import read_book
@@ -32,8 +32,8 @@ from backstop.studies.self_hedge.hedge_pair import PairOpening, play_pair
 from backstop.studies.self_hedge.pair_market import LIBRARY, PairMarket
 from backstop.studies.self_hedge.second_prices import UNIT, Bar, fill_bar, load_series
 from backstop.studies.stress import engines, parameter_sweep, path_statistics
-from tests.support.deep import cases
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
+from tests.support.deep import mark_long_cases
 
 SMALL = str(ROOT / "tests" / "data" / "stress" / "small.yaml")
 PATHS = 40
@@ -93,7 +93,7 @@ def here() -> dict[str, Any]:
 
 def _pair(start: int) -> list[object]:
     """Play a pair on the published bars of a day, and a path inside them."""
-    path = fill_bar(Bar._make(load_series("eth-2021-05-19")[75]), 2_551 * UNIT, 3_000, Dice(1))
+    path = fill_bar(Bar._make(load_series("eth-2021-05-19")[75]), 2_551 * UNIT, 3_000, SeededRandom(1))
     found = play_pair(
         PairMarket(LIBRARY._replace(initial=1_000, maintenance=500)),
         path,
@@ -107,7 +107,7 @@ def _pair(start: int) -> list[object]:
 )
 @pytest.mark.parametrize(
     "name",
-    cases(
+    mark_long_cases(
         OLDER,
         ("a BLAS for AVX2", "a BLAS for SSE"),
         "tests/backstop/simulation/test_simulate.py::test_the_same_seed_twice_gives_equal_files",

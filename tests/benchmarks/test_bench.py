@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from backstop.parallel import workers
 from backstop.simulation.sources.book import read_book
 from backstop.simulation.sources.prices import read_prices
-from backstop.spread import workers
 from backstop.studies.stress import interval_coverage
-from tests.support.paths import DATA, ROOT
+from tests.support.checkout_paths import DATA, ROOT
 
 Rows = list[list[str]]
 Run = Callable[[str], tuple[Rows, dict[str, Any]]]
@@ -27,25 +27,40 @@ def run(tmp_path, monkeypatch) -> Run:
     """Runs a part as its command does; the rows of its tables, and what it wrote."""
     # Web3.py, which takes a second to load: not in each process that collects tests.
     from benchmarks.cli import bench
-    from benchmarks.speed import calls, cluster, files, fuzz, keeper, pages, stress, vault_index
+    from benchmarks.speed import (
+        contract_call_speed,
+        dask_cluster_speed,
+        fuzz_speed,
+        import_speed,
+        keeper_speed,
+        page_speed,
+        stress_speed,
+        vault_index_speed,
+    )
 
     study, measure = interval_coverage.large_study, interval_coverage.measure_coverage
     sizes: dict[Any, dict[str, Any]] = {
-        fuzz: {"APE_STEPS": 4, "WEB3_STEPS": 20, "ANVIL_STEPS": 30, "RUNS": 3, "RUN_LENGTH": 30}
-        | {"record": partial(fuzz.record, 3, 30)},
-        vault_index: {"_UPDATES": 10},
-        keeper: {"_WARM_UP": 2, "_BLOCKS": 12, "_SCANS": 2},
-        calls: {"AGAIN": 1},
-        stress: {"SCENARIO": str(DATA / "stress" / "small.yaml"), "ways": partial(stress.ways, paths=20)}
-        | {"growth": partial(stress.growth, vaults=(18, 36))}
-        | {"lengths": partial(stress.lengths, paths=(10, 20))},
-        cluster: {"SECONDS": 0.0, "JOBS": 30, "CHUNKS_WRITTEN": 3},
+        fuzz_speed: {"APE_STEPS": 4, "WEB3_STEPS": 20, "ANVIL_STEPS": 30, "RUNS": 3, "RUN_LENGTH": 30}
+        | {"record": partial(fuzz_speed.record_campaign, 3, 30)},
+        vault_index_speed: {"_UPDATES": 10},
+        keeper_speed: {"_WARM_UP": 2, "_BLOCKS": 12, "_SCANS": 2},
+        contract_call_speed: {"AGAIN": 1},
+        stress_speed: {
+            "SCENARIO": str(DATA / "stress" / "small.yaml"),
+            "ways": partial(stress_speed.measure_engines, paths=20),
+        }
+        | {"growth": partial(stress_speed.measure_book_growth, vaults=(18, 36))}
+        | {"lengths": partial(stress_speed.measure_study_lengths, paths=(10, 20))},
+        dask_cluster_speed: {"SECONDS": 0.0, "JOBS": 30, "CHUNKS_WRITTEN": 3},
         interval_coverage: {"large_study": lambda _, **options: study(12, **options)}
         | {"measure": lambda exact, fast, studies: measure(exact, fast, 2)},
         bench: {"SCENARIOS": 1},
-        files: {"AGAIN": 5, "POSITIONS": 300}
-        | {"write": partial(files.write, count=300), "measure": partial(files.measure, paths=20)},
-        pages: {"FILLS": 600, "PATHS": 40, "OPENED": 1},
+        import_speed: {"AGAIN": 5, "POSITIONS": 300}
+        | {
+            "write": partial(import_speed.write_sample_files, count=300),
+            "measure": partial(import_speed.measure_import, paths=20),
+        },
+        page_speed: {"FILLS": 600, "PATHS": 40, "OPENED": 1},
     }
     for module, values in sizes.items():
         for name, value in values.items():
@@ -88,7 +103,9 @@ def assert_printed(rows: Rows, kept: list[dict[str, str]]) -> None:
     brief="tests/benchmarks/test_bench.py::test_the_same_positions_are_read_of_files_with_other_columns"
 )
 def test_agreement_of_the_engines(run, monkeypatch) -> None:
-    monkeypatch.setattr(workers, "processes", lambda _: workers.here)  # two take seconds to start
+    monkeypatch.setattr(
+        workers, "build_process_workers", lambda _: workers.run_in_process
+    )  # two take seconds to start
     rows, found = run("agreement")
     errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
     assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]] and errors
@@ -157,9 +174,9 @@ def test_stress_studies(run) -> None:
 
 def test_the_same_positions_are_read_of_files_with_other_columns(tmp_path) -> None:
     """But for rows that were closed, and those that cannot be read, which both leave out."""
-    from benchmarks.speed import files
+    from benchmarks.speed import import_speed
 
-    files.write(tmp_path, 1_500, 40)
+    import_speed.write_sample_files(tmp_path, 1_500, 40)
     one = read_book(tmp_path / "positions.csv", bad_rows="drop")
     other = read_book(
         tmp_path / "other-positions.csv",

@@ -10,7 +10,7 @@ from backstop.report import people_tables, run_page, run_tables
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,11 @@ from tests.support.paths import DATA
     ],
 )
 def test_very_many_fills_are_a_page_of_a_few_megabytes(fills: int, tmp_path: Path) -> None:
-    from benchmarks.speed.pages import repeated
+    from benchmarks.speed.page_speed import repeat_run_tables
 
     simulate(load_scenario(DATA / "runs" / "small.yaml"), "model", out=tmp_path)
     run = load_run(tmp_path)
-    large = repeated(run, fills)
+    large = repeat_run_tables(run, fills)
     times, rest = divmod(len(large.frames["takes"]), len(run.frames["takes"]))
     assert len(large.frames["takes"]) >= fills and rest == 0 and times > 1
     auctions = run_tables.auctions(large)

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from backstop.files.installation import EXTRAS
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OWN = {"backstop", "benchmarks"}

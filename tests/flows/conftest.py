@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
-from tests.support.plain import steady
+from tests.support.no_fee_deployments import deploy_without_fees
 
 
 @pytest.fixture
 def quiet(new_protocol):
     """Makes protocols with prices, without fees and, unless told otherwise, without rewards."""
-    return partial(steady, new_protocol)
+    return partial(deploy_without_fees, new_protocol)

@@ -1,52 +1,63 @@
 """A bridge draws, pays back a part, loses the rest; stages pay, and get it back years later."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.domains import DAY, LINE, ROLLUP, announce, debt, deficit, doubt, draw, opened, pay
+from tests.support.domain_steps import (
+    DAY,
+    LINE,
+    ROLLUP,
+    announce_loss,
+    deploy_domain,
+    draw_stablecoin,
+    pay_domain,
+    read_bridge_debt,
+    read_debt_at_risk,
+    read_domain_deficit,
+)
 from tests.support.helpers import reverts
-from tests.support.savings import save
-from tests.support.settling import settle
+from tests.support.saver_steps import deposit_savings
+from tests.support.settlement_steps import settle_protocol
 
 K = 1_000 * WAD
 
 
 def test_a_bridge_fails_and_pays_in_the_end(new_protocol):
-    protocol = opened(new_protocol)
-    save(protocol, "saver", 40 * K, "Junior")
-    draw(protocol, 50 * K, "users")
-    assert pay(protocol, 20 * K, who="users") == 20 * K
+    protocol = deploy_domain(new_protocol)
+    deposit_savings(protocol, "saver", 40 * K, "Junior")
+    draw_stablecoin(protocol, 50 * K, "users")
+    assert pay_domain(protocol, 20 * K, who="users") == 20 * K
 
     # It is hacked: nothing is drawn any more, and everybody sees what is at stake.
-    announce(protocol, 25 * K, sender="guardian")
+    announce_loss(protocol, 25 * K, sender="guardian")
     with reverts("domain: loss announced"):
-        draw(protocol, 1)
-    assert doubt(protocol) // RAY == 25 * K
+        draw_stablecoin(protocol, 1)
+    assert read_debt_at_risk(protocol) // RAY == 25 * K
     protocol.advance(DAY)
     # A part of it turned up meanwhile.
-    assert pay(protocol, 10 * K, who="users") == 10 * K
+    assert pay_domain(protocol, 10 * K, who="users") == 10 * K
     assert protocol.do("Rollup.realise_loss", sender="stranger") == 20 * K
-    assert (debt(protocol), deficit(protocol)) == (0, 20 * K * RAY)
+    assert (read_bridge_debt(protocol), read_domain_deficit(protocol)) == (0, 20 * K * RAY)
 
     before = protocol.read("Junior.totalAssets")
     protocol.do("LossWaterfall.cover", ROLLUP, sender="stranger")
-    assert deficit(protocol) == 0
+    assert read_domain_deficit(protocol) == 0
     assert before - 20 * K - 1 <= protocol.read("Junior.totalAssets") < before - 19 * K
 
     # It goes on under what is left of its line, and pays its loss back from new business.
-    draw(protocol, LINE * WAD - 20 * K, "users")
+    draw_stablecoin(protocol, LINE * WAD - 20 * K, "users")
     reserve = protocol.read("VaultEngine.reserve")
-    assert pay(protocol, 20 * K, "recover", who="users") == 20 * K
+    assert pay_domain(protocol, 20 * K, "recover", who="users") == 20 * K
     assert protocol.read("VaultEngine.reserve") == reserve + 20 * K * RAY
-    draw(protocol, 20 * K, "users")
+    draw_stablecoin(protocol, 20 * K, "users")
     # Those who bore the loss have claims on it.
     protocol.do("Treasury.distribute", sender="stranger")
     assert protocol.read("Stablecoin.balanceOf", "Junior.Claims") > 19 * K
 
 
 def test_settlement_ends_with_notes_in_the_hands_of_holders(new_protocol):
-    protocol = opened(new_protocol)
+    protocol = deploy_domain(new_protocol)
     protocol.borrow("borrower", "WETH", 100 * WAD, 50 * K)
-    draw(protocol, 50 * K, "users")
-    supply = settle(protocol)
+    draw_stablecoin(protocol, 50 * K, "users")
+    supply = settle_protocol(protocol)
     assert supply >= 100 * K
     protocol.do("Settlement.redeem", 40 * K, sender="borrower")
     notes = protocol.do("Settlement.cash", ROLLUP, 40 * K, sender="borrower")
@@ -55,7 +66,7 @@ def test_settlement_ends_with_notes_in_the_hands_of_holders(new_protocol):
     assert ether > 0
 
     # The bridge still pays, with stablecoin that its users hold, and notes bring their share of it.
-    assert pay(protocol, 30 * K, who="users") == 30 * K
+    assert pay_domain(protocol, 30 * K, who="users") == 30 * K
     due = protocol.do("Rollup.redeem", notes, sender="borrower")
     assert due == notes * 30 * K // (50 * K)
     # What they bring can be redeemed as well.

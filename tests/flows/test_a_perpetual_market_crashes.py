@@ -6,7 +6,7 @@
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.simulation.progress import Interrupted
 from backstop.studies.auto_deleveraging.adl_execution import EXECUTING, SUBMITTING
 from backstop.studies.auto_deleveraging.block_packing import BLOCK_GAS

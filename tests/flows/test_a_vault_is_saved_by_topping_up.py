@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, liquidate, take
+from tests.support.auction_steps import WETH, liquidate_vault, take_collateral
 from tests.support.helpers import reverts
 
 DEBT = 13_000 * WAD
@@ -30,7 +30,7 @@ def deposit(protocol, who, amount):
 
 def test_the_price_to_come_binds_new_risk_but_liquidates_nobody(warned):
     with reverts("liquidation_engine: safe vault"):
-        liquidate(warned)
+        liquidate_vault(warned)
     with reverts("vault_engine: unsafe"):
         warned.do("VaultEngine.deposit_and_draw", WETH, "borrower", 0, 1, "borrower", sender="borrower")
     with reverts("vault_engine: unsafe"):
@@ -42,8 +42,8 @@ def test_the_last_wei_saves_the_vault(warned):
     deposit(warned, "neighbour", NEEDED - 10 * WAD - 1)
     warned.post_next("WETH", 1_850 * RAY)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(warned, "borrower")
-    assert liquidate(warned, "neighbour") == 1
+        liquidate_vault(warned, "borrower")
+    assert liquidate_vault(warned, "neighbour") == 1
 
 
 def test_repaying_saves_as_well_and_costs_nothing(warned):
@@ -53,8 +53,8 @@ def test_repaying_saves_as_well_and_costs_nothing(warned):
         warned.do("VaultEngine.repay_and_withdraw", WETH, who, repaid, 0, who, sender=who)
     warned.post_next("WETH", 1_850 * RAY)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(warned, "borrower")
-    auction = liquidate(warned, "neighbour")
+        liquidate_vault(warned, "borrower")
+    auction = liquidate_vault(warned, "neighbour")
 
     # The borrower repays what is left of the 13,000 and has all collateral back.
     warned.do(
@@ -66,7 +66,7 @@ def test_repaying_saves_as_well_and_costs_nothing(warned):
     # The neighbour's lot is sold at the top, for debt and penalty; only the rest comes back.
     target = most + 1 + (most + 1) * 1_300 // 10_000 // 10**12 * 10**12
     sold = target * RAY // (1_850 * RAY * 12 // 10)
-    take(warned, auction)
+    take_collateral(warned, auction)
     vault = warned.table("VaultEngine", "vaults", (WETH, warned.address("neighbour")))
     assert (vault.locked_collateral, vault.normalized_debt) == (10 * WAD - sold, 0)
     assert warned.read("WETH.balanceOf", "taker") == sold

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.examples import guarded
+from backstop.deployment.example_parameters import build_guarded_parameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import FINAL_DEADLINE, MIN_NOTICE
 from backstop.model.roles import GUARDIAN
-from tests.support.auctions import WETH
-from tests.support.domains import draw, with_domains
-from tests.support.guards import opened
-from tests.support.helpers import refusal
-from tests.support.margin import terms, with_margin
-from tests.support.settling import make_prices
+from tests.support.auction_steps import WETH
+from tests.support.domain_steps import draw_stablecoin, with_domains
+from tests.support.guard_steps import deploy_with_prices
+from tests.support.helpers import get_revert_reason
+from tests.support.margin_order_steps import build_terms, with_margin
+from tests.support.settlement_steps import make_prices
 
 PAGE = Path("docs/know/powers.md")
 HEADING = "## While a market or a type ends"
@@ -37,7 +37,7 @@ LEFT_OUT = {
 
 def everything():
     """Return parameters with guards, equity, domains and perpetual markets; the feeds hold no price back."""
-    plain = with_margin(with_domains(guarded()))
+    plain = with_margin(with_domains(build_guarded_parameters()))
     types = tuple(
         replace(each, feed=replace(each.feed, deviation=0, grace=0)) for each in plain.collateral_types
     )
@@ -97,8 +97,8 @@ def calls(protocol):
         ("Equity.set_mint_cap", (1,), ADMIN),
         (f"{DOMAIN}.announce_loss", (WAD,), ADMIN),
         (f"{DOMAIN}.cancel_loss", (), ADMIN),
-        ("MarginPolicy.add_market", (1, WAD // 1_000, terms()), ADMIN),
-        ("MarginPolicy.set_terms", (0, terms()), ADMIN),
+        ("MarginPolicy.add_market", (1, WAD // 1_000, build_terms()), ADMIN),
+        ("MarginPolicy.set_terms", (0, build_terms()), ADMIN),
         ("MarginPolicy.delist", (1, protocol.timestamp + MIN_NOTICE), ADMIN),
         ("MarginFund.set_cap", (1,), ADMIN),
         ("PriceFeed.grant_role", (GUARDIAN, "other"), ADMIN),
@@ -189,13 +189,13 @@ STAGES = {
 @pytest.fixture
 def lent(new_protocol):
     """A vault at 167% without fees, guardians, and a domain with a debt."""
-    protocol = opened(new_protocol, everything())
+    protocol = deploy_with_prices(new_protocol, everything())
     for contract in ("PriceFeed", "CircuitBreaker"):
         protocol.do(f"{contract}.grant_role", GUARDIAN, GUARD, sender=ADMIN)
     protocol.do("VaultEngine.set_fee_dynamic", WETH, False, sender=ADMIN)
     protocol.do("VaultEngine.set_stability_fee", WETH, 0, sender=ADMIN)
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    draw(protocol, 1_000 * WAD)
+    draw_stablecoin(protocol, 1_000 * WAD)
     # Whoever adds a type brings a unit of its token.
     protocol.fund("WBTC", ADMIN, WAD)
     return protocol
@@ -221,12 +221,12 @@ def test_every_call_succeeds_but_those_that_the_page_names(lent, stage):
     STAGES[stage](lent)
     page, found = refused_by_the_page(), set()
     for call, args, sender in calls(lent):
-        with lent.lockstep.imagine():
+        with lent.lockstep.fork_state():
             if call.endswith("cancel_loss"):
                 lent.do(f"{DOMAIN}.announce_loss", WAD, sender=ADMIN)
             if call == "Settlement.retract" and stage != "settlement announced":
-                refusal(lent, "Settlement.announce", sender=ADMIN)
-            reason = refusal(lent, call, *args, sender=sender)
+                get_revert_reason(lent, "Settlement.announce", sender=ADMIN)
+            reason = get_revert_reason(lent, call, *args, sender=sender)
         if reason is not None:
             found.add((named(call), reason))
     simple = stage.partition(",")[0]

@@ -3,10 +3,25 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import NOBODY, WETH, event, stablecoins, start, take
-from tests.support.books import SAVINGS, cover, deficit, event_of, hold_price, reserve, saved
+from tests.support.auction_steps import (
+    NOBODY,
+    WETH,
+    get_only_event,
+    read_stablecoins,
+    start_auction,
+    take_collateral,
+)
 from tests.support.helpers import reverts
-from tests.support.savings import save
+from tests.support.ledger_accounts import (
+    SAVINGS,
+    cover_losses,
+    hold_price,
+    read_deficit,
+    read_loss_event,
+    read_reserve,
+    read_savings_assets,
+)
+from tests.support.saver_steps import deposit_savings
 
 TARGET = 13_560 * WAD
 # 50 and 0.1% of the target, for the liquidation.
@@ -19,9 +34,14 @@ DUE = 92 * 90
 def ignored(quiet):
     """An auction of 10 WETH for a debt of 12,000, started at 1,500; one saver of 20,000."""
     protocol = quiet(rewards=True)
-    save(protocol, "saver", 20_000 * WAD)
-    assert start(protocol) == 1
-    assert event(protocol, "AuctionStarted")[3:] == (10 * WAD, 1_800 * RAY, TARGET * RAY, 12_000 * RAD)
+    deposit_savings(protocol, "saver", 20_000 * WAD)
+    assert start_auction(protocol) == 1
+    assert get_only_event(protocol, "AuctionStarted")[3:] == (
+        10 * WAD,
+        1_800 * RAY,
+        TARGET * RAY,
+        12_000 * RAD,
+    )
     return protocol
 
 
@@ -32,22 +52,22 @@ def reset(protocol, price):
         protocol.do("CollateralAuction.reset", 1, "crank", sender="crank")
     protocol.advance(1)
     with reverts("collateral_auction: needs reset"):
-        take(protocol, 1)
+        take_collateral(protocol, 1)
     with reverts("collateral_auction: still open"):
         protocol.do("CollateralAuction.close", 1, sender="stranger")
     protocol.post_price("WETH", price)
     protocol.do("CollateralAuction.reset", 1, "crank", sender="crank")
-    return event(protocol, "AuctionReset")[1:]
+    return get_only_event(protocol, "AuctionReset")[1:]
 
 
 def test_reset_reset_closed(ignored):
-    assert reserve(ignored) == 0
-    assert stablecoins(ignored, "liquidator") == REWARD
+    assert read_reserve(ignored) == 0
+    assert read_stablecoins(ignored, "liquidator") == REWARD
     # Rewards without a reserve are a loss like any other, so a reset has none: no penalty is in.
     assert reset(ignored, 1_400 * RAY) == (1_680 * RAY, 0)
     assert reset(ignored, 220 * RAY) == (264 * RAY, 0)
-    assert deficit(ignored, WETH) == REWARD * RAY
-    assert stablecoins(ignored, "crank") == 0
+    assert read_deficit(ignored, WETH) == REWARD * RAY
+    assert read_stablecoins(ignored, "crank") == 0
     # A lot worth a hundredth of the least, 22.60, would be sold to somebody.
     ignored.advance(DUE)
     hold_price(ignored, "WETH", 226 * RAY // 100, 3 * 3_600)
@@ -56,8 +76,8 @@ def test_reset_reset_closed(ignored):
 
     hold_price(ignored, "WETH", 225 * RAY // 100, 3 * 3_600)
     ignored.do("CollateralAuction.close", 1, sender="stranger")
-    assert event(ignored, "AuctionClosed") == (1, WETH, 12_000 * RAD, 10 * WAD)
-    assert deficit(ignored, WETH) == 12_000 * RAD + REWARD * RAY
+    assert get_only_event(ignored, "AuctionClosed") == (1, WETH, 12_000 * RAD, 10 * WAD)
+    assert read_deficit(ignored, WETH) == 12_000 * RAD + REWARD * RAY
     assert ignored.read("VaultEngine.in_auction_of", WETH) == 0
     assert ignored.table("VaultEngine", "ledger.salvage", WETH) == 10 * WAD
     vault = ignored.table("VaultEngine", "vaults", (WETH, ignored.address("borrower")))
@@ -68,11 +88,11 @@ def test_the_saver_bears_it(ignored):
     hold_price(ignored, "WETH", RAY, 4 * 3_600)
     ignored.do("CollateralAuction.close", 1, sender="stranger")
     loss = 12_000 * WAD + REWARD
-    assert event_of(ignored, WETH).created == loss * RAY
+    assert read_loss_event(ignored, WETH).created == loss * RAY
     most = 10_000 * WAD
-    assert cover(ignored, WETH) == {SAVINGS: most * RAY}
-    assert saved(ignored) == 20_000 * WAD - most
-    assert deficit(ignored, WETH) == (loss - most) * RAY
+    assert cover_losses(ignored, WETH) == {SAVINGS: most * RAY}
+    assert read_savings_assets(ignored) == 20_000 * WAD - most
+    assert read_deficit(ignored, WETH) == (loss - most) * RAY
     with reverts("collateral_auction: no auction"):
         ignored.do("CollateralAuction.close", 1, sender="stranger")
 
@@ -80,12 +100,12 @@ def test_the_saver_bears_it(ignored):
 def test_whoever_comes_late_still_gets_the_market_price(ignored):
     reset(ignored, 1_400 * RAY)
     ignored.give_stablecoin("taker", 20_000 * WAD)
-    take(ignored, 1, max_price=1_680 * RAY)
+    take_collateral(ignored, 1, max_price=1_680 * RAY)
     sold = TARGET * RAY // (1_680 * RAY)
-    assert event(ignored, "Taken")[2:] == (sold, TARGET, 0)
+    assert get_only_event(ignored, "Taken")[2:] == (sold, TARGET, 0)
     # All principal came in: the only loss is the reward, and the penalty is in the buffer for them.
     assert ignored.read("VaultEngine.buffer_of", WETH) == 1_560 * RAD
-    ended = event(ignored, "AuctionEnded")
+    ended = get_only_event(ignored, "AuctionEnded")
     assert ended[3] == 10 * WAD - sold and ended[2] != NOBODY
-    assert cover(ignored, WETH) == {0: REWARD * RAY}
-    assert saved(ignored) == 20_000 * WAD
+    assert cover_losses(ignored, WETH) == {0: REWARD * RAY}
+    assert read_savings_assets(ignored) == 20_000 * WAD

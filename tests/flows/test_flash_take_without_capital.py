@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD, rpow
-from tests.support.auctions import ALL, WETH, event, stablecoins, start
+from tests.support.auction_steps import ALL, WETH, get_only_event, read_stablecoins, start_auction
 from tests.support.helpers import reverts
 
 TARGET = 13_560 * WAD
@@ -14,7 +14,7 @@ def shallow(quiet, stable):
     protocol = quiet()
     # The market maker's own vault is drawn on while the price is 2,000.
     protocol.provide("WETH", stable * WAD // 1_500, stable * WAD)
-    assert start(protocol) == 1
+    assert start_auction(protocol) == 1
     protocol.advance(1_800)
     return protocol
 
@@ -46,14 +46,14 @@ def test_a_deep_market_pays_for_the_lot_and_a_profit(quiet):
         flash_take(protocol, min_profit=earned + 1)
     with reverts("dutch: price too high"):
         flash_take(protocol, max_price=price - 1)
-    assert stablecoins(protocol, "taker") == 0
+    assert read_stablecoins(protocol, "taker") == 0
     assert flash_take(protocol, min_profit=earned, max_price=price) == earned
-    assert event(protocol, "Taken")[2:] == (slice, TARGET, 0)
-    assert stablecoins(protocol, "taker") == earned
+    assert get_only_event(protocol, "Taken")[2:] == (slice, TARGET, 0)
+    assert read_stablecoins(protocol, "taker") == earned
     # The rest of the lot is the borrower's again, nothing stays with the contract in between.
     vault = protocol.table("VaultEngine", "vaults", (WETH, protocol.address("borrower")))
     assert vault.locked_collateral == 10 * WAD - slice
-    assert stablecoins(protocol, "FlashTaker") == protocol.read("WETH.balanceOf", "FlashTaker") == 0
+    assert read_stablecoins(protocol, "FlashTaker") == protocol.read("WETH.balanceOf", "FlashTaker") == 0
     assert protocol.read("VaultEngine.in_auction_of", WETH) == 0
 
 
@@ -68,7 +68,7 @@ def test_in_a_shallow_market_only_a_slice_pays(quiet):
     paid = -(-part * price // RAY)
     earned = proceeds(protocol, part) - paid
     assert earned > 0
-    assert flash_take(protocol, part) == earned == stablecoins(protocol, "taker")
+    assert flash_take(protocol, part) == earned == read_stablecoins(protocol, "taker")
     assert protocol.read("CollateralAuction.auction_of", 1)[2] == 10 * WAD - part
     # The sale has moved the market: the same slice again is worth less than it costs.
     assert proceeds(protocol, part) < paid
@@ -82,7 +82,7 @@ def test_in_a_shallow_market_only_a_slice_pays(quiet):
 def test_too_early_nobody_can_sell_at_a_profit(quiet):
     protocol = quiet()
     protocol.provide("WETH", 2_000 * WAD, 3_000_000 * WAD)
-    start(protocol)
+    start_auction(protocol)
     with reverts("flash_taker: sold at a loss"):
         flash_take(protocol)
     with reverts("flash_taker: sold at a loss"):
@@ -96,7 +96,7 @@ def test_who_lost_what_the_taker_earned(quiet, stable):
     before = protocol.read("Market.WETH.stable_reserve")
     debt = protocol.read("VaultEngine.in_auction_of", WETH)
     earned = flash_take(protocol, WAD // 4)
-    paid = event(protocol, "Taken")[3]
+    paid = get_only_event(protocol, "Taken")[3]
     # The market's stablecoins have gone to the protocol and the taker, to the last wei.
     assert before - protocol.read("Market.WETH.stable_reserve") == paid + earned
     assert debt - protocol.read("VaultEngine.in_auction_of", WETH) == paid * RAY

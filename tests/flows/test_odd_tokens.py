@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties import Violation
-from tests.support.auctions import WBTC, WETH, liquidate, stablecoins, take
+from tests.support.auction_steps import WBTC, WETH, liquidate_vault, read_stablecoins, take_collateral
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
-from tests.support.settling import settle
+from tests.support.settlement_steps import settle_protocol
 
 DEPOSIT, WITHDRAW = "VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"
 
@@ -20,7 +20,7 @@ def of(new_protocol):
     """Makes protocols whose second type is of another token."""
 
     def make(kind, decimals=8, check_every=1):
-        plain = standard()
+        plain = build_standard_parameters()
         odd = replace(plain.collateral_types[WBTC], token=kind, decimals=decimals)
         made = new_protocol(replace(plain, collateral_types=(plain.collateral_types[WETH], odd)), check_every)
         for symbol in ("WETH", "WBTC"):
@@ -43,7 +43,7 @@ def issued(of):
 def auctioned(protocol, who="borrower"):
     """Have a vault's collateral fall and be auctioned; the auction's id."""
     protocol.post_price("WBTC", 40_000 * RAY)
-    return liquidate(protocol, who, WBTC)
+    return liquidate_vault(protocol, who, WBTC)
 
 
 def listed(protocol, token):
@@ -95,10 +95,10 @@ def test_a_whole_life(of, kind, decimals, before):
         protocol.borrow(who, "WBTC", 3 * WAD, 60_000 * WAD)
     protocol.do(WITHDRAW, WBTC, "borrower", 0, WAD, "borrower", sender="borrower")
     id = auctioned(protocol)
-    take(protocol, id, WAD)
-    take(protocol, id)
-    settle(protocol)
-    bag = stablecoins(protocol, "neighbour")
+    take_collateral(protocol, id, WAD)
+    take_collateral(protocol, id)
+    settle_protocol(protocol)
+    bag = read_stablecoins(protocol, "neighbour")
     protocol.do("Settlement.redeem", bag, sender="neighbour")
     assert protocol.do("Settlement.cash", WBTC, bag, sender="neighbour") > 0
     held = [protocol.read("WBTC.balanceOf", who) for who in ("borrower", "neighbour", "taker", "VaultEngine")]
@@ -109,7 +109,7 @@ def test_where_a_part_brings_nothing_nothing_is_moved(of):
     protocol = of("IssuedToken")
     refuse_nothing(protocol)
     protocol.borrow("borrower", "WBTC", 2 * WAD, 60_000 * WAD)
-    settle(protocol)
+    settle_protocol(protocol)
     protocol.do("Settlement.redeem", WAD, sender="borrower")
     assert protocol.do("Settlement.cash", WBTC, 1, sender="borrower") == 0
     assert protocol.do("Settlement.cash", WBTC, WAD - 1, sender="borrower") > 0
@@ -129,14 +129,14 @@ def coins(of):
 def test_the_rest_of_a_target_under_the_price_of_a_unit_waits_until_the_price_is_there(coins):
     """A coin of 40,000 then goes for less than the 19,800 that are left; the rest is a deficit."""
     protocol, id = coins
-    take(protocol, id, WAD)
+    take_collateral(protocol, id, WAD)
     with reverts("dutch: nothing taken"):
-        take(protocol, id)
+        take_collateral(protocol, id)
     protocol.advance(8_100)
-    before = stablecoins(protocol, "taker")
-    take(protocol, id)
+    before = read_stablecoins(protocol, "taker")
+    take_collateral(protocol, id)
     assert protocol.read("WBTC.balanceOf", "taker") == 2
-    assert 19_000 * WAD < before - stablecoins(protocol, "taker") < 19_800 * WAD
+    assert 19_000 * WAD < before - read_stablecoins(protocol, "taker") < 19_800 * WAD
     protocol.do("CollateralAuction.close", id, sender="stranger")
     assert protocol.read("VaultEngine.deficit_of", WBTC) > 0
 
@@ -150,11 +150,11 @@ def test_while_it_is_stopped_its_collateral_stays_and_everything_else_goes_on(is
         issued.do(WITHDRAW, WBTC, "neighbour", 0, 10**10, "neighbour", sender="neighbour")
     id = auctioned(issued)  # moves no token
     with reverts("token: stopped"):
-        take(issued, id)
+        take_collateral(issued, id)
     issued.do(WITHDRAW, WBTC, "neighbour", 1_000 * WAD, 0, "neighbour", sender="neighbour")
     issued.borrow("third", "WETH", 3 * WAD, 3_000 * WAD)
     issued.do("WBTC.stop", False, sender="issuer")
-    take(issued, id)
+    take_collateral(issued, id)
     assert issued.read("WBTC.balanceOf", "taker") > 0
 
 
@@ -168,7 +168,7 @@ def test_an_auction_that_outlasts_the_stop_sells_lower_or_begins_again(issued):
         issued.do("CollateralAuction.close", id, sender="stranger")
     issued.do("CollateralAuction.reset", id, "keeper", sender="keeper")
     issued.do("WBTC.stop", False, sender="issuer")
-    take(issued, id)
+    take_collateral(issued, id)
 
 
 def test_a_blocked_account_names_another_receiver(issued):
@@ -179,14 +179,14 @@ def test_a_blocked_account_names_another_receiver(issued):
     issued.do(WITHDRAW, WBTC, "borrower", 0, 10**10, "elsewhere", sender="borrower")
     id = auctioned(issued)
     with reverts("token: receiver blocked"):
-        take(issued, id)
-    take(issued, id, receiver="elsewhere")
+        take_collateral(issued, id)
+    take_collateral(issued, id, receiver="elsewhere")
     assert issued.read("WBTC.balanceOf", "elsewhere") > 1
 
 
 def test_a_blocked_holder_cannot_cash_and_others_can(issued):
     """Who redeemed is paid and nobody else: only stablecoin that is not redeemed yet can go elsewhere."""
-    settle(issued)
+    settle_protocol(issued)
     for who in ("borrower", "neighbour"):
         issued.do("Settlement.redeem", 10_000 * WAD, sender=who)
     issued.do("WBTC.block", "borrower", True, sender="issuer")

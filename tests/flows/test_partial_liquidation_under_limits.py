@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WBTC, WETH, event, liquidate, take
+from tests.support.auction_steps import WBTC, WETH, get_only_event, liquidate_vault, take_collateral
+from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import reverts
-from tests.support.protocol import Protocol
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def large(quiet):
     return protocol
 
 
-def vault(protocol: Protocol, who: str = "borrower", c: int = WETH) -> tuple[int, int]:
+def vault(protocol: DeployedProtocol, who: str = "borrower", c: int = WETH) -> tuple[int, int]:
     """Locked collateral and debt; without fees the rate stays at 1."""
     record = protocol.table("VaultEngine", "vaults", (c, protocol.address(who)))
     return record.locked_collateral, record.normalized_debt
@@ -31,8 +31,8 @@ def test_part_by_part_as_the_price_falls(large):
     for price, part in ((1_800, 10_000), (1_400, 10_000), (850, 5_000)):
         large.post_price("WETH", price * RAY)
         locked, debt = vault(large)
-        auction = liquidate(large)
-        _, _, _, lot, principal, reward = event(large, "Liquidated", "LiquidationEngine")
+        auction = liquidate_vault(large)
+        _, _, _, lot, principal, reward = get_only_event(large, "Liquidated", "LiquidationEngine")
         # The collateral of the part, rounded down, and the debt that it stood for, rounded up.
         assert lot == (locked * part * WAD // debt if part == 10_000 else locked)
         assert (principal, reward) == (-(-lot * debt // locked) * RAY, 0)
@@ -42,17 +42,17 @@ def test_part_by_part_as_the_price_falls(large):
         if part == 10_000:
             left = "part too low" if principal < part * RAD else "no room"
             with reverts(f"liquidation_engine: {left}"):
-                liquidate(large)
+                liquidate_vault(large)
         # Sold at the top, for the part and 13% in whole millionths; the rest of the lot goes back.
-        take(large, auction)
+        take_collateral(large, auction)
         target = principal // RAY + principal // RAY * 13 // 100 // 10**12 * 10**12
         needed = target * RAY // (price * RAY * 12 // 10)
-        assert event(large, "Taken")[2:] == (needed, target, 0)
+        assert get_only_event(large, "Taken")[2:] == (needed, target, 0)
         assert vault(large) == (locked - needed, debt - principal // RAY)
         sold, paid = sold + needed, paid + target
         # So the sale has made the vault safe, until the price falls further.
         with reverts("liquidation_engine: safe vault"):
-            liquidate(large)
+            liquidate_vault(large)
     # The borrower has lost 13% and what the taker earned, and keeps the rest.
     assert vault(large) == (20 * WAD - sold, 0)
     assert large.read("WETH.balanceOf", "taker") == sold
@@ -62,16 +62,16 @@ def test_part_by_part_as_the_price_falls(large):
 
 def test_a_rest_under_the_floor_goes_with_the_last_part(large):
     large.do("VaultEngine.set_auction_limit", WETH, 23_001, sender="admin")
-    liquidate(large)
+    liquidate_vault(large)
     # 1,999 would be left: the limit is passed by less than the floor.
-    assert event(large, "Liquidated", "LiquidationEngine")[3:5] == (20 * WAD, 25_000 * RAD)
+    assert get_only_event(large, "Liquidated", "LiquidationEngine")[3:5] == (20 * WAD, 25_000 * RAD)
     assert vault(large) == (0, 0)
     assert large.read("VaultEngine.in_auction_of", WETH) == 25_000 * RAD
 
 
 def test_a_rest_at_the_floor_stays(large):
     large.do("VaultEngine.set_auction_limit", WETH, 23_000, sender="admin")
-    liquidate(large)
+    liquidate_vault(large)
     assert vault(large) == (20 * WAD * 2 // 25, 2_000 * WAD)
 
 
@@ -79,27 +79,27 @@ def test_no_part_is_under_the_floor(large):
     large.do("VaultEngine.set_auction_limit", WETH, 11_999, sender="admin")
     large.do("VaultEngine.set_debt_floor", WETH, 12_000, sender="admin")
     with reverts("liquidation_engine: part too low"):
-        liquidate(large)
+        liquidate_vault(large)
     large.do("VaultEngine.set_auction_limit", WETH, 12_000, sender="admin")
-    liquidate(large)
+    liquidate_vault(large)
     assert large.read("VaultEngine.in_auction_of", WETH) == 12_000 * RAD
 
 
 def test_the_global_limit_is_shared(large):
     large.do("VaultEngine.set_global_auction_limit", 12_000, sender="admin")
-    liquidate(large)
+    liquidate_vault(large)
     assert large.read("VaultEngine.in_auction_of", WETH) == 10_000 * RAD
     assert large.price("WBTC") == 60_000 * RAY
     large.borrow("neighbour", "WBTC", WAD, 30_000 * WAD)
     large.post_price("WBTC", 40_000 * RAY)
-    auction = liquidate(large, "neighbour", WBTC)
+    auction = liquidate_vault(large, "neighbour", WBTC)
     # Of the smallest part a unit less would be under the floor.
     unit = 30_000 * RAD // 10**8
-    assert 2_000 * RAD <= event(large, "Liquidated", "LiquidationEngine")[4] < 2_000 * RAD + unit
+    assert 2_000 * RAD <= get_only_event(large, "Liquidated", "LiquidationEngine")[4] < 2_000 * RAD + unit
     with reverts("liquidation_engine: no room"):
-        liquidate(large, "neighbour", WBTC)
+        liquidate_vault(large, "neighbour", WBTC)
     # A sale makes room for both.
-    take(large, auction)
+    take_collateral(large, auction)
     assert large.read("VaultEngine.in_auction_of", WBTC) == 0
-    liquidate(large, "neighbour", WBTC)
-    assert 2_000 * RAD <= event(large, "Liquidated", "LiquidationEngine")[4] < 2_000 * RAD + unit
+    liquidate_vault(large, "neighbour", WBTC)
+    assert 2_000 * RAD <= get_only_event(large, "Liquidated", "LiquidationEngine")[4] < 2_000 * RAD + unit

@@ -5,18 +5,25 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WBTC, WETH, XAU, liquidate, take
-from tests.support.savings import BUFFER, RESERVE, SAVINGS, leave, request, save
-from tests.support.settling import (
-    begin,
-    close,
+from tests.support.auction_steps import WBTC, WETH, XAU, liquidate_vault, take_collateral
+from tests.support.saver_steps import (
+    BUFFER,
+    RESERVE,
+    SAVINGS,
+    deposit_savings,
+    redeem_all_shares,
+    request_all_shares,
+)
+from tests.support.settlement_steps import (
+    close_books,
     cover_last,
     fix_prices,
-    holders,
-    indebted,
+    list_holders,
+    list_indebted_vaults,
     open_auctions,
-    skim,
-    unwind,
+    skim_vault,
+    start_settlement,
+    unwind_auctions,
 )
 
 SYMBOLS = ("WETH", "WBTC", "XAU")
@@ -25,8 +32,8 @@ SYMBOLS = ("WETH", "WBTC", "XAU")
 @pytest.fixture
 def crashed(protocol):
     """Twenty-odd vaults, savers, fees; ether falls by half, some auctions run, one of them half sold."""
-    save(protocol, "saver", 6_000 * WAD)
-    save(protocol, "neighbour", 3_000 * WAD)
+    deposit_savings(protocol, "saver", 6_000 * WAD)
+    deposit_savings(protocol, "neighbour", 3_000 * WAD)
     protocol.earn_fees("XAU")
     protocol.give_stablecoin("taker", 20_000 * WAD)
     for i in range(8):
@@ -36,27 +43,27 @@ def crashed(protocol):
     for i in range(8):
         protocol.do("Stablecoin.transfer", f"holder_{i % 3}", (3_000 + i) * WAD + 7, sender=f"ether_{i}")
     protocol.post_price("WETH", 900 * RAY)
-    auctions = [liquidate(protocol, f"ether_{i}") for i in range(4)]
-    take(protocol, auctions[0], 5 * WAD)
+    auctions = [liquidate_vault(protocol, f"ether_{i}") for i in range(4)]
+    take_collateral(protocol, auctions[0], 5 * WAD)
     protocol.advance(1_800)
-    take(protocol, auctions[1], 6 * WAD)
+    take_collateral(protocol, auctions[1], 6 * WAD)
     return protocol
 
 
 def finish(protocol, order: Random) -> int:
     """Unwind, fix prices, skim every vault in an order, a day between some of the calls; the supply."""
-    begin(protocol)
+    start_settlement(protocol)
     assert len(open_auctions(protocol)) == 4
-    unwind(protocol)
+    unwind_auctions(protocol)
     fix_prices(protocol)
-    vaults = indebted(protocol)
+    vaults = list_indebted_vaults(protocol)
     order.shuffle(vaults)
     for part in (vaults[:9], vaults[9:10], vaults[10:]):
         for c, owner in part:
-            skim(protocol, c, owner)
+            skim_vault(protocol, c, owner)
         protocol.advance(86_400)
-    close(protocol)
-    assert indebted(protocol) == []
+    close_books(protocol)
+    assert list_indebted_vaults(protocol) == []
     return int(protocol.read("Stablecoin.totalSupply"))
 
 
@@ -75,11 +82,11 @@ def test_first_and_last_are_paid_alike_and_the_last_is_paid(crashed, seed):
     units = [crashed.read("VaultEngine.unit_of", c) for c in range(3)]
     # The savers' pool is a holder like others, and they are its owners.
     for who in ("saver", "neighbour"):
-        request(crashed, who)
+        request_all_shares(crashed, who)
     crashed.advance(crashed.parameters.savings.cooldown)
     for who in ("saver", "neighbour"):
-        leave(crashed, who)
-    everybody = [who for who in holders(crashed) if who != crashed.address("Savings")]
+        redeem_all_shares(crashed, who)
+    everybody = [who for who in list_holders(crashed) if who != crashed.address("Savings")]
     order.shuffle(everybody)
     paid = [0, 0, 0]
     for who in everybody:
@@ -103,7 +110,7 @@ def test_first_and_last_are_paid_alike_and_the_last_is_paid(crashed, seed):
 def test_the_order_of_skimming_makes_no_difference(crashed):
     outcomes = []
     for seed in range(3):
-        with crashed.lockstep.imagine() as both:
+        with crashed.lockstep.fork_state() as both:
             assert both is crashed.lockstep
             supply = finish(crashed, Random(seed))
             shares = [crashed.read("Settlement.share_of", c) for c in range(3)]
@@ -126,11 +133,11 @@ def test_owners_keep_what_their_debt_did_not_need(crashed):
 
 def test_savers_lose_before_other_holders_do(crashed):
     saved = crashed.read("Savings.totalAssets")
-    begin(crashed)
-    unwind(crashed)
+    start_settlement(crashed)
+    unwind_auctions(crashed)
     fix_prices(crashed)
-    for c, owner in indebted(crashed):
-        skim(crashed, c, owner)
+    for c, owner in list_indebted_vaults(crashed):
+        skim_vault(crashed, c, owner)
     deficit = crashed.read("VaultEngine.deficit_of", WETH)
     assert deficit > 0
     covered = {stage: amount for _, _, stage, amount in cover_last(crashed)}

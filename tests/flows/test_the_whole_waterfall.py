@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import (
+from backstop.deployment.deployment_parameters import (
     EquityParameters,
     PoolParameters,
     StageParameters,
     TreasuryParameters,
 )
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
-from tests.support.equity import cover, events, open_protocol, take
+from tests.support.equity_steps import cover_deficit, open_protocol, read_events, take_equity
 from tests.support.helpers import reverts
-from tests.support.savings import XAU, fill, give, lose, save
+from tests.support.saver_steps import XAU, deposit_savings, fill_buffer, give_stablecoin, lose_new_vault
 
 ORDER = (
     "buffer", "reserve", "clawback", "junior", "staked_equity", "senior", "minted_equity", "savings",
@@ -31,7 +31,7 @@ def protocol(new_protocol):
     stages = [StageParameters(name) for name in ORDER]
     stages[PLACE["savings"]] = StageParameters("savings", cap_bps=5_000)
     parameters = replace(
-        standard(),
+        build_standard_parameters(),
         epoch_length=365 * DAY,
         stages=tuple(stages),
         # Floor 50, top 120 at a price of 100; 60 of new equity raise 3,000 at the floor.
@@ -41,14 +41,14 @@ def protocol(new_protocol):
     )
     made = open_protocol(new_protocol(parameters))
     for pool in ("Junior", "Senior"):
-        save(made, "member", 10_000 * WAD, pool)
+        deposit_savings(made, "member", 10_000 * WAD, pool)
     made.do("Equity.transfer", "staker", 200 * WAD, sender="admin")
     made.do("Equity.approve", "StakedEquity", MAX_UINT256, sender="staker")
     made.do("StakedEquity.deposit", 200 * WAD, "staker", sender="staker")
-    give(made, "sponsor", 2_000 * WAD)
-    fill(made)
+    give_stablecoin(made, "sponsor", 2_000 * WAD)
+    fill_buffer(made)
     made.do("VaultEngine.set_stability_fee", XAU, 0, sender="admin")
-    lose(made, debt=100_000 * WAD)
+    lose_new_vault(made, debt=100_000 * WAD)
     made.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="sponsor")
     made.do("Savings.add_income", 2_000 * WAD, sender="sponsor")
     return made
@@ -70,17 +70,17 @@ def deficit(protocol) -> int:
 
 def test_every_stage_in_order_and_income_in_reverse(protocol):
     # First loss: what is there at once, up to staked equity, which takes its time.
-    cover(protocol)
+    cover_deficit(protocol)
     at_once = paid(protocol)
     assert list(at_once) == ["buffer", "reserve", "clawback", "junior"]
     assert at_once["clawback"] == 2_000 * RAD
     assert at_once["junior"] == 10_000 * RAD
     reserved = protocol.read("LossWaterfall.reserved", XAU, PLACE["staked_equity"])
     assert reserved == 200 * 50 * RAD  # all stake, at the floor
-    assert cover(protocol) == 0  # Senior waits
+    assert cover_deficit(protocol) == 0  # Senior waits
 
     # Half of the stake is sold well above the floor; the deadline passes; the rest returns.
-    take(protocol, 50 * WAD, auction="StakeAuction")
+    take_equity(protocol, 50 * WAD, auction="StakeAuction")
     sold = paid(protocol)["staked_equity"]
     assert sold == 50 * 120 * RAD
     with reverts("equity_auction: still open"):
@@ -90,26 +90,26 @@ def test_every_stage_in_order_and_income_in_reverse(protocol):
     assert protocol.read("StakedEquity.totalAssets") == 150 * WAD
 
     # It counts as capped now: Senior pays, then new equity is sold, then nobody until it is.
-    cover(protocol)
+    cover_deficit(protocol)
     assert paid(protocol)["senior"] == 10_000 * RAD
     assert protocol.read("LossWaterfall.reserved", XAU, PLACE["minted_equity"]) == 60 * 50 * RAD
     assert "savings" not in paid(protocol)
     before = protocol.read("Equity.totalSupply")
-    take(protocol, auction="MintAuction")
+    take_equity(protocol, auction="MintAuction")
     assert paid(protocol)["minted_equity"] == 3_000 * RAD
     assert protocol.read("Equity.totalSupply") - before == 25 * WAD  # at 120 each
     assert protocol.read("Equity.mintable") == 35 * WAD
 
     # What is left of the cap is sold as well, at a deadline nobody comes; then savers bear half.
-    cover(protocol)
+    cover_deficit(protocol)
     protocol.advance(2 * DAY + 1)
     protocol.do("MintAuction.end", XAU, sender="stranger")
     saved = protocol.read("Savings.totalAssets")
-    cover(protocol)
+    cover_deficit(protocol)
     assert paid(protocol)["savings"] == saved // 2 * RAY
     left = deficit(protocol)
     assert left > 0  # outstanding
-    assert cover(protocol) == 0
+    assert cover_deficit(protocol) == 0
 
     # Income: the outstanding loss first, then claims, the most senior first.
     with reverts("loss_waterfall: losses pending"):
@@ -118,21 +118,21 @@ def test_every_stage_in_order_and_income_in_reverse(protocol):
     assert all(0 < owed[pool] <= paid(protocol)[pool.lower()] // RAY for pool in owed)
     protocol.post_price("XAU", 2_500 * RAY)
     while protocol.read("VaultEngine.reserve") + protocol.read("VaultEngine.buffer_of", XAU) < left:
-        fill(protocol)
-    cover(protocol)
+        fill_buffer(protocol)
+    cover_deficit(protocol)
     assert deficit(protocol) == 0 == protocol.read("LossWaterfall.pending_total")
     repaid: list[str] = []
     while "Junior.Claims" not in repaid:
         protocol.do("Treasury.distribute", sender="stranger")
         address_of = {protocol.address(f"{pool}.Claims"): f"{pool}.Claims" for pool in owed}
-        repaid += [address_of[claims] for claims, _ in events(protocol, "ClaimsRepaid", "Treasury")]
+        repaid += [address_of[claims] for claims, _ in read_events(protocol, "ClaimsRepaid", "Treasury")]
         for claims in repaid[:-1]:
             assert protocol.read(f"{claims}.outstanding") == 0  # before the next was paid
-        fill(protocol)
+        fill_buffer(protocol)
     assert sorted(set(repaid), key=repaid.index) == ["Savings.Claims", "Senior.Claims", "Junior.Claims"]
     while protocol.read("Junior.Claims.outstanding"):
         protocol.do("Treasury.distribute", sender="stranger")
-        fill(protocol)
+        fill_buffer(protocol)
 
     # Whoever bore a loss is whole again, but for rounding (a wei for 1e27 shares), and never more than that.
     for pool, lost in owed.items():
@@ -143,7 +143,7 @@ def test_every_stage_in_order_and_income_in_reverse(protocol):
         assert lost - 100 <= cash <= lost
 
     # Then the pools' share of the surplus, and the rest for equity, which is burned.
-    fill(protocol)
+    fill_buffer(protocol)
     protocol.do("Treasury.distribute", sender="stranger")
     assert protocol.read("Savings.unvested") > 0
     assert protocol.read("Treasury.for_sale") >= 100 * WAD

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model import (
     dutch,
     ledger,
@@ -26,14 +26,14 @@ from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from backstop.system import Action
-from tests.support.auctions import start
-from tests.support.backstop_pool import on_the_model, staffed
-from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
-from tests.support.margin import with_margin
+from tests.support.auction_steps import start_auction
+from tests.support.guard_steps import BREAKER, CEILING, EMERGENCY, deploy_with_prices, with_guards
+from tests.support.margin_order_steps import with_margin
+from tests.support.market_with_pool import deposit_two_members, on_the_model
 from tests.support.model_alone import ModelAlone, in_use
-from tests.support.savings import XAU, save
-from tests.support.watched import OnTheModel, crowd_to_ask
-from tests.support.workouts import TERMS, begin, opened_with_workouts
+from tests.support.perpetuals_with_properties import ModelOnlyMarket, crowd_to_ask
+from tests.support.saver_steps import XAU, deposit_savings
+from tests.support.workout_steps import TERMS, deploy_with_workouts, start_workout
 
 QUESTIONS = 60
 
@@ -45,13 +45,13 @@ def alone(protocol):
 
 @pytest.fixture
 def alone_with_guards(new_protocol):
-    return in_use(opened(new_protocol, with_guards((CEILING,), BREAKER, (TERMS,))))
+    return in_use(deploy_with_prices(new_protocol, with_guards((CEILING,), BREAKER, (TERMS,))))
 
 
 @pytest.fixture
 def alone_with_lots(new_protocol):
-    counting = new_protocol(replace(standard(), block_time=12), prices=True)
-    start(counting)
+    counting = new_protocol(replace(build_standard_parameters(), block_time=12), prices=True)
+    start_auction(counting)
     counting.advance(600)
     return ModelAlone(counting.lockstep)
 
@@ -63,7 +63,7 @@ def alone_with_margin():
 
 @pytest.fixture
 def alone_with_a_pool():
-    return OnTheModel(staffed(on_the_model()).market.model)
+    return ModelOnlyMarket(deposit_two_members(on_the_model()).market.model)
 
 
 def answers(both, number):
@@ -88,12 +88,12 @@ def test_a_right_model_is_left_as_it_is(request, number):
 def test_a_lot_that_falls_by_blocks_is_sold_in_its_last_block_above_the_price(new_protocol):
     """A second after a whole slot the lot would be a block cheaper, and a creditor would lose by it."""
     parameters = replace(with_guards((CEILING,), BREAKER, (TERMS,)), block_time=60)
-    assert answers(in_use(opened(new_protocol, parameters)), 25) > 5
+    assert answers(in_use(deploy_with_prices(new_protocol, parameters)), 25) > 5
 
 
 def test_the_way_out_is_open_while_a_final_price_is_made(new_protocol):
     """A market is delisted, and its feed's guards stay as they are from the moment on."""
-    both = in_use(opened(new_protocol, with_margin()))
+    both = in_use(deploy_with_prices(new_protocol, with_margin()))
     policy = both.model.world.contracts["MarginPolicy"]
     assert isinstance(policy, Administered)
     admin, at = policy.admins[()], both.timestamp + MIN_NOTICE
@@ -254,11 +254,13 @@ def test_a_way_out_that_a_mode_shuts_is_told(alone_with_guards, monkeypatch):
 @pytest.fixture
 def alone_with_workouts(new_protocol):
     """Two workouts are under way."""
-    protocol = opened_with_workouts(new_protocol)
-    save(protocol, "saver", 50_000 * WAD)
-    save(protocol, "elder", 20_000 * WAD, "Junior")  # without a cap in shares it pays before it covers
+    protocol = deploy_with_workouts(new_protocol)
+    deposit_savings(protocol, "saver", 50_000 * WAD)
+    deposit_savings(
+        protocol, "elder", 20_000 * WAD, "Junior"
+    )  # without a cap in shares it pays before it covers
     for who in ("borrower", "owner_1"):
-        begin(protocol, who)
+        start_workout(protocol, who)
     return ModelAlone(protocol.lockstep)
 
 
@@ -305,14 +307,16 @@ def test_who_leaves_before_a_workouts_loss_is_told(alone_with_workouts, monkeypa
 
 
 def test_a_campaign_asks_and_changes_nothing(artifacts, new_host):
-    machine = Machine(new_host(), run_seed(1, 3), artifacts=artifacts, parameters=standard(), traces=None)
+    machine = Machine(
+        new_host(), run_seed(1, 3), artifacts=artifacts, parameters=build_standard_parameters(), traces=None
+    )
     for _ in zip(range(800), machine.run(1_000), strict=False):
         pass  # the last of the run may be a settlement, which leaves little to ask
     both = machine.both
     before = both.model.snapshot(), both.timestamp, len(both.trace)
     for _ in range(50):
         machine.ask()
-    both.check()
+    both.compare_state()
     assert before == (both.model.snapshot(), both.timestamp, len(both.trace))
     assert len(machine.asked) > 2
 

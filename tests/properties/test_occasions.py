@@ -6,9 +6,13 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.examples import backed, margined, standard
-from backstop.deployment.parameters import TimelockParameters
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_parameters import TimelockParameters
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.example_parameters import (
+    build_backed_margin_parameters,
+    build_margin_parameters,
+    build_standard_parameters,
+)
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.model.state import Table
@@ -132,8 +136,12 @@ def test_a_property_of_states_names_all_that_it_reads():
 def kinds():
     """Which contract each name of a deployment means."""
     drawn = [draw_parameters(Random(seed)) for seed in range(8)]
-    drawn += [margined(), backed(), replace(standard(), timelock=TimelockParameters())]
-    return {each.name: each.kind for parameters in drawn for each in plan(parameters).creations}
+    drawn += [
+        build_margin_parameters(),
+        build_backed_margin_parameters(),
+        replace(build_standard_parameters(), timelock=TimelockParameters()),
+    ]
+    return {each.name: each.kind for parameters in drawn for each in plan_deployment(parameters).creations}
 
 
 def known(kinds, part):

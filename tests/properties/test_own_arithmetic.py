@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import StageParameters
+from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model import (
     collateral_auction,
     denominations,
@@ -33,23 +33,23 @@ from backstop.model import (
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.state import external
 from backstop.proof.properties import Violation, Watch
-from tests.support.auctions import liquidate, start, take
-from tests.support.equity import open_protocol, with_equity
-from tests.support.plain import steady
-from tests.support.protocol import PRICES
-from tests.support.savings import (
-    bear,
-    cut,
-    give,
-    leave,
-    lose,
+from tests.support.auction_steps import liquidate_vault, start_auction, take_collateral
+from tests.support.deployed_protocol import PRICES
+from tests.support.equity_steps import open_protocol, with_equity
+from tests.support.no_fee_deployments import deploy_without_fees
+from tests.support.saver_steps import (
+    charge_pool,
+    cut_batch,
+    deposit_savings,
+    give_stablecoin,
+    lose_new_vault,
     make_junior,
     make_pool,
-    mature,
-    request,
-    save,
+    mature_batch,
+    redeem_all_shares,
+    request_all_shares,
 )
-from tests.support.settling import settle
+from tests.support.settlement_steps import settle_protocol
 
 JUNIOR = "Junior"
 
@@ -57,7 +57,7 @@ JUNIOR = "Junior"
 @pytest.fixture
 def alone(new_protocol, monkeypatch):
     """Savings pay at most half of what they have."""
-    usual = standard()
+    usual = build_standard_parameters()
     stages = tuple(replace(each, cap_bps=5_000) if each.name == "savings" else each for each in usual.stages)
     return believing(new_protocol(replace(usual, stages=stages)), monkeypatch)
 
@@ -79,47 +79,47 @@ def believing(protocol, monkeypatch):
 
 
 def come_and_go(protocol):
-    save(protocol, "saver", 10_000 * WAD)
-    save(protocol, "keeper", 10_000 * WAD)
-    give(protocol, "payer", 1_000 * WAD)
+    deposit_savings(protocol, "saver", 10_000 * WAD)
+    deposit_savings(protocol, "keeper", 10_000 * WAD)
+    give_stablecoin(protocol, "payer", 1_000 * WAD)
     protocol.do("Stablecoin.approve", "Savings", 1_000 * WAD, sender="payer")
     protocol.do("Savings.add_income", 1_000 * WAD, sender="payer")
     protocol.advance(86_400)
-    give(protocol, "keeper", WAD)
+    give_stablecoin(protocol, "keeper", WAD)
     protocol.do("Savings.mint", 10**6 + 1, "payer", sender="keeper")
-    request(protocol, "saver")
-    mature(protocol)
-    leave(protocol, "saver")
+    request_all_shares(protocol, "saver")
+    mature_batch(protocol)
+    redeem_all_shares(protocol, "saver")
     # Without a cooldown.
     make_pool(protocol, cooldown=0)
-    save(protocol, "saver", 10_000 * WAD, "Made")
+    deposit_savings(protocol, "saver", 10_000 * WAD, "Made")
     protocol.do("Stablecoin.approve", "Made", WAD, sender="keeper")
-    give(protocol, "keeper", WAD)
+    give_stablecoin(protocol, "keeper", WAD)
     protocol.do("Made.add_income", WAD, sender="keeper")
     protocol.do("Made.withdraw", 777, "saver", "saver", sender="saver")
-    leave(protocol, "saver", "Made")
+    redeem_all_shares(protocol, "saver", "Made")
 
 
 def leave_at_once(protocol):
-    save(protocol, "saver", 10_000 * WAD)
-    request(protocol, "saver")
+    deposit_savings(protocol, "saver", 10_000 * WAD)
+    request_all_shares(protocol, "saver")
     protocol.do("Savings.cut", sender="stranger")
-    leave(protocol, "saver")
+    redeem_all_shares(protocol, "saver")
 
 
 def leave_after_a_day(protocol):
-    save(protocol, "saver", 10_000 * WAD)
-    request(protocol, "saver")
-    cut(protocol)
-    leave(protocol, "saver")
+    deposit_savings(protocol, "saver", 10_000 * WAD)
+    request_all_shares(protocol, "saver")
+    cut_batch(protocol)
+    redeem_all_shares(protocol, "saver")
 
 
 def leave_in_parts(protocol):
     """Two thirds of what was paid, twice, while another has claimed nothing; the second is refused."""
     for who in ("saver", "keeper"):
-        save(protocol, who, 10_000 * WAD)
-        request(protocol, who)
-    mature(protocol)
+        deposit_savings(protocol, who, 10_000 * WAD)
+        request_all_shares(protocol, who)
+    mature_batch(protocol)
     protocol.do("Savings.settle", sender="stranger")
     for _ in range(2):
         protocol.do("Savings.withdraw", 6_666 * WAD, "saver", "saver", sender="saver")
@@ -128,46 +128,46 @@ def leave_in_parts(protocol):
 def ruin(protocol, left=2 * 10**9):
     """A pool of 2 coins, half of them about to leave, of which some wei are left."""
     make_junior(protocol)
-    save(protocol, "saver", WAD, "Young")
-    save(protocol, "keeper", WAD, "Young")
-    request(protocol, "saver", "Young")
-    cut(protocol, "Young")
-    bear(protocol, "Young", 2 * WAD - left)
+    deposit_savings(protocol, "saver", WAD, "Young")
+    deposit_savings(protocol, "keeper", WAD, "Young")
+    request_all_shares(protocol, "saver", "Young")
+    cut_batch(protocol, "Young")
+    charge_pool(protocol, "Young", 2 * WAD - left)
 
 
 def divide_shares(protocol):
     """A member enters, so that shares of 2e-9 are divided; somebody has the others' claims handed over."""
     ruin(protocol, 10**9)
-    save(protocol, "payer", 10**6, "Young")
+    deposit_savings(protocol, "payer", 10**6, "Young")
     for who in ("saver", "keeper"):
         protocol.do("Young.collect_claims", who, sender="stranger")
 
 
 def lose_all(protocol):
     ruin(protocol, 10**6 - 1)
-    save(protocol, "payer", WAD, "Young")
+    deposit_savings(protocol, "payer", WAD, "Young")
 
 
 def leave_with_a_loss(protocol):
-    save(protocol, "saver", 5_000 * WAD, JUNIOR)
-    save(protocol, "keeper", 60_000 * WAD, JUNIOR)
-    request(protocol, "saver", JUNIOR)
-    cut(protocol, JUNIOR)
-    lose(protocol, debt=10_000 * WAD)
+    deposit_savings(protocol, "saver", 5_000 * WAD, JUNIOR)
+    deposit_savings(protocol, "keeper", 60_000 * WAD, JUNIOR)
+    request_all_shares(protocol, "saver", JUNIOR)
+    cut_batch(protocol, JUNIOR)
+    lose_new_vault(protocol, debt=10_000 * WAD)
     protocol.do("LossWaterfall.cover", 2, sender="stranger")
 
 
 def bear_a_loss(protocol):
-    save(protocol, "saver", 5_000 * WAD, JUNIOR)
-    save(protocol, "keeper", 60_000 * WAD)
+    deposit_savings(protocol, "saver", 5_000 * WAD, JUNIOR)
+    deposit_savings(protocol, "keeper", 60_000 * WAD)
     for _ in range(2):
-        lose(protocol, debt=60_000 * WAD)
+        lose_new_vault(protocol, debt=60_000 * WAD)
         protocol.do("LossWaterfall.cover", 2, sender="stranger")
 
 
 def bear_losses_at_an_epochs_edge(protocol):
-    save(protocol, "keeper", 60_000 * WAD)
-    lose(protocol, debt=200_000 * WAD)
+    deposit_savings(protocol, "keeper", 60_000 * WAD)
+    lose_new_vault(protocol, debt=200_000 * WAD)
     length = protocol.parameters.epoch_length
     for _ in range(2):
         protocol.do("LossWaterfall.cover", 2, sender="stranger")
@@ -175,9 +175,9 @@ def bear_losses_at_an_epochs_edge(protocol):
 
 
 def bear_losses_of_two_types(protocol):
-    save(protocol, "keeper", 10_000 * WAD)
+    deposit_savings(protocol, "keeper", 10_000 * WAD)
     for symbol, c in (("XAU", 2), ("WBTC", 1)):
-        lose(protocol, symbol, debt=40_000 * WAD)
+        lose_new_vault(protocol, symbol, debt=40_000 * WAD)
         protocol.do("LossWaterfall.cover", c, sender="stranger")
 
 
@@ -204,26 +204,26 @@ def borrow_after_years(protocol):
 
 
 def auction(protocol):
-    give(protocol, "taker", 50_000 * WAD)
-    id = start(protocol)
+    give_stablecoin(protocol, "taker", 50_000 * WAD)
+    id = start_auction(protocol)
     protocol.advance(3_600)
-    take(protocol, id, 3 * WAD)
-    take(protocol, id)
+    take_collateral(protocol, id, 3 * WAD)
+    take_collateral(protocol, id)
 
 
 def let_it_run_out(protocol):
-    id = start(protocol)
+    id = start_auction(protocol)
     protocol.advance(14_401)
     protocol.post_price("WETH", 1_400 * RAY)
     protocol.do("CollateralAuction.reset", id, "stranger", sender="stranger")
 
 
 def give_up(protocol):
-    lose(protocol)
+    lose_new_vault(protocol)
 
 
 def give_up_what_is_worth_something(protocol):
-    id = start(protocol)
+    id = start_auction(protocol)
     for _ in range(5):
         protocol.post_price("WETH", 200 * RAY)
     protocol.do("CollateralAuction.close", id, sender="stranger")
@@ -238,7 +238,7 @@ def sell_a_part(protocol):
     protocol.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
     protocol.do("VaultEngine.set_auction_limit", 1, 10_001, sender="admin")
     protocol.post_price("WBTC", 45_000 * RAY)
-    liquidate(protocol, c=1)
+    liquidate_vault(protocol, collateral_type=1)
 
 
 def flag(protocol):
@@ -247,7 +247,7 @@ def flag(protocol):
     protocol.do("LiquidationEngine.flag", 0, "borrower", sender="stranger")
     protocol.post_price("WETH", 1_000 * RAY)
     protocol.do("LiquidationEngine.flag", 0, "borrower", sender="stranger")
-    liquidate(protocol)
+    liquidate_vault(protocol)
     protocol.post_next("WETH", 500 * RAY)
 
 
@@ -275,7 +275,7 @@ def begin_too_early(protocol):
 
 def wind_up(protocol):
     protocol.borrow("borrower", "WETH", 10 * WAD + 7, 12_000 * WAD + 3)
-    settle(protocol)
+    settle_protocol(protocol)
     protocol.do("Settlement.redeem", 1_001 * WAD, sender="borrower")
     for part in (WAD // 3, WAD // 7, 500 * WAD):
         protocol.do("Settlement.cash", 0, part, sender="borrower")
@@ -297,7 +297,7 @@ def draw_beyond_the_ceiling(protocol):
 
 
 def reset_against_a_stop(protocol):
-    id = start(protocol)
+    id = start_auction(protocol)
     protocol.do("CollateralAuction.set_stop", 0, 2, sender="admin")
     protocol.advance(14_401)
     protocol.post_price("WETH", 1_400 * RAY)
@@ -517,12 +517,12 @@ def test_a_wrong_rule_is_told(alone, monkeypatch, number, owner, name, wrong, st
 
 
 def test_a_stage_that_is_asked_again_before_the_others_is_told(new_protocol, monkeypatch):
-    usual = standard()
+    usual = build_standard_parameters()
     stages = (StageParameters("scripted"), *usual.stages)
     protocol = believing(new_protocol(replace(usual, stages=stages)), monkeypatch)
     monkeypatch.setattr(loss_waterfall.LossWaterfall, "_roll", asked_again_at_once)
     monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(42,)))
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do("ScriptedStage.claim", WAD * RAY, 0, WAD * RAY, sender="stranger")
     protocol.do("LossWaterfall.cover", 2, sender="stranger")
     protocol.do("ScriptedStage.give_up", 2, sender="stranger")
@@ -532,7 +532,7 @@ def test_a_stage_that_is_asked_again_before_the_others_is_told(new_protocol, mon
 
 
 def test_borrowers_who_share_twice_at_an_epochs_edge_are_told(new_protocol, monkeypatch):
-    protocol = steady(new_protocol, stages=(StageParameters("redistribution"),))
+    protocol = deploy_without_fees(new_protocol, stages=(StageParameters("redistribution"),))
     protocol = believing(protocol, monkeypatch)
     monkeypatch.setattr(ledger.Ledger, "_load_redistribution", shared_in_this_epoch)
     monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(82,)))
@@ -544,7 +544,7 @@ def test_borrowers_who_share_twice_at_an_epochs_edge_are_told(new_protocol, monk
 def test_fees_that_fill_a_buffer_on_the_way_are_part_of_what_it_had(new_protocol):
     """Redistribution, before it, charges them: the share that caps the buffer is of all of it."""
     stages = StageParameters("redistribution"), StageParameters("buffer", cap_bps=5_000)
-    protocol = new_protocol(replace(standard(), stages=stages))
+    protocol = new_protocol(replace(build_standard_parameters(), stages=stages))
     for symbol, price in PRICES.items():
         protocol.post_price(symbol, price)
     protocol.do("VaultEngine.set_stability_fee", 2, 10**18, sender="admin")
@@ -569,6 +569,6 @@ def test_equity_that_is_due_before_its_time_is_told(new_protocol, monkeypatch):
         if again:
             monkeypatch.setattr(redeem_queue.RedeemQueue, "matures_at", lambda self, id: 0)
             with pytest.raises(Violation, match=r"^property 33 is violated: StakedEquity: batch 1 is due"):
-                cut(protocol, "StakedEquity")
+                cut_batch(protocol, "StakedEquity")
         else:
-            cut(protocol, "StakedEquity")
+            cut_batch(protocol, "StakedEquity")

@@ -8,9 +8,16 @@ from backstop.model.arithmetic import RAD, WAD
 from backstop.model.listing import ids_of, word_of
 from backstop.model.stage_caps import Reservation
 from backstop.proof.properties import Violation, check_state
-from tests.support.auctions import start
-from tests.support.savings import LOOK, cut, lose, mature, request, save
-from tests.support.states import add
+from tests.support.auction_steps import start_auction
+from tests.support.saver_steps import (
+    LOOK,
+    cut_batch,
+    deposit_savings,
+    lose_new_vault,
+    mature_batch,
+    request_all_shares,
+)
+from tests.support.tampered_states import add_to_value
 
 POOL, ENGINE, WATERFALL = "Savings", "VaultEngine", "LossWaterfall"
 
@@ -18,18 +25,18 @@ POOL, ENGINE, WATERFALL = "Savings", "VaultEngine", "LossWaterfall"
 @pytest.fixture
 def state(protocol):
     """A covered loss, an open auction, savers who leave: a copy that can be changed."""
-    save(protocol, "keeper", 10_000 * WAD)
-    request(protocol, "keeper")
-    mature(protocol)
+    deposit_savings(protocol, "keeper", 10_000 * WAD)
+    request_all_shares(protocol, "keeper")
+    mature_batch(protocol)
     protocol.do("Savings.settle", sender="stranger")
-    save(protocol, "saver", 20_000 * WAD)
+    deposit_savings(protocol, "saver", 20_000 * WAD)
     protocol.do("Savings.requestRedeem", 10_000 * WAD * 10**6, "saver", "saver", sender="saver")
-    cut(protocol)
-    request(protocol, "saver")
+    cut_batch(protocol)
+    request_all_shares(protocol, "saver")
     protocol.make_deficit("XAU")
     protocol.do("LossWaterfall.cover", 2, sender="stranger")
-    lose(protocol, "WBTC")
-    start(protocol)
+    lose_new_vault(protocol, "WBTC")
+    start_auction(protocol)
     check_state(protocol.lockstep.snapshot(), protocol.lockstep.addresses)
     tables = {
         name: {path: dict(table) for path, table in contract.items()}
@@ -39,32 +46,32 @@ def state(protocol):
 
 
 WRONG = [
-    (1, add("Stablecoin", "erc20.totalSupply")),
-    (1, add(ENGINE, "ledger.system", "reserve")),
-    (1, add(ENGINE, "ledger.income", "buffer", -1)),
-    (1, add(ENGINE, "ledger.system", "buffers")),
-    (1, add(ENGINE, "ledger.debts", "distressed", -1)),
-    (2, add(ENGINE, "vaults", "normalized_debt")),
-    (2, add(ENGINE, "vaults", "locked_collateral", 10**30)),
-    (2, add(ENGINE, "ledger.salvage", by=10**30)),
-    (2, add("CollateralAuction", "lots", "lot", 10**30)),
-    (2, add(POOL, "funds.assets", "booked", 10**30)),
-    (2, add(POOL, "line.requests", "shares")),
-    (2, add(POOL, "line.lines", "first")),
-    (2, add(POOL, "line.lines", "last")),
-    (2, add(POOL, "line.requests", "next")),
-    (2, add(POOL, "line.queue", "owed", 10**30)),
-    (2, add(POOL, "line.queue", "held")),
-    (2, add(POOL, "line.batches", "units", -(10**40))),
-    (2, add(POOL, "exits.ceilings", by=10**47)),
-    (2, add(POOL, "exits.index", by=10**36)),
-    (2, add(POOL, "exits.index", by=10**60)),
-    (2, add(POOL, "token.balances", "shares")),
-    (3, add("CollateralAuction", "lots", "target")),
-    (4, add(WATERFALL, "created")),
-    (4, add(WATERFALL, "covered", by=-1)),
-    (4, add(WATERFALL, "books", "open", 1 << 31)),
-    (3, add("VaultEngine", "vaults", "open_lots")),
+    (1, add_to_value("Stablecoin", "erc20.totalSupply")),
+    (1, add_to_value(ENGINE, "ledger.system", "reserve")),
+    (1, add_to_value(ENGINE, "ledger.income", "buffer", -1)),
+    (1, add_to_value(ENGINE, "ledger.system", "buffers")),
+    (1, add_to_value(ENGINE, "ledger.debts", "distressed", -1)),
+    (2, add_to_value(ENGINE, "vaults", "normalized_debt")),
+    (2, add_to_value(ENGINE, "vaults", "locked_collateral", 10**30)),
+    (2, add_to_value(ENGINE, "ledger.salvage", by=10**30)),
+    (2, add_to_value("CollateralAuction", "lots", "lot", 10**30)),
+    (2, add_to_value(POOL, "funds.assets", "booked", 10**30)),
+    (2, add_to_value(POOL, "line.requests", "shares")),
+    (2, add_to_value(POOL, "line.lines", "first")),
+    (2, add_to_value(POOL, "line.lines", "last")),
+    (2, add_to_value(POOL, "line.requests", "next")),
+    (2, add_to_value(POOL, "line.queue", "owed", 10**30)),
+    (2, add_to_value(POOL, "line.queue", "held")),
+    (2, add_to_value(POOL, "line.batches", "units", -(10**40))),
+    (2, add_to_value(POOL, "exits.ceilings", by=10**47)),
+    (2, add_to_value(POOL, "exits.index", by=10**36)),
+    (2, add_to_value(POOL, "exits.index", by=10**60)),
+    (2, add_to_value(POOL, "token.balances", "shares")),
+    (3, add_to_value("CollateralAuction", "lots", "target")),
+    (4, add_to_value(WATERFALL, "created")),
+    (4, add_to_value(WATERFALL, "covered", by=-1)),
+    (4, add_to_value(WATERFALL, "books", "open", 1 << 31)),
+    (3, add_to_value("VaultEngine", "vaults", "open_lots")),
 ]
 
 
@@ -81,16 +88,16 @@ def test_one_wrong_value_is_told(state, number, tamper):
 def running(protocol):
     """A run of two batches that are paid but for what losses in doubt may take; another waits."""
     for who in ("saver", "keeper"):
-        save(protocol, who, 20_000 * WAD)
-        request(protocol, who)
-        cut(protocol)
+        deposit_savings(protocol, who, 20_000 * WAD)
+        request_all_shares(protocol, who)
+        cut_batch(protocol)
     protocol.advance(protocol.read("Savings.COOLDOWN") + LOOK)
-    start(protocol)
+    start_auction(protocol)
     protocol.do("LossWaterfall.cover", 0, sender="stranger")  # the reward of the liquidation
     protocol.do("Savings.settle", sender="stranger")
-    save(protocol, "elder", 20_000 * WAD)
-    request(protocol, "elder")
-    cut(protocol)
+    deposit_savings(protocol, "elder", 20_000 * WAD)
+    request_all_shares(protocol, "elder")
+    cut_batch(protocol)
     check_state(protocol.lockstep.snapshot(), protocol.lockstep.addresses)
     tables = {
         name: {path: dict(table) for path, table in contract.items()}
@@ -103,14 +110,14 @@ def running(protocol):
 @pytest.mark.parametrize(
     "tamper",
     [
-        add(POOL, "exits.first_run"),
-        add(POOL, "exits.levels", by=10**36),
-        add(POOL, "exits.levels", by=-(10**36)),
-        add(POOL, "exits.runs", "units", 10**20),
-        add(POOL, "exits.ceilings", by=10**36),
-        add(POOL, "token.state", "open", -1),
-        add(POOL, "line.queue", "unsettled", -1),
-        add(POOL, "line.queue", "held", -1),
+        add_to_value(POOL, "exits.first_run"),
+        add_to_value(POOL, "exits.levels", by=10**36),
+        add_to_value(POOL, "exits.levels", by=-(10**36)),
+        add_to_value(POOL, "exits.runs", "units", 10**20),
+        add_to_value(POOL, "exits.ceilings", by=10**36),
+        add_to_value(POOL, "token.state", "open", -1),
+        add_to_value(POOL, "line.queue", "unsettled", -1),
+        add_to_value(POOL, "line.queue", "held", -1),
     ],
 )
 def test_a_run_that_is_not_what_its_batches_are_is_told(running, tamper):

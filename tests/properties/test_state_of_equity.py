@@ -4,10 +4,10 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.proof.properties import Violation, check_state
-from tests.support.equity import WETH, XAU, cover, open_protocol, with_equity
-from tests.support.savings import fill, lose, request, save
-from tests.support.settling import settle
-from tests.support.states import add
+from tests.support.equity_steps import WETH, XAU, cover_deficit, open_protocol, with_equity
+from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault, request_all_shares
+from tests.support.settlement_steps import settle_protocol
+from tests.support.tampered_states import add_to_value
 
 
 def changed(protocol):
@@ -30,17 +30,17 @@ def is_told(number, state, tamper):
 def pools(new_protocol):
     """Juniors and savers who bore a loss, claims that were partly repaid, stake under auction."""
     made = open_protocol(new_protocol(with_equity("junior", "staked_equity", "savings")))
-    save(made, "junior", 4_000 * WAD, "Junior")
-    save(made, "neighbour", 4_000 * WAD, "Junior")
-    request(made, "junior", "Junior")
+    deposit_savings(made, "junior", 4_000 * WAD, "Junior")
+    deposit_savings(made, "neighbour", 4_000 * WAD, "Junior")
+    request_all_shares(made, "junior", "Junior")
     made.do("Equity.approve", "StakedEquity", 10_000 * WAD, sender="admin")
     made.do("StakedEquity.deposit", 10_000 * WAD, "admin", sender="admin")
-    lose(made, debt=20_000 * WAD)
-    cover(made)
+    lose_new_vault(made, debt=20_000 * WAD)
+    cover_deficit(made)
     made.do("Junior.collect_claims", "neighbour", sender="stranger")
-    fill(made, "WETH")
-    save(made, "newcomer", WAD, "Junior")
-    request(made, "newcomer", "Junior")
+    fill_buffer(made, "WETH")
+    deposit_savings(made, "newcomer", WAD, "Junior")
+    request_all_shares(made, "newcomer", "Junior")
     made.do("Stablecoin.approve", "Junior.Claims", 1_000 * WAD, sender="taker")
     made.do("Junior.Claims.repay", 1_000 * WAD, sender="taker")
     return made
@@ -56,13 +56,13 @@ def add_to_the_last_request(tables):
 @pytest.mark.parametrize(
     "tamper",
     [
-        add("Junior", "funds.assets", "booked", 10**30),
+        add_to_value("Junior", "funds.assets", "booked", 10**30),
         add_to_the_last_request,
-        add("Junior", "line.batches", "units"),
-        add("StakedEquity", "funds.assets", "booked", 10**30),
-        add("StakeAuction", "sales", "target", 10**27),
-        add("Junior.Claims", "paid_per_token", by=10**30),
-        add("Junior.Claims", "token.state", "supply", 10**30),
+        add_to_value("Junior", "line.batches", "units"),
+        add_to_value("StakedEquity", "funds.assets", "booked", 10**30),
+        add_to_value("StakeAuction", "sales", "target", 10**27),
+        add_to_value("Junior.Claims", "paid_per_token", by=10**30),
+        add_to_value("Junior.Claims", "token.state", "supply", 10**30),
     ],
 )
 def test_what_is_booked_and_not_held_is_told(pools, tamper):
@@ -73,7 +73,7 @@ def test_what_is_booked_and_not_held_is_told(pools, tamper):
 def closed(protocol):
     """Closed books, a part of the stablecoin in a bag, a part of that cashed."""
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    settle(protocol)
+    settle_protocol(protocol)
     protocol.do("Settlement.redeem", 5_000 * WAD, sender="borrower")
     protocol.do("Settlement.cash", WETH, 1_000 * WAD, sender="borrower")
     return protocol
@@ -82,10 +82,10 @@ def closed(protocol):
 @pytest.mark.parametrize(
     "tamper",
     [
-        add("Settlement", "share_of", by=10**9),
-        add("Settlement", "bag_of", by=10**9),
-        add("Settlement", "cashed_of", by=10**30),
-        add("VaultEngine", "ledger.salvage", by=-(10**4)),
+        add_to_value("Settlement", "share_of", by=10**9),
+        add_to_value("Settlement", "bag_of", by=10**9),
+        add_to_value("Settlement", "cashed_of", by=10**30),
+        add_to_value("VaultEngine", "ledger.salvage", by=-(10**4)),
     ],
 )
 def test_collateral_that_holders_could_miss_is_told(closed, tamper):

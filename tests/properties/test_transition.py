@@ -8,15 +8,15 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import GUARDIAN_PAUSE
 from backstop.model.interfaces import Vault
 from backstop.system import Action
-from tests.support.auctions import liquidate, start
+from tests.support.auction_steps import liquidate_vault, start_auction
 from tests.support.helpers import GUARDIAN
-from tests.support.savings import save
-from tests.support.transitions import breaks, by, last
+from tests.support.property_transitions import change_sender, check_last_step, expect_violation
+from tests.support.saver_steps import deposit_savings
 
 
 @pytest.fixture
 def model(protocol):
-    save(protocol, "saver", 10_000 * WAD)
+    deposit_savings(protocol, "saver", 10_000 * WAD)
     return protocol.lockstep.model
 
 
@@ -24,40 +24,40 @@ def model(protocol):
 def covered(protocol, model):
     protocol.make_deficit("XAU")
     protocol.do("LossWaterfall.cover", 2, sender="stranger")
-    return last(protocol)
+    return check_last_step(protocol)
 
 
 def test_stages_out_of_order(covered):
     logs = covered.outcome.logs
     paid = [log for log in logs if log.event == "LossCovered"]
     assert len(paid) > 1
-    breaks(5, covered._replace(outcome=covered.outcome._replace(logs=tuple(reversed(logs)))))
+    expect_violation(5, covered._replace(outcome=covered.outcome._replace(logs=tuple(reversed(logs)))))
 
 
 def test_a_stage_that_is_passed_over(covered):
     kept = tuple(log for log in covered.outcome.logs if log.event != "LossCovered" or log.values[2] != 0)
-    breaks(5, covered._replace(outcome=covered.outcome._replace(logs=kept)))
+    expect_violation(5, covered._replace(outcome=covered.outcome._replace(logs=kept)))
 
 
 def test_a_loss_left_to_nobody(covered, model):
     model.world.contracts["VaultEngine"].tables["ledger.deficit"][2] = 1
     none = tuple(log for log in covered.outcome.logs if log.event != "LossCovered")
-    breaks(5, covered._replace(outcome=covered.outcome._replace(logs=none)))
+    expect_violation(5, covered._replace(outcome=covered.outcome._replace(logs=none)))
 
 
 def test_a_safe_vault_liquidated(protocol, model):
-    start(protocol)
-    step = last(protocol)
+    start_auction(protocol)
+    step = check_last_step(protocol)
     prices = model.world.contracts["PriceFeed"].tables["prices"]
     prices[0] = prices[0]._replace(current=2_000 * RAY)
-    breaks(8, step)
+    expect_violation(8, step)
 
 
 def test_a_vault_liquidated_at_a_stale_price(protocol, model):
-    start(protocol)
-    step = last(protocol)
+    start_auction(protocol)
+    step = check_last_step(protocol)
     model.world.timestamp += 10**5
-    breaks(8, step)
+    expect_violation(8, step)
 
 
 AGAINST = pytest.mark.parametrize("changes", [{"halted": True}, {"grace_until": 2**32 - 1}], ids=str)
@@ -65,19 +65,19 @@ AGAINST = pytest.mark.parametrize("changes", [{"halted": True}, {"grace_until": 
 
 @AGAINST
 def test_a_vault_liquidated_against_a_guard(protocol, model, changes):
-    start(protocol)
-    step = last(protocol)
+    start_auction(protocol)
+    step = check_last_step(protocol)
     configs = model.world.contracts["PriceFeed"].tables["configs"]
     configs[0] = configs[0]._replace(**changes)
-    breaks(8, step)
+    expect_violation(8, step)
 
 
 def test_a_vault_liquidated_at_another_price(protocol, model):
-    id = start(protocol)
-    step = last(protocol)
+    id = start_auction(protocol)
+    step = check_last_step(protocol)
     tops = model.world.contracts["CollateralAuction"].tables["tops"]
     tops[id] = tops[id]._replace(top=tops[id].top - 1)
-    breaks(8, step)
+    expect_violation(8, step)
 
 
 def test_a_feed_given_up_as_dead_liquidates(protocol, model):
@@ -85,56 +85,56 @@ def test_a_feed_given_up_as_dead_liquidates(protocol, model):
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.post_price("WETH", 1_500 * RAY)
     protocol.advance(14_400 + 10**5 + 1)
-    liquidate(protocol)
-    step = last(protocol)
+    liquidate_vault(protocol)
+    step = check_last_step(protocol)
     model.world.timestamp -= 1
-    breaks(8, step)
+    expect_violation(8, step)
 
 
 @AGAINST
 def test_a_draw_against_a_guard(protocol, model, changes):
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    step = last(protocol)
+    step = check_last_step(protocol)
     configs = model.world.contracts["PriceFeed"].tables["configs"]
     configs[0] = configs[0]._replace(**changes)
-    breaks(9, step)
+    expect_violation(9, step)
 
 
 def test_a_vault_made_unsafe(protocol, model):
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    step = last(protocol)
+    step = check_last_step(protocol)
     vaults = model.world.contracts["VaultEngine"].tables["vaults"]
     key = 0, protocol.address("borrower")
     vaults[key] = vaults[key]._replace(locked_collateral=8 * WAD)
-    breaks(9, step)
+    expect_violation(9, step)
 
 
 def test_the_rest_of_a_liquidation_worse(protocol, model):
     protocol.do("VaultEngine.set_auction_limit", 0, 5_000, sender="admin")
-    start(protocol)
-    step = last(protocol)
+    start_auction(protocol)
+    step = check_last_step(protocol)
     vaults = model.world.contracts["VaultEngine"].tables["vaults"]
     key = 0, protocol.address("borrower")
     assert vaults[key].normalized_debt
     vaults[key] = vaults[key]._replace(locked_collateral=vaults[key].locked_collateral * 9 // 10)
-    breaks(9, step)
+    expect_violation(9, step)
 
 
 def test_a_rate_that_falls(protocol, model):
     protocol.advance(86_400)
     protocol.do("VaultEngine.accrue", 0, sender="stranger")
-    step = last(protocol)
+    step = check_last_step(protocol)
     debts = model.world.contracts["VaultEngine"].tables["ledger.debts"]
     debts[0] = debts[0]._replace(accumulated_rate=RAY - 1)
-    breaks(9, step)
+    expect_violation(9, step)
 
 
 def test_a_share_price_that_falls(protocol, model):
-    save(protocol, "saver", WAD)
-    step = last(protocol)
+    deposit_savings(protocol, "saver", WAD)
+    step = check_last_step(protocol)
     assets = model.world.contracts["Savings"].tables["funds.assets"]
     assets[()] = assets[()]._replace(booked=assets[()].booked - 10)
-    breaks(11, step)
+    expect_violation(11, step)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_share_price_that_falls(protocol, model):
 def test_what_only_the_owner_may(protocol, model, call, args):
     protocol.borrow("saver", "WETH", 100 * WAD, 12_000 * WAD)
     protocol.do(call, *args, sender="saver")
-    breaks(16, by(protocol, last(protocol), "stranger"))
+    expect_violation(16, change_sender(protocol, check_last_step(protocol), "stranger"))
 
 
 @pytest.mark.parametrize(
@@ -171,27 +171,27 @@ def test_what_only_the_owner_may(protocol, model, call, args):
 )
 def test_what_only_the_privileged_may(protocol, model, call, args, sender):
     protocol.do(call, *args, sender=sender)
-    breaks(18, by(protocol, last(protocol), "stranger"))
+    expect_violation(18, change_sender(protocol, check_last_step(protocol), "stranger"))
 
 
 def test_a_door_between_contracts(protocol, model):
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    step = last(protocol)
+    step = check_last_step(protocol)
     borrower = protocol.address("borrower")
     for contract, method in (
         ("Stablecoin", "mint"),
         ("VaultEngine", "cover_from_tokens"),
         ("Savings", "absorb"),
     ):
-        breaks(18, step._replace(action=Action(contract, method, (0, 1), borrower)))
+        expect_violation(18, step._replace(action=Action(contract, method, (0, 1), borrower)))
 
 
 def test_a_guardian_may_halt_a_market_and_not_end_it(protocol, model):
     protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")
     protocol.do("PriceFeed.set_halted", 0, True, sender="admin")
-    last(protocol)
+    check_last_step(protocol)
     protocol.do("PriceFeed.set_halted", 0, False, sender="admin")
-    breaks(18, by(protocol, last(protocol), "guardian"))
+    expect_violation(18, change_sender(protocol, check_last_step(protocol), "guardian"))
 
 
 @pytest.mark.parametrize("again", [1, GUARDIAN_PAUSE])
@@ -199,13 +199,13 @@ def test_a_guardian_halts_for_a_while_and_not_again_at_once(protocol, model, aga
     """One that halted again sooner, or had not to wait for long enough."""
     protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")
     protocol.do("PriceFeed.set_halted", 0, True, sender="guardian")
-    step = last(protocol)
+    step = check_last_step(protocol)
     feed = model.world.contracts["PriceFeed"].tables
     if again == 1:
         model.changes["PriceFeed", "halt_again_at", 0] = model.timestamp + 1
     else:
         feed["halt_again_at"][0] -= again
-    breaks(18, step)
+    expect_violation(18, step)
 
 
 def test_an_adapter_reports_what_its_aggregator_says(protocol, model):
@@ -217,18 +217,18 @@ def test_an_adapter_reports_what_its_aggregator_says(protocol, model):
     protocol.do("PriceFeed.set_market", 9, reporters, 3, *times, sender="admin")
     protocol.do("Aggregator.say", 1, 20 * 10**8, now, now, 1, sender="stranger")
     protocol.do("Adapter.push", sender="stranger")
-    step, answers = last(protocol), model.world.contracts["Aggregator"].tables["answer"]
-    breaks(18, step._replace(action=step.action._replace(method="report")))
+    step, answers = check_last_step(protocol), model.world.contracts["Aggregator"].tables["answer"]
+    expect_violation(18, step._replace(action=step.action._replace(method="report")))
     answers[()] += 1
-    breaks(18, step)
+    expect_violation(18, step)
 
 
 def test_an_operator_may_what_the_owner_may_and_a_liquidation_may_take(protocol, model):
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.do("VaultEngine.approve_operator", "keeper", True, sender="borrower")
     protocol.do("VaultEngine.deposit_and_draw", 0, "borrower", 0, WAD, "keeper", sender="keeper")
-    last(protocol)
+    check_last_step(protocol)
     protocol.post_price("WETH", 1_500 * RAY)
-    liquidate(protocol)
-    last(protocol)
+    liquidate_vault(protocol)
+    check_last_step(protocol)
     assert model.world.contracts["VaultEngine"].tables["vaults"][0, protocol.address("borrower")] != Vault()

@@ -6,36 +6,36 @@ from backstop.model.arithmetic import WAD
 from backstop.model.domain import Announcement
 from backstop.model.interfaces import Vault
 from backstop.system import Action
-from tests.support.domains import DAY, ROLLUP, announce, draw, opened
-from tests.support.transitions import breaks, by, last
+from tests.support.domain_steps import DAY, ROLLUP, announce_loss, deploy_domain, draw_stablecoin
+from tests.support.property_transitions import change_sender, check_last_step, expect_violation
 
 K = 1_000 * WAD
 
 
 @pytest.fixture
 def bridged(new_protocol):
-    made = opened(new_protocol)
-    draw(made, 100 * K)
+    made = deploy_domain(new_protocol)
+    draw_stablecoin(made, 100 * K)
     return made
 
 
 @pytest.fixture
 def drawn(bridged):
-    draw(bridged, K)
-    return last(bridged)
+    draw_stablecoin(bridged, K)
+    return check_last_step(bridged)
 
 
 @pytest.fixture
 def announced(bridged):
-    announce(bridged, 10 * K)
-    return last(bridged)
+    announce_loss(bridged, 10 * K)
+    return check_last_step(bridged)
 
 
 @pytest.fixture
 def lost(bridged, announced):
     bridged.advance(DAY)
     bridged.do("Rollup.realise_loss", sender="stranger")
-    return last(bridged)
+    return check_last_step(bridged)
 
 
 def tables(protocol, contract="Rollup"):
@@ -48,53 +48,53 @@ def as_call(step, method, sender=None):
 
 
 def test_a_draw_by_somebody_else(bridged, drawn):
-    breaks(24, by(bridged, drawn, "stranger"))
+    expect_violation(24, change_sender(bridged, drawn, "stranger"))
 
 
 def test_a_draw_by_another_function(bridged, drawn):
-    breaks(24, as_call(drawn, "report", bridged.address("Rollup")))
+    expect_violation(24, as_call(drawn, "report", bridged.address("Rollup")))
 
 
 def test_a_draw_over_the_line(bridged, drawn):
     tables(bridged)["lost"][()] = 900_000 * WAD
     drawn.model.changes["Rollup", "lost", ()] = 900_000 * WAD
-    breaks(24, drawn)
+    expect_violation(24, drawn)
 
 
 def test_somebody_elses_vault(bridged, drawn):
     vault = ROLLUP, bridged.address("stranger")
     tables(bridged, "VaultEngine")["vaults"][vault] = Vault(locked_collateral=1)
     drawn.model.changes["VaultEngine", "vaults", vault] = Vault()
-    breaks(24, drawn)
+    expect_violation(24, drawn)
 
 
 def test_a_loss_that_is_not_the_announced_one(bridged, lost):
     tables(bridged)["lost"][()] += 1
-    breaks(24, lost)
+    expect_violation(24, lost)
 
 
 def test_a_loss_that_touches_another_vault(bridged, lost):
     vault = 0, bridged.address("stranger")
     tables(bridged, "VaultEngine")["vaults"][vault] = Vault(locked_collateral=1)
     lost.model.changes["VaultEngine", "vaults", vault] = Vault()
-    breaks(24, lost)
+    expect_violation(24, lost)
 
 
 def test_a_loss_before_its_time(bridged, lost):
     lost.model.changes["Rollup", "announced", ()] = Announcement(10 * K, bridged.timestamp + 1)
-    breaks(24, lost)
+    expect_violation(24, lost)
 
 
 def test_an_announcement_by_nobody_who_may(bridged, announced):
-    breaks(24, by(bridged, announced, "stranger"))
+    expect_violation(24, change_sender(bridged, announced, "stranger"))
 
 
 def test_an_announcement_without_its_flag(bridged, announced):
     tables(bridged, "LiquidationEngine")["doubt.of_vaults"][ROLLUP, bridged.address("Rollup")] = 9 * K
-    breaks(24, announced)
+    expect_violation(24, announced)
 
 
 def test_a_loss_that_is_forgotten(bridged, lost):
     bridged.do("Stablecoin.approve", "Rollup", K, sender="receiver")
     bridged.do("Rollup.recover", K, sender="receiver")
-    breaks(24, as_call(last(bridged), "report"))
+    expect_violation(24, as_call(check_last_step(bridged), "report"))

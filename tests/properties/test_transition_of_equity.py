@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.equity import XAU, cover, open_protocol, take, with_equity
-from tests.support.savings import fill, lose, save
-from tests.support.transitions import breaks, last
+from tests.support.equity_steps import XAU, cover_deficit, open_protocol, take_equity, with_equity
+from tests.support.property_transitions import check_last_step, expect_violation
+from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault
 
 
 def tables(protocol, contract):
@@ -17,67 +17,67 @@ def tables(protocol, contract):
 def repaid(new_protocol):
     """The treasury has just paid the claims of savers, the senior ones, and a part of the juniors'."""
     made = open_protocol(new_protocol(with_equity("junior", "savings")))
-    save(made, "junior", 4_000 * WAD, "Junior")
-    lose(made)
-    cover(made)
-    fill(made)
+    deposit_savings(made, "junior", 4_000 * WAD, "Junior")
+    lose_new_vault(made)
+    cover_deficit(made)
+    fill_buffer(made)
     made.do("Treasury.distribute", sender="stranger")
     return made
 
 
 def test_claims_paid_out_of_their_order(repaid):
-    step = last(repaid)
+    step = check_last_step(repaid)
     series = tables(repaid, "Savings.Claims")["series"]
     series[()] = series[()]._replace(tokens=WAD, outstanding=WAD)
-    breaks(14, step)
+    expect_violation(14, step)
 
 
 @pytest.mark.parametrize("by", [-1, 1])
 def test_claims_that_are_not_what_was_lost(new_protocol, by):
     made = open_protocol(new_protocol(with_equity("junior", "savings")))
-    save(made, "junior", 4_000 * WAD, "Junior")
-    lose(made)
-    cover(made)
-    step = last(made)
+    deposit_savings(made, "junior", 4_000 * WAD, "Junior")
+    lose_new_vault(made)
+    cover_deficit(made)
+    step = check_last_step(made)
     series = tables(made, "Junior.Claims")["series"]
     series[()] = series[()]._replace(outstanding=series[()].outstanding + by)
-    breaks(14, step)
+    expect_violation(14, step)
 
 
 def test_tokens_paid_more_than_came_in(repaid):
-    step = last(repaid)
+    step = check_last_step(repaid)
     tables(repaid, "Savings.Claims")["paid_per_token"][0] += 10**27
-    breaks(14, step)
+    expect_violation(14, step)
 
 
 @pytest.fixture
 def selling(new_protocol):
     """New equity is under auction, under a cap of 1,000 tokens."""
     made = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=1_000)))
-    lose(made)
-    cover(made)
+    lose_new_vault(made)
+    cover_deficit(made)
     return made
 
 
 def test_equity_over_its_cap(selling):
-    step = last(selling)
+    step = check_last_step(selling)
     issue = tables(selling, "Equity")["issue"]
     issue[()] = issue[()]._replace(mint_cap=issue[()].booked // WAD - 1)
-    breaks(15, step)
+    expect_violation(15, step)
 
 
 def test_equity_under_auction_that_is_not_booked(selling):
-    step = last(selling)
+    step = check_last_step(selling)
     issue = tables(selling, "Equity")["issue"]
     issue[()] = issue[()]._replace(booked=issue[()].booked - 1)
-    breaks(15, step)
+    expect_violation(15, step)
 
 
 def test_equity_out_of_nothing(selling):
-    take(selling, 10 * WAD)
-    step = last(selling)
+    take_equity(selling, 10 * WAD)
+    step = check_last_step(selling)
     tables(selling, "Equity")["erc20.totalSupply"][()] += 1
-    breaks(15, step)
+    expect_violation(15, step)
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_equity_out_of_nothing(selling):
 )
 def test_doors_of_pools_and_equity(selling, contract, method):
     who = selling.address("stranger")
-    breaks(18, last(selling)._replace(action=Action(contract, method, (XAU, 1), who)))
+    expect_violation(18, check_last_step(selling)._replace(action=Action(contract, method, (XAU, 1), who)))

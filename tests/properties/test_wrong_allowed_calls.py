@@ -2,14 +2,14 @@
 
 import pytest
 
-from backstop.deployment.signing import sign_order
+from backstop.deployment.devnet_signing import sign_order
 from backstop.model import cycle_book, margin_orders, margin_policy, perpetual_desk, perpetual_market
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.state import Revert
-from tests.support.delisting import delist
+from tests.support.market_delisting import announce_delisting
 from tests.support.perpetuals import DESK, ETH, HOUSE, ORDERS, RULES
-from tests.support.watched import crowd_on_the_model, notices
+from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
 
 MODULES = (cycle_book, margin_orders, margin_policy, perpetual_desk, perpetual_market)
 
@@ -70,7 +70,7 @@ def fill(crowd, *nonces, prices):
 def test_a_trade_that_is_refused_for_nothing(crowd, monkeypatch, reason):
     sides = ("rich", "other") if reason == "desk: open limit" else ("other", "first")
     make_wrong(monkeypatch, reason, False)
-    notices(220, lambda: crowd.trades(*sides, 1))
+    expect_property_violation(220, lambda: crowd.trades(*sides, 1))
 
 
 @pytest.mark.parametrize("reason", ["desk: insolvent", "desk: margin would fall"])
@@ -78,7 +78,7 @@ def test_who_reduces_is_refused_for_nothing(crowd, monkeypatch, reason):
     if reason == "desk: margin would fall":
         crowd.mark(ETH, 175 * WAD // 10)
     make_wrong(monkeypatch, reason, False)
-    notices(220, lambda: crowd.trades("long", "first", -1))
+    expect_property_violation(220, lambda: crowd.trades("long", "first", -1))
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_who_reduces_is_refused_for_nothing(crowd, monkeypatch, reason):
 )
 def test_a_liquidation_that_is_refused_for_nothing(crowd, monkeypatch, reason):
     if reason == "desk: price is final":
-        delist(crowd)
+        announce_delisting(crowd)
     crowd.mark(ETH, 175 * WAD // 10)
     make_wrong(monkeypatch, reason, False)
     args = crowd.at("long"), ETH, 1
-    notices(220, lambda: crowd.tries(f"{DESK}.liquidate", *args, sender="other"))
+    expect_property_violation(220, lambda: crowd.tries(f"{DESK}.liquidate", *args, sender="other"))
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,15 @@ def test_lots_of_nobody_that_are_refused_for_nothing(crowd, monkeypatch, reason)
     crowd.mark(ETH, 16 * WAD)
     crowd.meet("long")
     make_wrong(monkeypatch, reason, False)
-    notices(220, lambda: crowd.tries(f"{DESK}.take", ETH, 1, sender="other"))
+    expect_property_violation(220, lambda: crowd.tries(f"{DESK}.take", ETH, 1, sender="other"))
 
 
 @pytest.mark.parametrize("reason", ["perpetuals: not its owner", "perpetuals: more than it has"])
 def test_a_withdrawal_that_is_refused_for_nothing(crowd, monkeypatch, reason):
     make_wrong(monkeypatch, reason, False)
-    notices(220, lambda: crowd.tries(f"{HOUSE}.withdraw", 1, crowd.at("purse"), sender="other"))
+    expect_property_violation(
+        220, lambda: crowd.tries(f"{HOUSE}.withdraw", 1, crowd.at("purse"), sender="other")
+    )
 
 
 def test_a_withdrawal_that_is_refused_after_a_sleep(crowd, monkeypatch):
@@ -125,19 +127,21 @@ def test_a_withdrawal_that_is_refused_after_a_sleep(crowd, monkeypatch):
     for _ in range(3):
         crowd.roll()
     make_wrong(monkeypatch, "desk: initial margin", False)
-    notices(220, lambda: crowd.tries(f"{HOUSE}.withdraw", 1, crowd.at("purse"), sender="second"))
+    expect_property_violation(
+        220, lambda: crowd.tries(f"{HOUSE}.withdraw", 1, crowd.at("purse"), sender="second")
+    )
 
 
 def test_a_floor_that_is_refused_for_nothing(crowd, monkeypatch):
     make_wrong(monkeypatch, "margin_orders: floor only rises", False)
-    notices(220, lambda: crowd.tries(f"{ORDERS}.raise_nonce", 1, sender="other"))
+    expect_property_violation(220, lambda: crowd.tries(f"{ORDERS}.raise_nonce", 1, sender="other"))
 
 
 def test_a_reason_that_is_looked_at_too_late(crowd, monkeypatch):
     """Who owes learns that the trade is out of the band only if it is not in it."""
     make_wrong(monkeypatch, "desk: outside the band", True)
     crowd.mark(ETH, 16 * WAD)
-    notices(220, lambda: crowd.trades("long", "first", -1, price=18 * WAD))
+    expect_property_violation(220, lambda: crowd.trades("long", "first", -1, price=18 * WAD))
 
 
 # ------------------------------------------------------------------------ successes
@@ -147,17 +151,17 @@ def test_two_orders_of_one_nonce(crowd, monkeypatch):
     """They meet at different limits, so that whoever matches chooses the price."""
     make_wrong(monkeypatch, "margin_orders: taker was first", True)
     price = crowd.price(ETH)
-    notices(221, lambda: fill(crowd, 7, 7, prices=(price, price - 1)))
+    expect_property_violation(221, lambda: fill(crowd, 7, 7, prices=(price, price - 1)))
 
 
 def test_an_order_that_is_not_signed_yet(crowd, monkeypatch):
     make_wrong(monkeypatch, "margin_orders: not signed yet", True)
     price, later = crowd.price(ETH), (crowd.world.timestamp + 1) * 10**9
     assert fill(crowd, 6, later - 1, prices=(price, price - 1))
-    notices(221, lambda: fill(crowd, 7, later, prices=(price, price - 1)))
+    expect_property_violation(221, lambda: fill(crowd, 7, later, prices=(price, price - 1)))
 
 
 def test_a_floor_that_falls(crowd, monkeypatch):
     crowd.do(f"{ORDERS}.raise_nonce", 9, sender="other")
     make_wrong(monkeypatch, "margin_orders: floor only rises", True)
-    notices(221, lambda: crowd.tries(f"{ORDERS}.raise_nonce", 8, sender="other"))
+    expect_property_violation(221, lambda: crowd.tries(f"{ORDERS}.raise_nonce", 8, sender="other"))

@@ -15,12 +15,24 @@ from backstop.model.arithmetic import WAD
 from backstop.model.bounds import MIN_NOTICE
 from backstop.model.price_path import SHORT
 from backstop.model.state import Revert
-from tests.support.backstop_pool import POOL, on_the_model, seized, staffed
-from tests.support.delisting import delist, go_on
 from tests.support.helpers import reverts
-from tests.support.margin_fund import DAY
-from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, alone, fallen, fallen_crowd
-from tests.support.watched import crowd_on_the_model, notices, watched
+from tests.support.margin_fund_steps import DAY
+from tests.support.market_delisting import announce_delisting, step_feeds
+from tests.support.market_with_pool import POOL, deposit_two_members, on_the_model, seize_long
+from tests.support.perpetuals import (
+    CLOSER,
+    ETH,
+    HOUSE,
+    RULES,
+    deploy_on_model,
+    make_crowd_long_insolvent,
+    make_long_insolvent,
+)
+from tests.support.perpetuals_with_properties import (
+    crowd_on_the_model,
+    expect_property_violation,
+    watch_properties,
+)
 
 MODULES = (
     cycle_losses,
@@ -41,9 +53,9 @@ def crowd():
 @pytest.fixture
 def pool():
     """With two members, beside 1,000 lots that are nobody's, on the model alone."""
-    made = staffed(on_the_model())
-    watched(made.market)
-    return seized(made)
+    made = deposit_two_members(on_the_model())
+    watch_properties(made.market)
+    return seize_long(made)
 
 
 def make_wrong(monkeypatch, wrong, holds):
@@ -64,14 +76,16 @@ def make_wrong(monkeypatch, wrong, holds):
 def test_who_enters_is_refused_for_nothing(pool, monkeypatch, reason):
     make_wrong(monkeypatch, reason, False)
     args = WAD, pool.market.at("ann")
-    notices(222, lambda: pool.market.tries(f"{POOL}.deposit", *args, sender="rich"))
-    notices(222, lambda: pool.market.tries(f"{POOL}.mint", *args, sender="rich"))
+    expect_property_violation(222, lambda: pool.market.tries(f"{POOL}.deposit", *args, sender="rich"))
+    expect_property_violation(222, lambda: pool.market.tries(f"{POOL}.mint", *args, sender="rich"))
 
 
 def test_a_request_that_is_refused_for_nothing(pool, monkeypatch):
     make_wrong(monkeypatch, "backstop: empty request", False)
     ann = pool.market.at("ann")
-    notices(222, lambda: pool.market.tries(f"{POOL}.requestRedeem", 1, ann, ann, sender="ann"))
+    expect_property_violation(
+        222, lambda: pool.market.tries(f"{POOL}.requestRedeem", 1, ann, ann, sender="ann")
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +96,9 @@ def test_who_leaves_is_refused_for_nothing(pool, monkeypatch, reason):
     batch = pool.request("ann")
     pool.wait(batch)
     make_wrong(monkeypatch, reason, False)
-    notices(222, lambda: pool.market.tries(f"{POOL}.leave", batch, pool.market.at("ann"), sender="ann"))
+    expect_property_violation(
+        222, lambda: pool.market.tries(f"{POOL}.leave", batch, pool.market.at("ann"), sender="ann")
+    )
 
 
 @pytest.mark.parametrize("holds", [True, False])
@@ -96,7 +112,7 @@ def test_who_leaves_while_the_losses_of_a_settlement_are_open(pool, monkeypatch,
         with reverts("perpetuals: losses are open"):
             pool.market.do(*leave, sender="ann")
     make_wrong(monkeypatch, "perpetuals: losses are open", holds)
-    notices(223 if holds else 222, lambda: pool.market.tries(*leave, sender="ann"))
+    expect_property_violation(223 if holds else 222, lambda: pool.market.tries(*leave, sender="ann"))
 
 
 @pytest.mark.parametrize(
@@ -104,20 +120,20 @@ def test_who_leaves_while_the_losses_of_a_settlement_are_open(pool, monkeypatch,
 )
 def test_a_pool_that_may_not_take_lots(pool, monkeypatch, reason):
     make_wrong(monkeypatch, reason, False)
-    notices(222, lambda: pool.market.tries(f"{POOL}.take", ETH, 10, sender="keeper"))
+    expect_property_violation(222, lambda: pool.market.tries(f"{POOL}.take", ETH, 10, sender="keeper"))
 
 
 @pytest.mark.parametrize("reason", ["backstop: quote runs", "backstop: nothing to quote"])
 def test_a_quote_that_is_refused_for_nothing(pool, monkeypatch, reason):
     pool.take(10)
     make_wrong(monkeypatch, reason, False)
-    notices(222, lambda: pool.market.tries(f"{POOL}.quote", ETH, sender="stranger"))
+    expect_property_violation(222, lambda: pool.market.tries(f"{POOL}.quote", ETH, sender="stranger"))
 
 
 def test_a_limit_out_of_bounds(pool, monkeypatch):
     make_wrong(monkeypatch, "backstop: limit bounds", True)
     args = ETH, 8 * 10**9 + 1
-    notices(223, lambda: pool.market.tries(f"{POOL}.set_limit", *args, sender="admin"))
+    expect_property_violation(223, lambda: pool.market.tries(f"{POOL}.set_limit", *args, sender="admin"))
 
 
 # -------------------------------------------------------------- fund and rankings
@@ -134,10 +150,12 @@ def test_a_claim_that_is_refused_for_nothing(crowd, monkeypatch, reason):
     # One second before it vests nobody may have it, which another property sees.
     crowd.advance((bucket + 7) * DAY - crowd.world.timestamp)
     make_wrong(monkeypatch, reason, False)
-    notices(142, lambda: crowd.tries("MarginFund.claim", owner, bucket, sender="stranger"))
+    expect_property_violation(142, lambda: crowd.tries("MarginFund.claim", owner, bucket, sender="stranger"))
     monkeypatch.undo()
     make_wrong(monkeypatch, "margin_fund: nothing to claim", True)
-    notices(223, lambda: crowd.tries("MarginFund.claim", owner, bucket - 1, sender="stranger"))
+    expect_property_violation(
+        223, lambda: crowd.tries("MarginFund.claim", owner, bucket - 1, sender="stranger")
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,11 +172,11 @@ def test_a_claim_that_is_refused_for_nothing(crowd, monkeypatch, reason):
     ],
 )
 def test_a_close_that_is_refused_for_nothing(monkeypatch, policy, reason):
-    made = watched(alone(third_bond=WAD, policy=policy))
+    made = watch_properties(deploy_on_model(third_bond=WAD, policy=policy))
     made.refresh()
     in_calls = reason in ("ranking: out of rank", "ranking: too few")
-    market = fallen_crowd(made) if in_calls else fallen(made)
-    ranking = market.ranking(SHORT)
+    market = make_crowd_long_insolvent(made) if in_calls else make_long_insolvent(made)
+    ranking = market.list_ranking(SHORT)
     method, accounts = "share", tuple(sorted(ranking))
     if policy == "ranked":
         method, accounts = "submit", ranking
@@ -170,7 +188,7 @@ def test_a_close_that_is_refused_for_nothing(monkeypatch, policy, reason):
             method = "execute"
     make_wrong(monkeypatch, reason, False)
     args = ETH, SHORT, accounts
-    notices(222, lambda: market.tries(f"{CLOSER}.{method}", *args, sender="prover"))
+    expect_property_violation(222, lambda: market.tries(f"{CLOSER}.{method}", *args, sender="prover"))
 
 
 # --------------------------------------------------------------- terms and the end
@@ -196,25 +214,25 @@ def test_terms_out_of_bounds(crowd, monkeypatch, reason, changes):
     terms = crowd.read("MarginPolicy.terms_of", ETH)._replace(initial=1_000)
     make_wrong(monkeypatch, f"margin_policy: {reason}", True)
     args = ETH, terms._replace(**changes)
-    notices(223, lambda: crowd.tries("MarginPolicy.set_terms", *args, sender="admin"))
+    expect_property_violation(223, lambda: crowd.tries("MarginPolicy.set_terms", *args, sender="admin"))
     monkeypatch.undo()
     make_wrong(monkeypatch, f"margin_policy: {reason}", False)
-    notices(222, lambda: crowd.tries("MarginPolicy.set_terms", ETH, terms, sender="admin"))
+    expect_property_violation(222, lambda: crowd.tries("MarginPolicy.set_terms", ETH, terms, sender="admin"))
 
 
 def test_a_notice_out_of_bounds(crowd, monkeypatch):
     make_wrong(monkeypatch, "margin_policy: notice bounds", True)
     at = crowd.world.timestamp + MIN_NOTICE - 1
-    notices(223, lambda: crowd.tries("MarginPolicy.delist", ETH, at, sender="admin"))
+    expect_property_violation(223, lambda: crowd.tries("MarginPolicy.delist", ETH, at, sender="admin"))
 
 
 def test_a_market_that_does_not_end(crowd, monkeypatch):
-    delist(crowd)
+    announce_delisting(crowd)
     crowd.advance(MIN_NOTICE)
-    go_on(crowd, [20] * 8)
+    step_feeds(crowd, [20] * 8)
     make_wrong(monkeypatch, "perpetuals: no final price", False)
     crowd.advance(3 * DAY)
-    notices(222, lambda: crowd.tries(f"{HOUSE}.end_market", ETH, sender="keeper"))
+    expect_property_violation(222, lambda: crowd.tries(f"{HOUSE}.end_market", ETH, sender="keeper"))
 
 
 def test_a_cycle_that_ends_too_early(crowd, monkeypatch):
@@ -222,4 +240,4 @@ def test_a_cycle_that_ends_too_early(crowd, monkeypatch):
     crowd.roll()
     make_wrong(monkeypatch, "cycle_losses: too early", False)
     crowd.advance(RULES.window)
-    notices(141, lambda: crowd.tries(f"{HOUSE}.roll", sender="keeper"))
+    expect_property_violation(141, lambda: crowd.tries(f"{HOUSE}.roll", sender="keeper"))

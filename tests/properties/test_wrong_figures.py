@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model import exits, vault_engine
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
@@ -18,20 +18,28 @@ from backstop.model.risk_policy import RiskPolicy
 from backstop.model.state import external
 from backstop.model.terms import Governed
 from backstop.model.vault_engine import VaultEngine
-from tests.support.auctions import WETH, liquidate, start, take
-from tests.support.equity import open_protocol, with_equity
-from tests.support.guards import BREAKER, CAUTION, CEILING, opened, with_guards
+from tests.support.auction_steps import WETH, liquidate_vault, start_auction, take_collateral
+from tests.support.equity_steps import open_protocol, with_equity
+from tests.support.guard_steps import BREAKER, CAUTION, CEILING, deploy_with_prices, with_guards
 from tests.support.helpers import STAGE
-from tests.support.plain import only, steady
-from tests.support.policy import allow_calls, draw, open_between
-from tests.support.savings import XAU, cut, give, lose, mature, request, save
-from tests.support.settling import begin
-from tests.support.transitions import notices
+from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.property_transitions import expect_model_violation
+from tests.support.risk_policy_steps import allow_calls, draw_debt, open_callable_vault
+from tests.support.saver_steps import (
+    XAU,
+    cut_batch,
+    deposit_savings,
+    give_stablecoin,
+    lose_new_vault,
+    mature_batch,
+    request_all_shares,
+)
+from tests.support.settlement_steps import start_settlement
 
 
 @pytest.fixture
 def plain(new_protocol):
-    return steady(new_protocol)
+    return deploy_without_fees(new_protocol)
 
 
 def spoil(monkeypatch, cls, method, alter):
@@ -52,14 +60,16 @@ def test_a_parameter_is_another_one(guarded, monkeypatch):
         self.modes[()] = self.modes[()]._replace(caution_margin=0)
 
     spoil(monkeypatch, RiskPolicy, "set_effects", forget)
-    notices(200, guarded, lambda p: p.do("RiskPolicy.set_effects", 500, 10_000, sender="admin"))
+    expect_model_violation(
+        200, guarded, lambda p: p.do("RiskPolicy.set_effects", 500, 10_000, sender="admin")
+    )
 
 
 def test_a_taker_gets_nothing(plain, monkeypatch):
-    give(plain, "taker", 50_000 * WAD)
-    id = start(plain)
+    give_stablecoin(plain, "taker", 50_000 * WAD)
+    id = start_auction(plain)
     monkeypatch.setattr(VaultEngine, "_deliver", lambda self, *args: None)
-    notices(201, plain, lambda p: take(p, id, WAD))
+    expect_model_violation(201, plain, lambda p: take_collateral(p, id, WAD))
 
 
 def test_a_liquidation_takes_half_of_what_it_may(plain, monkeypatch):
@@ -68,18 +78,18 @@ def test_a_liquidation_takes_half_of_what_it_may(plain, monkeypatch):
     plain.post_price("WBTC", 45_000 * RAY)
     right = VaultEngine._room
     monkeypatch.setattr(VaultEngine, "_room", lambda self, *args: right(self, *args) // 2)
-    notices(202, plain, lambda p: liquidate(p, c=1))
+    expect_model_violation(202, plain, lambda p: liquidate_vault(p, collateral_type=1))
 
 
 def test_a_call_that_is_met_goes_on(guarded, monkeypatch):
     allow_calls(guarded)
-    open_between(guarded)
+    open_callable_vault(guarded)
     guarded.do("LiquidationEngine.call", WETH, "borrower", sender="keeper")
     monkeypatch.setattr(VaultEngine, "_still_called", lambda self, c, vault, rate: vault.called_at)
     borrower = guarded.address("borrower")
     repay = "VaultEngine.repay_and_withdraw", WETH, borrower, MAX_UINT256, 0, borrower
-    give(guarded, "borrower", 1_000 * WAD)
-    notices(203, guarded, lambda p: p.do(*repay, sender="borrower"))
+    give_stablecoin(guarded, "borrower", 1_000 * WAD)
+    expect_model_violation(203, guarded, lambda p: p.do(*repay, sender="borrower"))
 
 
 def test_a_part_of_a_debt_goes_under_the_floor(plain, monkeypatch):
@@ -88,7 +98,7 @@ def test_a_part_of_a_debt_goes_under_the_floor(plain, monkeypatch):
     monkeypatch.setattr(vault_engine, "RAD", 0)
     part = floor * WAD + WAD
     repay = "VaultEngine.repay_and_withdraw", WETH, "borrower", part, 0, "borrower"
-    notices(204, plain, lambda p: p.do(*repay, sender="borrower"))
+    expect_model_violation(204, plain, lambda p: p.do(*repay, sender="borrower"))
 
 
 def test_a_sale_begins_before_its_time(plain, monkeypatch):
@@ -101,7 +111,7 @@ def test_a_sale_begins_before_its_time(plain, monkeypatch):
         return reward
 
     monkeypatch.setattr(CollateralAuction, "_start", early)
-    notices(205, plain, start)
+    expect_model_violation(205, plain, start_auction)
 
 
 def test_a_halt_lets_the_next_price_pass(plain, monkeypatch):
@@ -109,80 +119,82 @@ def test_a_halt_lets_the_next_price_pass(plain, monkeypatch):
         self.prices[c] = self.prices[c]._replace(next=self.withheld_prices[c])
 
     spoil(monkeypatch, PriceFeed, "set_halted", pass_it)
-    notices(206, plain, lambda p: p.do("PriceFeed.set_halted", WETH, True, sender="admin"))
+    expect_model_violation(206, plain, lambda p: p.do("PriceFeed.set_halted", WETH, True, sender="admin"))
 
 
 def test_a_stage_that_failed_owes_half(new_protocol, monkeypatch):
-    made = steady(new_protocol, stages=only("buffer", "reserve", "junior", "savings"))
-    save(made, "elder", 5_000 * WAD, "Junior")
-    save(made, "saver", 40_000 * WAD)
-    lose(made, debt=3_000 * WAD)
+    made = deploy_without_fees(
+        new_protocol, stages=build_uncapped_stages("buffer", "reserve", "junior", "savings")
+    )
+    deposit_savings(made, "elder", 5_000 * WAD, "Junior")
+    deposit_savings(made, "saver", 40_000 * WAD)
+    lose_new_vault(made, debt=3_000 * WAD)
     made.do("VaultEngine.revoke_role", STAGE, "Junior", sender="admin")
     right = LossWaterfall._owe
     monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, k, amount // 2))
-    notices(207, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
+    expect_model_violation(207, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
 
 
 def test_a_payment_of_claims_loses_a_wei(new_protocol, monkeypatch):
     made = open_protocol(new_protocol(with_equity("junior", "savings")))
-    save(made, "saver", 20_000 * WAD, "Junior")
-    lose(made, debt=5_000 * WAD)
+    deposit_savings(made, "saver", 20_000 * WAD, "Junior")
+    lose_new_vault(made, debt=5_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
-    give(made, "payer", 1_000 * WAD)
+    give_stablecoin(made, "payer", 1_000 * WAD)
     made.do("Stablecoin.approve", "Junior.Claims", 1_000 * WAD, sender="payer")
 
     def lessen(self, amount):
         self.paid[0] = self.paid[0] - 1
 
     spoil(monkeypatch, RecoveryClaims, "repay", lessen)
-    notices(208, made, lambda p: p.do("Junior.Claims.repay", 1_000 * WAD, sender="payer"))
+    expect_model_violation(208, made, lambda p: p.do("Junior.Claims.repay", 1_000 * WAD, sender="payer"))
 
 
 def test_a_run_holds_back_more(new_protocol, monkeypatch):
-    made = steady(new_protocol, stages=only("buffer", "reserve", "savings"))
+    made = deploy_without_fees(new_protocol, stages=build_uncapped_stages("buffer", "reserve", "savings"))
     for who in ("saver", "keeper"):
-        save(made, who, 20_000 * WAD)
-    request(made, "saver")
-    mature(made)
+        deposit_savings(made, who, 20_000 * WAD)
+    request_all_shares(made, "saver")
+    mature_batch(made)
     made.post_price("WETH", 2_000 * RAY)
     made.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     made.post_price("WETH", 1_700 * RAY)
     made.do("LiquidationEngine.flag", WETH, "borrower", sender="stranger")
     made.advance(1_200)
     monkeypatch.setattr(exits, "PARTS", 2)
-    notices(209, made, lambda p: p.do("Savings.settle", sender="stranger"))
+    expect_model_violation(209, made, lambda p: p.do("Savings.settle", sender="stranger"))
 
 
 def test_a_leaver_leaves_no_income(plain, monkeypatch):
     for who in ("saver", "keeper"):
-        save(plain, who, 20_000 * WAD)
-    give(plain, "payer", 1_000 * WAD)
+        deposit_savings(plain, who, 20_000 * WAD)
+    give_stablecoin(plain, "payer", 1_000 * WAD)
     plain.do("Stablecoin.approve", "Savings", 1_000 * WAD, sender="payer")
     plain.do("Savings.add_income", 1_000 * WAD, sender="payer")
-    request(plain, "saver")
+    request_all_shares(plain, "saver")
     monkeypatch.setattr(Pool, "_give_back", lambda self, assets: None)
-    notices(210, plain, cut)
+    expect_model_violation(210, plain, cut_batch)
 
 
 def test_shares_that_are_paid_stay_due(new_protocol, monkeypatch):
     made = open_protocol(new_protocol(with_equity("staked_equity", "savings")))
     made.do("Equity.approve", "StakedEquity", 100 * WAD, sender="admin")
     made.do("StakedEquity.deposit", 100 * WAD, "admin", sender="admin")
-    request(made, "admin", "StakedEquity")
-    mature(made, "StakedEquity")
+    request_all_shares(made, "admin", "StakedEquity")
+    mature_batch(made, "StakedEquity")
 
     def keep(self):
         self.due[()] = Due(1, 0)
 
     spoil(monkeypatch, EquityPool, "settle", keep)
-    notices(211, made, lambda p: p.do("StakedEquity.settle", sender="stranger"))
+    expect_model_violation(211, made, lambda p: p.do("StakedEquity.settle", sender="stranger"))
 
 
 def test_fees_go_on_in_settlement(new_protocol, monkeypatch):
-    made = new_protocol(standard())
+    made = new_protocol(build_standard_parameters())
     made.post_price("WETH", 2_000 * RAY)
     monkeypatch.setattr(Ledger, "_set_stability_fee", lambda self, *args: None)
-    notices(212, made, begin)
+    expect_model_violation(212, made, start_settlement)
 
 
 def test_a_dynamic_fee_stays(guarded, monkeypatch):
@@ -190,17 +202,17 @@ def test_a_dynamic_fee_stays(guarded, monkeypatch):
     guarded.do("VaultEngine.set_fee_dynamic", WETH, True, sender="admin")
     monkeypatch.setattr(Governed, "_follow", lambda self, *args: None)
     guarded.borrow("borrower", "WETH", 100 * WAD, 0)
-    notices(213, guarded, lambda p: draw(p, "borrower", 8_000 * WAD))
+    expect_model_violation(213, guarded, lambda p: draw_debt(p, "borrower", 8_000 * WAD))
 
 
 def test_types_keep_their_mode(new_protocol, monkeypatch):
-    made = opened(new_protocol, with_guards((CEILING,), BREAKER))
+    made = deploy_with_prices(new_protocol, with_guards((CEILING,), BREAKER))
     monkeypatch.setattr("backstop.model.risk_policy.ids_of", lambda listed: [])
-    notices(214, made, lambda p: p.do("CircuitBreaker.raise_to", CAUTION, sender="guardian"))
+    expect_model_violation(214, made, lambda p: p.do("CircuitBreaker.raise_to", CAUTION, sender="guardian"))
 
 
 def test_a_ceiling_is_not_adjusted(new_protocol, monkeypatch):
-    made = opened(new_protocol, with_guards((CEILING,), BREAKER))
+    made = deploy_with_prices(new_protocol, with_guards((CEILING,), BREAKER))
     monkeypatch.setattr("backstop.model.auto_ceiling.Terms.line", lambda self, debt: 10**9)
     made.advance(CEILING.ttl)
 
@@ -209,14 +221,14 @@ def test_a_ceiling_is_not_adjusted(new_protocol, monkeypatch):
         return 0
 
     monkeypatch.setattr("backstop.model.auto_ceiling.AutoCeiling.adjust", nothing)
-    notices(214, made, lambda p: p.do("AutoCeiling.adjust", WETH, sender="stranger"))
+    expect_model_violation(214, made, lambda p: p.do("AutoCeiling.adjust", WETH, sender="stranger"))
 
 
 def test_a_member_claims_half(plain, monkeypatch):
     for who in ("saver", "keeper"):
-        save(plain, who, 20_000 * WAD)
-    request(plain, "saver")
-    mature(plain)
+        deposit_savings(plain, who, 20_000 * WAD)
+    request_all_shares(plain, "saver")
+    mature_batch(plain)
     plain.do("Savings.settle", sender="stranger")
     right = Pool._claimable
 
@@ -226,16 +238,18 @@ def test_a_member_claims_half(plain, monkeypatch):
 
     monkeypatch.setattr(Pool, "_claimable", less)
     shares = plain.read("Savings.maxRedeem", "saver")
-    notices(215, plain, lambda p: p.do("Savings.redeem", shares, "saver", "saver", sender="saver"))
+    expect_model_violation(
+        215, plain, lambda p: p.do("Savings.redeem", shares, "saver", "saver", sender="saver")
+    )
 
 
 def test_a_member_gets_half_of_its_claims(new_protocol, monkeypatch):
     made = open_protocol(new_protocol(with_equity("junior", "savings")))
-    save(made, "saver", 20_000 * WAD, "Junior")
-    lose(made, debt=5_000 * WAD)
+    deposit_savings(made, "saver", 20_000 * WAD, "Junior")
+    lose_new_vault(made, debt=5_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     right = RecoveryClaims._issue
     monkeypatch.setattr(
         RecoveryClaims, "_issue", lambda self, who, shares, *args: right(self, who, shares // 2, *args)
     )
-    notices(216, made, lambda p: p.do("Junior.collect_claims", "saver", sender="saver"))
+    expect_model_violation(216, made, lambda p: p.do("Junior.collect_claims", "saver", sender="saver"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.model.arithmetic import WAD
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
@@ -10,7 +10,7 @@ from backstop.model.interfaces import Sides
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.state import Revert, external
 from backstop.proof.properties import Question, Violation, ask
-from tests.support.watched import crowd_to_ask
+from tests.support.perpetuals_with_properties import crowd_to_ask
 
 QUESTIONS = 24
 
@@ -72,7 +72,7 @@ def test_somebody_is_paid_in_whole(both, monkeypatch):
     @external
     def withdraw(self, sender, amount, receiver):
         late = self.late_table[()]
-        if sender == trader("twin"):
+        if sender == get_trader_account("twin"):
             self.late_table[()] = 0
         paid = right(self, sender, amount, receiver)
         self.late_table[()] = late

@@ -11,7 +11,7 @@ from backstop.model.state import Revert, external, view
 from backstop.proof.properties import Question, Violation, ask
 from backstop.proof.properties.future import VISITOR
 from tests.support.model_alone import in_use
-from tests.support.savings import DAY
+from tests.support.saver_steps import DAY
 
 QUESTIONS = 40
 RIGHT_ABSORB, RIGHT_CUT, RIGHT_DEPOSIT = pool.Pool.absorb, pool.Pool.cut, pool.Pool.deposit

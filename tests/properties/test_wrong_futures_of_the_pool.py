@@ -7,9 +7,9 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.model.perpetual_backstop import PerpetualBackstop as Pool
 from backstop.proof.properties import Question, Violation, ask
-from tests.support.backstop_pool import on_the_model, seized, staffed
+from tests.support.market_with_pool import deposit_two_members, on_the_model, seize_long
 from tests.support.perpetuals import ETH
-from tests.support.watched import OnTheModel
+from tests.support.perpetuals_with_properties import ModelOnlyMarket
 
 QUESTIONS = 8
 
@@ -17,7 +17,7 @@ QUESTIONS = 8
 @pytest.fixture
 def pool():
     """Two members who have gained 2,000 and something, at rest."""
-    made = seized(staffed(on_the_model()))
+    made = seize_long(deposit_two_members(on_the_model()))
     made.take(1_000)
     made.market.mark(ETH, 18 * WAD)
     made.close("first")
@@ -27,7 +27,7 @@ def pool():
 
 def answers(pool):
     """How many of some questions had something to try; raises Violation."""
-    both: Any = OnTheModel(pool.market.model)
+    both: Any = ModelOnlyMarket(pool.market.model)
     return sum(ask(both, Question(126, seed)) for seed in range(QUESTIONS))
 
 
@@ -36,7 +36,7 @@ def test_the_right_rules(pool):
 
 
 def test_nobody_enters_at_work():
-    made = seized(staffed(on_the_model()))
+    made = seize_long(deposit_two_members(on_the_model()))
     made.take(1)
     assert answers(made) == 0
 

@@ -11,15 +11,15 @@ from backstop.model.state import Revert
 from backstop.proof.properties import Transition, Violation, check_refused
 from backstop.proof.properties.conditions import CONDITIONS
 from backstop.system import Action
-from tests.support.auctions import WETH, start
-from tests.support.plain import steady
-from tests.support.savings import DAY, XAU, lose, make_pool, request, save
-from tests.support.transitions import notices
+from tests.support.auction_steps import WETH, start_auction
+from tests.support.no_fee_deployments import deploy_without_fees
+from tests.support.property_transitions import expect_model_violation
+from tests.support.saver_steps import DAY, XAU, deposit_savings, lose_new_vault, make_pool, request_all_shares
 
 
 @pytest.fixture
 def plain(new_protocol):
-    return steady(new_protocol)
+    return deploy_without_fees(new_protocol)
 
 
 def lenient(*reasons):
@@ -70,7 +70,7 @@ def test_a_draw_below_the_floor(plain, monkeypatch):
     refused(plain, *draw, sender="keeper")
     monkeypatch.setattr(vault_engine, "require", lenient("vault_engine: debt floor"))
     plain.borrow("keeper", "WETH", 100 * WAD, floor * WAD)
-    notices(199, plain, lambda p: p.borrow("taker", "WETH", 100 * WAD, (floor - 1) * WAD))
+    expect_model_violation(199, plain, lambda p: p.borrow("taker", "WETH", 100 * WAD, (floor - 1) * WAD))
 
 
 def test_a_draw_of_the_floor_is_refused(plain, monkeypatch):
@@ -90,7 +90,7 @@ def test_there_is_room_and_it_is_denied(plain, monkeypatch):
 
 
 def test_a_lot_is_not_given_up_while_it_has_value(plain):
-    id = start(plain)
+    id = start_auction(plain)
     refused(plain, "CollateralAuction", "close", id, sender="keeper")
     plain.advance(100_000)
     plain.post_price("WETH", 1_500 * RAY)
@@ -98,31 +98,33 @@ def test_a_lot_is_not_given_up_while_it_has_value(plain):
 
 
 def test_a_batch_is_cut_late(plain, monkeypatch):
-    save(plain, "saver", 1_000 * WAD)
-    request(plain, "saver")
+    deposit_savings(plain, "saver", 1_000 * WAD)
+    request_all_shares(plain, "saver")
     plain.advance(90 * DAY)
     monkeypatch.setattr(redeem_queue, "require", strict("pool: batch collects"))
     lies(plain, "Savings", "cut", sender="keeper")
 
 
 def test_an_empty_request(plain, monkeypatch):
-    save(plain, "saver", 1_000 * WAD)
+    deposit_savings(plain, "saver", 1_000 * WAD)
     who = plain.address("saver")
     refused(plain, "Savings", "requestRedeem", 0, who, who, sender="saver")
     monkeypatch.setattr(member_pool, "require", lenient("pool: empty request"))
-    notices(199, plain, lambda p: p.do("Savings.requestRedeem", 0, "saver", "saver", sender="saver"))
+    expect_model_violation(
+        199, plain, lambda p: p.do("Savings.requestRedeem", 0, "saver", "saver", sender="saver")
+    )
 
 
 def test_shares_without_a_cooldown_are_their_owners(plain):
     make_pool(plain, cooldown=0)
-    save(plain, "saver", 1_000 * WAD, "Made")
+    deposit_savings(plain, "saver", 1_000 * WAD, "Made")
     who = plain.address("saver")
     refused(plain, "Made", "redeem", 10**18, who, who, sender="keeper")
 
 
 def test_a_cover_of_nothing(plain, monkeypatch):
     refused(plain, "LossWaterfall", "cover", XAU, sender="keeper")
-    lose(plain)
+    lose_new_vault(plain)
     monkeypatch.setattr(loss_waterfall, "require", strict("loss_waterfall: no deficit"))
     lies(plain, "LossWaterfall", "cover", XAU, sender="keeper")
 
@@ -131,7 +133,7 @@ def test_lists_of_stages_wait_for_open_losses(plain):
     terms = [plain.read("LossWaterfall.stage_terms", k) for k in plain.read("LossWaterfall.stage_ids")]
     plain.do("LossWaterfall.propose_stages", terms, sender="admin")
     plain.advance(plain.parameters.cap_delay)
-    lose(plain)
+    lose_new_vault(plain)
     refused(plain, "LossWaterfall", "apply_stages", tuple(terms), sender="keeper")
 
 
@@ -140,4 +142,6 @@ def test_a_bound_is_denied(guarded, monkeypatch):
     monkeypatch.setattr("backstop.model.risk_policy.require", strict("risk_policy: margin bounds"))
     lies(guarded, "RiskPolicy", "set_effects", 10_000, 10_000, sender="admin")
     monkeypatch.setattr("backstop.model.risk_policy.require", lenient("risk_policy: margin bounds"))
-    notices(199, guarded, lambda p: p.do("RiskPolicy.set_effects", 10_001, 10_000, sender="admin"))
+    expect_model_violation(
+        199, guarded, lambda p: p.do("RiskPolicy.set_effects", 10_001, 10_000, sender="admin")
+    )

@@ -7,9 +7,13 @@ from backstop.model.arithmetic import WAD
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_path import SHORT
 from backstop.model.state import Revert
-from tests.support.margin_fund import DAY
-from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, alone, fallen
-from tests.support.watched import crowd_on_the_model, notices, watched
+from tests.support.margin_fund_steps import DAY
+from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, deploy_on_model, make_long_insolvent
+from tests.support.perpetuals_with_properties import (
+    crowd_on_the_model,
+    expect_property_violation,
+    watch_properties,
+)
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def test_whoever_owes_is_not_met(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD)
     for method in ("_seize", "_book"):
         monkeypatch.setattr(Market, method, lambda *args: False)
-    notices(140, lambda: meet(crowd))
+    expect_property_violation(140, lambda: meet(crowd))
 
 
 @pytest.mark.parametrize("mark", [16, 20], ids=["without a mark of now", "who is solvent"])
@@ -54,7 +58,7 @@ def test_a_cycle_that_goes_on(crowd, monkeypatch, late):
     crowd.advance(late - 1)
     crowd.tries(f"{HOUSE}.roll", sender="keeper")
     crowd.advance(1)
-    notices(141, lambda: crowd.tries(f"{HOUSE}.roll", sender="keeper"))
+    expect_property_violation(141, lambda: crowd.tries(f"{HOUSE}.roll", sender="keeper"))
 
 
 def test_a_vested_profit_stays(crowd, monkeypatch):
@@ -71,15 +75,15 @@ def test_a_vested_profit_stays(crowd, monkeypatch):
 
     claim()
     crowd.advance(8 * DAY)
-    notices(142, claim)
+    expect_property_violation(142, claim)
 
 
 def test_a_right_ranking_is_refused(monkeypatch):
     """By what accounts are worth with their deposits since; one that is wrong is refused rightly."""
-    made = watched(alone(third_bond=WAD, policy="ranked"))
+    made = watch_properties(deploy_on_model(third_bond=WAD, policy="ranked"))
     made.refresh()
-    market = fallen(made)
-    ranking = market.ranking(SHORT)
+    market = make_long_insolvent(made)
+    ranking = market.list_ranking(SHORT)
     for owner in ranking:
         market.do(f"{HOUSE}.wake", owner, sender="keeper")
 
@@ -90,4 +94,4 @@ def test_a_right_ranking_is_refused(monkeypatch):
     submit(ranking[:1] * 2)
     monkeypatch.setattr(perpetual_ranking, "score_of", lambda gains, side: 0)
     monkeypatch.setattr(perpetual_ranking, "require", refuse)
-    notices(145, lambda: submit(ranking))
+    expect_property_violation(145, lambda: submit(ranking))

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.proof.properties import Question, Violation, ask
-from tests.support.auctions import WETH, start, take
-from tests.support.transitions import notices
-from tests.support.watched import OnTheModel
+from tests.support.auction_steps import WETH, start_auction, take_collateral
+from tests.support.perpetuals_with_properties import ModelOnlyMarket
+from tests.support.property_transitions import expect_model_violation
 
 SLOT = 12
 QUESTIONS = 40
@@ -20,7 +20,7 @@ QUESTIONS = 40
 @pytest.fixture
 def counting(new_protocol):
     """Auctions count blocks of 12 seconds; a taker has 40,000."""
-    made = new_protocol(replace(standard(), block_time=SLOT), prices=True)
+    made = new_protocol(replace(build_standard_parameters(), block_time=SLOT), prices=True)
     made.give_stablecoin("taker", 40_000 * WAD)
     return made
 
@@ -39,13 +39,13 @@ def ahead_in_outages(self):
 
 
 def outage_and_take(protocol):
-    start(protocol)
+    start_auction(protocol)
     protocol.advance(3_600, 0)
-    take(protocol, 1)
+    take_collateral(protocol, 1)
 
 
 def outage_and_reset(protocol):
-    start(protocol)
+    start_auction(protocol)
     protocol.advance(8_401, 0)
     protocol.report("WETH", 1_500 * RAY)
     protocol.do("PriceFeed.poke", WETH, sender="stranger")
@@ -54,7 +54,7 @@ def outage_and_reset(protocol):
 
 def outage_and_close(protocol):
     """The lot is worth next to nothing."""
-    start(protocol)
+    start_auction(protocol)
     for _ in range(4):
         protocol.post_price("WETH", RAY // 10)
         protocol.advance(3_600, 0)
@@ -67,18 +67,18 @@ def test_an_outage_that_counts(counting, monkeypatch, play):
     """Those properties that read the record of the auction would notice, too: they are left out."""
     monkeypatch.setattr(CollateralAuction, "_clock", by_seconds)
     monkeypatch.setattr("backstop.proof.properties.sales._clock", lambda step: step.model.timestamp)
-    notices(160, counting, play)
+    expect_model_violation(160, counting, play)
 
 
 def test_the_right_clock(counting):
-    start(counting)
+    start_auction(counting)
     counting.advance(1_800)
-    take(counting, 1, WAD)
+    take_collateral(counting, 1, WAD)
     counting.advance(8_400)
     counting.post_price("WETH", 1_500 * RAY)
     counting.do("CollateralAuction.reset", 1, "stranger", sender="stranger")
     counting.advance(600, 20)
-    take(counting, 1, WAD)
+    take_collateral(counting, 1, WAD)
 
 
 def test_blocks_that_count_twice(counting, monkeypatch):
@@ -88,27 +88,27 @@ def test_blocks_that_count_twice(counting, monkeypatch):
     )
 
     def play(protocol):
-        start(protocol)
+        start_auction(protocol)
         protocol.advance(1_800)
-        take(protocol, 1)
+        take_collateral(protocol, 1)
 
-    notices(160, counting, play)
+    expect_model_violation(160, counting, play)
 
 
 def questions(protocol):
     """How many of some questions had a lot to look at; raises Violation."""
-    both: Any = OnTheModel(protocol.lockstep.model)
+    both: Any = ModelOnlyMarket(protocol.lockstep.model)
     return sum(ask(both, Question(161, seed)) for seed in range(QUESTIONS))
 
 
 def test_a_lot_stands(counting):
     assert questions(counting) == 0
-    start(counting)
+    start_auction(counting)
     assert questions(counting) == QUESTIONS
 
 
 def test_nothing_to_ask_where_seconds_count(protocol):
-    start(protocol)
+    start_auction(protocol)
     assert questions(protocol) == 0
 
 
@@ -119,14 +119,14 @@ def test_a_lot_that_falls_without_blocks(counting, monkeypatch, wrong):
     monkeypatch.setattr(counting.lockstep, "apply", model.apply)
     monkeypatch.setattr(counting.lockstep, "view", model.view)
     monkeypatch.setattr(counting.lockstep, "advance", model.advance)
-    start(counting)
+    start_auction(counting)
     with pytest.raises(Violation, match=r"^property 161 "):
         questions(counting)
 
 
 def test_a_halt_that_stops_the_price(counting, monkeypatch):
     """Halting and nothing else changes what the lot costs."""
-    start(counting)
+    start_auction(counting)
     counting.advance(1_800)
     model = counting.lockstep.model
     feed, right = model.world.contracts["PriceFeed"], CollateralAuction._clock

@@ -11,8 +11,12 @@ from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.perpetual_sharer import Closed
 from backstop.model.price_path import SHORT, side_of
 from backstop.model.state import external, view
-from tests.support.perpetuals import CLOSER, DESK, ETH, HOUSE, alone, fallen
-from tests.support.watched import crowd_on_the_model, notices, watched
+from tests.support.perpetuals import CLOSER, DESK, ETH, HOUSE, deploy_on_model, make_long_insolvent
+from tests.support.perpetuals_with_properties import (
+    crowd_on_the_model,
+    expect_property_violation,
+    watch_properties,
+)
 
 HOLDERS = ("other", "small", "large")
 RIGHT_REWARD, RIGHT_SHARE, RIGHT_PAY = Desk._reward, perpetual_desk._share, CycleBook._pay_finder
@@ -24,9 +28,9 @@ def anything_goes(holds, reason):
 
 def crashed(policy):
     """Three shorts have gained 4,000 of a long whose 1,000 lots are nobody's; steps are watched."""
-    made = watched(alone(third_bond=WAD, policy=policy))
+    made = watch_properties(deploy_on_model(third_bond=WAD, policy=policy))
     made.refresh()
-    return fallen(made)
+    return make_long_insolvent(made)
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def proven(ranked):
     """600 lots are left."""
     ranked.deposit("taker", 50_000 * WAD)
     ranked.do(f"{DESK}.take", ETH, 400, sender="taker")
-    ranked.submit(SHORT, ranked.ranking(SHORT))
+    ranked.submit(SHORT, ranked.list_ranking(SHORT))
     return ranked
 
 
@@ -87,7 +91,7 @@ def right(size, limit, left, side):
 def test_a_desk_as_it_should_be(proven, monkeypatch):
     """Nothing is noticed where the copy above is right."""
     monkeypatch.setattr(Desk, "deleverage", deleverages(right))
-    assert proven.execute(SHORT, proven.ranking(SHORT)) == 0
+    assert proven.execute(SHORT, proven.list_ranking(SHORT)) == 0
 
 
 @pytest.mark.parametrize(
@@ -102,13 +106,13 @@ def test_a_desk_as_it_should_be(proven, monkeypatch):
 )
 def test_another_closing(proven, monkeypatch, wrong):
     monkeypatch.setattr(Desk, "deleverage", deleverages(**wrong))
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
+    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
 
 
 def test_more_than_is_nobodys(proven, monkeypatch):
     """The last has 500 lots, and 100 are left for it: it is closed whole, against those who are long."""
     monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: abs(size)))
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
+    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
 
 
 def test_the_side_that_has_fewer(proven, monkeypatch):
@@ -117,25 +121,25 @@ def test_the_side_that_has_fewer(proven, monkeypatch):
     proven.deposit("friend", 50_000 * WAD)
     proven.trade("other", "friend", 300)
     monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: min(abs(size), left)))
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
+    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
 
 
 def test_a_fee_for_being_closed(proven, monkeypatch):
     monkeypatch.setattr(Desk, "deleverage", deleverages(right, pays=1))
-    notices(96, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
+    expect_property_violation(96, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
 
 
 def test_at_a_mark_of_a_minute_ago(proven, monkeypatch):
     proven.advance(61)
     monkeypatch.setattr(perpetual_desk, "require", anything_goes)
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
+    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
 
 
 def test_by_somebody_else_than_the_closer(proven, monkeypatch):
     """Whoever likes has a position closed by the desk."""
     monkeypatch.setattr(perpetual_desk, "require", anything_goes)
     args = (ETH, SHORT, (proven.at("large"),), (MAX_UINT256,), *[proven.at("stranger")] * 2)
-    notices(18, lambda: proven.do(f"{DESK}.deleverage", *args, sender="stranger"))
+    expect_property_violation(18, lambda: proven.do(f"{DESK}.deleverage", *args, sender="stranger"))
 
 
 # --------------------------------------------------------------------------- pay
@@ -157,18 +161,18 @@ def test_another_part_of_what_bonds_pay(monkeypatch, way, wrong):
         # Its lots are somebody's who has not gained: not all that is nobody's is closed.
         market.deposit("friend", 50_000 * WAD)
         market.trade("large", "friend", 300)
-        market.submit(SHORT, market.ranking(SHORT))
+        market.submit(SHORT, market.list_ranking(SHORT))
     monkeypatch.setattr(perpetual_desk, "_share", wrong)
 
     def play():
         if way == "take":
             take(market, 400)
         elif way == "execute":
-            market.execute(SHORT, market.ranking(SHORT))
+            market.execute(SHORT, market.list_ranking(SHORT))
         else:
             market.share(SHORT, "other")
 
-    notices(110, play)
+    expect_property_violation(110, play)
 
 
 def test_paid_twice(ranked, monkeypatch):
@@ -177,7 +181,7 @@ def test_paid_twice(ranked, monkeypatch):
             RIGHT_REWARD(self, finder, part)
 
     monkeypatch.setattr(Desk, "_reward", reward)
-    notices(110, lambda: take(ranked, 400))
+    expect_property_violation(110, lambda: take(ranked, 400))
 
 
 @pytest.mark.parametrize(
@@ -187,12 +191,12 @@ def test_one_is_paid_in_place_of_the_other(proven, monkeypatch, whom):
     """Or a friend of the desk's, by whom nothing was done."""
     wrong = {part: proven.at(name) for part, name in whom.items()}
     monkeypatch.setattr(Desk, "deleverage", deleverages(right, **wrong))
-    notices(110, lambda: proven.execute(SHORT, proven.ranking(SHORT)))
+    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
 
 
 def test_a_friend_is_paid_in_place_of_whoever_shares(shared, monkeypatch):
     monkeypatch.setattr(Desk, "deleverage", deleverages(right, prover=shared.at("friend")))
-    notices(110, lambda: shared.share(SHORT, "other"))
+    expect_property_violation(110, lambda: shared.share(SHORT, "other"))
 
 
 def test_what_is_paid_stays_for_the_next(ranked, monkeypatch):
@@ -204,7 +208,7 @@ def test_what_is_paid_stays_for_the_next(ranked, monkeypatch):
         self.emit("Rewarded", finder, amount)
 
     monkeypatch.setattr(Market, "reward", reward)
-    notices(96, lambda: take(ranked, 400))
+    expect_property_violation(96, lambda: take(ranked, 400))
 
 
 # ------------------------------------------------------------------------- bonds
@@ -235,7 +239,7 @@ def test_a_third_for_somebody_else(monkeypatch, third):
             RIGHT_PAY(self, owner, TAKEN, finder, 0)
 
     monkeypatch.setattr(CycleBook, "_pay_finder", pay)
-    notices(91, lambda: seize(crowd))
+    expect_property_violation(91, lambda: seize(crowd))
 
 
 @pytest.mark.parametrize("third", [SEIZED, BOOKED, TAKEN])
@@ -255,7 +259,7 @@ def test_a_third_that_is_not_paid(monkeypatch, third):
         crowd.roll()
         crowd.do(f"{HOUSE}.meet", crowd.at("long"), sender="keeper")
 
-    notices(91 if third != TAKEN else 96, play)
+    expect_property_violation(91 if third != TAKEN else 96, play)
 
 
 def test_a_third_that_is_paid_twice(monkeypatch):
@@ -268,7 +272,7 @@ def test_a_third_that_is_paid_twice(monkeypatch):
         self.accounts[owner] = self.accounts[owner]._replace(bond=bond)
 
     monkeypatch.setattr(CycleBook, "_pay_finder", pay)
-    notices(91, lambda: seize(crowd))
+    expect_property_violation(91, lambda: seize(crowd))
 
 
 def test_two_thirds_are_put_up(monkeypatch):
@@ -279,7 +283,7 @@ def test_two_thirds_are_put_up(monkeypatch):
         return put_up(self, account)._replace(bond=SEIZED | BOOKED)
 
     monkeypatch.setattr(CycleBook, "_put_up_bond", less)
-    notices(91, lambda: crowd.trade("other", "first", 1))
+    expect_property_violation(91, lambda: crowd.trade("other", "first", 1))
 
 
 def test_what_is_left_of_a_bond_stays(monkeypatch):
@@ -293,7 +297,7 @@ def test_what_is_left_of_a_bond_stays(monkeypatch):
             crowd.roll()
             crowd.wake_all()
 
-    notices(91, play)
+    expect_property_violation(91, play)
 
 
 # ----------------------------------------------------------------------- rankings
@@ -308,19 +312,19 @@ def test_a_ranking_without_everybody(ranked, monkeypatch):
         return Sides(0, 1_200 * WAD), *right(self, sender, market, cycle)[1:]
 
     monkeypatch.setattr(Market, "cycle_of", cycle_of)
-    notices(111, lambda: ranked.submit(SHORT, (ranked.at("small"),)))
+    expect_property_violation(111, lambda: ranked.submit(SHORT, (ranked.at("small"),)))
 
 
 @pytest.mark.parametrize("names", [("small", "other", "large"), ("large", "small", "other")])
 def test_a_ranking_out_of_order(ranked, monkeypatch, names):
     monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
-    notices(111, lambda: ranked.submit(SHORT, tuple(ranked.at(name) for name in names)))
+    expect_property_violation(111, lambda: ranked.submit(SHORT, tuple(ranked.at(name) for name in names)))
 
 
 def test_somebody_twice_in_place_of_others(ranked, monkeypatch):
     """Five times the gain of 800 is all that was gained."""
     monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
-    notices(111, lambda: ranked.submit(SHORT, (ranked.at("other"),) * 5))
+    expect_property_violation(111, lambda: ranked.submit(SHORT, (ranked.at("other"),) * 5))
 
 
 @pytest.mark.parametrize("wrong", ["brought counts", "by gain", "by worth of now"])
@@ -339,29 +343,29 @@ def test_another_score(ranked, monkeypatch, wrong):
         for first in (names, ("small", "other", "large")):
             ranked.tries(f"{CLOSER}.submit", ETH, SHORT, tuple(map(ranked.at, first)), sender=first[0])
 
-    notices(111, play)
+    expect_property_violation(111, play)
 
 
 def test_whoever_likes_is_closed_next(proven, monkeypatch):
     """The last in place of the first."""
     monkeypatch.setattr(perpetual_ranking, "digest", lambda accounts: b"any")
     monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
-    notices(111, lambda: proven.execute(SHORT, proven.ranking(SHORT)[2:]))
+    expect_property_violation(111, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)[2:]))
 
 
 def test_somebody_who_is_in_no_ranking_is_closed(proven, monkeypatch):
     proven.deposit("late", 50_000 * WAD)
     proven.trade("taker", "late", 100)
     monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
-    notices(111, lambda: proven.execute(SHORT, (proven.at("late"),)))
+    expect_property_violation(111, lambda: proven.execute(SHORT, (proven.at("late"),)))
 
 
 def test_a_ranking_of_two_cycles_before(proven, monkeypatch):
-    ranking = proven.ranking(SHORT)
+    ranking = proven.list_ranking(SHORT)
     for _ in range(2):
         proven.roll()
     monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
-    notices(111, lambda: proven.execute(SHORT, ranking))
+    expect_property_violation(111, lambda: proven.execute(SHORT, ranking))
 
 
 # -------------------------------------------------------------------------- parts
@@ -382,7 +386,7 @@ def test_more_than_its_part(shared, monkeypatch, wrong):
         monkeypatch.setattr(Desk, "deleverage", deleverage)
     # 500 are left, of which half.
     take(shared, 500)
-    notices(111, lambda: [shared.share(SHORT, "large"), shared.share(SHORT, "large")])
+    expect_property_violation(111, lambda: [shared.share(SHORT, "large"), shared.share(SHORT, "large")])
 
 
 def test_all_have_the_same_part(shared, monkeypatch):
@@ -390,7 +394,7 @@ def test_all_have_the_same_part(shared, monkeypatch):
     take(shared, 400)
     each = lambda gains, side: 1_000 * WAD if gains.worth else 3_000 * WAD  # noqa: E731
     monkeypatch.setattr(perpetual_sharer, "_on", each)
-    notices(111, lambda: shared.share(SHORT, *HOLDERS))
+    expect_property_violation(111, lambda: shared.share(SHORT, *HOLDERS))
 
 
 def test_a_part_of_the_gains_of_a_cycle_before(shared, monkeypatch):
@@ -410,4 +414,4 @@ def test_a_part_of_the_gains_of_a_cycle_before(shared, monkeypatch):
     shared.roll()
     monkeypatch.setattr(Market, "gains_of", gains_of)
     monkeypatch.setattr(Market, "cycle_of", cycle_of)
-    notices(111, lambda: shared.share(SHORT, "other"))
+    expect_property_violation(111, lambda: shared.share(SHORT, "other"))

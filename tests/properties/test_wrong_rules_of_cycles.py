@@ -18,9 +18,9 @@ from backstop.model.settlement_price import Closing
 from backstop.model.state import external, view
 from backstop.model.vault_engine import VaultEngine
 from backstop.proof.properties import Violation, check_state
-from tests.support.delisting import delist, go_on, wait_for
+from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds
 from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
-from tests.support.watched import crowd_on_the_model, notices
+from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
 
 
 @pytest.fixture
@@ -140,14 +140,14 @@ def test_the_first_is_paid_in_whole(crowd, monkeypatch):
         return paid
 
     monkeypatch.setattr(Market, "withdraw", in_whole)
-    notices(86, lambda: withdraw(crowd, "other", 3_400 * WAD))
+    expect_property_violation(86, lambda: withdraw(crowd, "other", 3_400 * WAD))
 
 
 def test_gains_leave_before_they_are_final(crowd, monkeypatch):
     crowd.mark(ETH, 18 * WAD)
     crowd.trade("first", "other", 500)
     monkeypatch.setattr(Market, "_standing", lambda self, owner: Standing(self._own(owner), 0, 0))
-    notices(86, lambda: withdraw(crowd, "first", 10_001 * WAD))
+    expect_property_violation(86, lambda: withdraw(crowd, "first", 10_001 * WAD))
 
 
 def test_a_profit_is_locked_for_somebody_else(crowd, monkeypatch):
@@ -159,14 +159,14 @@ def test_a_profit_is_locked_for_somebody_else(crowd, monkeypatch):
         right(self, sender, stranger, amount)
 
     monkeypatch.setattr(MarginFund, "lock", lock)
-    notices(86, lambda: withdraw(crowd, "other", WAD))
+    expect_property_violation(86, lambda: withdraw(crowd, "other", WAD))
 
 
 @pytest.mark.parametrize("factor", [0, 2])
 def test_a_deposit_that_is_credited_otherwise(crowd, monkeypatch, factor):
     right = CycleBook._credit
     monkeypatch.setattr(CycleBook, "_credit", lambda self, owner, amount: right(self, owner, factor * amount))
-    notices(86, lambda: crowd.deposit("other", WAD))
+    expect_property_violation(86, lambda: crowd.deposit("other", WAD))
 
 
 # ------------------------------------------------------------------------- trades
@@ -176,24 +176,24 @@ def test_fees_rounded_down(monkeypatch):
     crowd = crowd_on_the_model(taker_fee=5)
     crowd.mark(ETH, 20 * WAD + 1)
     monkeypatch.setattr(perpetual_desk, "_fee", lambda notional, share: notional * share // 10_000)
-    notices(87, lambda: crowd.trade("other", "first", 1))
+    expect_property_violation(87, lambda: crowd.trade("other", "first", 1))
 
 
 def test_no_fee_for_a_premium(crowd, monkeypatch):
     monkeypatch.setattr(Desk, "_premium_fee", lambda *_: 0)
-    notices(87, lambda: crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20))
+    expect_property_violation(87, lambda: crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20))
 
 
 def test_trades_outside_the_band(crowd, monkeypatch):
     monkeypatch.setattr(perpetual_desk, "require", anything_goes)
-    notices(87, lambda: crowd.trade("other", "first", 10, price=21 * WAD))
+    expect_property_violation(87, lambda: crowd.trade("other", "first", 10, price=21 * WAD))
 
 
 def test_more_open_than_the_limit(crowd, monkeypatch):
     policy = crowd.world.contracts["MarginPolicy"]
     policy.underlyings[ETH] = policy.underlyings[ETH]._replace(open_limit=1_005)
     monkeypatch.setattr(perpetual_desk, "require", anything_goes)
-    notices(87, lambda: crowd.trade("long", "other", 10))
+    expect_property_violation(87, lambda: crowd.trade("long", "other", 10))
 
 
 def test_lots_for_nobody(crowd, monkeypatch):
@@ -208,7 +208,7 @@ def test_lots_for_nobody(crowd, monkeypatch):
             right(self, third, market, 1, at)
 
     monkeypatch.setattr(CycleBook, "_move", move)
-    notices(87, lambda: crowd.trade("other", "first", 10))
+    expect_property_violation(87, lambda: crowd.trade("other", "first", 10))
 
 
 @pytest.mark.parametrize("check", ["_check_risk", "_check_reduced", "_check_solvent"])
@@ -225,13 +225,13 @@ def test_no_check_of_margins(crowd, monkeypatch, check):
         monkeypatch.setattr(Desk, "_check_reduced", lambda *_: None)
         play = lambda: crowd.trade("long", "other", -100)  # noqa: E731
     monkeypatch.setattr(Desk, check, lambda *_: None)
-    notices(88, play)
+    expect_property_violation(88, play)
 
 
 def test_risk_at_marks_of_a_minute_ago(crowd, monkeypatch):
     crowd.advance(61)
     monkeypatch.setattr(Desk, "_mark_all", lambda self, owner: Marks(perpetual_desk.ALL, False, 0, 0))
-    notices(88, lambda: crowd.trade("other", "first", 600))
+    expect_property_violation(88, lambda: crowd.trade("other", "first", 600))
 
 
 @pytest.mark.parametrize(("number", "end"), [(88, "worse"), (89, "better")])
@@ -246,11 +246,11 @@ def test_one_end_of_a_range_does_not_count(crowd, monkeypatch, number, end):
     monkeypatch.setattr(Desk, "_mark_all", mark_all)
     if end == "worse":
         crowd.mark(ETH, 20 * WAD, 10 * WAD, 20 * WAD)
-        notices(number, lambda: crowd.trade("other", "first", 1_500))
+        expect_property_violation(number, lambda: crowd.trade("other", "first", 1_500))
     else:
         crowd.mark(ETH, 178 * WAD // 10, 178 * WAD // 10, 20 * WAD)
         taken = crowd.at("long"), ETH, 100
-        notices(number, lambda: crowd.do(f"{DESK}.liquidate", *taken, sender="other"))
+        expect_property_violation(number, lambda: crowd.do(f"{DESK}.liquidate", *taken, sender="other"))
 
 
 def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
@@ -258,7 +258,9 @@ def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
     right = CycleBook._standing
     monkeypatch.setattr(CycleBook, "_standing", lambda self, owner: right(self, owner)._replace(unfinal=0))
     # With its gain of 1,000 it would have room for 11,000 lots.
-    notices(88, lambda: [crowd.deposit("other", 10**6 * WAD), crowd.trade("other", "first", 5_400)])
+    expect_property_violation(
+        88, lambda: [crowd.deposit("other", 10**6 * WAD), crowd.trade("other", "first", 5_400)]
+    )
 
 
 @pytest.mark.parametrize("wrong", [lambda reward: reward + 1, lambda reward: 0, lambda reward: 2 * reward])
@@ -266,7 +268,9 @@ def test_another_reward(crowd, monkeypatch, wrong):
     crowd.mark(ETH, 178 * WAD // 10)
     right = margin_policy._reward
     monkeypatch.setattr(margin_policy, "_reward", lambda *args: wrong(right(*args)))
-    notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other"))
+    expect_property_violation(
+        89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other")
+    )
 
 
 @pytest.mark.parametrize("price", [178 * WAD // 10, 20 * WAD])
@@ -275,20 +279,26 @@ def test_who_is_safe_loses_lots(crowd, monkeypatch, price):
     crowd.mark(ETH, price)
     monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: True)
     monkeypatch.setattr(perpetual_desk, "require", anything_goes)
-    notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 990, sender="other"))
+    expect_property_violation(
+        89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 990, sender="other")
+    )
 
 
 def test_lots_go_at_a_final_price(crowd, monkeypatch):
-    wait_for(crowd, delist(crowd), 1_780)
-    go_on(crowd, [1_780] * 6)
+    advance_to_moment(crowd, announce_delisting(crowd), 1_780)
+    step_feeds(crowd, [1_780] * 6)
     monkeypatch.setattr(perpetual_desk, "require", anything_goes)
-    notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other"))
+    expect_property_violation(
+        89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other")
+    )
 
 
 def test_fewer_lots_go_than_are_asked_for_and_needed(crowd, monkeypatch):
     crowd.mark(ETH, 178 * WAD // 10)
     monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: lots < 50)
-    notices(89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 400, sender="other"))
+    expect_property_violation(
+        89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 400, sender="other")
+    )
 
 
 # -------------------------------------------------------------------------- marks
@@ -299,7 +309,7 @@ def test_old_reports_make_a_mark(crowd, monkeypatch):
     crowd.advance(61)
     right = PriceFeed._mark
     monkeypatch.setattr(PriceFeed, "_mark", lambda self, c, config, _: right(self, c, config, config.max_age))
-    notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+    expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 def test_one_reporter_makes_a_mark(crowd, monkeypatch):
@@ -311,13 +321,13 @@ def test_one_reporter_makes_a_mark(crowd, monkeypatch):
         return Mark(report.price, *report.ends)
 
     monkeypatch.setattr(PriceFeed, "_mark", mark)
-    notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+    expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 def test_a_mark_that_is_not_brought_up_to_now(crowd, monkeypatch):
     crowd.report(ETH, 1_900 * 10**27)
     monkeypatch.setattr(PricePath, "_mark", lambda self, market: steady(19 * WAD))
-    notices(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+    expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 # ---------------------------------------------------------------------- strangers
@@ -332,7 +342,7 @@ def test_waking_somebody_pays(crowd, monkeypatch):
         self._credit(sender, 1)
 
     monkeypatch.setattr(Market, "wake", wake)
-    notices(91, lambda: crowd.do(f"{HOUSE}.wake", crowd.at("first"), sender="stranger"))
+    expect_property_violation(91, lambda: crowd.do(f"{HOUSE}.wake", crowd.at("first"), sender="stranger"))
 
 
 def test_a_bond_for_somebody_else(monkeypatch):
@@ -342,7 +352,7 @@ def test_a_bond_for_somebody_else(monkeypatch):
         CycleBook, "_pay_finder", lambda self, owner, half, _, more: right(self, owner, half, friend, more)
     )
     crowd.mark(ETH, 16 * WAD)
-    notices(91, lambda: meet(crowd, "long"))
+    expect_property_violation(91, lambda: meet(crowd, "long"))
 
 
 def test_a_whole_bond_for_half_of_the_work(monkeypatch):
@@ -355,7 +365,7 @@ def test_a_whole_bond_for_half_of_the_work(monkeypatch):
 
     monkeypatch.setattr(CycleBook, "_pay_finder", pay)
     crowd.mark(ETH, 16 * WAD)
-    notices(91, lambda: meet(crowd, "long"))
+    expect_property_violation(91, lambda: meet(crowd, "long"))
 
 
 @pytest.mark.parametrize("more, number", [(1, 91), (-1, 96)])
@@ -372,7 +382,7 @@ def test_another_pay_for_booking_a_loss(monkeypatch, more, number):
     meet(crowd, "long")
     crowd.roll()
     crowd.advance(RULES.window // 2)
-    notices(number, lambda: meet(crowd, "long"))
+    expect_property_violation(number, lambda: meet(crowd, "long"))
 
 
 # -------------------------------------------------------------------------- rolls
@@ -390,13 +400,13 @@ def test_a_roll_before_its_time(crowd, monkeypatch, seconds):
         seconds = 10
     monkeypatch.setattr(cycle_losses, "require", anything_goes)
     crowd.advance(seconds)
-    notices(92, lambda: crowd.do(f"{HOUSE}.roll", sender="keeper"))
+    expect_property_violation(92, lambda: crowd.do(f"{HOUSE}.roll", sender="keeper"))
 
 
 def test_a_booking_of_nothing(crowd, monkeypatch):
     """It keeps the window open."""
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
-    notices(92, lambda: meet(crowd, "first"))
+    expect_property_violation(92, lambda: meet(crowd, "first"))
 
 
 # ----------------------------------------------------------------------- haircuts
@@ -410,7 +420,7 @@ def test_a_haircut_that_is_rounded_down(crowd, monkeypatch):
     crowd.wake_all()
     crowd.meet_all()
     monkeypatch.setattr("backstop.model.cycle_book.div_up", lambda a, b: a // b)
-    notices(93, lambda: [crowd.roll(), crowd.wake_all()])
+    expect_property_violation(93, lambda: [crowd.roll(), crowd.wake_all()])
 
 
 def test_a_sleepers_gain_is_not_cut(crowd, monkeypatch):
@@ -424,7 +434,7 @@ def test_a_sleepers_gain_is_not_cut(crowd, monkeypatch):
         "_haircut",
         lambda self, owner, markets: 0 if owner == second else right(self, owner, markets),
     )
-    notices(93, lambda: [crowd.roll(), crowd.wake_all()])
+    expect_property_violation(93, lambda: [crowd.roll(), crowd.wake_all()])
 
 
 def test_all_that_was_booked_is_given(crowd, monkeypatch):
@@ -433,7 +443,7 @@ def test_all_that_was_booked_is_given(crowd, monkeypatch):
     crowd.meet_all()
     crowd.deposit("long", 500 * WAD)
     monkeypatch.setattr("backstop.model.cycle_book.min", lambda a, b: a, raising=False)
-    notices(93, crowd.roll)
+    expect_property_violation(93, crowd.roll)
 
 
 # --------------------------------------------------------------------- settlement
@@ -444,16 +454,16 @@ def at_the_end(crowd):
     """Final prices are there, and the protocol is in settlement."""
     crowd.do("Settlement.announce", sender="admin")
     crowd.advance(30 * 86_400)
-    go_on(crowd, [2_000] * 2)
+    step_feeds(crowd, [2_000] * 2)
     crowd.do("Settlement.begin", sender="stranger")
-    go_on(crowd, [2_000] * 7)
+    step_feeds(crowd, [2_000] * 7)
     return crowd
 
 
 def test_an_end_without_a_final_price(crowd, monkeypatch):
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
     monkeypatch.setattr(Market, "_walk", lambda *_: None)
-    notices(94, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+    expect_property_violation(94, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 @pytest.mark.parametrize("wrong", ["price", "funding"])
@@ -469,13 +479,15 @@ def test_other_final_prices(at_the_end, monkeypatch, wrong):
             self.fundings[m] = self.fundings[m]._replace(rate=1)
 
         monkeypatch.setattr(Market, "_walk", walk)
-    notices(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+    expect_property_violation(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_lots_that_stay_in_a_market_that_has_ended(at_the_end, monkeypatch):
     at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger")
     monkeypatch.setattr(Market, "_close_out", lambda *_: None)
-    notices(94, lambda: at_the_end.do(f"{HOUSE}.wake", at_the_end.at("first"), sender="stranger"))
+    expect_property_violation(
+        94, lambda: at_the_end.do(f"{HOUSE}.wake", at_the_end.at("first"), sender="stranger")
+    )
 
 
 def test_a_market_that_goes_on(at_the_end, monkeypatch):
@@ -483,7 +495,7 @@ def test_a_market_that_goes_on(at_the_end, monkeypatch):
     monkeypatch.setattr(Market, "_has_ended", lambda *_: False)
     at_the_end.report(ETH, 1_500 * RAY)
     monkeypatch.setattr(MarginPolicy, "mark_price", view(lambda *_: steady(15 * WAD)))
-    notices(90, lambda: at_the_end.do(f"{HOUSE}.accrue", ETH, sender="stranger"))
+    expect_property_violation(90, lambda: at_the_end.do(f"{HOUSE}.accrue", ETH, sender="stranger"))
 
 
 def test_an_end_in_settlement_that_is_not_noted(at_the_end, monkeypatch):
@@ -494,52 +506,52 @@ def test_an_end_in_settlement_that_is_not_noted(at_the_end, monkeypatch):
         monkeypatch.setattr(VaultEngine, "in_settlement", view(lambda *_: False))
 
     monkeypatch.setattr(Market, "_end", end)
-    notices(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+    expect_property_violation(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_a_new_position_in_a_market_that_is_delisted(crowd, monkeypatch):
-    delist(crowd)
+    announce_delisting(crowd)
     monkeypatch.setattr(Desk, "_ends", lambda *_: False)
-    notices(94, lambda: crowd.trade("other", "first", 10))
+    expect_property_violation(94, lambda: crowd.trade("other", "first", 10))
 
 
 def test_a_mark_of_the_second_while_a_price_is_made(crowd, monkeypatch):
-    wait_for(crowd, delist(crowd), 2_000)
-    go_on(crowd, [2_000] * 3)
+    advance_to_moment(crowd, announce_delisting(crowd), 2_000)
+    step_feeds(crowd, [2_000] * 3)
     of_now = view(lambda self, sender, c, age, at: self._mark(c, self.configs[c], age))
     monkeypatch.setattr(PriceFeed, "mark_within", of_now)
-    notices(90, lambda: crowd.mark(ETH, 19 * WAD))
+    expect_property_violation(90, lambda: crowd.mark(ETH, 19 * WAD))
 
 
 def test_a_final_price_of_seconds_that_do_not_count(crowd, monkeypatch):
     """Three hours are as if a price had waited in them, so three later ones are in their place."""
-    wait_for(crowd, delist(crowd), 2_000)
+    advance_to_moment(crowd, announce_delisting(crowd), 2_000)
     right = Closing.counted
 
     def counted(self, market, now):
         return right(self, market._replace(waits=True), now)
 
     monkeypatch.setattr(Closing, "counted", counted)
-    go_on(crowd, [2_000, 1_800, 1_900])
+    step_feeds(crowd, [2_000, 1_800, 1_900])
     monkeypatch.setattr(Closing, "counted", right)
-    go_on(crowd, [1_700] * 6)
-    notices(75, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+    step_feeds(crowd, [1_700] * 6)
+    expect_property_violation(75, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_new_funding_in_a_market_that_is_delisted(crowd, monkeypatch):
     crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
-    delist(crowd)
+    announce_delisting(crowd)
     monkeypatch.setattr(
         MarginPolicy, "most_premium_at", view(lambda self, sender, m, price: price * 75 // 10_000)
     )
-    notices(95, lambda: [crowd.advance(3_601), crowd.refresh()])
+    expect_property_violation(95, lambda: [crowd.advance(3_601), crowd.refresh()])
 
 
 def test_who_is_first_leaves_before_losses_are_final(at_the_end, monkeypatch):
     for market in (ETH, BTC):
         at_the_end.do(f"{HOUSE}.end_market", market, sender="stranger")
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
-    notices(86, lambda: withdraw(at_the_end, "other", 9_000 * WAD))
+    expect_property_violation(86, lambda: withdraw(at_the_end, "other", 9_000 * WAD))
 
 
 # ------------------------------------------------------------------------ funding
@@ -562,7 +574,7 @@ def test_other_funding(crowd, monkeypatch, name, wrong):
             crowd.advance(1_900)
             crowd.refresh()
 
-    notices(95, play)
+    expect_property_violation(95, play)
 
 
 def test_funding_watered_down_by_volume(crowd, monkeypatch):
@@ -575,7 +587,7 @@ def test_funding_watered_down_by_volume(crowd, monkeypatch):
         self.lots[market] = lots
 
     monkeypatch.setattr(PricePath, "_accrue", accrue)
-    notices(95, lambda: [crowd.advance(3_601), crowd.refresh()])
+    expect_property_violation(95, lambda: [crowd.advance(3_601), crowd.refresh()])
 
 
 # ------------------------------------------------------------ what follows from it
@@ -662,7 +674,7 @@ def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
             roll_at_once(crowd)
             crowd.wake_all()
 
-    notices(96, play)
+    expect_property_violation(96, play)
 
 
 @pytest.mark.parametrize(
@@ -684,7 +696,7 @@ def test_what_others_gain_of_lots_that_are_nobodys(crowd, monkeypatch, number, n
             crowd.do(f"{HOUSE}.wake", crowd.at("other"), sender="keeper")
         crowd.trade("first", "other", 1)
 
-    notices(number, play)
+    expect_property_violation(number, play)
 
 
 def test_the_other_side_loses_its_lots_too(crowd, monkeypatch):
@@ -712,7 +724,7 @@ def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
             crowd.roll()
         crowd.wake_all()
 
-    notices(96, play)
+    expect_property_violation(96, play)
 
 
 def test_a_rebound_that_does_not_count(crowd, monkeypatch):
@@ -721,7 +733,7 @@ def test_a_rebound_that_does_not_count(crowd, monkeypatch):
     crowd.do(f"{HOUSE}.wake", crowd.at("long"), sender="keeper")
     crowd.mark(ETH, 20 * WAD)
     monkeypatch.setattr(CycleBook, "_own", lambda self, owner: int(self.worths[owner].value))
-    notices(96, lambda: meet(crowd, "long"))
+    expect_property_violation(96, lambda: meet(crowd, "long"))
 
 
 def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
@@ -738,7 +750,7 @@ def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
         return sum(self.lost_in(owner, market, self.clocks[()].cycle - 1))
 
     monkeypatch.setattr(CycleLosses, "_borne_in", all_it_ever_lost)
-    notices(96, lambda: meet(crowd, "thin"))
+    expect_property_violation(96, lambda: meet(crowd, "thin"))
 
 
 @pytest.mark.parametrize(
@@ -759,7 +771,7 @@ def test_what_is_late_and_nobody_pays(crowd, monkeypatch, name, wrong):
         for _ in range(3):
             crowd.roll()
 
-    notices(96, play)
+    expect_property_violation(96, play)
 
 
 def pay_from_the_protocol(self, sender, loss, most):
@@ -774,7 +786,7 @@ def test_the_protocol_pays_what_others_would(crowd, monkeypatch):
         crowd.roll()
     crowd.do("MarginFund.insure", 100 * WAD, sender="rich")
     monkeypatch.setattr(MarginFund, "absorb", external(pay_from_the_protocol))
-    notices(96, lambda: meet(crowd, "long"))
+    expect_property_violation(96, lambda: meet(crowd, "long"))
 
 
 def test_what_is_late_waits_for_the_roll(crowd, monkeypatch):
@@ -783,7 +795,7 @@ def test_what_is_late_waits_for_the_roll(crowd, monkeypatch):
     for _ in range(2):
         crowd.roll()
     monkeypatch.setattr(CycleLosses, "_pay_late", lambda self, most: 0)
-    notices(96, lambda: meet(crowd, "long"))
+    expect_property_violation(96, lambda: meet(crowd, "long"))
 
 
 def test_a_withdrawal_is_no_loss_of_a_deposit(crowd, monkeypatch):
@@ -794,13 +806,13 @@ def test_a_withdrawal_is_no_loss_of_a_deposit(crowd, monkeypatch):
         (right if amount > 0 else CycleBook._credit)(self, owner, amount)
 
     monkeypatch.setattr(CycleBook, "_bring", bring)
-    notices(96, lambda: withdraw(crowd, "other", 100 * WAD))
+    expect_property_violation(96, lambda: withdraw(crowd, "other", 100 * WAD))
 
 
 def test_who_owes_in_one_second_alone_is_seized(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD, 16 * WAD, 20 * WAD)
     monkeypatch.setattr(perpetual_market, "better_of", lambda mark, size: 0)
-    notices(96, lambda: meet(crowd, "long"))
+    expect_property_violation(96, lambda: meet(crowd, "long"))
 
 
 def test_a_silent_market_shields_an_account(crowd, monkeypatch):
@@ -815,4 +827,4 @@ def test_a_silent_market_shields_an_account(crowd, monkeypatch):
         return all(self._mark(number).price for number in held) and right(self, owner, finder)
 
     monkeypatch.setattr(Market, "_seize", seize)
-    notices(140, lambda: meet(crowd, "long"))
+    expect_property_violation(140, lambda: meet(crowd, "long"))

@@ -8,9 +8,16 @@ from backstop.model import domain, recovery, workouts
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.coverage import Coverage
 from backstop.model.vault_engine import VaultEngine
-from tests.support import workouts as rescue
-from tests.support.domains import DAY, announce, draw, lose, opened, pay
-from tests.support.transitions import notices
+from tests.support import workout_steps as rescue
+from tests.support.domain_steps import (
+    DAY,
+    announce_loss,
+    deploy_domain,
+    draw_stablecoin,
+    pay_domain,
+    realise_loss,
+)
+from tests.support.property_transitions import expect_model_violation
 
 Domain, Workouts = domain.Domain, workouts.Workouts
 K = 1_000 * WAD
@@ -25,8 +32,8 @@ def less(args: tuple[Any, ...], by: int) -> Any:
 
 @pytest.fixture
 def bridged(new_protocol):
-    made = opened(new_protocol)
-    draw(made, 100 * K)
+    made = deploy_domain(new_protocol)
+    draw_stablecoin(made, 100 * K)
     return made
 
 
@@ -36,7 +43,7 @@ def realise(protocol):
 
 def test_a_loss_booked_before_its_delay(bridged):
     """The record of when is wrong, and the rule goes by it."""
-    announce(bridged, 10 * K)
+    announce_loss(bridged, 10 * K)
     told = bridged.lockstep.model.world.contracts["Rollup"].announcements
     right = told[()]
 
@@ -44,11 +51,11 @@ def test_a_loss_booked_before_its_delay(bridged):
         told[()] = right._replace(ready_at=protocol.timestamp)
         realise(protocol)
 
-    notices(64, bridged, play)
+    expect_model_violation(64, bridged, play)
 
 
 def test_a_loss_that_is_not_counted(bridged, monkeypatch):
-    announce(bridged, 10 * K)
+    announce_loss(bridged, 10 * K)
     bridged.advance(DAY)
     right = Domain._announce
 
@@ -57,11 +64,11 @@ def test_a_loss_that_is_not_counted(bridged, monkeypatch):
         right(self, new)
 
     monkeypatch.setattr(Domain, "_announce", forget)
-    notices(24, bridged, realise)
+    expect_model_violation(24, bridged, realise)
 
 
 def test_a_recovery_that_is_counted_twice(bridged, monkeypatch):
-    lose(bridged, 10 * K)
+    realise_loss(bridged, 10 * K)
     right = Coverage.cover_from_tokens
 
     def cover(self, sender, c, payer, amount):
@@ -70,7 +77,7 @@ def test_a_recovery_that_is_counted_twice(bridged, monkeypatch):
         return right(self, sender, c, payer, amount)
 
     monkeypatch.setattr(Coverage, "cover_from_tokens", cover)
-    notices(65, bridged, lambda p: pay(p, 2 * K, "recover"))
+    expect_model_violation(65, bridged, lambda p: pay_domain(p, 2 * K, "recover"))
 
 
 @pytest.mark.parametrize(
@@ -82,15 +89,15 @@ def test_a_recovery_that_is_counted_twice(bridged, monkeypatch):
     ids=["a wei less", "nothing"],
 )
 def test_a_recovery_that_covers_less(bridged, monkeypatch, wrong):
-    lose(bridged, 10 * K)
+    realise_loss(bridged, 10 * K)
     monkeypatch.setattr(Coverage, "cover_from_tokens", wrong(Coverage.cover_from_tokens))
-    notices(65, bridged, lambda p: pay(p, 2 * K, "recover"))
+    expect_model_violation(65, bridged, lambda p: pay_domain(p, 2 * K, "recover"))
 
 
 def test_notes_that_nothing_was_drawn_for(bridged, monkeypatch):
     right = Domain._mint
     monkeypatch.setattr(Domain, "_mint", lambda self, to, amount: right(self, to, amount + 1))
-    notices(65, bridged, lambda p: draw(p, K))
+    expect_model_violation(65, bridged, lambda p: draw_stablecoin(p, K))
 
 
 def test_a_repayment_beyond_the_debt(bridged, monkeypatch):
@@ -102,7 +109,7 @@ def test_a_repayment_beyond_the_debt(bridged, monkeypatch):
         return right(self, sender, c, owner, amount - WAD, collateral, receiver)
 
     monkeypatch.setattr(VaultEngine, "repay_and_withdraw", repay)
-    notices(65, bridged, lambda p: pay(p, 5 * K))
+    expect_model_violation(65, bridged, lambda p: pay_domain(p, 5 * K))
 
 
 def test_a_note_that_keeps_its_price(bridged, monkeypatch):
@@ -117,24 +124,24 @@ def test_a_note_that_keeps_its_price(bridged, monkeypatch):
 
     monkeypatch.setattr(Domain, "_tell", tell)
     monkeypatch.setattr("backstop.proof.properties.domains._TELLING", ())
-    notices(65, bridged, lambda p: announce(p, 10 * K))
+    expect_model_violation(65, bridged, lambda p: announce_loss(p, 10 * K))
 
 
 @pytest.fixture
 def restructured(new_protocol):
     """A workout of 12,000 and a premium, in four instalments."""
-    made = rescue.opened_with_workouts(new_protocol)
-    rescue.begin(made)
-    rescue.give(made, "borrower", 20 * K)
+    made = rescue.deploy_with_workouts(new_protocol)
+    rescue.start_workout(made)
+    rescue.transfer_stablecoin(made, "borrower", 20 * K)
     made.post_price("WETH", rescue.CALLED * RAY)
     return made
 
 
 def test_another_premium(new_protocol, monkeypatch):
-    made = rescue.opened_with_workouts(new_protocol)
-    rescue.distress(made)
+    made = rescue.deploy_with_workouts(new_protocol)
+    rescue.call_vault_in_caution(made)
     monkeypatch.setattr(recovery, "MAX_ON_TOP", 10**6)
-    notices(66, made, rescue.enter)
+    expect_model_violation(66, made, rescue.enter_workout)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +156,7 @@ def test_another_premium(new_protocol, monkeypatch):
 )
 def test_instalments_miscounted(restructured, monkeypatch, wrong, paid, number):
     monkeypatch.setattr(Workouts, "_met", lambda self, balance, *_: wrong(balance))
-    notices(number, restructured, lambda p: rescue.pay(p, ID, paid))
+    expect_model_violation(number, restructured, lambda p: rescue.pay_workout(p, ID, paid))
 
 
 def test_a_workout_foreclosed_in_its_time(restructured):
@@ -159,17 +166,17 @@ def test_a_workout_foreclosed_in_its_time(restructured):
 
     def play(protocol):
         table[ID] = right._replace(entered_at=right.entered_at - 7 * DAY)
-        rescue.foreclose(protocol, ID)
+        rescue.foreclose_workout(protocol, ID)
 
-    notices(66, restructured, play)
+    expect_model_violation(66, restructured, play)
 
 
 def test_a_lot_that_does_not_come_back(restructured, monkeypatch):
     right = VaultEngine.settle_take
     monkeypatch.setattr(VaultEngine, "settle_take", lambda self, *args: right(self, *less(args, WAD)))
-    notices(66, restructured, lambda p: rescue.pay(p, ID, rescue.OWED))
+    expect_model_violation(66, restructured, lambda p: rescue.pay_workout(p, ID, rescue.OWED))
 
 
 def test_a_payment_that_is_not_burned(restructured, monkeypatch):
     monkeypatch.setattr(VaultEngine, "_burn", lambda *_: None)
-    notices(66, restructured, lambda p: rescue.pay(p, ID, rescue.OWED // 4))
+    expect_model_violation(66, restructured, lambda p: rescue.pay_workout(p, ID, rescue.OWED // 4))

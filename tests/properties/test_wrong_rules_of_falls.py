@@ -7,11 +7,18 @@ from backstop.model.arithmetic import WAD
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.price_feed import PriceFeed
 from backstop.system import Action
-from tests.support.equity import open_protocol, with_equity
-from tests.support.plain import steady
-from tests.support.protocol import PRICES
-from tests.support.savings import LOOK, XAU, fill, mature, request, save
-from tests.support.transitions import notices
+from tests.support.deployed_protocol import PRICES
+from tests.support.equity_steps import open_protocol, with_equity
+from tests.support.no_fee_deployments import deploy_without_fees
+from tests.support.property_transitions import expect_model_violation
+from tests.support.saver_steps import (
+    LOOK,
+    XAU,
+    deposit_savings,
+    fill_buffer,
+    mature_batch,
+    request_all_shares,
+)
 
 PRICE = PRICES["XAU"]
 
@@ -19,10 +26,10 @@ PRICE = PRICES["XAU"]
 @pytest.fixture
 def due(new_protocol):
     """A batch whose time has come, at usual prices."""
-    made = steady(new_protocol)
-    save(made, "saver", 10_000 * WAD)
-    request(made, "saver")
-    mature(made)
+    made = deploy_without_fees(new_protocol)
+    deposit_savings(made, "saver", 10_000 * WAD)
+    request_all_shares(made, "saver")
+    mature_batch(made)
     made.post_price("XAU", PRICE)
     return made
 
@@ -43,23 +50,23 @@ def fall_and_settle(protocol):
 
 def test_payments_that_wait_for_nothing(due, monkeypatch):
     monkeypatch.setattr(LossWaterfall, "losses_at_payment", LossWaterfall.losses_beyond)
-    notices(83, due, fall_and_settle)
+    expect_model_violation(83, due, fall_and_settle)
 
 
 def test_a_wait_that_is_too_short(due, monkeypatch):
     monkeypatch.setattr(falls, "LOOK", LOOK - 1)
-    notices(83, due, fall_and_settle)
+    expect_model_violation(83, due, fall_and_settle)
 
 
 def test_falls_that_are_not_seen(due, monkeypatch):
     monkeypatch.setattr(falls, "FALL", 700)
-    notices(83, due, fall)
+    expect_model_violation(83, due, fall)
 
 
 def test_what_is_no_fall(due, monkeypatch):
     """Counted so coarsely that 4% are one."""
     monkeypatch.setattr(falls, "WHOLE", 20)
-    notices(83, due, lambda p: fall(p, 4))
+    expect_model_violation(83, due, lambda p: fall(p, 4))
 
 
 def test_rises_that_are_falls(due, monkeypatch):
@@ -67,12 +74,12 @@ def test_rises_that_are_falls(due, monkeypatch):
     monkeypatch.setattr(
         PriceFeed, "_fall", lambda self, fallen, before, now: right(self, fallen, now, before)
     )
-    notices(83, due, lambda p: p.post_price("XAU", PRICE * 11 // 10))
+    expect_model_violation(83, due, lambda p: p.post_price("XAU", PRICE * 11 // 10))
 
 
 def test_only_what_counts_already(due, monkeypatch):
     monkeypatch.setattr(PriceFeed, "_lowest", lambda self, c: self.prices[c].current)
-    notices(83, due, fall)
+    expect_model_violation(83, due, fall)
 
 
 def test_a_day_that_never_begins_anew(due, monkeypatch):
@@ -85,7 +92,7 @@ def test_a_day_that_never_begins_anew(due, monkeypatch):
         return found
 
     monkeypatch.setattr(PriceFeed, "_fall", wrong)
-    notices(83, due, fall)
+    expect_model_violation(83, due, fall)
 
 
 def test_a_day_that_always_begins_anew(due, monkeypatch):
@@ -108,14 +115,14 @@ def test_a_day_that_always_begins_anew(due, monkeypatch):
     reporters = tuple(due.address(f"reporter_{i + 1}") for i in range(feed.reporters))
     times = 60, feed.max_age, feed.stale_after, feed.window
     due.do("PriceFeed.set_market", XAU, reporters, feed.quorum, *times, sender="admin")
-    notices(83, due, play)
+    expect_model_violation(83, due, play)
 
 
 @pytest.fixture
 def rich(new_protocol):
     """A treasury with income to share, at usual prices."""
     made = open_protocol(new_protocol(with_equity("buffer", "savings")))
-    fill(made)
+    fill_buffer(made)
     made.do("Treasury.set_target", 0, sender="admin")
     made.post_price("XAU", PRICE)
     made.advance(LOOK)
@@ -130,12 +137,12 @@ def fall_and_distribute(protocol):
 
 def test_a_treasury_that_waits_for_nothing(rich, monkeypatch):
     monkeypatch.setattr(LossWaterfall, "doubt_at_payment", LossWaterfall.doubt_total)
-    notices(157, rich, fall_and_distribute)
+    expect_model_violation(157, rich, fall_and_distribute)
 
 
 def test_a_treasury_whose_wait_is_too_short(rich, monkeypatch):
     monkeypatch.setattr(falls, "LOOK", LOOK - 1)
-    notices(157, rich, fall_and_distribute)
+    expect_model_violation(157, rich, fall_and_distribute)
 
 
 def test_surplus_that_is_sold_at_once(rich, monkeypatch):
@@ -151,4 +158,4 @@ def test_surplus_that_is_sold_at_once(rich, monkeypatch):
         )
         assert protocol.lockstep.apply(action).ok
 
-    notices(157, rich, play)
+    expect_model_violation(157, rich, play)

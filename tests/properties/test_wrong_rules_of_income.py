@@ -11,9 +11,17 @@ from backstop.model.equity import Equity
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
-from tests.support.equity import XAU, cover, open_protocol, price_equity, report_equity, take, with_equity
-from tests.support.savings import fill, lose, save
-from tests.support.transitions import notices
+from tests.support.equity_steps import (
+    XAU,
+    cover_deficit,
+    open_protocol,
+    price_equity,
+    report_equity,
+    take_equity,
+    with_equity,
+)
+from tests.support.property_transitions import expect_model_violation
+from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault
 
 Auction, Sale = equity_auction.EquityAuction, equity_auction.Sale
 Treasury = treasury.Treasury
@@ -34,7 +42,7 @@ def losing(request, new_protocol):
         made.do("Equity.transfer", "staker", 500 * WAD, sender="admin")
         made.do("Equity.approve", "StakedEquity", MAX_UINT256, sender="staker")
         made.do("StakedEquity.deposit", 500 * WAD, "staker", sender="staker")
-    lose(made)
+    lose_new_vault(made)
     report_equity(made, 100 * RAY)
     return made, request.param
 
@@ -42,14 +50,14 @@ def losing(request, new_protocol):
 @pytest.fixture
 def selling(losing):
     made, auction = losing
-    cover(made)
+    cover_deficit(made)
     made.advance(3_600)
     return made, auction
 
 
 def test_an_auction_from_another_floor(losing, monkeypatch):
     monkeypatch.setattr(Auction, "_floor", lambda self, average: average * 9_000 // 10_000)
-    notices(61, losing[0], cover)
+    expect_model_violation(61, losing[0], cover_deficit)
 
 
 def test_an_auction_from_another_price(losing, monkeypatch):
@@ -60,7 +68,7 @@ def test_an_auction_from_another_price(losing, monkeypatch):
         return highest * 2, average
 
     monkeypatch.setattr(PriceFeed, "highest_and_average", doubled)
-    notices(61, losing[0], cover)
+    expect_model_violation(61, losing[0], cover_deficit)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +83,7 @@ def test_an_auction_from_another_price(losing, monkeypatch):
 def test_equity_off_its_curve(selling, monkeypatch, wrong):
     made, auction = selling
     monkeypatch.setattr(Sale, "price", wrong)
-    notices(61, made, lambda p: take(p, 7 * WAD // 3, auction=auction))
+    expect_model_violation(61, made, lambda p: take_equity(p, 7 * WAD // 3, auction=auction))
 
 
 def test_equity_that_does_not_come_back(selling, monkeypatch):
@@ -85,13 +93,15 @@ def test_equity_that_does_not_come_back(selling, monkeypatch):
     monkeypatch.setattr(Auction, "_restore", lambda self, amount: None)
     monkeypatch.setattr(Equity, "mint_booked", lambda self, *args: right(self, *but_for_last(args, 0)))
     # New equity that stays booked has a property of its own.
-    notices(15 if auction == "MintAuction" else 61, made, lambda p: take(p, WAD, auction=auction))
+    expect_model_violation(
+        15 if auction == "MintAuction" else 61, made, lambda p: take_equity(p, WAD, auction=auction)
+    )
 
 
 def test_an_auction_that_ends_in_its_time(selling, monkeypatch):
     made, auction = selling
     monkeypatch.setattr(equity_auction, "require", lambda holds, reason: None)
-    notices(61, made, lambda p: p.do(f"{auction}.end", XAU, sender="stranger"))
+    expect_model_violation(61, made, lambda p: p.do(f"{auction}.end", XAU, sender="stranger"))
 
 
 def test_a_target_that_is_not_what_was_paid(selling, monkeypatch):
@@ -100,17 +110,17 @@ def test_a_target_that_is_not_what_was_paid(selling, monkeypatch):
     monkeypatch.setattr(
         LossWaterfall, "book_payment", lambda self, *args: right(self, *but_for_last(args, args[-1] - RAY))
     )
-    notices(61, made, lambda p: take(p, WAD, auction=auction))
+    expect_model_violation(61, made, lambda p: take_equity(p, WAD, auction=auction))
 
 
 @pytest.fixture
 def income(new_protocol):
     """Juniors bore 4,000 of a loss and savers 6,000; the reserve has it back, and more than its target."""
     made = open_protocol(new_protocol(with_equity("junior", "savings")))
-    save(made, "junior", 4_000 * WAD, "Junior")
-    lose(made)
-    cover(made)
-    fill(made)
+    deposit_savings(made, "junior", 4_000 * WAD, "Junior")
+    lose_new_vault(made)
+    cover_deficit(made)
+    fill_buffer(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     made.do("Treasury.set_shares", (1_000, 2_500), sender="admin")
     return made
@@ -130,26 +140,26 @@ def test_income_shared_before_claims(income):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Treasury, "_insure", repay)
-        notices(14, income, distribute)
+        expect_model_violation(14, income, distribute)
 
 
 def test_claims_that_are_not_paid_all(new_protocol, monkeypatch):
     """The rest is for sale."""
     made = open_protocol(new_protocol(with_equity("savings")))
-    lose(made)
-    cover(made)
-    fill(made)
+    lose_new_vault(made)
+    cover_deficit(made)
+    fill_buffer(made)
     made.do("Treasury.set_target", 0, sender="admin")
     made.do("Treasury.set_shares", (0,), sender="admin")
     right = RecoveryClaims.repayable
     monkeypatch.setattr(RecoveryClaims, "repayable", lambda self, *args: right(self, *args) // 2)
-    notices(62, made, distribute)
+    expect_model_violation(62, made, distribute)
 
 
 @pytest.fixture
 def rich(new_protocol):
     made = open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500)))
-    fill(made)
+    fill_buffer(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     return made
 
@@ -165,7 +175,7 @@ def rich(new_protocol):
 )
 def test_a_reserve_spent_otherwise(rich, monkeypatch, name, wrong):
     monkeypatch.setattr(Treasury, name, wrong)
-    notices(62, rich, distribute)
+    expect_model_violation(62, rich, distribute)
 
 
 def test_more_offered_than_there_is(rich, monkeypatch):
@@ -178,7 +188,7 @@ def test_more_offered_than_there_is(rich, monkeypatch):
         return spent
 
     monkeypatch.setattr(Treasury, "distribute", distribute_and_offer)
-    notices(62, rich, distribute)
+    expect_model_violation(62, rich, distribute)
 
 
 @pytest.fixture
@@ -203,20 +213,20 @@ def buy(protocol, amount=100 * WAD):
 def test_surplus_from_another_price(for_sale, monkeypatch):
     right = surplus_auction._equity_for_one
     monkeypatch.setattr(surplus_auction, "_equity_for_one", lambda price, share: right(price, share) - 1)
-    notices(63, for_sale, start)
+    expect_model_violation(63, for_sale, start)
 
 
 def test_surplus_that_is_not_for_sale(for_sale, monkeypatch):
     for_sale.do("Treasury.set_target", 10**9, sender="admin")
     monkeypatch.setattr(surplus_auction, "require", lambda holds, reason: None)
-    notices(63, for_sale, start)
+    expect_model_violation(63, for_sale, start)
 
 
 def test_surplus_started_twice(for_sale, monkeypatch):
     start(for_sale)
     for_sale.advance(60)
     monkeypatch.setattr(surplus_auction, "require", lambda holds, reason: None)
-    notices(63, for_sale, start)
+    expect_model_violation(63, for_sale, start)
 
 
 @pytest.mark.parametrize(
@@ -230,14 +240,14 @@ def test_surplus_off_its_curve(for_sale, monkeypatch, wrong):
     start(for_sale)
     for_sale.advance(1_234)
     monkeypatch.setattr(surplus_auction.Prices, "at", wrong)
-    notices(63, for_sale, buy)
+    expect_model_violation(63, for_sale, buy)
 
 
 def test_surplus_after_its_time(for_sale, monkeypatch):
     start(for_sale)
     for_sale.advance(36_001)
     monkeypatch.setattr(surplus_auction, "require", lambda holds, reason: None)
-    notices(63, for_sale, buy)
+    expect_model_violation(63, for_sale, buy)
 
 
 def test_surplus_that_stays_offered(for_sale, monkeypatch):
@@ -247,4 +257,4 @@ def test_surplus_that_stays_offered(for_sale, monkeypatch):
         self.vault_engine.spend_reserve(self.address, amount, receiver)
 
     monkeypatch.setattr(Treasury, "sell", sell)
-    notices(63, for_sale, buy)
+    expect_model_violation(63, for_sale, buy)

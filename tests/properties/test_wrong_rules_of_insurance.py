@@ -6,9 +6,9 @@ from backstop.model.arithmetic import WAD
 from backstop.model.margin_fund import MarginFund
 from backstop.model.perpetual_desk import PerpetualDesk as Desk
 from backstop.model.state import view
-from tests.support.margin import terms
+from tests.support.margin_order_steps import build_terms
 from tests.support.perpetuals import BTC, ETH, FUND
-from tests.support.watched import crowd_on_the_model, notices
+from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def crowd():
     """1,000 lots at 20 are open, half of a cap of 4,000 is insured, and a tenth of what is open has to be."""
     made = crowd_on_the_model()
     for number, lot in ((ETH, WAD // 100), (BTC, WAD // 1_000)):
-        asked = terms(lot=lot, insured=1_000)
+        asked = build_terms(lot=lot, insured=1_000)
         made.do("MarginPolicy.set_terms", number, asked, sender="admin")
     made.do(f"{FUND}.set_cap", 4_000, sender="admin")
     made.do(f"{FUND}.insure", 2_010 * WAD, sender="rich")
@@ -38,7 +38,7 @@ def test_what_is_covered_is_opened(crowd):
 
 def test_no_rule_at_all(crowd, monkeypatch):
     monkeypatch.setattr(Desk, "_is_covered", lambda *_: True)
-    notices(132, more(crowd))
+    expect_property_violation(132, more(crowd))
 
 
 def test_each_market_alone(crowd, monkeypatch):
@@ -49,7 +49,7 @@ def test_each_market_alone(crowd, monkeypatch):
         return needed * 1_000 <= spendable(self) * 10_000
 
     monkeypatch.setattr(Desk, "_is_covered", alone)
-    notices(132, more(crowd, market=BTC))
+    expect_property_violation(132, more(crowd, market=BTC))
 
 
 def test_what_was_open_before(crowd, monkeypatch):
@@ -58,7 +58,7 @@ def test_what_was_open_before(crowd, monkeypatch):
         return needed * 1_000 <= spendable(self) * 10_000
 
     monkeypatch.setattr(Desk, "_is_covered", old)
-    notices(132, more(crowd))
+    expect_property_violation(132, more(crowd))
 
 
 @pytest.mark.parametrize("what", ["amount", "cap"])
@@ -74,7 +74,7 @@ def test_money_that_may_not_be_spent(crowd, monkeypatch, what):
     if what == "amount":
         crowd.do(f"{FUND}.set_cap", 2_000, sender="admin")
     monkeypatch.setattr(MarginFund, "spendable", view({"amount": amount, "cap": cap}[what]))
-    notices(132, more(crowd, 5 if what == "amount" else 10))
+    expect_property_violation(132, more(crowd, 5 if what == "amount" else 10))
 
 
 def test_what_is_spent_today_may_be_spent_again(crowd, monkeypatch):
@@ -89,4 +89,4 @@ def test_what_is_spent_today_may_be_spent_again(crowd, monkeypatch):
         return min(self._insurance().amount, self.caps[()] * WAD)
 
     monkeypatch.setattr(MarginFund, "spendable", view(again))
-    notices(132, more(crowd))
+    expect_property_violation(132, more(crowd))

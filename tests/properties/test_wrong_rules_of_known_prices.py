@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.parameters import EquityParameters
+from backstop.deployment.deployment_parameters import EquityParameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction
@@ -15,11 +15,18 @@ from backstop.model.equity import Equity
 from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.proof.properties import Transition, Violation, Watch
-from tests.support.auctions import WETH, liquidate
-from tests.support.books import hold_price
-from tests.support.equity import XAU, cover, open_protocol, price_equity, report_equity, with_equity
-from tests.support.plain import only, steady, without_fees
-from tests.support.savings import fill, lose, save
+from tests.support.auction_steps import WETH, liquidate_vault
+from tests.support.equity_steps import (
+    XAU,
+    cover_deficit,
+    open_protocol,
+    price_equity,
+    report_equity,
+    with_equity,
+)
+from tests.support.ledger_accounts import hold_price
+from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees, without_fees
+from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault
 
 TAIL = 8_400
 
@@ -61,8 +68,8 @@ def forget(monkeypatch, *parts):
 
 @pytest.fixture
 def plain(new_protocol):
-    made = steady(new_protocol, stages=only("buffer", "reserve", "savings"))
-    save(made, "saver", 10_000 * WAD)
+    made = deploy_without_fees(new_protocol, stages=build_uncapped_stages("buffer", "reserve", "savings"))
+    deposit_savings(made, "saver", 10_000 * WAD)
     made.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     return made
 
@@ -71,7 +78,7 @@ def test_a_lot_from_the_current_price(plain, monkeypatch):
     plain.post_price("WETH", 1_300 * RAY)
     plain.post_next("WETH", 1_301 * RAY)
     forget(monkeypatch)
-    notices(150, plain, liquidate)
+    notices(150, plain, liquidate_vault)
 
 
 def test_a_lot_from_a_price_that_a_guard_hides(plain, monkeypatch):
@@ -80,12 +87,12 @@ def test_a_lot_from_a_price_that_a_guard_hides(plain, monkeypatch):
     plain.do("PriceFeed.set_guards", WETH, 2_000, 1, 0, 0, sender="admin")
     plain.post_next("WETH", 2_000 * RAY)
     monkeypatch.setattr(PriceFeed, "_median_within", lambda self, c, config, age: 0)
-    notices(150, plain, liquidate)
+    notices(150, plain, liquidate_vault)
 
 
 def test_a_reset_from_the_current_price(plain, monkeypatch):
     plain.post_price("WETH", 1_300 * RAY)
-    id = liquidate(plain)
+    id = liquidate_vault(plain)
     hold_price(plain, "WETH", 1_300 * RAY, TAIL + 1)
     plain.post_next("WETH", 1_400 * RAY)
     forget(monkeypatch)
@@ -96,7 +103,7 @@ def test_a_reset_from_the_current_price(plain, monkeypatch):
 def worthless(plain):
     """The lot is worth nothing, and its tail is over."""
     hold_price(plain, "WETH", RAY, 4 * 3_600)
-    id = liquidate(plain)
+    id = liquidate_vault(plain)
     hold_price(plain, "WETH", RAY, TAIL + 1)
     return plain, id
 
@@ -126,7 +133,7 @@ def test_salvage_from_the_current_price(worthless, monkeypatch):
 @pytest.fixture
 def losing(new_protocol):
     made = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000)))
-    lose(made)
+    lose_new_vault(made)
     price_equity(made, 100 * RAY)
     return made
 
@@ -134,7 +141,7 @@ def losing(new_protocol):
 def test_new_equity_from_the_current_price(losing, monkeypatch):
     report_equity(losing, 101 * RAY)
     forget(monkeypatch)
-    notices(150, losing, cover)
+    notices(150, losing, cover_deficit)
 
 
 def test_new_equity_from_under_its_average(losing, monkeypatch):
@@ -144,13 +151,13 @@ def test_new_equity_from_under_its_average(losing, monkeypatch):
     monkeypatch.setattr(
         PriceFeed, "highest_and_average", lambda *args: (right(*args)[0], right(*args)[1] * 9 // 10)
     )
-    notices(150, losing, cover)
+    notices(150, losing, cover_deficit)
 
 
 @pytest.fixture
 def for_sale(new_protocol):
     made = open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500)))
-    fill(made)
+    fill_buffer(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     made.do("Treasury.set_shares", (0,), sender="admin")
     made.do("Treasury.distribute", sender="stranger")
@@ -185,12 +192,12 @@ def test_surplus_over_its_average(for_sale, monkeypatch):
 @pytest.fixture
 def owed(new_protocol):
     """The saver has claims of about 10,000, which convert at 20 at least; equity is at 100."""
-    parameters = without_fees(stages=only("buffer", "reserve", "junior", "savings"))
+    parameters = without_fees(stages=build_uncapped_stages("buffer", "reserve", "junior", "savings"))
     made = new_protocol(replace(parameters, equity=EquityParameters(conversion_price=20 * RAY)), prices=True)
-    save(made, "saver", 100_000 * WAD, "Junior")
-    lose(made)
+    deposit_savings(made, "saver", 100_000 * WAD, "Junior")
+    lose_new_vault(made)
     price_equity(made, 100 * RAY)
-    cover(made, XAU)
+    cover_deficit(made, XAU)
     made.do("Junior.collect_claims", "saver", sender="saver")
     return made
 

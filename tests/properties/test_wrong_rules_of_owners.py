@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment.signing import sign_order
+from backstop.deployment.devnet_signing import sign_order
 from backstop.model import margin_orders, perpetual_desk, perpetual_market, signed
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import MarginOrders, Order
@@ -11,7 +11,11 @@ from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.state import external
 from backstop.proof.properties import Question, Violation, ask
 from tests.support.perpetuals import DESK, ETH, HOUSE, ORDERS
-from tests.support.watched import crowd_on_the_model, crowd_to_ask, notices
+from tests.support.perpetuals_with_properties import (
+    crowd_on_the_model,
+    crowd_to_ask,
+    expect_property_violation,
+)
 
 
 @pytest.fixture
@@ -48,21 +52,23 @@ def like(market, name):
 def test_who_takes_out(crowd, monkeypatch, account):
     use(monkeypatch, by_the_first_byte)
     args = 1, crowd.at("purse"), crowd.at(account)
-    notices(130, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender=like(crowd, "other")))
+    expect_property_violation(130, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender=like(crowd, "other")))
 
 
 def test_who_takes_over(crowd, monkeypatch):
     use(monkeypatch, everybody)
     crowd.mark(ETH, 175 * WAD // 10)
     args = crowd.at("long"), ETH, 1, crowd.at("other#1")
-    notices(130, lambda: crowd.do(f"{DESK}.liquidate", *args, sender="thief"))
+    expect_property_violation(130, lambda: crowd.do(f"{DESK}.liquidate", *args, sender="thief"))
 
 
 def test_who_takes_lots_of_nobody(crowd, monkeypatch):
     use(monkeypatch, everybody)
     crowd.mark(ETH, 16 * WAD)
     crowd.meet("long")
-    notices(130, lambda: crowd.do(f"{DESK}.take", ETH, 1, crowd.at("other#1"), sender="thief"))
+    expect_property_violation(
+        130, lambda: crowd.do(f"{DESK}.take", ETH, 1, crowd.at("other#1"), sender="thief")
+    )
 
 
 @pytest.mark.parametrize("call", ["cancel", "raise_nonce"])
@@ -71,7 +77,7 @@ def test_who_voids_orders(crowd, monkeypatch, call):
     account = crowd.at("other#1")
     order = Order(account, ETH, 1, 20 * WAD, MAX_UINT256, 1)
     args = (order,) if call == "cancel" else (2, account)
-    notices(130, lambda: crowd.do(f"{ORDERS}.{call}", *args, sender="thief"))
+    expect_property_violation(130, lambda: crowd.do(f"{ORDERS}.{call}", *args, sender="thief"))
 
 
 def test_whose_key_signs(crowd, monkeypatch):
@@ -80,7 +86,7 @@ def test_whose_key_signs(crowd, monkeypatch):
     for name, by, lots in (("other#1", "thief", 1), ("first", "first", -1)):
         order = Order(crowd.at(name), ETH, lots, price, MAX_UINT256, 9)
         sides += [order, sign_order(by, order, crowd.world.chain_id, crowd.at(ORDERS))]
-    notices(130, lambda: crowd.do(f"{ORDERS}.fill", *sides, 1, sender="thief"))
+    expect_property_violation(130, lambda: crowd.do(f"{ORDERS}.fill", *sides, 1, sender="thief"))
 
 
 def test_the_account_of_a_contract(crowd, monkeypatch):
@@ -89,7 +95,7 @@ def test_the_account_of_a_contract(crowd, monkeypatch):
     crowd.do(f"{HOUSE}.deposit", contract, WAD, sender="rich")
     beside = f"{contract[:-2]}{int(contract[-2:], 16) ^ 1:02x}"
     args = 1, crowd.at("purse"), contract
-    notices(130, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender=beside))
+    expect_property_violation(130, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender=beside))
 
 
 def test_a_floor_that_all_accounts_share(crowd, monkeypatch):
@@ -102,7 +108,7 @@ def test_a_floor_that_all_accounts_share(crowd, monkeypatch):
 
     monkeypatch.setattr(MarginOrders, "raise_nonce", raise_nonce)
     args = 7, crowd.at("other#1")
-    notices(130, lambda: crowd.do(f"{ORDERS}.raise_nonce", *args, sender="other"))
+    expect_property_violation(130, lambda: crowd.do(f"{ORDERS}.raise_nonce", *args, sender="other"))
 
 
 def test_an_order_that_is_of_all_accounts(crowd, monkeypatch):
@@ -114,7 +120,7 @@ def test_an_order_that_is_of_all_accounts(crowd, monkeypatch):
         lambda self, order: right(self, order._replace(account=order.account[:-2] + "00")),
     )
     order = Order(crowd.at("other#1"), ETH, 1, 20 * WAD, MAX_UINT256, 1)
-    notices(130, lambda: crowd.do(f"{ORDERS}.cancel", order, sender="other"))
+    expect_property_violation(130, lambda: crowd.do(f"{ORDERS}.cancel", order, sender="other"))
 
 
 @pytest.fixture(params=[0, WAD], ids=["without bonds", "with bonds"])

@@ -10,9 +10,9 @@ from backstop.model.roles import SETTLEMENT
 from backstop.proof.properties import Transition, Violation, check_refused, transition
 from backstop.proof.properties.registry import HISTORY_PROPERTIES
 from backstop.system import Action, Outcome
-from tests.support.auctions import WETH
-from tests.support.plain import steady
-from tests.support.transitions import notices
+from tests.support.auction_steps import WETH
+from tests.support.no_fee_deployments import deploy_without_fees
+from tests.support.property_transitions import expect_model_violation
 
 USUAL, NEW = 2_000, 1_900
 RIGHT_GUARD = PriceFeed._guard
@@ -22,7 +22,7 @@ RIGHT_RENEWAL = PriceFeed._renew
 @pytest.fixture
 def stepped(new_protocol):
     """A step that has just been made, with the reports of the last."""
-    made = steady(new_protocol)
+    made = deploy_without_fees(new_protocol)
     made.post_next("WETH", USUAL * RAY)
     return made
 
@@ -47,7 +47,7 @@ def test_a_renewal_that_makes_the_price_current(stepped, monkeypatch):
         self.prices[c] = self.prices[c]._replace(current=median)
 
     monkeypatch.setattr(PriceFeed, "_renew", wrong)
-    notices(41, stepped, renew)
+    expect_model_violation(41, stepped, renew)
 
 
 def test_a_renewal_that_begins_the_step_anew(stepped, monkeypatch):
@@ -58,12 +58,12 @@ def test_a_renewal_that_begins_the_step_anew(stepped, monkeypatch):
         self.averages[c] = self.averages[c]._replace(stepped_at=self.world.timestamp)
 
     monkeypatch.setattr(PriceFeed, "_renew", wrong)
-    notices(41, stepped, lambda protocol: renew(protocol, 60))
+    expect_model_violation(41, stepped, lambda protocol: renew(protocol, 60))
 
 
 def test_a_renewal_late_in_a_step(stepped, monkeypatch):
     monkeypatch.setattr(price_feed, "renewal_window", lambda step: step // 3)
-    notices(41, stepped, lambda protocol: renew(protocol, 601))
+    expect_model_violation(41, stepped, lambda protocol: renew(protocol, 601))
 
 
 def test_a_renewal_without_a_guard(stepped, monkeypatch):
@@ -73,7 +73,7 @@ def test_a_renewal_without_a_guard(stepped, monkeypatch):
 
     stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
     monkeypatch.setattr(PriceFeed, "_guard", wrong)
-    notices(41, stepped, renew)
+    expect_model_violation(41, stepped, renew)
 
 
 def test_a_renewal_that_confirms(stepped, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_renewal_that_confirms(stepped, monkeypatch):
 
     stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
     monkeypatch.setattr(PriceFeed, "_guard", wrong)
-    notices(41, stepped, wait_and_renew)
+    expect_model_violation(41, stepped, wait_and_renew)
 
 
 def test_a_price_that_was_known_too_shortly(stepped, monkeypatch):
@@ -102,14 +102,14 @@ def test_a_price_that_was_known_too_shortly(stepped, monkeypatch):
 
     monkeypatch.setattr(transition, "HISTORY_PROPERTIES", {147: HISTORY_PROPERTIES[147]})
     monkeypatch.setattr(price_feed, "renewal_window", lambda step: step // 3)
-    notices(147, stepped, late)
+    expect_model_violation(147, stepped, late)
 
 
 def refused(protocol):
     """A step that is due, or newer reports early in one, as if model and contract refused them."""
     model = protocol.lockstep.model
     action = Action("PriceFeed", "poke", (WETH,), protocol.address("stranger"))
-    outcome = model.foresee(action)
+    outcome = model.dry_run(action)
     return Transition(action, outcome._replace(reason="price_feed: too early", logs=()), model)
 
 

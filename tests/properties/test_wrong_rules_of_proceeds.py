@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.parameters import StageParameters
+from backstop.deployment.deployment_parameters import StageParameters
 from backstop.model import dutch, margin_fund, risk_policy
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
@@ -21,15 +21,15 @@ from backstop.model.stage_order import StageOrder
 from backstop.model.state import ZERO_ADDRESS, external
 from backstop.proof.properties import Transition, Violation, check_refused
 from backstop.system import Action
-from tests.support.auctions import WETH, start, take
-from tests.support.books import hold_price
-from tests.support.equity import open_protocol, price_equity, with_equity
+from tests.support.auction_steps import WETH, start_auction, take_collateral
+from tests.support.equity_steps import open_protocol, price_equity, with_equity
 from tests.support.helpers import GUARDIAN
-from tests.support.margin_fund import DAY, absorb, lock, own_fund
-from tests.support.plain import only, steady
-from tests.support.policy import NONE, allow_calls, draw, open_between
-from tests.support.savings import XAU, give, lose, save
-from tests.support.transitions import notices
+from tests.support.ledger_accounts import hold_price
+from tests.support.margin_fund_steps import DAY, absorb_loss, lock_profit, own_fund
+from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.property_transitions import expect_model_violation
+from tests.support.risk_policy_steps import NONE, allow_calls, draw_debt, open_callable_vault
+from tests.support.saver_steps import XAU, deposit_savings, give_stablecoin, lose_new_vault
 
 LIQUIDATIONS = "LiquidationEngine"
 PRICE = dutch.Terms.price
@@ -44,9 +44,9 @@ SHARED = Ledger._load_redistribution
 @pytest.fixture
 def sold(new_protocol):
     """A lot on sale without rewards, and a taker with more than it costs."""
-    made = steady(new_protocol)
-    give(made, "taker", 50_000 * WAD)
-    return made, start(made)
+    made = deploy_without_fees(new_protocol)
+    give_stablecoin(made, "taker", 50_000 * WAD)
+    return made, start_auction(made)
 
 
 # ------------------------------------------------------------------ auctions
@@ -59,7 +59,7 @@ def test_a_lot_is_sold_though_its_price_is_to_start_again(sold, monkeypatch, lat
     wrong = (lambda self, top, elapsed: (top // 3, False)) if late else never_under_the_cusp
     monkeypatch.setattr(dutch.Terms, "price", wrong)
     made.lockstep.model.advance(terms.tail + 1 if late else just_under_the_cusp(terms))
-    notices(180, made, lambda p: take(p, id, WAD))
+    expect_model_violation(180, made, lambda p: take_collateral(p, id, WAD))
 
 
 def never_under_the_cusp(self, top, elapsed):
@@ -109,32 +109,34 @@ def test_a_lot_that_can_be_given_up_is_reset(sold, monkeypatch):
     hold_price(made, "WETH", RAY, 8 * 3_600)
     monkeypatch.setattr(CollateralAuction, "_is_worthless", lambda self, lot, price, terms: False)
     receiver = made.address("stranger")
-    notices(38, made, lambda p: p.do("CollateralAuction.reset", id, receiver, sender="stranger"))
+    expect_model_violation(
+        38, made, lambda p: p.do("CollateralAuction.reset", id, receiver, sender="stranger")
+    )
 
 
 def test_the_remainder_of_a_lot_becomes_salvage(sold, monkeypatch):
     made, id = sold
     monkeypatch.setattr(CollateralAuction, "_remove", lambda self, id: (REMOVE(self, id), ZERO_ADDRESS)[1])
-    notices(182, made, lambda p: take(p, id))
+    expect_model_violation(182, made, lambda p: take_collateral(p, id))
 
 
 def test_the_remainder_of_a_lot_goes_to_the_taker(sold, monkeypatch):
     made, id = sold
     taker = made.address("taker")
     monkeypatch.setattr(CollateralAuction, "_remove", lambda self, id: (REMOVE(self, id), taker)[1])
-    notices(182, made, lambda p: take(p, id))
+    expect_model_violation(182, made, lambda p: take_collateral(p, id))
 
 
 def test_a_reward_above_the_penalty(new_protocol, monkeypatch):
-    made = steady(new_protocol)
+    made = deploy_without_fees(new_protocol)
     monkeypatch.setattr(CollateralAuction, "_start", lambda self, *args: START(self, *args) + 10_000 * WAD)
-    notices(183, made, start)
+    expect_model_violation(183, made, start_auction)
 
 
 def test_a_reward_of_nothing(new_protocol, monkeypatch):
-    made = steady(new_protocol, rewards=True)
+    made = deploy_without_fees(new_protocol, rewards=True)
     monkeypatch.setattr(CollateralAuction, "_start", lambda self, *args: 0 * START(self, *args))
-    notices(183, made, start)
+    expect_model_violation(183, made, start_auction)
 
 
 # ------------------------------------------------------- pools, claims, profits
@@ -149,14 +151,14 @@ def income_vests_anew(self, sender, assets):
 
 
 def test_income_starts_vesting_again(new_protocol, monkeypatch):
-    made = steady(new_protocol)
-    save(made, "saver", 10_000 * WAD)
-    give(made, "payer", 1_000 * WAD)
+    made = deploy_without_fees(new_protocol)
+    deposit_savings(made, "saver", 10_000 * WAD)
+    give_stablecoin(made, "payer", 1_000 * WAD)
     made.do("Stablecoin.approve", "Savings", 1_000 * WAD, sender="payer")
     made.do("Savings.add_income", 500 * WAD, sender="payer")
     made.advance(DAY)
     monkeypatch.setattr(Pool, "add_income", income_vests_anew)
-    notices(184, made, lambda p: p.do("Savings.add_income", 1, sender="payer"))
+    expect_model_violation(184, made, lambda p: p.do("Savings.add_income", 1, sender="payer"))
 
 
 def test_claims_convert_under_the_floor(new_protocol, monkeypatch):
@@ -165,12 +167,12 @@ def test_claims_convert_under_the_floor(new_protocol, monkeypatch):
     equity = replace(parameters.equity, conversion_price=20 * RAY)
     made = open_protocol(new_protocol(replace(parameters, equity=equity)))
     price_equity(made, 100 * RAY)
-    save(made, "saver", 20_000 * WAD, "Junior")
-    lose(made, debt=5_000 * WAD)
+    deposit_savings(made, "saver", 20_000 * WAD, "Junior")
+    lose_new_vault(made, debt=5_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     made.do("Junior.collect_claims", "saver", sender="saver")
     monkeypatch.setattr(RecoveryClaims, "_price", lambda self: 20 * RAY)
-    notices(151, made, lambda p: p.do("Junior.Claims.convert", WAD, "saver", sender="saver"))
+    expect_model_violation(151, made, lambda p: p.do("Junior.Claims.convert", WAD, "saver", sender="saver"))
 
 
 def newest_first(self, loss):
@@ -187,39 +189,39 @@ def newest_first(self, loss):
 
 
 def test_the_newest_profits_bear_a_loss_first(new_protocol, monkeypatch):
-    made = steady(new_protocol)
-    give(made, "rich", 10_000 * WAD)
+    made = deploy_without_fees(new_protocol)
+    give_stablecoin(made, "rich", 10_000 * WAD)
     own_fund(made)
     for owner in ("first", "second"):
-        lock(made, owner, 500 * WAD)
+        lock_profit(made, owner, 500 * WAD)
         made.advance(DAY)
     monkeypatch.setattr(margin_fund.MarginFund, "_claw_back", newest_first)
-    notices(186, made, lambda p: absorb(p, 300 * WAD))
+    expect_model_violation(186, made, lambda p: absorb_loss(p, 300 * WAD))
 
 
 def test_leavers_are_paid_before_a_capped_cover(new_protocol, monkeypatch):
     half = StageParameters("savings", cap_bps=5_000)
-    made = steady(new_protocol, stages=(*only("buffer", "reserve"), half))
+    made = deploy_without_fees(new_protocol, stages=(*build_uncapped_stages("buffer", "reserve"), half))
     for who in ("leaver", "stayer"):
-        save(made, who, 20_000 * WAD)
+        deposit_savings(made, who, 20_000 * WAD)
     shares = made.read("Savings.balanceOf", "leaver")
     made.do("Savings.requestRedeem", shares, "leaver", "leaver", sender="leaver")
     made.advance(DAY)
     made.do("Savings.cut", sender="stranger")
     made.advance(made.read("Savings.COOLDOWN"))
-    lose(made, debt=20_000 * WAD)
+    lose_new_vault(made, debt=20_000 * WAD)
     made.advance(1_200)
     monkeypatch.setattr(LossWaterfall, "_check_covered", lambda self, k, types: None)
-    notices(192, made, lambda p: p.do("Savings.settle", sender="leaver"))
+    expect_model_violation(192, made, lambda p: p.do("Savings.settle", sender="leaver"))
 
 
 def test_payments_that_are_not_counted_under_a_cap(new_protocol, monkeypatch):
     half = StageParameters("savings", cap_bps=5_000)
-    made = steady(new_protocol, stages=(*only("buffer", "reserve"), half))
-    save(made, "saver", 20_000 * WAD)
-    lose(made, debt=5_000 * WAD)
+    made = deploy_without_fees(new_protocol, stages=(*build_uncapped_stages("buffer", "reserve"), half))
+    deposit_savings(made, "saver", 20_000 * WAD)
+    lose_new_vault(made, debt=5_000 * WAD)
     monkeypatch.setattr(LossWaterfall, "_use", lambda self, c, k, amount: None)
-    notices(195, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
+    expect_model_violation(195, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
 
 
 # ------------------------------------------------------------------- borrowers
@@ -231,7 +233,7 @@ def test_a_type_bracket_is_dodged_by_another_vault(guarded, monkeypatch):
     monkeypatch.setattr(
         risk_policy, "_last_in", lambda brackets, debt, whole: risk_policy._steps(brackets, debt)
     )
-    notices(187, guarded, lambda p: p.borrow("keeper", "WETH", 5 * WAD, 6_500 * WAD))
+    expect_model_violation(187, guarded, lambda p: p.borrow("keeper", "WETH", 5 * WAD, 6_500 * WAD))
 
 
 def test_caution_asks_for_no_margin(guarded, monkeypatch):
@@ -240,19 +242,19 @@ def test_caution_asks_for_no_margin(guarded, monkeypatch):
     right = policy.terms[WETH]
     monkeypatch.setattr(risk_policy, "NORMAL", 1)
     policy.terms[WETH] = right._replace(mode=1)
-    notices(187, guarded, lambda p: p.borrow("keeper", "WETH", 10 * WAD, 13_000 * WAD))
+    expect_model_violation(187, guarded, lambda p: p.borrow("keeper", "WETH", 10 * WAD, 13_000 * WAD))
 
 
 def test_a_borrower_who_returns_pays_no_redistribution(new_protocol, monkeypatch):
-    made = steady(new_protocol, stages=(StageParameters("redistribution"),))
+    made = deploy_without_fees(new_protocol, stages=(StageParameters("redistribution"),))
     made.borrow("keeper", "XAU", 1_000 * WAD, 10_000 * WAD)
-    lose(made, debt=20_000 * WAD)
+    lose_new_vault(made, debt=20_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     made.post_price("XAU", 2_000 * RAY)
     monkeypatch.setattr(
         Ledger, "_load_redistribution", lambda self, c: SHARED(self, c)._replace(added=0, before=0)
     )
-    notices(189, made, lambda p: p.borrow("returner", "XAU", 100 * WAD, 5_000 * WAD))
+    expect_model_violation(189, made, lambda p: p.borrow("returner", "XAU", 100 * WAD, 5_000 * WAD))
 
 
 @pytest.mark.parametrize("share", [0, 2], ids=["no debt", "twice the debt"])
@@ -267,20 +269,20 @@ def test_a_rate_moves_by_another_utilisation(guarded, monkeypatch, share):
         "_adapt",
         lambda self, terms, flow, debt: ADAPT(self, terms, flow, share * debt),
     )
-    notices(190, guarded, lambda p: draw(p, "borrower", 200 * WAD))
+    expect_model_violation(190, guarded, lambda p: draw_debt(p, "borrower", 200 * WAD))
 
 
 # ------------------------------------------------------------------ privileges
 
 
 def test_an_applied_list_changes_nothing(new_protocol, monkeypatch):
-    made = steady(new_protocol)
+    made = deploy_without_fees(new_protocol)
     terms = [made.read("LossWaterfall.stage_terms", k) for k in made.read("LossWaterfall.stage_ids")]
     terms[-1] = terms[-1]._replace(cap_bps=4_321)
     made.do("LossWaterfall.propose_stages", terms, sender="admin")
     made.advance(made.parameters.cap_delay)
     monkeypatch.setattr(StageOrder, "_change", lambda self, terms, *, now: CHANGE(self, terms, now=False))
-    notices(197, made, lambda p: p.do("LossWaterfall.apply_stages", terms, sender="stranger"))
+    expect_model_violation(197, made, lambda p: p.do("LossWaterfall.apply_stages", terms, sender="stranger"))
 
 
 @external
@@ -291,7 +293,7 @@ def halted_without_a_pause(self, sender, collateral_type, halted):
 
 
 def test_guardians_halt_one_after_the_other(new_protocol, monkeypatch):
-    made = steady(new_protocol)
+    made = deploy_without_fees(new_protocol)
     for guardian in ("guardian", "keeper"):
         made.do("PriceFeed.grant_role", GUARDIAN, guardian, sender="admin")
     monkeypatch.setattr(PriceFeed, "set_halted", halted_without_a_pause)
@@ -301,14 +303,14 @@ def test_guardians_halt_one_after_the_other(new_protocol, monkeypatch):
         protocol.advance(GUARDIAN_HALT + GUARDIAN_PAUSE - 1)
         protocol.do("PriceFeed.set_halted", WETH, True, sender="keeper")
 
-    notices(196, made, halt_twice)
+    expect_model_violation(196, made, halt_twice)
 
 
 # -------------------------------------------------------------------- refusals
 
 
 def test_an_unsafe_vault_is_refused_as_safe(new_protocol, monkeypatch):
-    made = steady(new_protocol)
+    made = deploy_without_fees(new_protocol)
     made.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     call = LIQUIDATIONS, "liquidate", WETH, made.address("borrower"), made.address("keeper")
     refuses(made, *call, sender="keeper")
@@ -320,7 +322,7 @@ def test_an_unsafe_vault_is_refused_as_safe(new_protocol, monkeypatch):
 
 def test_a_call_is_refused_as_met(guarded, monkeypatch):
     allow_calls(guarded)
-    open_between(guarded)
+    open_callable_vault(guarded)
     monkeypatch.setattr(LiquidationEngine, "_meets", lambda self, *args: True)
     with pytest.raises(
         Violation, match=r"^property 194 is violated: vault .* is refused as meeting its call"

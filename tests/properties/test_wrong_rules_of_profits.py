@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model import margin_fund
 from backstop.model.arithmetic import WAD
-from tests.support.margin_fund import DAY
+from tests.support.margin_fund_steps import DAY
 from tests.support.perpetuals import ETH, HOUSE
-from tests.support.watched import crowd_on_the_model, notices
+from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def claim(crowd):
 
 def test_a_profit_claimed_before_it_has_vested(gone, monkeypatch):
     monkeypatch.setattr(margin_fund, "require", lambda holds, reason: None)
-    notices(60, lambda: claim(gone))
+    expect_property_violation(60, lambda: claim(gone))
 
 
 @pytest.mark.parametrize("wrong", [lambda *_: 1, lambda holding, state: state.assets // 2])
 def test_another_profit(gone, monkeypatch, wrong):
     gone.advance(8 * DAY)
     monkeypatch.setattr(margin_fund, "_value", wrong)
-    notices(60, lambda: claim(gone))
+    expect_property_violation(60, lambda: claim(gone))
 
 
 def test_a_profit_that_a_clawback_spares(gone):
@@ -58,4 +58,4 @@ def test_a_profit_that_a_clawback_spares(gone):
         gone.advance(8 * DAY)
         claim(gone)
 
-    notices(60, play)
+    expect_property_violation(60, play)

@@ -5,9 +5,9 @@ import pytest
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.loss_waterfall import LossWaterfall
 from tests.support.helpers import STAGE
-from tests.support.plain import only, steady
-from tests.support.savings import DAY, XAU, lose, save
-from tests.support.transitions import notices
+from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.property_transitions import expect_model_violation
+from tests.support.saver_steps import DAY, XAU, deposit_savings, lose_new_vault
 
 JUNIOR = 2
 
@@ -15,10 +15,12 @@ JUNIOR = 2
 @pytest.fixture
 def broken(new_protocol):
     """Junior with 5,000 lacks its role, and there is a loss of 3,000 that Savings pay."""
-    protocol = steady(new_protocol, stages=only("buffer", "reserve", "junior", "savings"))
-    save(protocol, "elder", 5_000 * WAD, "Junior")
-    save(protocol, "saver", 40_000 * WAD)
-    lose(protocol, debt=3_000 * WAD)
+    protocol = deploy_without_fees(
+        new_protocol, stages=build_uncapped_stages("buffer", "reserve", "junior", "savings")
+    )
+    deposit_savings(protocol, "elder", 5_000 * WAD, "Junior")
+    deposit_savings(protocol, "saver", 40_000 * WAD)
+    lose_new_vault(protocol, debt=3_000 * WAD)
     protocol.do("VaultEngine.revoke_role", STAGE, "Junior", sender="admin")
     return protocol
 
@@ -47,13 +49,13 @@ def leave_out(protocol, k=JUNIOR):
 def test_more_is_owed_than_others_paid(broken, monkeypatch):
     right = LossWaterfall._owe
     monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, k, 2 * amount))
-    notices(80, broken, cover)
+    expect_model_violation(80, broken, cover)
 
 
 def test_a_stage_without_members_owes(broken, monkeypatch):
     right = LossWaterfall._owe
     monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, 0, amount))
-    notices(80, broken, cover)
+    expect_model_violation(80, broken, cover)
 
 
 def test_what_is_owed_is_forgiven(broken, monkeypatch):
@@ -66,7 +68,7 @@ def test_what_is_owed_is_forgiven(broken, monkeypatch):
         return works, min(found, RAY)
 
     monkeypatch.setattr(LossWaterfall, "_capacity", empty)
-    notices(80, broken, make_good)
+    expect_model_violation(80, broken, make_good)
 
 
 @pytest.mark.parametrize("k", [JUNIOR, 3])
@@ -74,7 +76,7 @@ def test_a_stage_goes_though_it_has_something(broken, monkeypatch, k):
     """Savings work and have something; Junior owes as well, and works again."""
     broken.do("VaultEngine.grant_role", STAGE, "Junior", sender="admin")
     monkeypatch.setattr(LossWaterfall, "_leave_out", lambda self, id, now: False)
-    notices(81, broken, lambda protocol: leave_out(protocol, k))
+    expect_model_violation(81, broken, lambda protocol: leave_out(protocol, k))
 
 
 def test_the_order_of_those_that_stay_changes(broken, monkeypatch):
@@ -90,4 +92,4 @@ def test_the_order_of_those_that_stay_changes(broken, monkeypatch):
         return failing
 
     monkeypatch.setattr(LossWaterfall, "_change", reversed_order)
-    notices(81, broken, leave_out)
+    expect_model_violation(81, broken, leave_out)

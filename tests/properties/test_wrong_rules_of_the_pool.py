@@ -8,24 +8,33 @@ from backstop.model.perpetual_backstop import VALID, Batch, Request
 from backstop.model.perpetual_backstop import PerpetualBackstop as Pool
 from backstop.model.state import external, view
 from backstop.proof.properties import Violation, check_state
-from tests.support.backstop_pool import POOL, POOL_RULES, Pooled, give, on_the_model, seized, staffed, wipe
+from tests.support.market_with_pool import (
+    POOL,
+    POOL_RULES,
+    MarketWithPool,
+    deposit_two_members,
+    give_to_pool,
+    on_the_model,
+    seize_long,
+    settle_failed_pool,
+)
 from tests.support.perpetuals import ETH
-from tests.support.watched import notices, watched
+from tests.support.perpetuals_with_properties import expect_property_violation, watch_properties
 
 
 @pytest.fixture
-def pool() -> Pooled:
+def pool() -> MarketWithPool:
     """With two members, beside 1,000 lots that are nobody's, on the model alone."""
-    made = staffed(on_the_model())
-    watched(made.market)
-    return seized(made)
+    made = deposit_two_members(on_the_model())
+    watch_properties(made.market)
+    return seize_long(made)
 
 
 def anything_goes(holds: bool, reason: str) -> None:
     """In place of `require`: nothing is refused."""
 
 
-def earn(pool: Pooled) -> int:
+def earn(pool: MarketWithPool) -> int:
     """Gain 2,000 and have both members due, at rest."""
     pool.take(1_000)
     pool.market.mark(ETH, 18 * WAD)
@@ -79,7 +88,7 @@ def test_at_rest_is_without_positions_on_the_model(pool, monkeypatch):
     pool.market.mark(ETH, 18 * WAD)
     pool.close("first")
     monkeypatch.setattr(Pool, "_is_at_rest", lambda self: True)
-    notices(121, lambda: pool.enter("eve", WAD))
+    expect_property_violation(121, lambda: pool.enter("eve", WAD))
 
 
 def test_entries_round_up(pool, monkeypatch):
@@ -92,44 +101,44 @@ def test_entries_round_up(pool, monkeypatch):
 
     pool.market.do("PerpetualMarket.deposit", pool.market.at(POOL), 7, sender="rich")
     monkeypatch.setattr(Pool, "deposit", deposit)
-    notices(121, lambda: pool.enter("eve", WAD))
+    expect_property_violation(121, lambda: pool.enter("eve", WAD))
 
 
 @pytest.fixture
-def wiped() -> Pooled:
+def wiped() -> MarketWithPool:
     """Its members have lost all, on the model alone; it is at rest."""
-    made = staffed(on_the_model(POOL_RULES._replace(leverage=100_000)), 2_000)
-    watched(made.market)
-    pool = seized(made)
+    made = deposit_two_members(on_the_model(POOL_RULES._replace(leverage=100_000)), 2_000)
+    watch_properties(made.market)
+    pool = seize_long(made)
     pool.take(1_000)
     pool.market.mark(ETH, 13 * WAD)
     pool.market.meet(POOL)
-    return wipe(pool)
+    return settle_failed_pool(pool)
 
 
 def test_worthless_shares_count(wiped, monkeypatch):
     """Who enters a pool that has lost all finds its old members there."""
     monkeypatch.setattr(perpetual_backstop, "LEAST_ASSETS", 0)
-    notices(121, lambda: wiped.enter("eve", WAD))
+    expect_property_violation(121, lambda: wiped.enter("eve", WAD))
 
 
 def test_shares_of_little_worth_are_void(wiped, monkeypatch):
-    give(wiped, 10**6)
+    give_to_pool(wiped, 10**6)
     monkeypatch.setattr(perpetual_backstop, "LEAST_ASSETS", 10**6 + 1)
-    notices(121, lambda: wiped.enter("eve", WAD))
+    expect_property_violation(121, lambda: wiped.enter("eve", WAD))
 
 
 @pytest.mark.parametrize("steps", [0, 2])
 def test_shares_are_divided_otherwise(wiped, monkeypatch, steps):
     """Not at all, or by more than it takes."""
-    give(wiped, 10**6)
+    give_to_pool(wiped, 10**6)
     monkeypatch.setattr(perpetual_backstop, "count_steps", lambda supply, assets: steps)
-    notices(121, lambda: wiped.enter("eve", WAD))
+    expect_property_violation(121, lambda: wiped.enter("eve", WAD))
 
 
 def test_a_division_forgets_who_waits(wiped, monkeypatch):
     wiped.request("bob")
-    give(wiped, 10**6)
+    give_to_pool(wiped, 10**6)
     monkeypatch.setattr(Pool, "_set_mark", lambda self, mark: None)
     wiped.enter("eve", WAD)
     with pytest.raises(Violation, match=r"^property 120 is violated: batches are "):
@@ -138,10 +147,10 @@ def test_a_division_forgets_who_waits(wiped, monkeypatch):
 
 def test_requests_are_not_divided(wiped, monkeypatch):
     wiped.request("bob", 10**10)
-    give(wiped, 10**6)
+    give_to_pool(wiped, 10**6)
     wiped.enter("bob", WAD)
     monkeypatch.setattr(perpetual_backstop, "convert_shares", lambda shares, recorded, present: shares)
-    notices(144, lambda: wiped.request("bob", 7))
+    expect_property_violation(144, lambda: wiped.request("bob", 7))
 
 
 def test_requests_outlive_a_void(wiped, monkeypatch):
@@ -153,13 +162,13 @@ def test_requests_outlive_a_void(wiped, monkeypatch):
 
     wiped.request("bob")
     wiped.model.era = Stands({(): 0})
-    notices(121, lambda: wiped.enter("eve", WAD))
+    expect_property_violation(121, lambda: wiped.enter("eve", WAD))
 
 
 def test_the_first_takes_all_deposits(pool, monkeypatch):
     batch = earn(pool)
     monkeypatch.setattr(perpetual_backstop, "div_up", lambda a, b: 0)
-    notices(122, lambda: pool.leave("bob", batch))
+    expect_property_violation(122, lambda: pool.leave("bob", batch))
 
 
 def test_a_stranger_has_somebody_leave_while_losses_are_late(pool, monkeypatch):
@@ -175,7 +184,7 @@ def test_a_stranger_has_somebody_leave_while_losses_are_late(pool, monkeypatch):
     pool.market.refresh()
     assert pool.market.meet("right") and pool.market.market.late_table[()] > 0
     monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
-    notices(122, lambda: pool.leave("bob", batch))
+    expect_property_violation(122, lambda: pool.leave("bob", batch))
 
 
 def test_money_that_stays(pool, monkeypatch):
@@ -185,7 +194,7 @@ def test_money_that_stays(pool, monkeypatch):
         self.coin.transferFrom(self.address, sender, self.address, assets)
 
     monkeypatch.setattr(Pool, "_enter", enter)
-    notices(122, lambda: pool.enter("eve", WAD))
+    expect_property_violation(122, lambda: pool.enter("eve", WAD))
 
 
 # --------------------------------------------------------------------------- risk
@@ -195,7 +204,7 @@ def test_money_that_stays(pool, monkeypatch):
 def test_no_limit(pool, monkeypatch, limit):
     pool.do("set_limit", ETH, limit, sender="admin")
     monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
-    notices(123, lambda: pool.take(1_000))
+    expect_property_violation(123, lambda: pool.take(1_000))
 
 
 def test_more_than_its_money(pool, monkeypatch):
@@ -206,7 +215,7 @@ def test_more_than_its_money(pool, monkeypatch):
         pool.leave(name, batch)
     pool.market.refresh()
     monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
-    notices(123, lambda: pool.take(1_000))
+    expect_property_violation(123, lambda: pool.take(1_000))
 
 
 @pytest.mark.parametrize("days", [0, 1])
@@ -217,13 +226,13 @@ def test_whoever_is_due_waits(pool, monkeypatch, days):
     pool.wait(batch + days)
     pool.market.refresh()
     monkeypatch.setattr(Pool, "_is_due", lambda self: False)
-    notices(123, lambda: pool.take(10))
+    expect_property_violation(123, lambda: pool.take(10))
 
 
 # ------------------------------------------------------------------------- quotes
 
 
-def sell(pool: Pooled, lots: int = 250, price: int | None = None) -> None:
+def sell(pool: MarketWithPool, lots: int = 250, price: int | None = None) -> None:
     pool.fill("first", -lots, pool.least() if price is None else price)
 
 
@@ -231,13 +240,13 @@ def test_more_than_is_offered(pool, monkeypatch):
     pool.take(1_000)
     pool.quote()
     monkeypatch.setattr(Pool, "isValidSignature", view(lambda *args: VALID))
-    notices(124, lambda: sell(pool, 251))
+    expect_property_violation(124, lambda: sell(pool, 251))
 
 
 def test_without_a_quote(pool, monkeypatch):
     pool.take(1_000)
     monkeypatch.setattr(Pool, "isValidSignature", view(lambda *args: VALID))
-    notices(124, lambda: sell(pool))
+    expect_property_violation(124, lambda: sell(pool))
 
 
 def test_under_its_spread(pool, monkeypatch):
@@ -245,14 +254,14 @@ def test_under_its_spread(pool, monkeypatch):
     pool.quote()
     price = pool.least() - 1
     monkeypatch.setattr(Pool, "isValidSignature", view(lambda *args: VALID))
-    notices(124, lambda: sell(pool, 250, price))
+    expect_property_violation(124, lambda: sell(pool, 250, price))
 
 
 def test_again_while_a_quote_runs(pool, monkeypatch):
     pool.take(1_000)
     pool.quote()
     monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
-    notices(143, pool.quote)
+    expect_property_violation(143, pool.quote)
 
 
 @pytest.mark.parametrize("share", [2_499, 2_510])
@@ -260,7 +269,7 @@ def test_another_share(pool, monkeypatch, share):
     """A quarter of 1,000 lots is for sale, not a lot less or more."""
     pool.take(1_000)
     monkeypatch.setattr(perpetual_backstop, "div_up", lambda a, b: a * share // (b * pool.model.share))
-    notices(143, pool.quote)
+    expect_property_violation(143, pool.quote)
 
 
 # ------------------------------------------------------------------------ waiting
@@ -271,13 +280,15 @@ def test_crumbs_of_another_size(pool, monkeypatch, crumbs):
     """A thousandth, and a thirty-thousandth, of all shares."""
     monkeypatch.setattr(perpetual_backstop, "CRUMBS", crumbs)
     supply = pool.model.state[()].supply
-    notices(144, lambda: pool.request("bob", supply * 2 // 10**4 if crumbs < 10**4 else supply // 30_000))
+    expect_property_violation(
+        144, lambda: pool.request("bob", supply * 2 // 10**4 if crumbs < 10**4 else supply // 30_000)
+    )
 
 
 def test_before_it_is_due(pool, monkeypatch):
     batch = pool.request("bob")
     monkeypatch.setattr(Pool, "_due_at", lambda self, batch: 0)
-    notices(125, lambda: pool.leave("bob", batch))
+    expect_property_violation(125, lambda: pool.leave("bob", batch))
 
 
 def test_into_another_batch_than_todays(pool, monkeypatch):
@@ -291,7 +302,7 @@ def test_into_another_batch_than_todays(pool, monkeypatch):
         return batch
 
     monkeypatch.setattr(Pool, "requestRedeem", request)
-    notices(125, lambda: pool.request("bob", 1))
+    expect_property_violation(125, lambda: pool.request("bob", 1))
 
 
 def test_with_more_than_was_asked_for(pool):
@@ -300,4 +311,4 @@ def test_with_more_than_was_asked_for(pool):
     pool.wait(batch)
     pool.model.requests[key] = Request(9, True)
     pool.model.batches[0, batch] = Batch(1)
-    notices(125, lambda: pool.leave("bob", batch))
+    expect_property_violation(125, lambda: pool.leave("bob", batch))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment.signing import sign_order
+from backstop.deployment.devnet_signing import sign_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import MIN_NOTICE
 from backstop.model.interfaces import Insurance
@@ -13,8 +13,12 @@ from backstop.model.perpetual_ranking import PerpetualRanking as Ranking
 from backstop.model.perpetual_sharer import PerpetualSharer as Sharer
 from backstop.model.price_path import SHORT
 from backstop.model.state import external
-from tests.support.perpetuals import CLOSER, ETH, FUND, HOUSE, ORDERS, alone, fallen
-from tests.support.watched import crowd_on_the_model, notices, watched
+from tests.support.perpetuals import CLOSER, ETH, FUND, HOUSE, ORDERS, deploy_on_model, make_long_insolvent
+from tests.support.perpetuals_with_properties import (
+    crowd_on_the_model,
+    expect_property_violation,
+    watch_properties,
+)
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def order(crowd, name, lots):
 def test_an_order_that_may_be_filled_again(crowd, monkeypatch):
     spoil(monkeypatch, MarginOrders, "fill", lambda self, sender, maker, *_: forget(self, maker))
     args = *order(crowd, "first", 1), *order(crowd, "other", -1), 1
-    notices(224, lambda: crowd.do(f"{ORDERS}.fill", *args, sender="matcher"))
+    expect_property_violation(224, lambda: crowd.do(f"{ORDERS}.fill", *args, sender="matcher"))
 
 
 def forget(orders, order):
@@ -53,7 +57,7 @@ def forget(orders, order):
 def test_an_order_that_is_cancelled_and_good(crowd, monkeypatch):
     spoil(monkeypatch, MarginOrders, "cancel", lambda self, sender, order: forget(self, order))
     what, _ = order(crowd, "first", 1)
-    notices(224, lambda: crowd.do(f"{ORDERS}.cancel", what, sender="first"))
+    expect_property_violation(224, lambda: crowd.do(f"{ORDERS}.cancel", what, sender="first"))
 
 
 def test_a_floor_that_is_one_too_low(crowd, monkeypatch):
@@ -61,7 +65,7 @@ def test_a_floor_that_is_one_too_low(crowd, monkeypatch):
         self.floors[sender] = new - 1
 
     spoil(monkeypatch, MarginOrders, "raise_nonce", lower)
-    notices(224, lambda: crowd.do(f"{ORDERS}.raise_nonce", 9, sender="first"))
+    expect_property_violation(224, lambda: crowd.do(f"{ORDERS}.raise_nonce", 9, sender="first"))
 
 
 @pytest.mark.parametrize("change", [{"insured": 7}, {"ends_at": 7}, {"lot": 7}, {"dust": 7}])
@@ -71,7 +75,7 @@ def test_terms_that_are_kept_otherwise(crowd, monkeypatch, change):
 
     spoil(monkeypatch, MarginPolicy, "set_terms", wrong)
     terms = crowd.read("MarginPolicy.terms_of", ETH)
-    notices(224, lambda: crowd.do("MarginPolicy.set_terms", ETH, terms, sender="admin"))
+    expect_property_violation(224, lambda: crowd.do("MarginPolicy.set_terms", ETH, terms, sender="admin"))
 
 
 def test_an_end_that_forgets_a_limit(crowd, monkeypatch):
@@ -80,20 +84,20 @@ def test_an_end_that_forgets_a_limit(crowd, monkeypatch):
 
     spoil(monkeypatch, MarginPolicy, "delist", wrong)
     at = crowd.world.timestamp + MIN_NOTICE
-    notices(224, lambda: crowd.do("MarginPolicy.delist", ETH, at, sender="admin"))
+    expect_property_violation(224, lambda: crowd.do("MarginPolicy.delist", ETH, at, sender="admin"))
 
 
 def test_a_cap_that_is_not_stored(crowd, monkeypatch):
     spoil(monkeypatch, MarginFund, "set_cap", lambda self, sender, new: self.caps.update({(): 1}))
-    notices(224, lambda: crowd.do(f"{FUND}.set_cap", 5, sender="admin"))
+    expect_property_violation(224, lambda: crowd.do(f"{FUND}.set_cap", 5, sender="admin"))
 
 
 @pytest.mark.parametrize("path", ["runs", "lasts", "digests"])
 def test_a_run_that_is_kept_otherwise(monkeypatch, path):
-    made = watched(alone(third_bond=WAD, policy="ranked"))
+    made = watch_properties(deploy_on_model(third_bond=WAD, policy="ranked"))
     made.refresh()
-    market = fallen(made)
-    ranking = market.ranking(SHORT)
+    market = make_long_insolvent(made)
+    ranking = market.list_ranking(SHORT)
 
     def wrong(self, sender, m, side, accounts):
         number = (self.runs[m, side, sender].cycle << 32,) if path == "digests" else ()
@@ -101,14 +105,14 @@ def test_a_run_that_is_kept_otherwise(monkeypatch, path):
         self.tables[path][key] = type(self.tables[path][key])()
 
     spoil(monkeypatch, Ranking, "submit", wrong)
-    notices(224, lambda: market.submit(SHORT, ranking))
+    expect_property_violation(224, lambda: market.submit(SHORT, ranking))
 
 
 def test_a_turn_that_is_not_over(monkeypatch):
-    made = watched(alone(third_bond=WAD, policy="ranked"))
+    made = watch_properties(deploy_on_model(third_bond=WAD, policy="ranked"))
     made.refresh()
-    market = fallen(made)
-    ranking = market.ranking(SHORT)
+    market = make_long_insolvent(made)
+    ranking = market.list_ranking(SHORT)
     market.submit(SHORT, ranking)
     # Somebody has lots who has not gained: some are left.
     market.deposit("friend", 50_000 * WAD)
@@ -118,22 +122,24 @@ def test_a_turn_that_is_not_over(monkeypatch):
         self.cases[m, side] = self.cases[m, side]._replace(executed=0)
 
     spoil(monkeypatch, Ranking, "execute", wrong)
-    notices(224, lambda: market.execute(SHORT, ranking))
+    expect_property_violation(224, lambda: market.execute(SHORT, ranking))
 
 
 @pytest.mark.parametrize("path", ["parts", "totals"])
 def test_a_part_that_is_not_counted(monkeypatch, path):
-    made = watched(alone(third_bond=WAD, policy="shared"))
+    made = watch_properties(deploy_on_model(third_bond=WAD, policy="shared"))
     made.refresh()
-    market = fallen(made)
-    accounts = sorted(market.ranking(SHORT))
+    market = make_long_insolvent(made)
+    accounts = sorted(market.list_ranking(SHORT))
 
     def wrong(self, sender, m, side, accounts):
         key = (m, side, accounts[0]) if path == "parts" else (m, side)
         self.tables[path][key] = self.tables[path][key]._replace(lots=0)
 
     spoil(monkeypatch, Sharer, "share", wrong)
-    notices(224, lambda: market.do(f"{CLOSER}.share", ETH, SHORT, tuple(accounts), sender="prover"))
+    expect_property_violation(
+        224, lambda: market.do(f"{CLOSER}.share", ETH, SHORT, tuple(accounts), sender="prover")
+    )
 
 
 # ------------------------------------------------------------------------ the fund
@@ -141,14 +147,14 @@ def test_a_part_that_is_not_counted(monkeypatch, path):
 
 def test_insurance_that_is_not_booked(crowd, monkeypatch):
     monkeypatch.setattr(MarginFund, "_store_insurance", lambda self, insurance: None)
-    notices(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
+    expect_property_violation(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
 
 
 def test_spending_of_yesterday_that_counts(crowd, monkeypatch):
     fund = crowd.world.contracts[FUND]
     fund.insurances[()] = Insurance(5, 7, 1)
     monkeypatch.setattr(MarginFund, "_insurance", lambda self: self.insurances[()])
-    notices(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
+    expect_property_violation(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
 
 
 def test_a_profit_with_too_many_shares(crowd, monkeypatch):
@@ -162,4 +168,4 @@ def test_a_profit_with_too_many_shares(crowd, monkeypatch):
     for _ in range(2):
         crowd.roll()
     args = 10_000 * WAD + 5, crowd.at("first")
-    notices(225, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender="first"))
+    expect_property_violation(225, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender="first"))

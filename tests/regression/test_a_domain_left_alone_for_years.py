@@ -7,9 +7,21 @@ mark went by what it was after the next: the fee between counted as a loss, and 
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.domains import DAY, LINE, ROLLUP, announce, debt, doubt, draw, locked, lose, opened, pay
+from tests.support.domain_steps import (
+    DAY,
+    LINE,
+    ROLLUP,
+    announce_loss,
+    deploy_domain,
+    draw_stablecoin,
+    pay_domain,
+    read_bridge_debt,
+    read_debt_at_risk,
+    read_locked_notes,
+    realise_loss,
+)
 from tests.support.helpers import reverts
-from tests.support.savings import save
+from tests.support.saver_steps import deposit_savings
 
 K = 1_000 * WAD
 YEAR = 365 * DAY
@@ -17,7 +29,7 @@ YEAR = 365 * DAY
 
 @pytest.fixture
 def made(new_protocol):
-    return opened(new_protocol)
+    return deploy_domain(new_protocol)
 
 
 @pytest.fixture(params=[YEAR + 1, 5 * YEAR])
@@ -36,59 +48,59 @@ def charged(made):
 
 
 def test_the_doubt_is_the_announced_loss(made, wait):
-    draw(made, 100 * K)
+    draw_stablecoin(made, 100 * K)
     wait()
-    announce(made, K)
+    announce_loss(made, K)
     assert charged(made)
     rate = made.table("VaultEngine", "ledger.debts", ROLLUP).accumulated_rate
-    assert K * RAY <= doubt(made) < K * RAY + locked(made) + rate
+    assert K * RAY <= read_debt_at_risk(made) < K * RAY + read_locked_notes(made) + rate
 
 
 def test_a_fee_is_no_loss(made, wait):
-    draw(made, 100 * K)
+    draw_stablecoin(made, 100 * K)
     wait()
     made.do("Rollup.report", sender="stranger")
     assert charged(made)
-    assert doubt(made) == 0
+    assert read_debt_at_risk(made) == 0
 
 
 def test_the_line_holds_what_is_owed_by_now(made, wait):
     """Where notes are locked already, and the stages have covered a loss, the line alone stops a draw."""
-    draw(made, LINE * WAD)
-    save(made, "saver", 250 * K)
-    lose(made, 100 * K)
+    draw_stablecoin(made, LINE * WAD)
+    deposit_savings(made, "saver", 250 * K)
+    realise_loss(made, 100 * K)
     made.do("LossWaterfall.cover", ROLLUP, sender="stranger")
-    pay(made, 740 * K)
+    pay_domain(made, 740 * K)
     wait()
-    with made.lockstep.imagine():
+    with made.lockstep.fork_state():
         while not charged(made):
             made.do("VaultEngine.accrue", ROLLUP, sender="stranger")
-        room = LINE * WAD - 100 * K - -(-debt(made) // RAY)
+        room = LINE * WAD - 100 * K - -(-read_bridge_debt(made) // RAY)
     with reverts("domain: over its line"):
-        draw(made, room + 1)
-    draw(made, room - 1)
+        draw_stablecoin(made, room + 1)
+    draw_stablecoin(made, room - 1)
     assert charged(made)
 
 
 def test_all_is_paid_back_at_once(made, wait):
-    draw(made, 100 * K)
+    draw_stablecoin(made, 100 * K)
     made.give_stablecoin("receiver", 100 * K)
     wait()
-    assert pay(made, 200 * K) > 103 * K
-    assert debt(made) == 0
+    assert pay_domain(made, 200 * K) > 103 * K
+    assert read_bridge_debt(made) == 0
 
 
 def test_all_is_lost_at_once(made, wait):
-    draw(made, 100 * K)
-    announce(made, 200 * K)
+    draw_stablecoin(made, 100 * K)
+    announce_loss(made, 200 * K)
     wait()
     assert made.do("Rollup.realise_loss", sender="stranger") > 103 * K
-    assert debt(made) == 0
+    assert read_bridge_debt(made) == 0
 
 
 def test_a_loss_is_the_announced_one(made, wait):
-    draw(made, 100 * K)
-    announce(made, K)
+    draw_stablecoin(made, 100 * K)
+    announce_loss(made, K)
     wait()
     made.do("Rollup.realise_loss", sender="stranger")
     assert charged(made)

@@ -5,14 +5,18 @@ No type was listed any more: nobody owes, so nothing can be lost, and no stage h
 
 from dataclasses import replace
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY
-from tests.support.equity import price_equity
-from tests.support.savings import DAY
+from tests.support.equity_steps import price_equity
+from tests.support.saver_steps import DAY
 
 
 def test_a_lineup_without_types(new_protocol):
-    made = new_protocol(replace(standard(), collateral_types=standard().collateral_types[:1]))
+    made = new_protocol(
+        replace(
+            build_standard_parameters(), collateral_types=build_standard_parameters().collateral_types[:1]
+        )
+    )
     price_equity(made, RAY)
     assert made.read("MintAuction.capacity", 0) > 0
     made.do("VaultEngine.retire_collateral_type", 0, sender="admin")

@@ -5,13 +5,13 @@ was charged in the same call.
 """
 
 from backstop.model.arithmetic import WAD
-from tests.support.domains import ROLLUP, announce, draw, opened
+from tests.support.domain_steps import ROLLUP, announce_loss, deploy_domain, draw_stablecoin
 
 
 def test_a_loss_after_more_than_a_year(new_protocol):
-    made = opened(new_protocol)
-    draw(made, WAD)
+    made = deploy_domain(new_protocol)
+    draw_stablecoin(made, WAD)
     made.do("VaultEngine.set_stability_fee", ROLLUP, 10**18, sender="admin")
-    announce(made, WAD)
+    announce_loss(made, WAD)
     made.advance(400 * 86_400)
     assert made.do("Rollup.realise_loss", sender="stranger") == WAD

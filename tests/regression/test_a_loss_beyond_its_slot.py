@@ -12,7 +12,7 @@ import pytest
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.margin import ETH, MARGIN, TERMS, terms
+from tests.support.margin_order_steps import ETH, MARGIN, TERMS, build_terms
 from tests.support.perpetuals import BTC, HOUSE, LOTS, RULES, START, Perpetuals, by_cycle
 
 MOST = bounds.MAX_OPEN // WAD
@@ -44,7 +44,7 @@ def made(new_protocol, request):
 def test_no_more_lots_than_any_price_allows(made):
     for limit in (MOST + 1, bounds.MAX_OPEN_LOTS):
         with reverts("margin_policy: open bounds"):
-            made.do("MarginPolicy.set_terms", ETH, terms(lot=WAD, open_limit=limit), sender="admin")
+            made.do("MarginPolicy.set_terms", ETH, build_terms(lot=WAD, open_limit=limit), sender="admin")
     with reverts("desk: open limit"):
         made.trade("maker", "taker", -1, price=1)
 

@@ -7,7 +7,7 @@ of each shortfall stayed owed.
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.perpetuals import ETH, opened
+from tests.support.perpetuals import ETH, deploy_perpetuals
 
 PERPETUALS = 3  # its type
 
@@ -15,7 +15,7 @@ PERPETUALS = 3  # its type
 @pytest.mark.parametrize("loss", [3, 1_999])
 def test_a_posted_shortfall_leaves_no_debt(new_protocol, loss):
     """Who gained by it has closed its position, and its gain is final before the loss is met."""
-    market = opened(new_protocol)
+    market = deploy_perpetuals(new_protocol)
     market.do("VaultEngine.set_stability_fee", PERPETUALS, 10**18, sender="admin")
     market.advance(86_400)
     market.refresh()

@@ -5,16 +5,16 @@ top-up marked its type as distressed, and nothing was.
 """
 
 from backstop.model.arithmetic import WAD
-from tests.support.auctions import WETH
-from tests.support.workouts import DEBT, begin, opened_with_workouts, pay
+from tests.support.auction_steps import WETH
+from tests.support.workout_steps import DEBT, deploy_with_workouts, pay_workout, start_workout
 
 
 def test_the_type_is_not_in_distress(new_protocol):
-    workouts = opened_with_workouts(new_protocol)
-    begin(workouts)
+    workouts = deploy_with_workouts(new_protocol)
+    start_workout(workouts)
     workouts.fund("WETH", "borrower", WAD)
     workouts.do("VaultEngine.deposit_and_draw", WETH, "borrower", WAD, 0, "borrower", sender="borrower")
-    pay(workouts, 1, DEBT)
+    pay_workout(workouts, 1, DEBT)
     assert workouts.read("VaultEngine.in_auction_of", WETH) == 0
     assert workouts.read("VaultEngine.debts_of", WETH).distressed == 0
     workouts.do("Workouts.top_up", 1, WAD, sender="borrower")

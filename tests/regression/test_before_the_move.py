@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.support.before_the_move import (
+from tests.support.deep import mark_long_cases
+from tests.support.recorded_behaviour import (
     COUNT,
-    Renames,
+    RenameTable,
+    load_recorded_scenarios,
+    load_recorded_traces,
     play_again,
-    recorded_scenarios,
-    recorded_traces,
     run_again,
 )
-from tests.support.deep import cases
 
 PARTS = 10
 BRIEF = "tests/regression/test_before_the_move.py::test_scenarios_come_to_the_same_figures"
@@ -32,19 +32,19 @@ LONG = (
     "rate-shock",
     "severe-day",
 )
-FIGURES = recorded_scenarios()
+FIGURES = load_recorded_scenarios()
 
 
 @pytest.fixture(scope="module")
 def renames():
-    return Renames()
+    return RenameTable()
 
 
 @pytest.mark.deep(brief="tests/regression/test_before_the_move.py::test_scenarios_come_to_the_same_figures")
-@pytest.mark.parametrize("part", cases(range(PARTS), range(1, PARTS), BRIEF))
+@pytest.mark.parametrize("part", mark_long_cases(range(PARTS), range(1, PARTS), BRIEF))
 def test_fuzzed_runs_come_out_the_same(part, artifacts, renames):
     played = 0
-    for index, content in enumerate(recorded_traces()):
+    for index, content in enumerate(load_recorded_traces()):
         if index % PARTS == part:
             play_again(content, artifacts, renames)
             played += 1
@@ -52,6 +52,6 @@ def test_fuzzed_runs_come_out_the_same(part, artifacts, renames):
 
 
 @pytest.mark.deep(cases=3)
-@pytest.mark.parametrize("scenario", cases(FIGURES, LONG, BRIEF))
+@pytest.mark.parametrize("scenario", mark_long_cases(FIGURES, LONG, BRIEF))
 def test_scenarios_come_to_the_same_figures(scenario, renames):
     assert run_again(scenario, renames) == renames.keys("figures", FIGURES[scenario])

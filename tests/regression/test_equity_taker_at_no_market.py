@@ -5,18 +5,18 @@ EquityTaker reason: model '', chain 'erc20: approve to the zero address'
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.state import ZERO_ADDRESS
-from tests.support.equity import ALL, XAU, cover, open_protocol, report_equity, with_equity
+from tests.support.equity_steps import ALL, XAU, cover_deficit, open_protocol, report_equity, with_equity
 from tests.support.helpers import reverts
-from tests.support.savings import lose
+from tests.support.saver_steps import lose_new_vault
 
 
 def test_equity_taker_at_no_market(new_protocol):
     protocol = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000)))
     equity, stablecoin = map(protocol.address, ("Equity", "Stablecoin"))
     protocol.lockstep.create("EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin)
-    lose(protocol)
+    lose_new_vault(protocol)
     report_equity(protocol, 100 * RAY)
-    cover(protocol)
+    cover_deficit(protocol)
     with reverts("erc20: approve to the zero address"):
         args = ("MintAuction", XAU, 10 * WAD, ALL, ZERO_ADDRESS)
         protocol.do("EquityTaker.take_and_sell", *args, sender="taker")

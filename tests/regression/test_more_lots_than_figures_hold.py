@@ -7,7 +7,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.model.state import Revert
-from tests.support.perpetuals import ETH, opened
+from tests.support.perpetuals import ETH, deploy_perpetuals
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from tests.support.perpetuals import ETH, opened
 )
 def test_a_trade_beyond_all_figures_is_refused(new_protocol, lots, reason):
     """A lot's value has risen to 5e22 wei since the first was opened; that of the most lots has 139 bits."""
-    market = opened(new_protocol)
+    market = deploy_perpetuals(new_protocol)
     for name in ("early", "other"):
         market.deposit(name, 1_000 * WAD)
     market.trade("early", "other", 1)

@@ -5,21 +5,23 @@ The highest fee had brought the accumulated rate to the most that its field hold
 
 from dataclasses import replace
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import MAX_STABILITY_FEE
 from backstop.model.ledger import MAX_RATE
-from tests.support.plain import only
-from tests.support.savings import XAU, lose
+from tests.support.no_fee_deployments import build_uncapped_stages
+from tests.support.saver_steps import XAU, lose_new_vault
 
 YEAR = 365 * 86_400
 
 
 def test_rates_at_their_bound(new_protocol):
-    made = new_protocol(replace(standard(), stages=only("redistribution")), prices=True)
+    made = new_protocol(
+        replace(build_standard_parameters(), stages=build_uncapped_stages("redistribution")), prices=True
+    )
     made.do("VaultEngine.set_redistribution_cap", XAU, 500, sender="admin")
     made.borrow("borrower", "XAU", 20_000 * WAD, 5_000 * WAD)
-    lose(made)
+    lose_new_vault(made)
     made.do("VaultEngine.set_stability_fee", XAU, MAX_STABILITY_FEE, sender="admin")
     assert made.read("RedistributionStage.capacity", XAU) > 0
     made.advance(6 * YEAR)

@@ -11,7 +11,7 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_fund import MarginFund
 from backstop.system import Action
-from tests.support.perpetuals import ETH, opened
+from tests.support.perpetuals import ETH, deploy_perpetuals
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from tests.support.perpetuals import ETH, opened
 )
 def test_each_loss_is_clawed_back_and_posted_by_itself(new_protocol, profits, clawed, posted):
     """Both winners have taken a part of their gain out, in two buckets, before the two debtors are met."""
-    market = opened(new_protocol)
+    market = deploy_perpetuals(new_protocol)
     paid_in = {"maker": 2_001, "other": 2_002, "taker": 20_000, "buyer": 20_000, "idle": 1_000}
     for name, amount in paid_in.items():
         market.deposit(name, amount * WAD)

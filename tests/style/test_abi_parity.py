@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.create import model_class
+from backstop.deployment.contract_creation import find_model_class
 from backstop.hosts.artifacts import Artifacts
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 FOLDERS = ("", "devnet", "naive")
 KINDS = sorted(path.stem for folder in FOLDERS for path in (ROOT / "contracts" / folder).glob("*.vy"))
@@ -40,7 +40,7 @@ def emitted(model: type) -> dict[str, set[int]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_functions_and_parameters(kind, artifacts):
-    model = model_class(kind)
+    model = find_model_class(kind)
     for function in artifacts[kind].abi_json:
         if function["type"] != "function":
             continue
@@ -64,7 +64,7 @@ def test_functions_and_parameters(kind, artifacts):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_events_and_fields(kind, artifacts):
-    emits = emitted(model_class(kind))
+    emits = emitted(find_model_class(kind))
     for event in artifacts[kind].abi_json:
         if event["type"] == "event" and event["name"] in emits:
             assert emits[event["name"]] == {len(event["inputs"])}, f"{kind}: {event['name']}"
@@ -73,7 +73,7 @@ def test_events_and_fields(kind, artifacts):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_model_has_no_other_external_functions(kind, artifacts):
     abi = {item["name"] for item in artifacts[kind].abi_json if item["type"] == "function"}
-    model = model_class(kind)
+    model = find_model_class(kind)
     marked = {name for name in dir(model) if "abi" in getattr(getattr(model, name), "__dict__", {})}
     assert marked <= abi
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = {file.stem for file in (ROOT / "scripts").glob("*.py") if file.stem != "__init__"}

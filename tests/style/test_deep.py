@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 TESTS = ROOT / "tests"
 

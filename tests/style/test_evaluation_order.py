@@ -16,8 +16,8 @@ import pytest
 import snekmate
 import vyper.ast as vy_ast
 
-from tests.support.paths import ROOT
-from tests.support.sources import parse
+from tests.support.checkout_paths import ROOT
+from tests.support.contract_sources import parse_contract
 
 CONTRACTS = ROOT / "contracts"
 LIBRARY = Path(next(iter(snekmate.__path__))).parent
@@ -46,7 +46,7 @@ def name(path: Path) -> str:
 def imported(path: Path) -> dict[str, Path]:
     """What a file calls the modules that it imports -> their files; not interfaces."""
     found = {}
-    for node in parse(path).get_descendants(vy_ast.ImportFrom):
+    for node in parse_contract(path).get_descendants(vy_ast.ImportFrom):
         for root in (ROOT, LIBRARY):
             folder = root / (node.module or "").replace(".", "/")
             if node.level:
@@ -60,7 +60,7 @@ def imported(path: Path) -> dict[str, Path]:
 def functions(path: Path) -> dict[str, set[str]]:
     return {
         node.name: {each.node_source_code for each in node.decorator_list}
-        for node in parse(path).get_children(vy_ast.FunctionDef)
+        for node in parse_contract(path).get_children(vy_ast.FunctionDef)
     }
 
 
@@ -69,7 +69,7 @@ def variables(path: Path) -> set[str]:
     """The names of a file's storage and transient variables."""
     return {
         node.target.id
-        for node in parse(path).get_children(vy_ast.VariableDecl)
+        for node in parse_contract(path).get_children(vy_ast.VariableDecl)
         if not node.is_constant and not node.is_immutable
     }
 
@@ -158,7 +158,7 @@ def is_flagged(node: vy_ast.VyperNode, path: Path) -> bool:
 
 
 def flagged(path: Path) -> Iterator[str]:
-    for function in parse(path).get_children(vy_ast.FunctionDef):
+    for function in parse_contract(path).get_children(vy_ast.FunctionDef):
         for node in function.get_descendants():
             if is_flagged(node, path):
                 yield f"{function.name}: {' '.join(node.node_source_code.split())}"

@@ -13,7 +13,7 @@ import click
 import pytest
 
 import backstop
-from backstop.cli.main import QUESTIONS, main, module_of
+from backstop.cli.main import QUESTIONS, get_module_name, main
 from backstop.files.installation import CHECKOUT
 
 PACKAGE = Path(backstop.__file__).parent
@@ -53,7 +53,7 @@ def test_the_list_of_commands_is_that_of_ape() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_the_same_both_ways(name: str) -> None:
     found = main.get_command(click.Context(main), name)
-    assert found is import_module(f"scripts.{name}").cli is import_module(module_of(name)).cli
+    assert found is import_module(f"scripts.{name}").cli is import_module(get_module_name(name)).cli
     assert found.short_help == COMMANDS[name]
 
 

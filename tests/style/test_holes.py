@@ -2,7 +2,7 @@
 
 import ast
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 TESTS = ROOT / "tests"
 OPEN = TESTS / "exploits" / "open"

@@ -7,9 +7,9 @@ from typing import get_type_hints
 
 import pytest
 
-from backstop.deployment.create import model_class
+from backstop.deployment.contract_creation import find_model_class
 from backstop.model import interfaces
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 CONTRACTS = ROOT / "contracts"
 INTERFACES = {path.stem: path for path in sorted((CONTRACTS / "interfaces").glob("*.vyi"))}
@@ -83,7 +83,7 @@ def test_there_is_no_other_protocol():
 
 @pytest.mark.parametrize(("kind", "interface"), IMPLEMENTED)
 def test_a_contract_has_the_functions_of_what_it_implements(kind, interface):
-    model = model_class(kind)
+    model = find_model_class(kind)
     for name, (parameters, _) in methods(getattr(interfaces, interface)).items():
         function = getattr(model, name)
         found = list(inspect.signature(function).parameters)[1:]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 CONTRACTS = sorted(path for path in (ROOT / "contracts").rglob("*.vy*") if path.suffix in (".vy", ".vyi"))
 COLUMNS = 110

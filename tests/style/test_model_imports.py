@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 MODEL = sorted((ROOT / "offchain" / "backstop" / "model").rglob("*.py"))
 

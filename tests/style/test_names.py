@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 _FILE = ROOT / "tools" / "names" / "count.py"
 

@@ -17,7 +17,7 @@ import vyper.ast as vy_ast
 from vyper.ast.natspec import _parse_docstring
 from vyper.exceptions import NatSpecSyntaxException
 
-from tests.support.sources import parse
+from tests.support.contract_sources import parse_contract
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 FILES = sorted([*CONTRACTS.rglob("*.vy"), *CONTRACTS.rglob("*.vyi")])
@@ -109,7 +109,7 @@ def complaint(text: str | None, annotation: vy_ast.VyperNode) -> str | None:
 
 def described(path: Path) -> Iterator[vy_ast.FunctionDef]:
     """What can be called from outside: all of an interface, external functions and constructors."""
-    for node in parse(path).get_children(vy_ast.FunctionDef):
+    for node in parse_contract(path).get_children(vy_ast.FunctionDef):
         decorators = {each.node_source_code for each in node.decorator_list}
         if path.suffix == ".vyi" or decorators & {"external", "deploy"}:
             yield node
@@ -147,7 +147,7 @@ def function_gaps(path: Path, function: vy_ast.FunctionDef) -> Iterator[str]:
 
 def event_gaps(path: Path) -> Iterator[str]:
     lines = path.read_text().splitlines()
-    for event in parse(path).get_children(vy_ast.EventDef):
+    for event in parse_contract(path).get_children(vy_ast.EventDef):
         for field in event.get_children(vy_ast.AnnAssign):
             found = FIELD_UNIT.search(lines[field.lineno - 1])
             label = f"{event.name}: {field.target.id}"

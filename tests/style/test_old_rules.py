@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backstop.proof.old_rules import ATTACKS, PATCHES, applies
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 KEPT = sorted(PATCHES.glob("*.patch"))
 # What an old rule may change: the rules, nothing that looks at them.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 SOURCES = sorted((ROOT / "offchain").rglob("*.py"))
 # Ruff's D401 knows verbs by their form; it lets these through.

@@ -9,8 +9,8 @@ import pytest
 import vyper.ast as vy_ast
 import yaml
 
-from tests.support.paths import ROOT
-from tests.support.sources import parse
+from tests.support.checkout_paths import ROOT
+from tests.support.contract_sources import parse_contract
 
 CONTRACTS = sorted(p for p in (ROOT / "contracts").rglob("*.vy"))
 DEPLOYED = [p for p in CONTRACTS if p.stem[0].isupper()]
@@ -25,7 +25,7 @@ def reasons(path: Path) -> list[str]:
     found: list[str] = []
     if path == REFUSE:
         return found
-    for node in parse(path).get_descendants((vy_ast.Assert, vy_ast.Raise, vy_ast.Call)):
+    for node in parse_contract(path).get_descendants((vy_ast.Assert, vy_ast.Raise, vy_ast.Call)):
         if isinstance(node, vy_ast.Assert):
             message = node.msg
         elif isinstance(node, vy_ast.Raise):
@@ -42,7 +42,7 @@ def reasons(path: Path) -> list[str]:
 def modules(path: Path) -> set[Path]:
     """Our own modules that a contract compiles in."""
     found: set[Path] = set()
-    for node in parse(path).get_descendants(vy_ast.ImportFrom):
+    for node in parse_contract(path).get_descendants(vy_ast.ImportFrom):
         module = ROOT / "contracts" / "modules" / f"{node.name}.vy"
         if node.module == "contracts.modules" and module not in found:
             found |= {module} | modules(module)
@@ -69,7 +69,7 @@ def test_a_caller_is_checked_in_one_place(path):
     """One check, one reason: whoever meets it can look it up."""
     found = [
         node.test.node_source_code.replace("!=", "==")
-        for node in parse(path).get_descendants((vy_ast.Assert, vy_ast.If))
+        for node in parse_contract(path).get_descendants((vy_ast.Assert, vy_ast.If))
     ]
     twice = {test for test in found if test.startswith("msg.sender") and found.count(test) > 1}
     assert not twice, twice

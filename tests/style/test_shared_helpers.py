@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 _FROM_A_TEST = re.compile(r"^\s*(?:from|import) tests\.[\w.]*\btest_\w+", re.MULTILINE)
 

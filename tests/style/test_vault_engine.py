@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import vyper.ast as vy_ast
 
-from tests.support.paths import ROOT
-from tests.support.sources import parse
+from tests.support.checkout_paths import ROOT
+from tests.support.contract_sources import parse_contract
 
 CONTRACTS = ROOT / "contracts"
 MODULES = {
@@ -32,7 +32,7 @@ UNPACKED = {
 def functions(path: Path, decorator: str) -> dict[str, vy_ast.FunctionDef]:
     return {
         node.name: node
-        for node in parse(path).get_children(vy_ast.FunctionDef)
+        for node in parse_contract(path).get_children(vy_ast.FunctionDef)
         if decorator in [each.node_source_code.lstrip("@") for each in node.decorator_list]
     }
 
@@ -43,7 +43,7 @@ def docstring(function: vy_ast.FunctionDef) -> str:
 
 @pytest.mark.parametrize("path", sorted(CONTRACTS.rglob("*.vy")), ids=lambda p: p.stem)
 def test_only_a_module_itself_writes_its_storage(path):
-    tree = parse(path)
+    tree = parse_contract(path)
     # Nothing local may be called as a module is that the file imports.
     modules = {
         node.name for node in tree.get_descendants(vy_ast.ImportFrom) if node.module == "contracts.modules"

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from backstop.cli.keeper import cli
-from backstop.live.operate.brakes import Limits
-from backstop.live.watch.troubles import ALERTS
-from tests.support.paths import ROOT
+from backstop.live.monitor.health_conditions import ALERTS
+from backstop.live.operate.spending_limits import SpendingLimits
+from tests.support.checkout_paths import ROOT
 
 FOLDER = ROOT / "docs/do/watching"
 RULES = yaml.safe_load((FOLDER / "prometheus-rules.yml").read_text())
@@ -117,5 +117,5 @@ def test_the_guide_names_every_limit() -> None:
     guide = (ROOT / "docs/do/operate.md").read_text()
     table = guide.partition("| limit | of |")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:]))) == set(
-        Limits.__dataclass_fields__
+        SpendingLimits.__dataclass_fields__
     )

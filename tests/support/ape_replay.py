@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.deployment.create import model_of
-from backstop.deployment.plan import Deployment
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_plan import Deployment
 from backstop.model.state import Log
 from backstop.proof.difference import as_tuples
 from backstop.system import Action
@@ -25,7 +25,7 @@ class Replay:
         self.chain = chain
         self.contracts = contracts
         self.names = {contract.address: name for name, contract in contracts.items()}
-        self.model = model_of(deployment, int(chain.blocks[0].timestamp))
+        self.model = create_model(deployment, int(chain.blocks[0].timestamp))
         self.followed = 0
         self.transactions = 0
 
@@ -36,7 +36,9 @@ class Replay:
             self.model.advance(block.timestamp - self.model.timestamp)
             for transaction in block.transactions:
                 if transaction.receiver in self.names:  # not a creation
-                    self._repeat(self.chain.provider.get_receipt(transaction.txn_hash.to_0x_hex()))
+                    self._repeat_transaction(
+                        self.chain.provider.get_receipt(transaction.txn_hash.to_0x_hex())
+                    )
             self.followed = number
 
     def check_balances(self) -> None:
@@ -52,36 +54,38 @@ class Replay:
             for view in ("buffer_of", "in_auction_of", "deficit_of"):
                 assert getattr(engine, view)(c) == self.model.view("VaultEngine", view, c), (view, c)
 
-    def _repeat(self, receipt: ReceiptAPI) -> None:
+    def _repeat_transaction(self, receipt: ReceiptAPI) -> None:
         contract = self.contracts[self.names[receipt.receiver]]
         selector, inputs = contract.decode_input(receipt.data)
         action = Action(
             self.names[receipt.receiver],
             selector.partition("(")[0],
-            tuple(plain(value) for value in inputs.values()),
+            tuple(to_plain_value(value) for value in inputs.values()),
             str(receipt.sender).lower(),
         )
         outcome = self.model.apply(action)
         assert outcome.ok is not receipt.failed, (action, outcome.reason)
         if outcome.ok:
-            logs = [Log(name, event, as_tuples(plain(values))) for name, event, values in outcome.logs]
-            assert events_of(receipt, self.names) == logs, action
+            logs = [
+                Log(name, event, as_tuples(to_plain_value(values))) for name, event, values in outcome.logs
+            ]
+            assert decode_events(receipt, self.names) == logs, action
         self.transactions += 1
 
 
-def events_of(receipt: ReceiptAPI, names: dict[str, str]) -> list[Log]:
+def decode_events(receipt: ReceiptAPI, names: dict[str, str]) -> list[Log]:
     """A transaction's events as Ape decodes them, in the model's words."""
     return [
         Log(
             names[log.contract_address],
             log.event_name,
-            tuple(plain(log.event_arguments[each.name]) for each in log.abi.inputs),
+            tuple(to_plain_value(log.event_arguments[each.name]) for each in log.abi.inputs),
         )
         for log in receipt.events
     ]
 
 
-def plain(value: Any) -> Any:
+def to_plain_value(value: Any) -> Any:
     """Addresses in lower case, lists and structs as tuples, bytes as bytes."""
     if isinstance(value, bool | int):
         return value
@@ -90,5 +94,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         return value.lower() if value.startswith("0x") else value
     if hasattr(value, "items"):
-        return tuple(plain(each) for each in value.values())
-    return tuple(plain(each) for each in value)
+        return tuple(to_plain_value(each) for each in value.values())
+    return tuple(to_plain_value(each) for each in value)

@@ -20,14 +20,14 @@ class Certificates(NamedTuple):
     own: Path
     key: Path
 
-    def of(self, *roles: str) -> dict[str, str]:
+    def get_security_options(self, *roles: str) -> dict[str, str]:
         """What Dask's `Security` takes for these roles."""
         found = {"tls_ca_file": str(self.authority)}
         for role in roles:
             found |= {f"tls_{role}_cert": str(self.own), f"tls_{role}_key": str(self.key)}
         return found
 
-    def environment(self, role: str) -> dict[str, str]:
+    def get_dask_environment(self, role: str) -> dict[str, str]:
         """The same for one role as Dask reads it from the environment."""
         base = "DASK_DISTRIBUTED__COMM__TLS"
         return {
@@ -37,7 +37,7 @@ class Certificates(NamedTuple):
         }
 
 
-def certificates(folder: Path) -> Certificates:
+def make_certificates(folder: Path) -> Certificates:
     """Make an authority, and a certificate for 127.0.0.1, in a folder."""
     folder.mkdir()
     now = datetime.datetime.now(datetime.UTC)

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 DRIVER = Path(__file__).with_name("inspect_page.mjs")
 CACHE = ROOT / ".cache" / "chromium"  # unpacked here, not in a folder that others share
 TIMEOUT = 120
 
 
-def inspect(
+def inspect_pages(
     pages: Sequence[Path],
     widths: Sequence[int] = (1280, 360),
     schemes: Sequence[str] = ("light",),
@@ -37,7 +37,7 @@ def inspect(
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would unpack the browser over each other
-        done = drive(DRIVER, request)
+        done = run_driver(DRIVER, request)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"the browser's driver ended with {done.returncode}"]
         pytest.fail(lines[0] if done.returncode == 3 else "\n".join(lines[-12:]), pytrace=False)
@@ -45,7 +45,7 @@ def inspect(
     return seen
 
 
-def drive(driver: Path, request: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+def run_driver(driver: Path, request: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """Run the driver once."""
     node = shutil.which("node")
     if node is None:

@@ -9,7 +9,7 @@ from typing import Any
 COLOR = re.compile(r"@[a-z_]+(:[0-9a-f]{2})?")
 
 
-def filled(figure: dict[str, Any]) -> dict[str, Any]:
+def fill_colors(figure: dict[str, Any]) -> dict[str, Any]:
     """Replace every colour of the page's style by one that plotly knows."""
     found: dict[str, Any] = json.loads(COLOR.sub("#123456", json.dumps(figure)))
     return found

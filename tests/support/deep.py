@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 
-def cases(values: Iterable[Any], long: Collection[Any], brief: str) -> list[Any]:
+def mark_long_cases(values: Iterable[Any], long: Collection[Any], brief: str) -> list[Any]:
     """Parametrize by values, of which some take long. A file goes by its name."""
     found = []
     for value in values:

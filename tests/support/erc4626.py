@@ -13,16 +13,21 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters, StageParameters
+from backstop.deployment.deployment_parameters import (
+    EquityParameters,
+    Parameters,
+    PoolParameters,
+    StageParameters,
+)
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.host import Host
+from backstop.hosts.host_interface import Host
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.state import Revert
 from backstop.proof.lockstep import lockstep
-from tests.support.equity import price_equity
-from tests.support.protocol import PRICES, Protocol
-from tests.support.savings import XAU, give, leave, lose, mature
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from tests.support.equity_steps import price_equity
+from tests.support.saver_steps import XAU, give_stablecoin, lose_new_vault, mature_batch, redeem_all_shares
 
 DAY = 86_400
 MEMBERS = ("anna", "ben", "carl")
@@ -41,19 +46,19 @@ STATES = ("calm", "pending", "all pending", "covered")
 NOTHING = ("pool: no shares", "pool: no assets")
 
 
-def asset_of(pool: str) -> str:
+def get_asset(pool: str) -> str:
     return "Equity" if pool == "StakedEquity" else "Stablecoin"
 
 
-def unit_of(pool: str) -> int:
+def get_unit(pool: str) -> int:
     """What one whole asset of a pool is worth."""
     return 100 if pool == "StakedEquity" else 1
 
 
-def parameters(cooldown: int) -> Parameters:
+def build_parameters(cooldown: int) -> Parameters:
     terms = PoolParameters(cooldown)
     return replace(
-        standard(),
+        build_standard_parameters(),
         stages=(*map(StageParameters, FIRST), *(StageParameters(name, cap_bps=5_000) for name in POOLED)),
         equity=EquityParameters(duration=AUCTION),
         junior=terms,
@@ -63,17 +68,19 @@ def parameters(cooldown: int) -> Parameters:
     )
 
 
-def world(host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: bool, empty: bool) -> Protocol:
+def deploy_pools(
+    host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: bool, empty: bool
+) -> DeployedProtocol:
     """Three members of every pool, half of whose shares may leave, or wait in a batch; income, and a loss."""
-    both = lockstep(host, parameters(cooldown), artifacts=artifacts, check_every=0, traces=None)
-    made = Protocol(both)
+    both = lockstep(host, build_parameters(cooldown), artifacts=artifacts, check_every=0, traces=None)
+    made = DeployedProtocol(both)
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     for who in PEOPLE:
-        give(made, who, 60_000 * WAD)
+        give_stablecoin(made, who, 60_000 * WAD)
         made.do("Equity.transfer", who, 600 * WAD, sender="admin")
         for pool in POOLS:
-            token, unit = asset_of(pool), WAD // unit_of(pool)
+            token, unit = get_asset(pool), WAD // get_unit(pool)
             made.do(f"{token}.approve", pool, MAX_UINT256, sender=who)
             if who != "dora" and not empty:
                 shares = made.do(f"{pool}.deposit", 10_000 * unit, who, sender=who)
@@ -86,7 +93,7 @@ def world(host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: b
             made.do(f"{pool}.cut", sender="stranger")
     matured = made.timestamp + DAY
     if loss:
-        lose(made, "XAU", loss * WAD)
+        lose_new_vault(made, "XAU", loss * WAD)
     made.advance(max(0, matured - made.timestamp))
     price_equity(made, 100 * RAY)
     if covered:
@@ -98,14 +105,14 @@ def world(host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: b
     return made
 
 
-class Future:
+class PoolInState:
     """One pool in one state, and those who deal with it."""
 
-    def __init__(self, protocol: Protocol, pool: str, draw: Callable[..., Any] | None) -> None:
+    def __init__(self, protocol: DeployedProtocol, pool: str, draw: Callable[..., Any] | None) -> None:
         self.protocol = protocol
         self.pool = pool
-        self.asset = asset_of(pool)
-        self.unit = unit_of(pool)
+        self.asset = get_asset(pool)
+        self.unit = get_unit(pool)
         self._draw = draw
 
     def draw(self, strategy: st.SearchStrategy[Any]) -> Any:
@@ -138,17 +145,17 @@ class Future:
         if not self.see("COOLDOWN"):
             return self.go(who, "redeem", shares)
         self.protocol.do(f"{self.pool}.requestRedeem", shares, who, who, sender=who)
-        mature(self.protocol, self.pool)
-        return leave(self.protocol, who, self.pool)
+        mature_batch(self.protocol, self.pool)
+        return redeem_all_shares(self.protocol, who, self.pool)
 
     def see(self, method: str, *args: Any, by: str = "stranger") -> Any:
         """Return what a view tells somebody; the model has to say the same."""
-        chain, resolved = self.protocol.lockstep.chain, [self._resolve(each) for each in args]
-        function = chain.function(self.pool, method, len(args))
+        chain, resolved = self.protocol.lockstep.chain, [self._resolve_address(each) for each in args]
+        function = chain.get_function(self.pool, method, len(args))
         to, sender = self.protocol.address(self.pool), self.protocol.address(by)
-        result = chain.host.static(sender, to, function.encode(resolved))
+        result = chain.host.static_call(sender, to, function.encode_call(resolved))
         assert result.ok, f"{method} reverted"
-        value = function.decode(result.data)
+        value = function.decode_result(result.data)
         assert value == self.protocol.lockstep.model.view(self.pool, method, *resolved)
         return value
 
@@ -173,14 +180,14 @@ class Future:
         """Draw what somebody can put in."""
         return self.up_to(min(self.see("maxDeposit", who), self.assets(who)))
 
-    def mints(self, who: str) -> int:
+    def draw_mint(self, who: str) -> int:
         """Draw shares that somebody can pay for."""
         return self.up_to(min(self.see("maxMint", who), self.see("convertToShares", self.assets(who))))
 
-    def _resolve(self, value: Any) -> Any:
+    def _resolve_address(self, value: Any) -> Any:
         return self.protocol.address(value) if isinstance(value, str) else value
 
-    def _move(self) -> None:
+    def _draw_move(self) -> None:
         """Draw something that somebody did before; what is refused did not happen."""
         who, kind = self.who(), self.draw(st.sampled_from(["enter", "leave", "pass on", "donate", "earn"]))
         calls: dict[str, tuple[str, tuple[Any, ...]]] = {
@@ -197,31 +204,35 @@ class Future:
             assert kind == "leave"
 
 
-class Pools:
+class PoolStates:
     """A pool on its terms: `future` plays in one of its states."""
 
-    def __init__(self, pool: str, world: Callable[[int, bool, bool], Protocol]) -> None:
+    def __init__(self, pool: str, world: Callable[[int, bool, bool], DeployedProtocol]) -> None:
         self.pool = pool
         self._world = world
 
     @contextmanager
-    def at(self, state: str, draw: Callable[..., Any] | None, *, empty: bool = False) -> Iterator[Future]:
+    def at(
+        self, state: str, draw: Callable[..., Any] | None, *, empty: bool = False
+    ) -> Iterator[PoolInState]:
         """Play in a state, before anybody has entered if it is empty; take everything back in the end."""
         loss = {"calm": 0, "all pending": ALL_LOST}.get(state, LOSSES[self.pool])
         protocol = self._world(loss, state == "covered", empty)
-        with protocol.lockstep.imagine():
-            yield Future(protocol, self.pool, draw)
+        with protocol.lockstep.fork_state():
+            yield PoolInState(protocol, self.pool, draw)
 
     @contextmanager
-    def future(self, data: st.DataObject, states: tuple[str, ...] = STATES) -> Iterator[Future]:
+    def open_drawn_state(
+        self, data: st.DataObject, states: tuple[str, ...] = STATES
+    ) -> Iterator[PoolInState]:
         """Draw a state, and up to two moves before; take everything back in the end."""
         with self.at(data.draw(st.sampled_from(states)), data.draw) as made:
             for _ in range(data.draw(st.integers(0, 2))):
-                made._move()
+                made._draw_move()
             yield made
 
 
-def leaving(at: Future, unit: str, allowed: bool = True) -> tuple[str, str, str, int]:
+def draw_exit(at: PoolInState, unit: str, allowed: bool = True) -> tuple[str, str, str, int]:
     """Draw caller, receiver, an owner who may leave, and how much; the caller is allowed as much or more."""
     caller, receiver, owner = at.who(), at.who(), at.who(MEMBERS)
     amount = at.up_to(at.see(f"max{unit}", owner))
@@ -231,7 +242,7 @@ def leaving(at: Future, unit: str, allowed: bool = True) -> tuple[str, str, str,
     return caller, receiver, owner, amount
 
 
-def entered(at: Future, method: str, caller: str, receiver: str, amount: int) -> int:
+def check_entry(at: PoolInState, method: str, caller: str, receiver: str, amount: int) -> int:
     """Put assets in, and check what changed hands; the result."""
     allowed = at.draw(st.sampled_from([MAX_UINT256, MAX_UINT256 - 1]))
     at.protocol.do(f"{at.asset}.approve", at.pool, allowed, sender=caller)
@@ -245,7 +256,7 @@ def entered(at: Future, method: str, caller: str, receiver: str, amount: int) ->
     return result
 
 
-def left(at: Future, method: str, caller: str, receiver: str, owner: str, amount: int) -> int:
+def check_exit(at: PoolInState, method: str, caller: str, receiver: str, owner: str, amount: int) -> int:
     """Take assets out, and check what changed hands; the result."""
     assets, shares, allowed = at.assets(receiver), at.shares(owner), at.allowance(owner, caller)
     result = at.do(caller, method, amount, receiver, owner)

@@ -14,9 +14,9 @@ import pytest
 from vyper import compile_code
 from vyper.compiler.settings import Settings
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.abi import ContractAbi
+from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.artifacts import CONTRACTS, EVM_VERSION, Artifacts
 from backstop.model.signatures import keccak256
 from backstop.model.state import Revert
@@ -33,7 +33,7 @@ def reverts(reason: str) -> Iterator[None]:
     assert caught.value.reason == reason
 
 
-def refusal(protocol, call: str, *args, sender: str) -> str | None:
+def get_revert_reason(protocol, call: str, *args, sender: str) -> str | None:
     """Try a call; the reason if it reverts, None if it goes through."""
     try:
         protocol.do(call, *args, sender=sender)
@@ -49,7 +49,7 @@ def compile_source(name: str, source: str) -> tuple[ContractAbi, bytes]:
     return ContractAbi(name, out["abi"]), bytes.fromhex(out["bytecode"][2:])
 
 
-def edited_contracts(folder: Path, file: str, old: str, new: str) -> Artifacts:
+def edit_contracts(folder: Path, file: str, old: str, new: str) -> Artifacts:
     """A copy of the contracts with one edit."""
     root = folder / "contracts"
     shutil.copytree(CONTRACTS, root, dirs_exist_ok=True)
@@ -67,7 +67,7 @@ def check_cannot_be_made(protocol, kind: str, *args, reason: str) -> None:
     artifact = chain.artifacts[kind]
     code = artifact.bytecode + artifact.abi.constructor.encode(args)
     with pytest.raises(BackstopError, match="a constructor failed") as caught:
-        chain.host.deploy(code, account("stranger"))
+        chain.host.deploy_contract(code, get_account("stranger"))
     assert str(caught.value) == "a constructor failed" or reason.encode().hex() in str(caught.value)
 
 
@@ -92,7 +92,7 @@ def check_setter(
         assert changed[0].values == (2**256 - 1 if target is None else target, name, accepted)
 
 
-def shown(screen: int, until: str = "") -> str:
+def read_terminal(screen: int, until: str = "") -> str:
     """What comes on a terminal up to a text, or until whoever writes is gone."""
     found = b""
     while not until or until.encode() not in found:

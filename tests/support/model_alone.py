@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import model_of
-from backstop.deployment.plan import plan
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_plan import plan_deployment
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action
-from tests.support.protocol import Protocol
-from tests.support.savings import save
+from tests.support.deployed_protocol import DeployedProtocol
+from tests.support.saver_steps import deposit_savings
 
 
 class ModelAlone:
@@ -20,10 +20,10 @@ class ModelAlone:
 
     def __init__(self, both: Lockstep) -> None:
         assert both.parameters is not None
-        deployment = plan(both.parameters)
+        deployment = plan_deployment(both.parameters)
         self.parameters = both.parameters
-        self.model = model_of(deployment, both.started_at)
-        configure(self.model, deployment)
+        self.model = create_model(deployment, both.started_at)
+        apply_configuration(self.model, deployment)
         for timestamp, action, blocks in both.trace:
             passed = None if blocks is None else blocks - self.model.block_number + 1
             self.model.advance(timestamp - self.model.timestamp, passed)
@@ -36,16 +36,18 @@ class ModelAlone:
         return self.model.timestamp
 
     @contextmanager
-    def imagine(self) -> Iterator[ModelAlone]:
-        with self.model.imagine():
+    def fork_state(self) -> Iterator[ModelAlone]:
+        with self.model.fork_state():
             yield self
 
 
-def in_use(protocol: Protocol) -> ModelAlone:
+def in_use(protocol: DeployedProtocol) -> ModelAlone:
     """Vaults of two types, savers, a buffer; nothing is lost yet."""
-    save(protocol, "saver", 50_000 * WAD)
-    save(protocol, "keeper", 10_000 * WAD)
-    save(protocol, "elder", 20_000 * WAD, "Junior")  # without a cap in shares it pays before it covers
+    deposit_savings(protocol, "saver", 50_000 * WAD)
+    deposit_savings(protocol, "keeper", 10_000 * WAD)
+    deposit_savings(
+        protocol, "elder", 20_000 * WAD, "Junior"
+    )  # without a cap in shares it pays before it covers
     for who in ("borrower", "owner_1", "owner_2"):
         protocol.borrow(who, "WETH", 10 * WAD, 12_000 * WAD)
     protocol.do("VaultEngine.set_stability_fee", 0, 10**19, sender="admin")

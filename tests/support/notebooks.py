@@ -18,25 +18,25 @@ from typing import Any
 import pandas as pd
 
 
-def cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+def get_code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
     """The cells with code."""
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
-def shown(cell: dict[str, Any]) -> str:
+def get_shown_output(cell: dict[str, Any]) -> str:
     """What the file says that a cell prints, and what its last line is."""
     return "".join(
         "".join(each.get("text", each.get("data", {}).get("text/plain"))) for each in cell["outputs"]
     )
 
 
-def run(notebook: dict[str, Any]) -> list[tuple[str, str]]:
+def run_cells(notebook: dict[str, Any]) -> list[tuple[str, str]]:
     """Run all cells in one namespace; what each prints, and its last expression as text."""
     names: dict[str, Any] = {"__name__": "__main__"}
     options = ("display.width", 120, "display.max_columns", 20, "display.max_rows", 40)
     found = []
     with pd.option_context(*options):
-        for number, cell in enumerate(cells(notebook)):
+        for number, cell in enumerate(get_code_cells(notebook)):
             tree, last = ast.parse("".join(cell["source"])), None
             if tree.body and isinstance(shown := tree.body[-1], ast.Expr):
                 tree.body.pop()
@@ -48,10 +48,12 @@ def run(notebook: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def write(file: Path) -> None:
+def write_outputs(file: Path) -> None:
     """Run a notebook and write what it printed into it."""
     notebook = json.loads(file.read_text())
-    for number, (cell, (printed, value)) in enumerate(zip(cells(notebook), run(notebook), strict=True), 1):
+    for number, (cell, (printed, value)) in enumerate(
+        zip(get_code_cells(notebook), run_cells(notebook), strict=True), 1
+    ):
         cell["execution_count"], cell["outputs"] = number, []
         if printed:
             text = printed.splitlines(keepends=True)
@@ -66,4 +68,4 @@ def write(file: Path) -> None:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        write(Path(name))
+        write_outputs(Path(name))

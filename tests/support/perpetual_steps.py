@@ -11,7 +11,7 @@ NAMES = [f"trader_{index}" for index in range(10)]
 MARKETS = (ETH, BTC)
 
 
-def step(market: Perpetuals, dice: random.Random, in_time: bool) -> None:
+def take_random_step(market: Perpetuals, dice: random.Random, in_time: bool) -> None:
     """Something that anybody may do."""
     kind = dice.random()
     if kind < 0.35:
@@ -20,7 +20,7 @@ def step(market: Perpetuals, dice: random.Random, in_time: bool) -> None:
         change = dice.choice((-1, 1)) * (dice.randint(500, 4_000) if leaps else dice.randint(0, 80))
         market.mark(number, max(WAD // 10**3, market.price(number) * (10_000 + change) // 10_000))
     elif kind < 0.72:
-        trade(market, dice)
+        trade_within_band(market, dice)
     elif kind < 0.80:
         market.meet(dice.choice([*NAMES, HOUSE]))
     elif kind < 0.83:
@@ -42,7 +42,7 @@ def step(market: Perpetuals, dice: random.Random, in_time: bool) -> None:
         market.roll()
 
 
-def trade(market: Perpetuals, dice: random.Random) -> None:
+def trade_within_band(market: Perpetuals, dice: random.Random) -> None:
     """Two accounts trade in the band, with as much leverage as one of them has or too much."""
     maker, taker = dice.sample(NAMES, 2)
     number = dice.choice(MARKETS)

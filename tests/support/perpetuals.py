@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import BY_CYCLE
-from backstop.deployment.create import deploy
-from backstop.deployment.parameters import Parameters
-from backstop.deployment.signing import sign_order, trader
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.contract_creation import deploy_protocol
+from backstop.deployment.contract_names import BY_CYCLE
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.domain import Domain
 from backstop.model.interfaces import Standing
@@ -21,8 +21,8 @@ from backstop.model.perpetual_ranking import gain_on, score_of
 from backstop.model.state import Revert
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action
-from tests.support.margin import with_margin
-from tests.support.protocol import Protocol, reading_written
+from tests.support.deployed_protocol import DeployedProtocol, compare_written_slots
+from tests.support.margin_order_steps import with_margin
 
 ETH, BTC = 0, 1
 """The markets, and the feed's: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
@@ -62,7 +62,9 @@ class Perpetuals:
         found = self.world.contracts.get(name)
         if found:
             return found.address
-        return account(name) if name.startswith(("0x", "admin", "reporter_")) else trader(name)
+        return (
+            get_account(name) if name.startswith(("0x", "admin", "reporter_")) else get_trader_account(name)
+        )
 
     def do(self, call: str, *args: Any, sender: str) -> Any:
         """Run "Contract.method"; its value, or Revert."""
@@ -114,7 +116,7 @@ class Perpetuals:
     def report(self, feed: int, price: int, low: int | None = None, high: int | None = None) -> None:
         """All reporters say a price [ray for 1e18] now, and a range in which it has been until now."""
         args = feed, price, price if low is None else low, price if high is None else high
-        with reading_written(self.system):
+        with compare_written_slots(self.system):
             for index in range(3):
                 self.say(f"reporter_{index + 1}", *args)
         self.say("reporter_4", *args)
@@ -161,15 +163,15 @@ class Perpetuals:
 
         `maker_reduces` and `taker_reduces` say that an order may only reduce.
         """
-        args = self._orders(maker, taker, lots, market, price, **more)
+        args = self._sign_order_pair(maker, taker, lots, market, price, **more)
         self.do(f"{ORDERS}.fill", *args, sender="matcher")
 
     def trades(self, maker: str, taker: str, lots: int, market: int = ETH, price: int | None = None) -> bool:
         """The same; whether it went."""
-        args = self._orders(maker, taker, lots, market, price)
+        args = self._sign_order_pair(maker, taker, lots, market, price)
         return self.tries(f"{ORDERS}.fill", *args, sender="matcher")
 
-    def _orders(
+    def _sign_order_pair(
         self,
         maker: str,
         taker: str,
@@ -256,7 +258,7 @@ class Perpetuals:
 
     # ------------------------------------------------------------------- closings
 
-    def ranking(self, side: int, market: int = ETH) -> tuple[str, ...]:
+    def list_ranking(self, side: int, market: int = ETH) -> tuple[str, ...]:
         """Who gained on a side in the pending cycle, in the order of rank."""
         ranks = []
         for owner in self.owners():
@@ -286,15 +288,15 @@ class Perpetuals:
 
     def check_woken(self) -> None:
         """The same, and what holds of accounts that are up to date; nothing stays."""
-        with self.model.imagine():
+        with self.model.fork_state():
             for owner in self.owners():
                 self.market._touch(owner)
             check_books(self.market)
             check_gains(self.market)
 
 
-def opened(
-    new_protocol: Callable[..., Protocol], third_bond: int = 0, policy: str = BY_CYCLE, **desk: int
+def deploy_perpetuals(
+    new_protocol: Callable[..., DeployedProtocol], third_bond: int = 0, policy: str = BY_CYCLE, **desk: int
 ) -> Perpetuals:
     """A market in lockstep, with marks, and some of the rules otherwise."""
     made = Perpetuals(new_protocol(by_cycle(third_bond, policy, **desk)).lockstep)
@@ -302,7 +304,7 @@ def opened(
     return made
 
 
-def crowded(market: Perpetuals) -> Perpetuals:
+def open_crowded_positions(market: Perpetuals) -> Perpetuals:
     """The same with two shorts of 500 lots and a long of 1,000, at 20 a lot; with 3,000 it fails under 17."""
     for name, amount in (("long", 3_000), ("first", 10_000), ("second", 10_000), ("other", 10_000)):
         market.deposit(name, amount * WAD)
@@ -311,7 +313,7 @@ def crowded(market: Perpetuals) -> Perpetuals:
     return market
 
 
-def shorted(market: Perpetuals) -> Perpetuals:
+def open_equal_shorts(market: Perpetuals) -> Perpetuals:
     """Two equal shorts of 500 lots, at 20 against a maker who fails under 17; the first has two accounts."""
     names = (("maker", 3_000), ("attacker", 10_000), ("bystander", 10_000), ("second_self", 20_000))
     for name, amount in names:
@@ -328,7 +330,7 @@ def ends_of_shorts(market: Perpetuals) -> tuple[int, int, int]:
     return attacker // WAD, market.equity("bystander") // WAD, int(market.market.late_table[()])
 
 
-def fallen(market: Perpetuals) -> Perpetuals:
+def make_long_insolvent(market: Perpetuals) -> Perpetuals:
     """Three shorts of very different leverage gain 4,000 of a long that fails at 16; its lots are nobody's.
 
     The cycle is pending, and its loss of 1,000 is booked. What they gained for what they were worth at its
@@ -346,7 +348,7 @@ def fallen(market: Perpetuals) -> Perpetuals:
     return market
 
 
-def fallen_crowd(market: Perpetuals, count: int = 30) -> Perpetuals:
+def make_crowd_long_insolvent(market: Perpetuals, count: int = 30) -> Perpetuals:
     """So many shorts of 20 lots gain 80 each of a long that fails at 16; its lots are nobody's.
 
     The cycle is pending, and its loss is booked. They rank as they are numbered: who has less is before.
@@ -363,9 +365,9 @@ def fallen_crowd(market: Perpetuals, count: int = 30) -> Perpetuals:
     return market
 
 
-def alone(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int) -> Perpetuals:
+def deploy_on_model(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int) -> Perpetuals:
     """A market on the model, in a deployment of its own, with some of the rules otherwise."""
-    _, model, _ = deploy(None, by_cycle(third_bond, policy, **desk))
+    _, model, _ = deploy_protocol(None, by_cycle(third_bond, policy, **desk))
     return Perpetuals(model)
 
 
@@ -409,7 +411,7 @@ def check_gains(market: PerpetualMarket) -> None:
         assert 0 <= total.long - sum(each.short for each in lost) < 10**9
 
 
-def lose(market: Perpetuals, number: int) -> None:
+def lose_against_maker(market: Perpetuals, number: int) -> None:
     """A long loses more than it has against `maker`, who takes its lots over; the price comes back."""
     name = f"thin_{number}"
     market.deposit(name, 250 * WAD)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.beside import Server
+from tests.support.background_threads import BackgroundServer
 
 
 class Proxy:
@@ -41,7 +41,7 @@ class Proxy:
                 node.request("POST", "/", request, {"Content-Type": "application/json"})
                 answer = json.loads(node.getresponse().read())
                 asked = json.loads(request)
-                if any(proxy.stalls(each["method"]) for each in _all(asked)):
+                if any(proxy.stalls(each["method"]) for each in _as_list(asked)):
                     proxy._over.wait()
                     return
                 proxy.asked.append(asked["method"] if isinstance(asked, dict) else "batch")
@@ -52,7 +52,7 @@ class Proxy:
                         "id": 1,
                         "error": {"code": -32005, "message": "limit exceeded"},
                     }
-                for told, each in zip(*map(_all, (answer, asked)), strict=True):
+                for told, each in zip(*map(_as_list, (answer, asked)), strict=True):
                     if proxy.errors and each["method"] in proxy.errors:
                         told.pop("result", None)
                         told["error"] = proxy.errors[each["method"]]
@@ -69,14 +69,14 @@ class Proxy:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self.server = Server(Handler)
+        self.server = BackgroundServer(Handler)
         self.url = self.server.url
 
-    def end(self) -> None:
+    def stop_proxy(self) -> None:
         self.ended = True  # for connections that are open
         self._over.set()
         self.server.stop()
 
 
-def _all(one_or_more: Any) -> list[Any]:
+def _as_list(one_or_more: Any) -> list[Any]:
     return one_or_more if isinstance(one_or_more, list) else [one_or_more]

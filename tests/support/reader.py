@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.chromium import CACHE, ROOT
-from tests.support.devnet import Devnet
-from tests.support.waiting import wait_for
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
 
 DRIVER = ROOT / "tests" / "support" / "watch_page.mjs"
 
@@ -31,7 +31,7 @@ def start_mirror(url: str, file: Path, port: int, said: Path) -> subprocess.Pope
 
 def wait_for_page(mirror: subprocess.Popen[str], said: Path) -> None:
     """Until the mirror says where its page is."""
-    wait_for(lambda: "the live page is at" in said.read_text(), mirror, told=said.read_text)
+    wait_until_true(lambda: "the live page is at" in said.read_text(), mirror, told=said.read_text)
 
 
 class Reader:
@@ -50,25 +50,25 @@ class Reader:
             text=True,
         )
 
-    def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+    def wait_until_shown(self, condition: Callable[[dict[str, Any]], bool]) -> None:
         """Until what the page shows is like this."""
 
         def holds() -> bool:
             note = self._last_note()
             return note != "" and condition(json.loads(note))
 
-        wait_for(holds, self.process, 120, self._last_note)
+        wait_until_true(holds, self.process, 120, self._last_note)
 
     def wait_for_block(self, number: int) -> None:
         """Until the page shows it."""
-        self.wait_for(lambda note: note["block"] == number)
+        self.wait_until_shown(lambda note: note["block"] == number)
 
     def _last_note(self) -> str:
         """What was noted last, if anything; a line that is still being written is none."""
         lines = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
         return lines[-1] if lines else ""
 
-    def end(self) -> dict[str, Any]:
+    def stop_reading(self) -> dict[str, Any]:
         out, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, self._log.read_text()[-2_000:]
         seen: dict[str, Any] = json.loads(out)
@@ -82,4 +82,4 @@ def stop_all(mirror: subprocess.Popen[str], reader: Reader | None, devnet: Devne
     if reader is not None:
         reader.process.kill()
         reader.process.wait()
-    devnet.process.stop()
+    devnet.process.stop_process()

@@ -39,6 +39,8 @@ from mypy.nodes import (
     MypyFile,
     NameExpr,
     Node,
+    RefExpr,
+    SuperExpr,
     TypeInfo,
 )
 from mypy.options import Options
@@ -151,6 +153,11 @@ class Collector:
                 self._see_name(node)
             elif isinstance(node, MemberExpr):
                 self._see_member(node)
+            elif isinstance(node, SuperExpr) and node.info:
+                for base in node.info.mro[1:]:
+                    if new := renamer.new_name(f"{base.fullname}.{node.name}"):
+                        self.edit(node.end_line or node.line, ("end", node.end_column), node.name, new)
+                        break
             elif isinstance(node, CallExpr):
                 self._see_call(node)
             elif isinstance(node, ImportFrom):
@@ -206,6 +213,7 @@ class Collector:
         new = self.renamer.new_name(node.fullname) if node.fullname else None
         if new is None:
             known, new = self.renamer.new_attribute(self.renamer.types.get(node.expr), node.name)
+            known = known or (isinstance(node.expr, RefExpr) and isinstance(node.expr.node, MypyFile))
             if not known and node.name in self.renamer.method_words:
                 new = self.renamer.unique_word(node.name)
                 if new is None:
@@ -534,7 +542,8 @@ def replace_dotted(tables: Tables) -> None:
         root = first[: len(first) - len(old.replace(".", "/"))]
         moves[first] = root + second
     paths = re.compile(
-        "|".join(rf"\b{re.escape(each)}(?=\.py\b|/)" for each in sorted(moves, key=len, reverse=True)) or "$^"
+        "|".join(rf"\b{re.escape(each)}(?=\.py\b|/)" for each in sorted(moves, key=len, reverse=True))
+        or r"(?!)"
     )
     for path in tracked_files():
         try:

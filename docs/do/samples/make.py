@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 
 ROWS = 40
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -25,10 +25,10 @@ class Lot:
     """Synthetic figures: an owner, a debt in dollars, and how much of a coin covers it."""
 
     def __init__(self, system: str, number: int) -> None:
-        self.dice = Dice(1, "sample", system, number)
-        self.owner = "0x" + "".join(f"{self.dice.below(256):02x}" for _ in range(20))
-        self.debt = self.dice.between(800, 400_000)
-        self.ratio = self.dice.between(105, 260)
+        self.random = SeededRandom(1, "sample", system, number)
+        self.owner = "0x" + "".join(f"{self.random.draw_index(256):02x}" for _ in range(20))
+        self.debt = self.random.draw_integer(800, 400_000)
+        self.ratio = self.random.draw_integer(105, 260)
 
     def coins(self, symbol: str, digits: int, part: int = 100) -> int:
         """Return a part (percent) of what covers the debt, in units of so many digits."""
@@ -115,7 +115,7 @@ def crvusd(lot: Lot, number: int) -> list[dict[str, object]]:
             "stablecoin": lot.debt // 4 if number % 5 == 4 else 0,
             "debt": lot.debt,
             "N": 10,
-            "health": f"0.{lot.dice.below(1_000):03}",
+            "health": f"0.{lot.random.draw_index(1_000):03}",
         }
     ]
 
@@ -126,14 +126,16 @@ SYSTEMS = {"maker": maker, "aave": aave, "morpho": morpho, "liquity": liquity, "
 def prices() -> list[dict[str, object]]:
     """Return a month of hours in which coins move together, and fall by a tenth or so now and then."""
     rows: list[dict[str, object]] = []
-    dice = Dice(1, "sample", "prices")
+    random = SeededRandom(1, "sample", "prices")
     cents = {symbol: PRICES[symbol] * 100 for symbol in PRICES if symbol != "USDC"}
     for hour in range(24 * 30):
-        common = dice.between(-80, 80) - (dice.between(400, 1_000) if dice.below(200) == 0 else 0)
+        common = random.draw_integer(-80, 80) - (
+            random.draw_integer(400, 1_000) if random.draw_index(200) == 0 else 0
+        )
         stamp = (START + timedelta(hours=hour)).strftime("%Y-%m-%dT%H:%MZ")
         rows.append({"time": stamp, **{symbol: f"{each / 100:.2f}" for symbol, each in cents.items()}})
         for symbol, each in cents.items():
-            cents[symbol] = each * (10_000 + common + dice.between(-15, 19)) // 10_000
+            cents[symbol] = each * (10_000 + common + random.draw_integer(-15, 19)) // 10_000
     return rows
 
 
@@ -143,17 +145,17 @@ def year() -> list[dict[str, object]]:
     They are made from the last one back, so that they end where the samples' books are.
     """
     rows: list[dict[str, object]] = []
-    dice = Dice(1, "sample", "year")
+    random = SeededRandom(1, "sample", "year")
     cents = {symbol: PRICES[symbol] * 100 for symbol in ("wstETH", "WETH", "cbBTC")}
     for step in reversed(range(6 * 365)):
         stamp = (START + timedelta(hours=4 * step)).strftime("%Y-%m-%dT%H:%MZ")
         rows.append({"time": stamp, **{symbol: f"{each / 100:.2f}" for symbol, each in cents.items()}})
-        common = sum(dice.between(-75, 75) for _ in range(3)) + 10
-        if dice.below(60) == 0:
-            common -= dice.between(300, 900)
-        own = {"ETH": sum(dice.between(-35, 35) for _ in range(3)), "BTC": 0}
+        common = sum(random.draw_integer(-75, 75) for _ in range(3)) + 10
+        if random.draw_index(60) == 0:
+            common -= random.draw_integer(300, 900)
+        own = {"ETH": sum(random.draw_integer(-35, 35) for _ in range(3)), "BTC": 0}
         for symbol in cents:
-            moved = common + own["ETH" if "ETH" in symbol else "BTC"] + dice.between(-9, 9)
+            moved = common + own["ETH" if "ETH" in symbol else "BTC"] + random.draw_integer(-9, 9)
             cents[symbol] = cents[symbol] * 10_000 // (10_000 + moved)
     return rows[::-1]
 
@@ -161,18 +163,22 @@ def year() -> list[dict[str, object]]:
 def depths() -> list[dict[str, object]]:
     """Return what sales lose on two venues every ten minutes, with a hole that fills again."""
     rows: list[dict[str, object]] = []
-    dice = Dice(1, "sample", "depths")
+    random = SeededRandom(1, "sample", "depths")
     whole = {"wstETH": 2_000_000, "WETH": 3_000_000, "cbBTC": 1_500_000}
     share = dict.fromkeys(whole, 1_000)  # of the depth that is there, in thousandths
     for step in range(48):
         stamp = (START + timedelta(minutes=10 * step)).strftime("%Y-%m-%dT%H:%MZ")
         for symbol, depth in whole.items():
-            hit = 450 if dice.below(16) == 0 else 0
-            share[symbol] += (1_000 - share[symbol]) * 3 // 10 + dice.between(-60, 60) - hit
+            hit = 450 if random.draw_index(16) == 0 else 0
+            share[symbol] += (1_000 - share[symbol]) * 3 // 10 + random.draw_integer(-60, 60) - hit
             for venue, part in (("pool", 60), ("book", 40)):
                 there = depth * part * max(200, share[symbol]) // 100_000
                 for size in (20_000, 100_000, 500_000):
-                    lost = 10**6 - 10**6 * 997 * there // (1_000 * (there + size)) + dice.between(-200, 200)
+                    lost = (
+                        10**6
+                        - 10**6 * 997 * there // (1_000 * (there + size))
+                        + random.draw_integer(-200, 200)
+                    )
                     impact = f"0.{max(1, lost):06}"
                     row: dict[str, object] = {"time": stamp, "asset": symbol, "venue": venue}
                     rows.append(row | {"size": size, "impact": impact})

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import RUNS, Command, contracts_option, handle_errors, open_output, output_options
-from backstop.files.whole import write_json
+from backstop.cli.command_helpers import (
+    RUNS,
+    Command,
+    contracts_option,
+    handle_errors,
+    open_output,
+    output_options,
+)
+from backstop.files.atomic_files import write_json
 from backstop.hosts.artifacts import Artifacts
 
 
@@ -32,5 +39,5 @@ def cli(contracts: Path, out: Path | None, fresh: bool) -> None:
         artifacts.load()
         for kind in artifacts.paths:
             write_json(artifacts[kind].abi_json, directory / f"{kind}.json")
-        output.finish()
+        output.mark_finished()
     click.echo(f"{len(artifacts.paths)} ABIs in {directory}")

@@ -11,9 +11,15 @@ from typing import Any
 
 import click
 
-from backstop.cli.common import Command, handle_errors, json_option, progress_bar, stoppable
+from backstop.cli.command_helpers import (
+    Command,
+    handle_errors,
+    handle_stop_signals,
+    json_option,
+    progress_bar,
+)
 from backstop.errors import BackstopError
-from backstop.live.operate.options import deployment_option, network_option
+from backstop.live.operate.network_options import deployment_option, network_option
 
 
 @click.command(
@@ -66,10 +72,10 @@ def cli(
     the lots of a side, one is for the last. By a policy other than `ranked` there is no queue, and one line
     describes how that policy closes.
     """
-    from backstop.deployment.file import read_deployment
-    from backstop.live.audit.queue_figures import queue_of
-    from backstop.live.follow.mirror import open_mirror
-    from backstop.live.operate.options import connect
+    from backstop.deployment.deployment_file import read_deployment
+    from backstop.live.mirror.chain_mirror import open_mirror
+    from backstop.live.operate.network_options import connect_node
+    from backstop.live.solvency.adl_queue_figures import build_queue_figures
 
     if account is not None and not re.fullmatch("0x[0-9a-fA-F]{40}", account):
         raise BackstopError(f"--account {account}: invalid; expected an address of 0x and 40 digits")
@@ -77,11 +83,11 @@ def cli(
     margin = read.parameters.margin
     if margin is None:
         raise BackstopError(f"{deployment}: no margin market; expected a deployment with one")
-    mirror = open_mirror(connect(network), read)
-    with stoppable("stopping ...") as stop, progress_bar() as progress:
-        mirror.follow_to(block, lambda done, total: progress(done, total, "replaying"), stop)
+    mirror = open_mirror(connect_node(network), read)
+    with handle_stop_signals("stopping ...") as stop, progress_bar() as progress:
+        mirror.replay_to_block(block, lambda done, total: progress(done, total, "replaying"), stop)
     mirror.raise_differences()
-    figures = queue_of(mirror.model, read, pending=pending)
+    figures = build_queue_figures(mirror.model, read, pending=pending)
     assert figures is not None
     if market is not None and market not in figures["markets"]:
         raise BackstopError(f"--market {market}: unknown; expected one of {', '.join(figures['markets'])}")
@@ -95,15 +101,15 @@ def cli(
     if as_json:
         print(json.dumps({**figures, "block": at}, indent=2))
         return
-    _print(figures, at, account, rows)
+    _print_queue(figures, at, account, rows)
 
 
-def _print(figures: Mapping[str, Any], at: Mapping[str, Any], account: str | None, rows: int) -> None:
+def _print_queue(figures: Mapping[str, Any], at: Mapping[str, Any], account: str | None, rows: int) -> None:
     """Print a table for each side with accounts; amounts in stablecoins."""
     from rich.console import Console
     from rich.table import Table
 
-    from backstop.live.audit.queue_table import HEADS, rows_of, title_of
+    from backstop.live.solvency.adl_queue_table import HEADS, format_side_title, iter_account_rows
     from backstop.report.amounts import moment
 
     console = Console(file=sys.stdout, highlight=False, width=140)
@@ -117,11 +123,11 @@ def _print(figures: Mapping[str, Any], at: Mapping[str, Any], account: str | Non
     shown = [each for each in figures["sides"] if each["accounts"]]
     for side in shown:
         console.print()
-        console.print(title_of(side), style="bold")
+        console.print(format_side_title(side), style="bold")
         table = Table(box=None, pad_edge=False, header_style="bold")
         for head in HEADS:
             table.add_column(head, justify="left" if head in ("account", "lights") else "right", no_wrap=True)
-        for row in rows_of(side["accounts"][:rows]):
+        for row in iter_account_rows(side["accounts"][:rows]):
             table.add_row(*row)
         console.print(table)
         if len(side["accounts"]) > rows:

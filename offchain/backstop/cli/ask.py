@@ -11,20 +11,20 @@ from typing import Any
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
+    build_scenario_inputs,
     command_line,
     handle_errors,
+    handle_stop_signals,
     json_option,
-    of_scenario,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
 )
-from backstop.cli.own_files import pairs
+from backstop.cli.import_options import parse_name_values
 from backstop.errors import BackstopError
 from backstop.studies.stress.engines import ENGINES
 
@@ -94,7 +94,7 @@ def cli(
     from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
     from backstop.studies.risk_questions.question_answers import OPTIONS, answer_question
 
-    _refuse_others(question, OPTIONS[question])
+    _check_no_other_options(question, OPTIONS[question])
     paths = given["paths"] or (payers.PATHS if question == "payers" else PATHS)
     engine = given["engine"] or ("model" if question == "payers" else "fast")
     day = load_scenario(scenario)
@@ -102,35 +102,35 @@ def cli(
     if "falls" in options:
         options["falls"] = list(options["falls"])
     if "changes" in options:
-        options["changes"] = pairs("--set", options["changes"])
+        options["changes"] = parse_name_values("--set", options["changes"])
     if "level" in options:
         options["level"] = round(100 * options["level"])
     directory = out or RUNS / f"ask-{question}-{day.name}-{seed}"
-    inputs = {**of_scenario(day), "question": question, "seed": seed}
+    inputs = {**build_scenario_inputs(day), "question": question, "seed": seed}
     if question != "falls":
         inputs |= {"paths": paths, "engine": engine}
     if options.get("proposed") is not None:
-        other = of_scenario(load_scenario(options["proposed"]))
+        other = build_scenario_inputs(load_scenario(options["proposed"]))
         inputs |= {f"proposed {name}": each for name, each in other.items()}
     began = time.monotonic()
-    with stoppable() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, progress_bar() as progress:
         run = PathRunner(paths, seed, engine, given["workers"], progress, stop)
         output = open_output(directory, "ask", inputs | options, fresh=fresh)
         if output.finished:
-            summary = output.result()
+            summary = output.read_result()
         else:
             summary = answer_question(question, scenario, run, options)
-            command = _again(question, scenario, paths, engine, seed, given)
+            command = _build_repeat_command(question, scenario, paths, engine, seed, given)
             write_answer(directory, summary, run_meta(engine, command, directory, time.monotonic() - began))
             (proposal_page if question == "proposal" else answer_page).write_page(directory)
-            output.finish()
+            output.mark_finished()
     if as_json:
         click.echo(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
     print_answer(summary, directory)
 
 
-def _refuse_others(question: str, options: tuple[str, ...]) -> None:
+def _check_no_other_options(question: str, options: tuple[str, ...]) -> None:
     """Refuse an option that says nothing of the question."""
     context = click.get_current_context()
     for each in context.command.params:
@@ -140,7 +140,9 @@ def _refuse_others(question: str, options: tuple[str, ...]) -> None:
             raise BackstopError(f"{each.opts[0]}: says nothing of the question {question}")
 
 
-def _again(question: str, scenario: str, paths: int, engine: str, seed: int, given: Mapping[str, Any]) -> str:
+def _build_repeat_command(
+    question: str, scenario: str, paths: int, engine: str, seed: int, given: Mapping[str, Any]
+) -> str:
     """Return the command that answers it again."""
     line = command_line(f"ask {question} {scenario}", seed=seed)
     if question != "falls":

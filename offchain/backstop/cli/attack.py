@@ -8,20 +8,20 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     handle_errors,
+    handle_stop_signals,
     host_option,
     json_option,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
 )
-from backstop.files.installation import spelled
+from backstop.files.installation import format_command
 from backstop.studies.attack.candidate_evaluation import GOALS
 from backstop.studies.attack.worst_case_search import METHODS
 
@@ -124,20 +124,27 @@ def cli(
     inputs = {**task.describe_settings(), "host": host}
     output = open_output(directory, "attack", inputs, {"generations": generations}, fresh=fresh)
     if output.finished:
-        print_attack(output.result(), directory, directory / "report.html", as_json)
+        print_attack(output.read_result(), directory, directory / "report.html", as_json)
         return
     search.prepare_folder()
     began = time.monotonic()
-    with stoppable() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, progress_bar() as progress:
         choice, trial = search.run_generations(generations, progress, stop)
         file = worst.write_worst_scenario(top, choice, budget.name, command, directory)
         again = shlex.join(("simulate", "--scenario", str(file), "--seed", str(seed), "--host", host))
         replayed = worst.replay_worst_scenario(
-            file, choice, trial.outcome, host, seed, command=spelled(again), progress=progress, stop=stop
+            file,
+            choice,
+            trial.outcome,
+            host,
+            seed,
+            command=format_command(again),
+            progress=progress,
+            stop=stop,
         )
     write_report(directory / worst.RUN)
     summary = build_summary(search, choice, trial, replayed, host, again)
     search.write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
-    output.finish()
+    output.mark_finished()
     print_attack(summary, directory, page, as_json)

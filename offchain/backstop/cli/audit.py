@@ -7,19 +7,19 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     handle_errors,
+    handle_stop_signals,
     json_option,
     open_output,
     output_options,
     progress_bar,
-    stoppable,
 )
 from backstop.errors import BackstopError
-from backstop.live.operate.options import deployment_option, network_option
+from backstop.live.operate.network_options import deployment_option, network_option
 
 
 @click.command(
@@ -68,20 +68,20 @@ def cli(
     The file holds proofs of every slot that a figure comes from. With --verify they are checked against a
     block's hash, and every figure is worked out again.
     """
-    from backstop.deployment.file import read_deployment
-    from backstop.files.whole import write_json
+    from backstop.deployment.deployment_file import read_deployment
+    from backstop.files.atomic_files import write_json
     from backstop.hosts.artifacts import Artifacts
-    from backstop.live.audit.evidence import audit, read_audit, verify
-    from backstop.live.audit.table import print_statement
-    from backstop.live.follow.mirror import open_mirror
-    from backstop.live.operate.options import connect, of_chain
+    from backstop.live.mirror.chain_mirror import open_mirror
+    from backstop.live.operate.network_options import connect_node, describe_chain_inputs
+    from backstop.live.solvency.proven_statement import build_audit, read_audit, verify_audit
+    from backstop.live.solvency.statement_table import print_statement
     from backstop.report.audit_page import page
 
     if file is not None:
         if block_hash is None:
             raise BackstopError("--verify needs --block-hash: ask a node, or somebody, that you trust")
         content = read_audit(file)
-        verdict = verify(content, block_hash, Artifacts())
+        verdict = verify_audit(content, block_hash, Artifacts())
         said = {
             "block": verdict.header.number,
             "state_root": "0x" + verdict.header.state_root.hex(),
@@ -97,25 +97,27 @@ def cli(
         return
     if block_hash is not None:
         raise BackstopError("--block-hash goes with --verify")
-    node = connect(network)
-    last = node.head().number if block is None else block
+    node = connect_node(network)
+    last = node.get_head().number if block is None else block
     folder = out or RUNS / f"audit-{last}"
     mirror = open_mirror(node, read_deployment(deployment))
-    settings = {**of_chain(node, deployment), "block": last} | ({} if gap is None else {"gap": gap})
+    settings = {**describe_chain_inputs(node, deployment), "block": last} | (
+        {} if gap is None else {"gap": gap}
+    )
     output = open_output(folder, "audit", settings, fresh=fresh)
     if output.finished:
-        content = output.result("audit.json")
+        content = output.read_result("audit.json")
     else:
-        with stoppable("stopping ...") as stop, progress_bar() as progress:
-            mirror.follow_to(last, lambda done, total: progress(done, total, "replaying"), stop)
-        content = audit(mirror, gap)
+        with handle_stop_signals("stopping ...") as stop, progress_bar() as progress:
+            mirror.replay_to_block(last, lambda done, total: progress(done, total, "replaying"), stop)
+        content = build_audit(mirror, gap)
     command = command_line(
         "audit", **{"verify": folder / "audit.json", "block-hash": content["block"]["hash"]}
     )
     if not output.finished:
         write_json(content, folder / "audit.json")
         (folder / "audit.html").write_text(page(content, command), encoding="utf-8")
-        output.finish()
+        output.mark_finished()
     if as_json:
         files = {"audit": str(folder / "audit.json"), "page": str(folder / "audit.html"), "verify": command}
         print(json.dumps({**content["statement"], "block": content["block"], **files}, indent=2))

@@ -8,18 +8,25 @@ from typing import Any
 
 import click
 
-from backstop.cli.common import RUNS, Command, handle_errors, json_option, open_output, output_options
-from backstop.cli.own_files import (
-    as_inputs,
-    of_scenario,
-    own_files,
-    pairs,
+from backstop.cli.command_helpers import (
+    RUNS,
+    Command,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+)
+from backstop.cli.import_options import (
+    add_file_options,
+    add_scenario_options,
+    get_output_inputs,
+    get_scenario_options,
+    parse_name_values,
     print_book,
-    read_own,
-    scenario_options,
+    read_user_files,
 )
 from backstop.errors import BackstopError
-from backstop.files.outputs import content
+from backstop.files.output_directories import hash_content
 
 
 @click.command(
@@ -33,7 +40,7 @@ Examples:
   ape run stress runs/calibrated/scenario.yaml
 """,
 )
-@own_files
+@add_file_options
 @click.option(
     "--depth", default=None, metavar="FILE|ADDRESS", help="What sales lose: asset, venue, size, impact, time."
 )
@@ -45,7 +52,7 @@ Examples:
     help="Student's t or Merton's jumps.  [default: jumps where prices are further apart than blocks]",
 )
 @click.option("--cautious", is_flag=True, help="Write the worse end of each interval.")
-@scenario_options
+@add_scenario_options
 @output_options("Folder of the scenario.", "runs/calibrated")
 @json_option
 @handle_errors
@@ -76,12 +83,12 @@ def cli(
         raise BackstopError("--prices: is missing: there is nothing to measure")
     if depth is None and depth_columns:
         raise BackstopError("--depth-column: is for --depth, which is not given")
-    book, quotes = read_own(given)
+    book, quotes = read_user_files(given)
     assert quotes is not None
     depths = None
     if depth is not None:
-        names = pairs("--rename", given["rename"])
-        depths = read_depth(depth, columns=pairs("--depth-column", depth_columns), rename=names)
+        names = parse_name_values("--rename", given["rename"])
+        depths = read_depth(depth, columns=parse_name_values("--depth-column", depth_columns), rename=names)
     found = calibrate(
         book, quotes, depths, law=law, block_time=given["block_time"], cautious=cautious
     )  # what cannot be measured shows before anything is written
@@ -91,16 +98,18 @@ def cli(
         tested, short = None, str(error)
     directory = out or RUNS / "calibrated"
     inputs = {
-        **{"book": content(book), "prices": content(quotes), "depth": content(depths)},
+        **{"book": hash_content(book), "prices": hash_content(quotes), "depth": hash_content(depths)},
         **{"law": law, "cautious": cautious},
-        **as_inputs(given),
+        **get_output_inputs(given),
     }
     output = open_output(directory, "calibrate", inputs, fresh=fresh)
     if not output.finished:
-        write_scenario(book, quotes, directory, use="measured", measured=found.measured, **of_scenario(given))
+        write_scenario(
+            book, quotes, directory, use="measured", measured=found.measured, **get_scenario_options(given)
+        )
         frames = {"calibration": found.to_frame()} | ({} if tested is None else {"backtest": tested})
         write_frames(directory, frames)
-        output.finish()
+        output.mark_finished()
     file = directory / "scenario.yaml"
     if as_json:
         document = {

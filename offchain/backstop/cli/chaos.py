@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     handle_errors,
+    handle_stop_signals,
     json_option,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
 )
 from backstop.errors import BackstopError
 
@@ -82,7 +82,7 @@ def cli(
     was left open, an auction that paid was left alone, a lie was believed, model and chain differed, or a
     process grew. See docs/do/chaos.md.
     """
-    from backstop.live.chaos.results import PARTS, Results, table
+    from backstop.live.chaos.chaos_results import PARTS, ChaosResults, format_table
     from backstop.simulation.scenario import units
 
     try:
@@ -92,19 +92,19 @@ def cli(
     directory = out or RUNS / f"chaos-{seed}-{blocks}-{kills}"
     inputs = {"seed": seed, "blocks": blocks, "kills": kills, "minutes": minutes, "block_time": pace}
     output = open_output(directory, "chaos", inputs, fresh=fresh)
-    results = Results(directory, seed, blocks, kills, minutes, pace)
+    results = ChaosResults(directory, seed, blocks, kills, minutes, pace)
     with (
-        stoppable("stopping, finished parts are kept, the same command goes on ...") as stop,
+        handle_stop_signals("stopping, finished parts are kept, the same command goes on ...") as stop,
         progress_bar() as bar,
     ):
         for part in parts or PARTS:
-            results.run(part, bar, stop)
+            results.run_part(part, bar, stop)
     if set(PARTS) <= results.content["parts"].keys():
-        output.finish()
+        output.mark_finished()
     if as_json:
         print(json.dumps(results.content, indent=2))
     else:
-        click.echo(table(results.content))
+        click.echo(format_table(results.content))
         click.echo(results.file)
     if results.faults:
         more = f" (and {len(results.faults) - 1} more)" if len(results.faults) > 1 else ""

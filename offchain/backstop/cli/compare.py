@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     handle_errors,
+    handle_stop_signals,
     host_option,
     json_option,
     open_output,
@@ -19,7 +20,6 @@ from backstop.cli.common import (
     progress_bar,
     scenario_option,
     seed_option,
-    stoppable,
 )
 
 
@@ -79,7 +79,7 @@ def cli(
 
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     """
-    from backstop.files.outputs import content
+    from backstop.files.output_directories import hash_content
     from backstop.model.arithmetic import BASIS_POINTS
     from backstop.report.compare_page import write_page
     from backstop.simulation.progress import Interrupted
@@ -93,7 +93,7 @@ def cli(
     inputs = {
         "scenario": laid[0].name,
         "presets": [preset.name for preset in chosen],
-        "content of scenario and presets": content(laid),
+        "content of scenario and presets": hash_content(laid),
         "seed": seed,
         "host": host,
         "days of aftermath": aftermath,
@@ -102,11 +102,11 @@ def cli(
         inputs["dodgers"] = dodgers
     output = open_output(directory, "compare", inputs, fresh=fresh)
     if output.finished:
-        print_comparison(output.result("compare.json"), directory, as_json)
+        print_comparison(output.read_result("compare.json"), directory, as_json)
         return
     asked = {"scenario": scenario_name, "presets": presets, "host": host, "seed": seed}
     command = command_line("compare", **asked, dodgers=dodgers or None)
-    with stoppable() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, progress_bar() as progress:
         try:
             comparison = compare(
                 scenario_name,
@@ -123,5 +123,5 @@ def cli(
         except Interrupted as interrupted:
             raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
     write_page(comparison, directory)
-    output.finish()
+    output.mark_finished()
     print_comparison(comparison, directory, as_json)

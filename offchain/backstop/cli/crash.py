@@ -6,22 +6,22 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     Command,
+    build_scenario_inputs,
     command_line,
     handle_errors,
+    handle_stop_signals,
     json_option,
-    of_scenario,
     open_output,
     output_options,
     print_summary,
     progress_bar,
     scenario_option,
     seed_option,
-    stoppable,
 )
 from backstop.errors import BackstopError
-from backstop.live.operate.options import deployment_option, network_option
+from backstop.live.operate.network_options import deployment_option, network_option
 
 
 @click.command(
@@ -68,34 +68,38 @@ def cli(
     Keepers that run beside it act in between; what they did is read from the chain. The scenario starts
     at the next midnight of the chain's time.
     """
-    from backstop.keepers.roles import ROLES
-    from backstop.live.operate.crash import crash, until
-    from backstop.live.operate.options import connect, of_chain, open_system
+    from backstop.keepers.role_registry import ROLES
+    from backstop.live.operate.network_options import connect_node, describe_chain_inputs, open_system
+    from backstop.live.operate.scenario_driver import drive_scenario, truncate_scenario
     from backstop.report.run_page import write_report
     from backstop.simulation.progress import Interrupted
     from backstop.simulation.scenario import load_scenario, units
 
     scenario = load_scenario(scenario_name)
     try:
-        scenario = until(scenario, None if end is None else units.clock(end))
+        scenario = truncate_scenario(scenario, None if end is None else units.clock(end))
     except ValueError as error:
         raise BackstopError(f"--until: {error}") from None
     played = ROLES if play == "all" else tuple(role.strip() for role in play.split(",") if role.strip())
-    node = connect(network)
+    node = connect_node(network)
     system, _ = open_system(node, deployment, (), impersonate=True)
     output = None
     if out is not None:
-        inputs = of_scenario(scenario) | of_chain(node, deployment) | {"seed": seed, "play": list(played)}
+        inputs = (
+            build_scenario_inputs(scenario)
+            | describe_chain_inputs(node, deployment)
+            | {"seed": seed, "play": list(played)}
+        )
         output = open_output(out, "crash", inputs, fresh=fresh)
         if output.finished:
-            print_summary(output.result(), out, out / "report.html", as_json)
+            print_summary(output.read_result(), out, out / "report.html", as_json)
             return
     command = command_line(
         "crash", scenario=scenario_name, network=node.url, deployment=deployment, seed=seed, play=play
     )
-    with stoppable() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, progress_bar() as progress:
         try:
-            summary = crash(
+            summary = drive_scenario(
                 scenario,
                 system,
                 seed,
@@ -111,5 +115,5 @@ def cli(
             raise Interrupted(f"{interrupted}{kept}") from None
     report = None if out is None else write_report(out)
     if output is not None:
-        output.finish()
+        output.mark_finished()
     print_summary(summary, out, report, as_json)

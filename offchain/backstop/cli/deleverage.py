@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     handle_errors,
+    handle_stop_signals,
     json_option,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
 )
-from backstop.deployment.contracts import BY_CYCLE, MARGIN_POLICIES
-from backstop.hosts.by_name import HOSTS
+from backstop.deployment.contract_names import BY_CYCLE, MARGIN_POLICIES
+from backstop.hosts.host_registry import HOSTS
 
 if TYPE_CHECKING:
     from backstop.studies.auto_deleveraging.margin_crash import CrashResult
@@ -76,7 +76,7 @@ def cli(
     Model and contracts run in lockstep, in blocks of 30M gas. Anvil and py-evm say what gas a call takes; on
     revm and on the model alone it is that of the committed table.
     """
-    from backstop.files.whole import write_json
+    from backstop.files.atomic_files import write_json
     from backstop.report.deleverage_page import write_page
     from backstop.report.deleverage_table import print_deleverage
     from backstop.simulation.meta import run_meta
@@ -96,20 +96,20 @@ def cli(
     output = open_output(directory, "deleverage", asked, fresh=fresh, runs=runs)
     if not output.finished:
         began = time.monotonic()
-        result = _play(accounts, insolvent, markets, policy, dodgers, host, seed)
+        result = _run_crash(accounts, insolvent, markets, policy, dodgers, host, seed)
         beside = None
         if result.measured and accounts > 10 * BESIDE:
-            beside = _play(BESIDE, None, markets, policy, 0, host, seed)
+            beside = _run_crash(BESIDE, None, markets, policy, 0, host, seed)
         write_json(build_summary(result, policy, markets, seed, host, beside), directory / FILE)
         command = command_line("deleverage", **asked | {"dodgers": dodgers or None})
         meta = run_meta(host, command, directory, time.monotonic() - began) | {"pace": list_paces(result)}
         write_json(meta, directory / "meta.json")
         write_page(directory)
-        output.finish()
-    print_deleverage(output.result(FILE), directory, directory / REPORT, as_json)
+        output.mark_finished()
+    print_deleverage(output.read_result(FILE), directory, directory / REPORT, as_json)
 
 
-def _play(
+def _run_crash(
     accounts: int,
     insolvent: int | None,
     markets: int,
@@ -118,11 +118,15 @@ def _play(
     host: str,
     seed: int,
 ) -> CrashResult:
-    from backstop.hosts.by_name import open_host
+    from backstop.hosts.host_registry import open_host
     from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
 
     opened = nullcontext(None) if host == "model" else open_host(host)
-    with stoppable("stopping at the end of a block ...") as stop, progress_bar() as progress, opened as chain:
+    with (
+        handle_stop_signals("stopping at the end of a block ...") as stop,
+        progress_bar() as progress,
+        opened as chain,
+    ):
         return MarginCrash(
             chain,
             accounts,

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     Command,
-    coins,
     command_line,
+    format_coins,
     fresh_option,
+    get_run_directory,
     handle_errors,
+    handle_stop_signals,
     host_option,
     print_summary,
     progress_bar,
-    run_directory,
     run_once,
     seed_option,
-    stoppable,
 )
 from backstop.errors import BackstopError
 from backstop.files.installation import CHECKOUT, CONTRACTS
@@ -55,8 +55,8 @@ def cli(host: str, seed: int, fresh: bool) -> None:
     from backstop.simulation.run import simulate
     from backstop.simulation.scenario import load_scenario
 
-    with stoppable() as stop, progress_bar() as progress:
-        directory = run_directory(None, SCENARIO, seed, host)
+    with handle_stop_signals() as stop, progress_bar() as progress:
+        directory = get_run_directory(None, SCENARIO, seed, host)
         command = command_line("simulate", scenario=SCENARIO, host=host, seed=seed)
         scenario = load_scenario(SCENARIO)
         summary = run_once(
@@ -72,8 +72,9 @@ def cli(host: str, seed: int, fresh: bool) -> None:
     print("its vault and the step that cost it; who paid; and whether model and chain agreed.")
     print()
     with_outage, without = summary["losses"]["created_rad"], healthy.summary["losses"]["created_rad"]
-    print(f"The same day and parameters with working keepers: {coins(without, RAD)} stablecoins of bad debt")
-    print(f"instead of {coins(with_outage, RAD)}.")
+    created = f"{format_coins(without, RAD)} stablecoins of bad debt"
+    print(f"The same day and parameters with working keepers: {created}")
+    print(f"instead of {format_coins(with_outage, RAD)}.")
     print()
     if caught is None:
         print("A bug on purpose needs a checkout: it changes a line of the contracts and compiles them.")
@@ -89,7 +90,7 @@ def cli(host: str, seed: int, fresh: bool) -> None:
 def catch_bug(trace: Trace) -> str:
     """Replay a run against contracts with one line changed; the first difference, in words."""
     from backstop.hosts.artifacts import Artifacts
-    from backstop.hosts.by_name import open_host
+    from backstop.hosts.host_registry import open_host
     from backstop.proof.difference import Divergence
     from backstop.proof.lockstep import replay
     from backstop.system import Action

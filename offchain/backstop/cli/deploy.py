@@ -7,9 +7,15 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, fresh_option, handle_errors, progress_bar, stoppable
-from backstop.deployment.consistency import DOUBTFUL, REFUSED, Finding, check
-from backstop.live.operate.options import account_option, fee_cap_option, network_option
+from backstop.cli.command_helpers import (
+    Command,
+    fresh_option,
+    handle_errors,
+    handle_stop_signals,
+    progress_bar,
+)
+from backstop.deployment.parameter_rules import DOUBTFUL, REFUSED, RuleFinding, check_parameters
+from backstop.live.operate.network_options import account_option, fee_cap_option, network_option
 
 REFUSED_CODE = 2
 
@@ -75,19 +81,19 @@ def cli(
     In the end a timelock is the admin of all contracts, and who deployed them its governor, who proposes, or
     whoever is named by --account governor=...; --admin leaves the timelock out.
     """
-    from backstop.live.operate.deploying import deploy_live, load_setting, with_timelock
-    from backstop.live.operate.options import connect, signers_of
+    from backstop.live.operate.live_deployment import deploy_live, load_parameters_with_prices, with_timelock
+    from backstop.live.operate.network_options import build_signers, connect_node
 
-    parameters, prices = load_setting(params)
+    parameters, prices = load_parameters_with_prices(params)
     if admin is None:
         parameters = with_timelock(parameters)
     else:
         account = (*account, f"admin={admin}")
-    findings = check(parameters, prices)
-    node = connect(network)
-    signers, accounts = signers_of(node, account)
-    refused = _refuse(findings, unsafe)
-    with stoppable("stopping, the same command goes on ...") as stop, progress_bar() as progress:
+    findings = check_parameters(parameters, prices)
+    node = connect_node(network)
+    signers, accounts = build_signers(node, account)
+    refused = _check_findings(findings, unsafe)
+    with handle_stop_signals("stopping, the same command goes on ...") as stop, progress_bar() as progress:
         deployment = deploy_live(
             node,
             parameters,
@@ -109,7 +115,7 @@ def cli(
     click.echo(out)
 
 
-def _refuse(findings: Sequence[Finding], unsafe: bool) -> tuple[str, ...]:
+def _check_findings(findings: Sequence[RuleFinding], unsafe: bool) -> tuple[str, ...]:
     """Return the rules that refuse the parameters, or end the command and say where they do not fit."""
     broken = [found for found in findings if found.rule.verdict == REFUSED]
     for found in broken:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, handle_errors, stoppable
+from backstop.cli.command_helpers import Command, handle_errors, handle_stop_signals
 from backstop.errors import BackstopError
 from backstop.live.node.rpc_node import Node
 
@@ -41,14 +41,14 @@ def cli(
     A fork has the other chain's id, history and deployments; what is sent to it the other node never sees.
     """
     from backstop.live.node.rpc_node import check_url
-    from backstop.live.operate.devnet import Fork, run_devnet
+    from backstop.live.operate.devnet_process import Fork, run_devnet
     from backstop.simulation.scenario import units
 
     def started(node: Node) -> None:
         click.echo(node.url)
         kept = "not kept" if state is None else f"kept in {state}"
         click.echo(
-            f"{node.version}, chain {node.chain_id}, block {node.head().number}, {kept}; Ctrl-C ends it",
+            f"{node.version}, chain {node.chain_id}, block {node.get_head().number}, {kept}; Ctrl-C ends it",
             err=True,
         )
 
@@ -59,5 +59,5 @@ def cli(
     if fork_url is None and fork_block is not None:
         raise BackstopError("--fork-block goes with --fork-url")
     fork = None if fork_url is None else Fork(check_url(fork_url, "--fork-url"), fork_block)
-    with stoppable("stopping ...") as stop:
+    with handle_stop_signals("stopping ...") as stop:
         run_devnet(port, state, begins, fork=fork, started=started, stop=stop)

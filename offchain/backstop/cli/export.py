@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     handle_errors,
+    handle_stop_signals,
     open_output,
     output_options,
     progress_bar,
-    stoppable,
 )
 from backstop.errors import BackstopError
-from backstop.live.operate.options import deployment_option, network_option
+from backstop.live.operate.network_options import deployment_option, network_option
 
 
 @click.command(
@@ -50,30 +50,30 @@ def cli(
     `simulate` begins with the very state of that block. `compare` opens the vault book anew, under each
     preset's terms. Prices stand still and keepers are made up until the file is edited.
     """
-    from backstop.deployment.file import read_deployment
-    from backstop.live.follow.exporting import export
-    from backstop.live.follow.mirror import open_mirror
-    from backstop.live.operate.options import connect, of_chain
+    from backstop.deployment.deployment_file import read_deployment
+    from backstop.live.mirror.chain_mirror import open_mirror
+    from backstop.live.mirror.scenario_export import export_scenario
+    from backstop.live.operate.network_options import connect_node, describe_chain_inputs
     from backstop.simulation.scenario import units
 
     try:
         lengths = units.seconds(duration), units.seconds(block_time)
     except ValueError as error:
         raise BackstopError(f"--duration, --block-time: {error}") from None
-    node = connect(network)
-    last = node.head().number if block is None else block
+    node = connect_node(network)
+    last = node.get_head().number if block is None else block
     folder = out or RUNS / f"export-{last}"
     mirror = open_mirror(node, read_deployment(deployment))
     inputs = {"block": last, "seconds": lengths[0], "seconds of a block": lengths[1]}
-    output = open_output(folder, "export", {**of_chain(node, deployment), **inputs}, fresh=fresh)
+    output = open_output(folder, "export", {**describe_chain_inputs(node, deployment), **inputs}, fresh=fresh)
     if output.finished:
         click.echo(folder / "scenario.yaml")
         return
-    with stoppable("stopping ...") as stop, progress_bar() as progress:
-        mirror.follow_to(last, lambda done, total: progress(done, total, "replaying"), stop)
+    with handle_stop_signals("stopping ...") as stop, progress_bar() as progress:
+        mirror.replay_to_block(last, lambda done, total: progress(done, total, "replaying"), stop)
     mirror.raise_differences()
-    _, left_out = export(mirror, folder, *lengths)
-    output.finish()
+    _, left_out = export_scenario(mirror, folder, *lengths)
+    output.mark_finished()
     for line in left_out:
         click.echo(f"not in the vault book, only in the state: {line}", err=True)
     click.echo(folder / "scenario.yaml")

@@ -7,25 +7,26 @@ from time import monotonic
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     contracts_option,
     handle_errors,
+    handle_stop_signals,
     json_option,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
     workers_options,
 )
 from backstop.errors import BackstopError
-from backstop.files.installation import CONTRACTS, spelled
-from backstop.files.outputs import content
+from backstop.files.installation import CONTRACTS, format_command
+from backstop.files.output_directories import hash_content
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.by_name import HOSTS
+from backstop.hosts.host_registry import HOSTS
+from backstop.parallel.dask_cluster import build_cluster_workers
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.coverage import write_coverage
@@ -33,7 +34,6 @@ from backstop.proof.fuzz.coverer import Coverer
 from backstop.proof.fuzz.findings import Finding, shrink_file
 from backstop.proof.fuzz.planted_faults import read_faults, result_lines
 from backstop.proof.fuzz.printing import print_campaign
-from backstop.spread.cluster import cluster
 
 # The share of --seconds in which runs are played; the rest is for shrinking and covering.
 PLAYING = 0.8
@@ -122,13 +122,16 @@ def cli(
     inputs = {
         **{"seed": seed, "host": host, "check-every": check_every, "promises": promises},
         "steered": steered,
-        "planted faults": content(faults) if faults else None,
+        "planted faults": hash_content(faults) if faults else None,
     }
     asked = {"steps": ENDLESS if steps is None else steps}
     output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh, runs=RUN_BY)
     campaign = Campaign.open(settings, out)
     deadline = inf
-    with stoppable("stopping, what was done is kept ...") as stopped, progress_bar(counts=False) as bar:
+    with (
+        handle_stop_signals("stopping, what was done is kept ...") as stopped,
+        progress_bar(counts=False) as bar,
+    ):
 
         def over() -> bool:
             return stopped() or monotonic() > deadline
@@ -141,11 +144,11 @@ def cli(
             if seconds is not None:
                 deadline = clock.began + seconds
             playing = None if seconds is None else seconds * PLAYING
-            spread = None if dask is None else cluster(dask)
+            spread = None if dask is None else build_cluster_workers(dask)
             progress = campaign.run(
                 workers, playing, keep_going, stopped, lambda p: bar(*clock.show(p)), spread
             )
-            findings = list(_shrink(progress, out, artifacts, over))
+            findings = list(_shrink_failures(progress, out, artifacts, over))
             covered = None
             if not progress.failures:
                 bar(0, 1, "compiling with marks")
@@ -176,17 +179,17 @@ def cli(
             )
             click.echo(f"go on with: {again}", err=True)
         elif all_covered:
-            output.finish()
+            output.mark_finished()
     raise SystemExit(1 if progress.failures else INTERRUPTED if stopped() else 0)
 
 
-def _shrink(
+def _shrink_failures(
     progress: Progress, out: Path, artifacts: Artifacts, over: Callable[[], bool]
 ) -> Iterator[Finding]:
     """Shrink what failed, while there is time."""
     for failure in progress.failures:
         trace = out / failure["trace"]
-        reason = f"{spelled('shrink')} does it"
+        reason = f"{format_command('shrink')} does it"
         if not over():
             try:
                 yield shrink_file(trace, artifacts, over)

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, handle_errors
-from backstop.live.operate.options import account_option, deployment_option, fee_cap_option, network_option
+from backstop.cli.command_helpers import Command, handle_errors
+from backstop.live.operate.network_options import (
+    account_option,
+    deployment_option,
+    fee_cap_option,
+    network_option,
+)
 
 
 @click.command(
@@ -46,29 +51,39 @@ def cli(
     raw, as the contract has them; contracts, roles and collateral types have their names, lists and structs
     are JSON. An id may be cut off where it is the only one. What would revert is not sent.
     """
-    from backstop.deployment.file import read_deployment
+    from backstop.deployment.deployment_file import read_deployment
     from backstop.errors import BackstopError
-    from backstop.live.operate.governing import Governing
-    from backstop.live.operate.options import connect, signers_of
+    from backstop.live.operate.network_options import build_signers, connect_node
+    from backstop.live.operate.timelock_proposals import TimelockGovernance
 
     if doing == "list" and what:
         raise BackstopError("`list` takes nothing more")
     if doing in ("execute", "cancel") and len(what) != 1:
         raise BackstopError(f"{doing} which proposal? `govern` lists their ids")
     read = read_deployment(deployment)
-    node = connect(network)
-    signers, named = signers_of(node, account)
-    governing = Governing(node, read, signers, fee_cap)
+    node = connect_node(network)
+    signers, named = build_signers(node, account)
+    governing = TimelockGovernance(node, read, signers, fee_cap)
     if doing == "list":
-        for line in governing.report():
+        for line in governing.iter_report_lines():
             click.echo(line)
         return
     if doing == "propose":
-        action, lines = governing.propose(governing.calls.read(what), salt)
+        action, lines = governing.build_proposal(governing.calls.parse_calls(what), salt)
     else:
-        found = governing.find(what[0])
-        lines = [f"proposal 0x{found.id.hex()}", *(f"  {line}" for line in governing.lines(found.calls))]
+        found = governing.find_proposal(what[0])
+        lines = [
+            f"proposal 0x{found.id.hex()}",
+            *(f"  {line}" for line in governing.describe_calls(found.calls)),
+        ]
         executor = named.get("executor")
-        action = governing.execute(found, executor) if doing == "execute" else governing.cancel(found)
-    for line in [*lines, *(governing.show(action) if dry_run else [governing.send(action)])]:
+        action = (
+            governing.build_execution(found, executor)
+            if doing == "execute"
+            else governing.build_cancellation(found)
+        )
+    for line in [
+        *lines,
+        *(governing.describe_action(action) if dry_run else [governing.send_action(action)]),
+    ]:
         click.echo(line)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     handle_errors,
+    handle_stop_signals,
     host_option,
     json_option,
     open_output,
@@ -19,7 +20,6 @@ from backstop.cli.common import (
     print_guards,
     progress_bar,
     seed_option,
-    stoppable,
 )
 
 
@@ -53,7 +53,7 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     Results are kept after each scenario: the same command goes on.
     """
-    from backstop.files.outputs import content
+    from backstop.files.output_directories import hash_content
     from backstop.report.guards_page import write_page
     from backstop.simulation.progress import Interrupted
     from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
@@ -63,16 +63,16 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     planned = [build_guard_runs(name) for name in names]
     inputs = {
         "scenarios": [each[0].scenario.name for each in planned],
-        "content of the scenarios": content(planned),
+        "content of the scenarios": hash_content(planned),
         "seed": seed,
         "host": host,
     }
     output = open_output(directory, "guards", inputs, fresh=fresh)
     if output.finished:
-        print_guards(output.result("guards.json"), directory, as_json)
+        print_guards(output.read_result("guards.json"), directory, as_json)
         return
     command = command_line("guards", scenario=scenario_name, host=host, seed=seed)
-    with stoppable() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, progress_bar() as progress:
         try:
             comparison = compare_guards(
                 names,
@@ -89,5 +89,5 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
                 f"{interrupted}; the results so far are kept in {directory}; the same command goes on"
             ) from None
     write_page(comparison, directory)
-    output.finish()
+    output.mark_finished()
     print_guards(comparison, directory, as_json)

@@ -9,26 +9,26 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     contracts_option,
     handle_errors,
+    handle_stop_signals,
     json_option,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
     workers_options,
 )
 from backstop.errors import BackstopError
-from backstop.files.installation import need_checkout
+from backstop.files.installation import require_checkout
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.by_name import HOSTS
+from backstop.hosts.host_registry import HOSTS
+from backstop.parallel.worker_selection import select_workers
 from backstop.report.hunt_page import write_page
-from backstop.spread.chosen import chosen_workers
 from backstop.studies.hunt.campaign import Campaign
 from backstop.studies.hunt.case import ALARMS, Effort
 from backstop.studies.hunt.search import FIRST, LATER
@@ -124,17 +124,21 @@ def cli(
       ape run hunt --cases 10 --old-rule test_dust_keeps_a_stage
     """
     if rules:
-        _hunt_old_rules(rules, cases, alarms or ALARMS, seed, out or RUNS / "old-rules", fresh, as_json)
+        _search_reverted_fixes(
+            rules, cases, alarms or ALARMS, seed, out or RUNS / "old-rules", fresh, as_json
+        )
         return
     out = out or RUNS / f"hunt-{seed}"
-    effort = Effort(tuple(each for each in ALARMS if each in (alarms or ALARMS)), *_parts(plans), trials)
+    effort = Effort(
+        tuple(each for each in ALARMS if each in (alarms or ALARMS)), *_split_plans(plans), trials
+    )
     inputs = {"seed": seed, "plans": plans, "trials": trials, "alarms": " and ".join(effort.alarms)}
     output = open_output(out, "hunt", inputs, {"cases": cases}, contracts=contracts, fresh=fresh, runs=RUN_BY)
     campaign = Campaign(out, seed)
-    with stoppable() as stopped, progress_bar() as bar:
+    with handle_stop_signals() as stopped, progress_bar() as bar:
         campaign.run(
             cases,
-            chosen_workers(workers, dask),
+            select_workers(workers, dask),
             stopped,
             lambda n: bar(n, cases, f"{n} of {cases} cases"),
             effort,
@@ -146,23 +150,23 @@ def cli(
         steps = [None if stopped() else replay_story(each, host, artifacts) for each in told]
     page = write_page(out) if campaign.file.exists() else None
     if as_json:
-        click.echo(json.dumps([_to_json(each) for each in stories], indent=2))
+        click.echo(json.dumps([_build_json(each) for each in stories], indent=2))
     else:
         for each, agreed in zip(told, steps, strict=True):
-            _tell(each, agreed, host)
+            _print_finding(each, agreed, host)
         counts = " ".join(f"{alarm}={sum(s.alarm == alarm for s in stories)}" for alarm in effort.alarms)
         click.echo(f"cases={len(campaign.found)} stories={len(stories)} {counts}")
         if page is not None:
             click.echo(f"report     {page}")
     if done:
-        output.finish()
+        output.mark_finished()
     else:
         again = command_line("hunt", cases=cases, plans=plans, trials=trials, seed=seed, out=out)
         click.echo(" ".join([f"go on with: {again}", *(f"--alarm {each}" for each in alarms)]), err=True)
     raise SystemExit(1 if stories else 0 if done else INTERRUPTED)
 
 
-def _hunt_old_rules(
+def _search_reverted_fixes(
     names: Sequence[str],
     cases: int,
     alarms: Sequence[str],
@@ -172,13 +176,13 @@ def _hunt_old_rules(
     as_json: bool,
 ) -> None:
     """Hunt under each old rule; raise BackstopError unless each has a story of its own."""
-    need_checkout("hunt --old-rule")
+    require_checkout("hunt --old-rule")
     from backstop.proof.old_rules import old_rules, pair_of
     from backstop.studies.hunted.trials import Kept, Trials, table, total
 
     wanted = [pair_of(name) for name in old_rules(names)]
     done = []
-    with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
+    with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
         trials = Trials(wanted, Kept(out / "hunted.json", fresh), cases, seed, alarms, stop)
         unchanged = trials.unchanged(lambda n: bar(n, len(trials.more), "the present rules"))
         for verdict in trials.run(unchanged):
@@ -196,13 +200,13 @@ def _hunt_old_rules(
         raise BackstopError(f"no new story is told under {', '.join(missed)}")
 
 
-def _parts(plans: int) -> tuple[int, int]:
+def _split_plans(plans: int) -> tuple[int, int]:
     """Return how many plans are drawn at random, and how many are bred."""
     first = max(1, plans // 4)
     return first, plans - first
 
 
-def _tell(story: Story, steps: int | None, host: str) -> None:
+def _print_finding(story: Story, steps: int | None, host: str) -> None:
     click.echo(f"{story.alarm}: {story.kind} ({story.cases} of the cases; this is {story.seed})")
     click.echo(f"  {story.says}")
     for line in story.lines:
@@ -212,6 +216,6 @@ def _tell(story: Story, steps: int | None, host: str) -> None:
     click.echo()
 
 
-def _to_json(story: Story) -> dict[str, object]:
+def _build_json(story: Story) -> dict[str, object]:
     names = ("alarm", "kind", "cases", "seed", "says", "lines")
     return {name: getattr(story, name) for name in names} | {"size": str(story.size)}

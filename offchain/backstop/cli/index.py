@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import RUNS, Command, handle_errors
-from backstop.live.operate.options import deployment_option, network_option
+from backstop.cli.command_helpers import RUNS, Command, handle_errors
+from backstop.live.operate.network_options import deployment_option, network_option
 
 
 @click.command(
@@ -48,26 +48,28 @@ def cli(network: str | None, deployment: Path, snapshot: Path, cold: bool, verif
     from rich.console import Console
     from rich.table import Table
 
-    from backstop.deployment.file import read_deployment
-    from backstop.live.index import Follower
-    from backstop.live.operate.options import connect
+    from backstop.deployment.deployment_file import read_deployment
+    from backstop.live.index import IndexFollower
+    from backstop.live.operate.network_options import connect_node
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    follower = Follower(connect(network), read_deployment(deployment), snapshot=snapshot, cold=cold, say=say)
-    follower.catch_up()
-    follower.save()
+    follower = IndexFollower(
+        connect_node(network), read_deployment(deployment), snapshot=snapshot, cold=cold, say=say
+    )
+    follower.sync_to_head()
+    follower.save_snapshot()
     index = follower.index
     table = Table("type", "vaults", "unsafe", "to be called", "called", title=f"block {index.number:,}")
     symbols = follower.deployment.parameters.type_names
     for c, vaults in sorted(index.types.items()):
-        at = follower.conditions(c)
-        found = index.unsafe(c, at), index.callable(c, at), index.calls(c, at)
+        at = follower.get_conditions(c)
+        found = index.find_unsafe(c, at), index.find_callable(c, at), index.list_calls(c, at)
         symbol = symbols[c] if c < len(symbols) else str(c)
         table.add_row(symbol, f"{len(vaults):,}", *(f"{len(each):,}" for each in found))
     Console().print(table)
-    for difference in (differences := follower.verify(verify)):
+    for difference in (differences := follower.verify_sample(verify)):
         say(difference)
     if differences:
         raise click.ClickException(f"index and chain differ {len(differences)} times: --cold builds it anew")

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from backstop.cli.common import Command, handle_errors, stoppable
-from backstop.live.operate.options import account_option, networks_option
+from backstop.cli.command_helpers import Command, handle_errors, handle_stop_signals
+from backstop.live.operate.network_options import account_option, networks_option
 
 
 @click.command(
@@ -106,12 +106,12 @@ def cli(
     Prices outside are those of the deployment's own markets. What is done goes to stderr, line by line;
     the numbers of transactions to stdout at the end.
     """
-    from backstop.live.node.fees import GWEI
-    from backstop.live.node.log import Line, to_stderr
-    from backstop.live.operate.brakes import Pauses
-    from backstop.live.operate.config import Settings, read_settings
-    from backstop.live.operate.keeper_setup import start
-    from backstop.live.watch.opening import watched
+    from backstop.live.monitor.monitor_startup import open_monitor
+    from backstop.live.node.gas_fees import GWEI
+    from backstop.live.node.log_lines import Line, to_stderr
+    from backstop.live.operate.keeper_settings import KeeperSettings, read_settings
+    from backstop.live.operate.keeper_setup import start_keeper_loop
+    from backstop.live.operate.spending_limits import PausedRoles
     from backstop.model.arithmetic import WAD
 
     wanted = {} if config is None else read_settings(config)
@@ -120,28 +120,30 @@ def cli(
     if networks:
         wanted["networks"] = networks
     if roles is not None:
-        wanted["roles"] = _names(roles)
+        wanted["roles"] = _split_roles(roles)
     for name, unit in (("minimum_profit", WAD), ("fee_cap", GWEI)):
         if name in chosen:
             chosen[name] *= unit
     wanted["accounts"] = (*wanted.get("accounts", ()), *account)
-    settings = Settings(**wanted | chosen)
+    settings = KeeperSettings(**wanted | chosen)
     if pause is not None or resume is not None:
-        paused = Pauses(settings.pauses).change(_names(pause or ""), _names(resume or ""))
+        paused = PausedRoles(settings.pauses).change_paused(
+            _split_roles(pause or ""), _split_roles(resume or "")
+        )
         click.echo(f"paused: {', '.join(sorted(paused)) or 'none'}")
         if not any(settings.journal.glob("*.jsonl")):
             click.echo(f"no keeper has a journal in {settings.journal.resolve()} yet", err=True)
         return
 
     say = to_stderr(settings.log == "json")
-    watching = watched(
+    watching = open_monitor(
         *("keeper", say, settings.stale),
         metrics_at=settings.metrics,
         alerts=settings.alerts,
         answers_within=settings.answers_within,
     )
-    with stoppable("stopping ...") as stop, watching as observer:
-        runner = start(settings, say, click.echo if dry_run else None, observer, stop, once)
+    with handle_stop_signals("stopping ...") as stop, watching as observer:
+        runner = start_keeper_loop(settings, say, click.echo if dry_run else None, observer, stop, once)
         names = [keeper.name for keeper in runner.keepers]
         say(Line(f"watching {runner.system.node.url} as {', '.join(names)}", "watching", keepers=names))
         try:
@@ -154,8 +156,8 @@ def cli(
             )
         finally:
             runner.close()
-            click.echo(runner.summary())
+            click.echo(runner.format_summary())
 
 
-def _names(roles: str) -> tuple[str, ...]:
+def _split_roles(roles: str) -> tuple[str, ...]:
     return tuple(role.strip() for role in roles.split(",") if role.strip())

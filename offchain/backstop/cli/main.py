@@ -12,7 +12,7 @@ from itertools import chain
 import click
 
 from backstop.errors import BackstopError
-from backstop.files.installation import CHECKOUT, __version__, naming_extras, need_checkout
+from backstop.files.installation import CHECKOUT, __version__, explain_missing_extra, require_checkout
 
 QUESTIONS: Mapping[str, Mapping[str, str]] = {
     "What happens in a crash?": {
@@ -82,9 +82,9 @@ class Commands(click.Group):
             return None
         try:
             if cmd_name in BENCHMARKS:
-                need_checkout(cmd_name)
-            with naming_extras():
-                found: click.Command = import_module(module_of(cmd_name)).cli
+                require_checkout(cmd_name)
+            with explain_missing_extra():
+                found: click.Command = import_module(get_module_name(cmd_name)).cli
         except BackstopError as error:
             raise click.ClickException(str(error)) from None
         return found
@@ -96,9 +96,10 @@ class Commands(click.Group):
                 formatter.write_dl(list(commands.items()))
 
 
-def module_of(command: str) -> str:
+def get_module_name(command: str) -> str:
     """Return where a command is."""
-    return f"{'benchmarks' if command in BENCHMARKS else 'backstop'}.cli.{command}"
+    stem = "import_book" if command == "bring" else command
+    return f"{'benchmarks' if command in BENCHMARKS else 'backstop'}.cli.{stem}"
 
 
 @click.group(

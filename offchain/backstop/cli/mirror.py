@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from backstop.cli.common import Command, handle_errors, stoppable
+from backstop.cli.command_helpers import Command, handle_errors, handle_stop_signals
 from backstop.errors import BackstopError
-from backstop.live.operate.options import deployment_option, networks_option
-from backstop.live.watch.troubles import ALERTS, STALE
+from backstop.live.monitor.health_conditions import ALERTS, STALE
+from backstop.live.operate.network_options import deployment_option, networks_option
 
 
 @click.command(
@@ -100,23 +100,23 @@ def cli(
     Prints a line when something changed: differences, what is owed and lost, what the stages have, open
     auctions and margin calls. If model and chain ever differed, the exit code at the end is not 0.
     """
-    from backstop.deployment.file import read_deployment
-    from backstop.live.follow.mirror import open_mirror
-    from backstop.live.node.log import to_stderr
+    from backstop.deployment.deployment_file import read_deployment
+    from backstop.live.mirror.chain_mirror import open_mirror
+    from backstop.live.monitor.alerts import AlertSettings, webhook_host
+    from backstop.live.monitor.monitor_startup import open_monitor
+    from backstop.live.node.log_lines import to_stderr
     from backstop.live.node.rpc_node import TIMEOUT
-    from backstop.live.operate.memory import keep_small
+    from backstop.live.operate.heap_trim import limit_heap_growth
     from backstop.live.operate.mirror_loop import MirrorLoop
-    from backstop.live.operate.options import reach
-    from backstop.live.watch.alerts import AlertSettings, webhook_host
-    from backstop.live.watch.opening import watched
+    from backstop.live.operate.network_options import connect_to_deployment
 
-    keep_small()
+    limit_heap_growth()
     say = to_stderr(as_json=False)
 
     def tell(text: str) -> None:
         print(text, flush=True)
 
-    with stoppable("stopping ...") as stop:
+    with handle_stop_signals("stopping ...") as stop:
         described = read_deployment(deployment)
         hook = None
         if alerts is not None:
@@ -127,8 +127,10 @@ def cli(
             hook = AlertSettings(alerts, alert_on or tuple(ALERTS))
         where: dict[str, Any] = {"metrics_at": metrics, "page_at": page, "deployment": described}
         within = len(network) * TIMEOUT
-        with watched("mirror", say, stale, **where, alerts=hook, answers_within=within) as observer:
-            node = reach(network, described, say, observer, 0 if once else patience, stop=stop)
+        with open_monitor("mirror", say, stale, **where, alerts=hook, answers_within=within) as observer:
+            node = connect_to_deployment(
+                network, described, say, observer, 0 if once else patience, stop=stop
+            )
             mirror = open_mirror(node, described, depth)
             options: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "each_block": each_block}
             watch = MirrorLoop(mirror, tell, say, **options, observer=observer)

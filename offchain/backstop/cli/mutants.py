@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     fresh_option,
     handle_errors,
+    handle_stop_signals,
     json_option,
     progress_bar,
     seed_option,
-    stoppable,
 )
 from backstop.errors import BackstopError
-from backstop.files.installation import need_checkout
+from backstop.files.installation import require_checkout
 
 if TYPE_CHECKING:
     from backstop.proof.mutation.pairs import Pair
@@ -134,7 +134,7 @@ def cli(
     properties in a campaign of random steps, or the hunt for profit. Fails if the two differ, or if the hunt
     finds what is harmless. See docs/know/mutants.md.
     """
-    need_checkout("mutants")
+    require_checkout("mutants")
     if draw is not None:
         _draw_mutants(draw, seed, out)
         return
@@ -156,7 +156,10 @@ def cli(
     argued = read_equivalent()
     results = Results(out or RUNS / "mutants.json", fresh)
     trials = Trials(only or FILES, results, None if everything else sample, seed, argued)
-    with stoppable("stopping after the present mutants, results are kept ...") as stop, progress_bar() as bar:
+    with (
+        handle_stop_signals("stopping after the present mutants, results are kept ...") as stop,
+        progress_bar() as bar,
+    ):
 
         def show(contract, mutant, result):
             bar(sum(score.mutants for score in trials.scores.values()), trials.expected, contract)
@@ -170,7 +173,7 @@ def cli(
             for mutant in score.survived:
                 print(f"survived: {mutant.operator} in {mutant.function}\n{mutant.diff()}\n")
         Console(highlight=False).print(table(scores))
-    _end(done, complaints(scores, argued))
+    _check_complete(done, complaints(scores, argued))
 
 
 def _try_pairs(
@@ -187,16 +190,16 @@ def _try_pairs(
     from backstop.proof.mutation.pairs import HUNTED, read_file, read_pairs
 
     known = read_file(file) if file is not None else [*read_pairs(), *(read_pairs(HUNTED) if names else ())]
-    wanted = _wanted(known, contracts, names)
+    wanted = _select_pairs(known, contracts, names)
     done = []
-    with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
+    with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
         bar(0, len(wanted), "compiling")
         for pair, result in tried(wanted, PairResults(out, fresh), steps, seed, stop):
             done.append((pair, result))
             bar(len(done), len(wanted), pair.name)
     content = [{"pair": pair.name, **asdict(result)} for pair, result in done]
-    _show(content, (table(done), total(done)), as_json)
-    _end(len(done) == len(wanted), complaints(done))
+    _print_results(content, (table(done), total(done)), as_json)
+    _check_complete(len(done) == len(wanted), complaints(done))
 
 
 def _try_changed_lines(revision: str, count: int, steps: int, seed: int) -> None:
@@ -209,14 +212,14 @@ def _try_changed_lines(revision: str, count: int, steps: int, seed: int) -> None
 
     mutants = draw_mutants(read_changed_lines(revision), seed)
     count, done = min(count, len(mutants)), []
-    with stoppable("stopping ...") as stop, progress_bar() as bar:
+    with handle_stop_signals("stopping ...") as stop, progress_bar() as bar:
         bar(0, count, "compiling")
         for mutant, word in try_mutants(mutants, count, steps, seed, stop):
             done.append((mutant, word))
             bar(len(done), count, mutant.function)
     for line in list_results(done):
         print(line)
-    _end(len(done) == count, ())
+    _check_complete(len(done) == count, ())
 
 
 def _draw_mutants(count: int, seed: int, out: Path | None) -> None:
@@ -243,19 +246,19 @@ def _hunt_pairs(
     from backstop.studies.hunted.trials import Kept, Trials, complaints, table, total
 
     known = read_file(file) if file is not None else [*read_pairs(HUNTED), *(read_pairs() if names else ())]
-    wanted = _wanted(known, contracts, names)
+    wanted = _select_pairs(known, contracts, names)
     done = []
-    with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
+    with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
         trials = Trials(wanted, Kept(out, fresh), cases, seed, stopped=stop)
         unchanged = trials.unchanged(lambda n: bar(n, len(trials.more), "the unchanged rules"))
         for verdict in trials.run(unchanged):
             done.append(verdict)
             bar(len(done), len(wanted), verdict.pair.name)
-    _show([each.to_json() for each in done], (table(done), total(done)), as_json)
-    _end(len(done) == len(wanted), complaints(done))
+    _print_results([each.to_json() for each in done], (table(done), total(done)), as_json)
+    _check_complete(len(done) == len(wanted), complaints(done))
 
 
-def _wanted(pairs: Iterable[Pair], contracts: Iterable[str], names: Sequence[str]) -> list[Pair]:
+def _select_pairs(pairs: Iterable[Pair], contracts: Iterable[str], names: Sequence[str]) -> list[Pair]:
     """Return the pairs that are named, or that concern the contracts; all if neither is."""
     from backstop.proof.mutation.mutants import files_of
     from backstop.proof.mutation.pairs import chosen
@@ -263,7 +266,7 @@ def _wanted(pairs: Iterable[Pair], contracts: Iterable[str], names: Sequence[str
     return chosen(pairs, names, [file for name in contracts for file in files_of(name)])
 
 
-def _show(content: list[Any], tables: Iterable[Any], as_json: bool) -> None:
+def _print_results(content: list[Any], tables: Iterable[Any], as_json: bool) -> None:
     """Print results, as JSON or as tables."""
     if as_json:
         print(json.dumps(content, indent=2))
@@ -273,7 +276,7 @@ def _show(content: list[Any], tables: Iterable[Any], as_json: bool) -> None:
         console.print(each)
 
 
-def _end(whole: bool, wrong: Iterable[str]) -> None:
+def _check_complete(whole: bool, wrong: Iterable[str]) -> None:
     """Raise BackstopError if it was stopped, or if anything is wrong with the results."""
     if not whole:
         raise BackstopError("stopped: these are the results so far; the same command goes on")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, handle_errors
-from backstop.live.operate.options import deployment_option
+from backstop.cli.command_helpers import Command, handle_errors
+from backstop.live.operate.network_options import deployment_option
 
 
 @click.command(
@@ -76,9 +76,9 @@ def cli(
 
     Prints its line of JSON, or appends it. Nothing is sent.
     """
-    from backstop.deployment.file import read_deployment
+    from backstop.deployment.deployment_file import read_deployment
     from backstop.errors import BackstopError
-    from backstop.live.operate.order_signing import order_key, signed_order
+    from backstop.live.operate.order_signing import order_key, sign_order
     from backstop.model.arithmetic import MAX_UINT256
     from backstop.simulation.scenario import units
 
@@ -89,7 +89,7 @@ def cli(
     except ValueError as error:
         raise BackstopError(f"--price: {error}") from None
     read = read_deployment(deployment)
-    line = signed_order(
+    line = sign_order(
         read,
         order_key(read, trader, keystore),
         market,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, contracts_option, handle_errors
+from backstop.cli.command_helpers import Command, contracts_option, handle_errors
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.by_name import HOSTS, open_host
+from backstop.hosts.host_registry import HOSTS, open_host
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, handle_errors, json_option
+from backstop.cli.command_helpers import Command, handle_errors, json_option
 
 
 @click.command(

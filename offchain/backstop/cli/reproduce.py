@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, handle_errors, json_option, open_output, output_options, seed_option
+from backstop.cli.command_helpers import (
+    Command,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    seed_option,
+)
 from backstop.studies.reproductions import NAMES
 
 
@@ -40,7 +47,7 @@ def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> N
         output = open_output(out, "reproduce", {"results": names, "seed": seed}, fresh=fresh)
     for each in names:
         if output is not None and all((output.path / f"{each}.{end}").is_file() for end in ("json", "md")):
-            kept, text = output.result(f"{each}.json"), (output.path / f"{each}.md").read_text()
+            kept, text = output.read_result(f"{each}.json"), (output.path / f"{each}.md").read_text()
         else:
             click.echo(f"{each} ...", err=True)
             result = run_reproduction(each, seed)
@@ -51,6 +58,6 @@ def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> N
         if not as_json:
             click.echo(text)
     if output is not None and not output.finished:
-        output.finish()
+        output.mark_finished()
     if as_json:
         click.echo(json.dumps(found, indent=2, sort_keys=True))

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     contracts_option,
     handle_errors,
+    handle_stop_signals,
     json_option,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
 )
-from backstop.deployment.consistency import DOUBTFUL, REFUSED, RULES, Finding, Rule, check
-from backstop.files.installation import spelled
+from backstop.deployment.parameter_rules import DOUBTFUL, REFUSED, RULES, Rule, RuleFinding, check_parameters
+from backstop.files.installation import format_command
 
 BROKEN, REFUSED_CODE, INTERRUPTED = 1, 2, 130
 
@@ -90,7 +90,7 @@ def cli(
     if rules:
         _print_rules(as_json)
     elif draw is not None:
-        _try(
+        _run_campaign(
             draw,
             steps,
             seed,
@@ -103,27 +103,27 @@ def cli(
         )
     else:
         assert setting is not None
-        _judge(setting, as_json)
+        _check_setting(setting, as_json)
 
 
 def _print_rules(as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([_rule(each) for each in RULES], indent=2))
+        click.echo(json.dumps([_describe_rule(each) for each in RULES], indent=2))
         return
     for each in RULES:
         click.echo(f"{each.name} ({each.verdict}): {', '.join(each.relates)}")
         click.echo(f"  {each.why}.")
 
 
-def _judge(setting: str, as_json: bool) -> None:
-    from backstop.live.operate.deploying import load_setting
+def _check_setting(setting: str, as_json: bool) -> None:
+    from backstop.live.operate.live_deployment import load_parameters_with_prices
 
-    findings = check(*load_setting(setting))
+    findings = check_parameters(*load_parameters_with_prices(setting))
     count = {
         verdict: sum(found.rule.verdict == verdict for found in findings) for verdict in (REFUSED, DOUBTFUL)
     }
     if as_json:
-        click.echo(json.dumps([_finding(each) for each in findings], indent=2))
+        click.echo(json.dumps([_describe_finding(each) for each in findings], indent=2))
     else:
         for each in sorted(findings, key=lambda found: found.rule.verdict != REFUSED):
             place = f" {each.misfit.place}" if each.misfit.place else ""
@@ -136,7 +136,7 @@ def _judge(setting: str, as_json: bool) -> None:
         raise SystemExit(REFUSED_CODE)
 
 
-def _try(
+def _run_campaign(
     settings: int,
     steps: int,
     seed: int,
@@ -153,7 +153,7 @@ def _try(
     asked = {"settings": settings}
     output = open_output(out, "settings", inputs, asked, contracts=contracts, fresh=fresh, runs=RUN_BY)
     campaign = ParameterCampaign(out, seed, steps, host, contracts)
-    with stoppable() as stopped, progress_bar() as bar:
+    with handle_stop_signals() as stopped, progress_bar() as bar:
         campaign.run_trials(
             settings, workers, stopped, lambda n: bar(n, settings, f"{n} of {settings} settings")
         )
@@ -169,24 +169,24 @@ def _try(
                 click.echo(f"  {verdict:<8} {number:>7}  {name}")
         for number, failure in failures.items():
             click.echo(f"setting {number}: {failure['kind']}: {failure['text']}")
-            click.echo(f"  {spelled('replay')} {out / failure['trace']}")
+            click.echo(f"  {format_command('replay')} {out / failure['trace']}")
         for number, texts in unanswered.items():
             click.echo(f"setting {number}: {'; '.join(texts)}")
     if tried >= settings:
-        output.finish()
+        output.mark_finished()
     else:
         again = command_line("settings", draw=settings, steps=steps, seed=seed, host=host, out=out)
         click.echo(f"go on with: {again}", err=True)
     raise SystemExit(BROKEN if failures or unanswered else 0 if tried >= settings else INTERRUPTED)
 
 
-def _rule(each: Rule) -> dict[str, object]:
+def _describe_rule(each: Rule) -> dict[str, object]:
     return {"rule": each.name, "verdict": each.verdict, "parameters": each.relates, "why": each.why}
 
 
-def _finding(each: Finding) -> dict[str, object]:
+def _describe_finding(each: RuleFinding) -> dict[str, object]:
     values = dict(zip(each.rule.relates, each.misfit.values, strict=True))
-    return _rule(each.rule) | {
+    return _describe_rule(each.rule) | {
         "place": each.misfit.place,
         "parameters": values,
         "instead": each.misfit.instead,

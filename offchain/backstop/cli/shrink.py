@@ -4,7 +4,13 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import Command, contracts_option, handle_errors, progress_bar, stoppable
+from backstop.cli.command_helpers import (
+    Command,
+    contracts_option,
+    handle_errors,
+    handle_stop_signals,
+    progress_bar,
+)
 from backstop.hosts.artifacts import Artifacts
 from backstop.proof.fuzz.findings import SECONDS, shrink_file
 
@@ -22,7 +28,7 @@ def cli(trace, contracts, seconds):
     \b
       ape run shrink runs/traces/3f2c9a01b7de.json
     """
-    with stoppable("stopping, the smallest so far is kept ...") as stopped, progress_bar() as bar:
+    with handle_stop_signals("stopping, the smallest so far is kept ...") as stopped, progress_bar() as bar:
         found = shrink_file(
             trace, Artifacts(contracts), stopped, lambda steps: bar(0, 0, f"{steps} actions left"), seconds
         )

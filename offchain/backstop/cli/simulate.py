@@ -6,20 +6,20 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     Command,
     command_line,
+    get_run_directory,
     handle_errors,
+    handle_stop_signals,
     host_option,
     json_option,
     output_options,
     print_summary,
     progress_bar,
-    run_directory,
     run_once,
     scenario_option,
     seed_option,
-    stoppable,
 )
 
 
@@ -50,9 +50,9 @@ def cli(
     from backstop.simulation.scenario import load_scenario
 
     scenario = load_scenario(scenario_name)
-    directory = run_directory(out, scenario.name, seed, host, path)
+    directory = get_run_directory(out, scenario.name, seed, host, path)
     command = command_line("simulate", scenario=scenario_name, host=host, seed=seed, path=path)
-    with stoppable() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, progress_bar() as progress:
         summary = run_once(
             *(scenario, host, seed, directory, path),
             fresh=fresh,

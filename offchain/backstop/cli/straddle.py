@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
@@ -92,8 +92,8 @@ def cli(
     if jumps:
         _print_jumps(history, as_json)
         return
-    from backstop.deployment.consistency.straddle import JUMP_TIME, LOOK
-    from backstop.files.whole import write_json
+    from backstop.deployment.parameter_rules.self_hedge_margin import JUMP_TIME, LOOK
+    from backstop.files.atomic_files import write_json
     from backstop.report.straddle_page import write_page
     from backstop.report.straddle_table import print_straddle
     from backstop.simulation.meta import run_meta
@@ -121,8 +121,8 @@ def cli(
         seconds = time.monotonic() - began
         write_json(run_meta("model", command, directory, seconds), directory / "meta.json")
         write_page(directory)
-        output.finish()
-    print_straddle(output.result(FILE), directory, page, as_json)
+        output.mark_finished()
+    print_straddle(output.read_result(FILE), directory, page, as_json)
 
 
 def _print_jumps(history: tuple[str, ...], as_json: bool) -> None:

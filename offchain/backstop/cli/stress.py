@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
+    build_scenario_inputs,
     command_line,
     handle_errors,
+    handle_stop_signals,
     json_option,
-    of_scenario,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
     workers_options,
 )
 from backstop.errors import BackstopError
@@ -87,12 +87,12 @@ def cli(
     by step. Outcomes do not depend on the workers; interrupt a study at any time, and the
     same command goes on; with more --paths it makes the study longer.
     """
+    from backstop.parallel.worker_selection import select_workers
     from backstop.report.kinds import refresh_above
     from backstop.report.stress_page import write_page
     from backstop.report.stress_table import print_study
     from backstop.simulation.meta import run_meta
     from backstop.simulation.scenario import load_scenario
-    from backstop.spread.chosen import chosen_workers
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
     from backstop.studies.stress.sensitivity import build_shifted_tasks, estimate_sensitivity
@@ -114,10 +114,10 @@ def cli(
     asked = {"paths": paths, "paths on the contracts": confirm if engine == "fast" else 0}
     if shift is not None:
         asked[f"shift by {shift}%"] = 1
-    inputs = {**of_scenario(task.scenario), "seed": seed, "engine": engine}
+    inputs = {**build_scenario_inputs(task.scenario), "seed": seed, "engine": engine}
     output = open_output(directory, "stress", inputs, asked, fresh=fresh)
     if output.finished:
-        print_study(output.result(), directory, directory / "report.html", as_json)
+        print_study(output.read_result(), directory, directory / "report.html", as_json)
         return
     studies = [Study.open_or_resume(task, paths, directory)]
     studies += [
@@ -125,8 +125,8 @@ def cli(
         for which, each in moved.items()
     ]
     began = time.monotonic()
-    with stoppable() as stop, progress_bar() as progress:
-        rows, *others = run_all(studies, chosen_workers(workers, dask), progress, stop)
+    with handle_stop_signals() as stop, progress_bar() as progress:
+        rows, *others = run_all(studies, select_workers(workers, dask), progress, stop)
         again = run_again(task, rows, confirm if engine == "fast" else 0, progress, stop)
     answer = None
     if shift is not None:
@@ -136,6 +136,6 @@ def cli(
     studies[0].write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
     if not stop():
-        output.finish()
+        output.mark_finished()
         refresh_above(directory)
     print_study(summary, directory, page, as_json)

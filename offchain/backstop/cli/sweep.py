@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import (
+from backstop.cli.command_helpers import (
     RUNS,
     Command,
     command_line,
     handle_errors,
+    handle_stop_signals,
     json_option,
     open_output,
     output_options,
     progress_bar,
     seed_option,
-    stoppable,
     workers_options,
 )
 from backstop.studies.stress.engines import ENGINES
@@ -57,10 +57,10 @@ def cli(
     expected shortfall; how sure that is, resamples of the paths tell. Interrupt a sweep at any time, and the
     same command goes on; with more --paths it makes the sweep longer.
     """
+    from backstop.parallel.worker_selection import select_workers
     from backstop.report.sweep_page import write_page
     from backstop.report.sweep_table import print_sweep
     from backstop.simulation.meta import run_meta
-    from backstop.spread.chosen import chosen_workers
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
     from backstop.studies.stress.grid import load_grid
@@ -73,15 +73,15 @@ def cli(
     sweep = Sweep(loaded, seed, engine, paths, directory)
     output = open_output(directory, "sweep", sweep.describe_settings(), {"paths": paths}, fresh=fresh)
     if output.finished:
-        print_sweep(output.result(), directory, directory / "report.html", as_json)
+        print_sweep(output.read_result(), directory, directory / "report.html", as_json)
         return
     sweep.prepare_folder()
     began = time.monotonic()
-    with stoppable() as stop, progress_bar() as progress:
-        outcomes = sweep.run_points(chosen_workers(workers, dask), progress, stop)
+    with handle_stop_signals() as stop, progress_bar() as progress:
+        outcomes = sweep.run_points(select_workers(workers, dask), progress, stop)
     summary = build_summary(sweep, outcomes)
     command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
     sweep.write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
-    output.finish()
+    output.mark_finished()
     print_sweep(summary, directory, page, as_json)

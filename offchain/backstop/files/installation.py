@@ -16,13 +16,13 @@ __version__ = "0.1.0"
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def _checkout() -> Path | None:
+def _find_checkout() -> Path | None:
     """Return the checkout that this package is part of; None if it is installed from a wheel."""
     root = PACKAGE.parents[1]
     return root if PACKAGE.parent.name == "offchain" and (root / "contracts").is_dir() else None
 
 
-CHECKOUT = _checkout()
+CHECKOUT = _find_checkout()
 """The root of the checkout; None for an installed wheel."""
 
 ROOT = CHECKOUT or PACKAGE
@@ -58,7 +58,7 @@ def has_extra(name: str) -> bool:
 
 
 @contextmanager
-def naming_extras() -> Iterator[None]:
+def explain_missing_extra() -> Iterator[None]:
     """Raise BackstopError with the extra to install where a module of one is missing."""
     try:
         yield
@@ -72,11 +72,12 @@ def naming_extras() -> Iterator[None]:
         raise
 
 
-def need_checkout(command: str) -> None:
+def require_checkout(command: str) -> None:
     """Raise BackstopError in an installed wheel: the command works on sources and tests."""
     if CHECKOUT is None:
         raise BackstopError(
-            f"{spelled(command)} needs a checkout: clone the repository, `make setup`, `ape run {command}`"
+            f"{format_command(command)} needs a checkout: clone the repository, `make setup`, "
+            f"`ape run {command}`"
         )
 
 
@@ -97,7 +98,7 @@ def refuse_other_checkout(here: Path | None = None) -> None:
             return
 
 
-def spelled(command: str) -> str:
+def format_command(command: str) -> str:
     """Return how to run a command, as the present one was started: `ape run NAME` or `backstop NAME`."""
     started = Path(sys.argv[0] if sys.argv else "")
     if started.name == "backstop":

@@ -28,9 +28,9 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.installation import CHECKOUT
-from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
-from backstop.hosts.rpc import Client, RpcError
-from backstop.hosts.slots import SlotReader
+from backstop.hosts.host_interface import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
+from backstop.hosts.rpc_client import NodeClient, RpcError
+from backstop.hosts.slot_reader import SlotReader
 
 START_SECONDS = 20.0
 # So many calls of one exchange are run in their order, a block of steps and its time.
@@ -48,7 +48,7 @@ class RpcHost:
     # Whether the node can mine a transaction and answer with its receipt, in one call.
     _answers_mined = False
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: NodeClient) -> None:
         self.client = client
         self.chain_id = int(client.request("eth_chainId"), 16)
         latest = client.request("eth_getBlockByNumber", "latest", False)
@@ -80,28 +80,28 @@ class RpcHost:
         if blocks:
             self._least = max(self._least + min(blocks, _MOST_EMPTY), self._number + 1)
 
-    def deploy(self, bytecode: bytes, sender: str) -> str:
-        ((receipt,),) = self._mine([{"from": sender, "data": "0x" + bytecode.hex()}])
+    def deploy_contract(self, bytecode: bytes, sender: str) -> str:
+        ((receipt,),) = self._mine_block([{"from": sender, "data": "0x" + bytecode.hex()}])
         if receipt["status"] != "0x1":
             raise BackstopError("a constructor failed")
         return str(receipt["contractAddress"]).lower()
 
-    def call(self, sender: str, to: str, data: bytes) -> RawResult:
-        return self.call_all([(sender, to, data)])[0]
+    def run_transaction(self, sender: str, to: str, data: bytes) -> RawResult:
+        return self.run_transactions([(sender, to, data)])[0]
 
-    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
+    def run_transactions(self, calls: Sequence[Call]) -> list[RawResult]:
         sent = [{"from": by, "to": to, "data": "0x" + data.hex()} for by, to, data in calls]
         if not self._tells:
-            return [self._foreseen(each) for each in sent]
-        receipts, replayed, *_ = self._mine(
+            return [self._mine_with_dry_run(each) for each in sent]
+        receipts, replayed, *_ = self._mine_block(
             sent, ("trace_replayBlockTransactions", ("latest", ["stateDiff"]))
         )
         return [
-            _result(receipt, bytes.fromhex(each["output"][2:]), _changes(each["stateDiff"]))
+            _build_result(receipt, bytes.fromhex(each["output"][2:]), _parse_state_diff(each["stateDiff"]))
             for receipt, each in zip(receipts, replayed, strict=True)
         ]
 
-    def foresee_gas(self, calls: Sequence[Call]) -> list[int]:
+    def dry_run_gas(self, calls: Sequence[Call]) -> list[int]:
         if not self._tells:
             return []
         sent = [
@@ -112,24 +112,24 @@ class RpcHost:
         [simulated] = self.client.request("eth_simulateV1", blocks, "latest")
         return [int(call["gasUsed"], 16) for call in simulated["calls"]]
 
-    def static(self, sender: str, to: str, data: bytes) -> RawResult:
+    def static_call(self, sender: str, to: str, data: bytes) -> RawResult:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         try:
             if not self._tells:
-                self._mine_skipped()
+                self._mine_skipped_blocks()
                 self.client.request("evm_setNextBlockTimestamp", self._timestamp)
                 answer = self.client.request("eth_call", call, "pending")
             else:
                 block = {"time": hex(self._timestamp), "number": hex(self.next_number)}
                 answer = self.client.request("eth_call", call, "latest", {}, block)
         except RpcError as error:
-            return RawResult(False, _revert_data(error), (), 0)
+            return RawResult(False, _parse_revert_data(error), (), 0)
         return RawResult(True, bytes.fromhex(answer[2:]), (), 0)
 
-    def read(self, slots: Sequence[Slot]) -> list[int]:
-        return self._reader.read(slots)
+    def read_slots(self, slots: Sequence[Slot]) -> list[int]:
+        return self._reader.read_slots(slots)
 
-    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+    def read_storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
         state = self.client.request("anvil_dumpState")
         accounts = json.loads(gzip.decompress(bytes.fromhex(state[2:])))["accounts"]
         return {
@@ -139,42 +139,44 @@ class RpcHost:
             if int(word, 16)
         }
 
-    def write(self, words: Mapping[Slot, int]) -> None:
+    def write_slots(self, words: Mapping[Slot, int]) -> None:
         calls = [(address, hex(slot), f"{word:#066x}") for (address, slot), word in words.items()]
         self.client.batch("hardhat_setStorageAt", calls)
 
     def snapshot(self) -> Any:
         return self.client.request("evm_snapshot"), self._timestamp, self._number, self._least
 
-    def restore(self, snapshot: Any) -> None:
+    def restore_snapshot(self, snapshot: Any) -> None:
         name, self._timestamp, self._number, self._least = snapshot
         if not self.client.request("evm_revert", name):
             raise BackstopError("the node has lost a snapshot: give the run a node of its own")
         self._block_time = -1  # the next block has to be told its time
 
-    def code_size(self, address: str) -> int:
+    def get_code_size(self, address: str) -> int:
         return len(self.client.request("eth_getCode", address, "latest")) // 2 - 1
 
-    def block_number(self) -> int:
+    def get_block_number(self) -> int:
         return int(self.client.request("eth_blockNumber"), 16)
 
     def close(self) -> None:
         self.client.close()
 
-    def _mine(self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]) -> list[Any]:
+    def _mine_block(
+        self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]
+    ) -> list[Any]:
         """Mine transactions in one block; return their receipts, and what the node answers to `questions`."""
-        self._mine_skipped()
+        self._mine_skipped_blocks()
         sent: list[tuple[str, tuple[Any, ...]]] = []
         if self._timestamp != self._block_time or not self._tells:
             sent.append(("evm_setNextBlockTimestamp", (self._timestamp,)))
             self._block_time = self._timestamp
         if self._answers_mined:
             if len(transactions) == 1:
-                return self._mine_alone(sent, transactions[0], questions)
+                return self._mine_transaction(sent, transactions[0], questions)
             sent.append(("evm_setAutomine", (False,)))
             questions += (("evm_setAutomine", (True,)),)
             if len(transactions) > _IN_ORDER:
-                transactions = self._numbered(transactions)
+                transactions = self._assign_nonces(transactions)
         for transaction in transactions:
             sender = transaction["from"]
             if not self._tells and sender not in self._impersonated:
@@ -185,10 +187,10 @@ class RpcHost:
         # In exchanges that Anvil takes in order: of longer ones it may run some calls before others.
         answers: list[Any] = []
         for start in range(0, len(sent), _IN_ORDER):
-            answers += self._ask_all(sent[start : start + _IN_ORDER])
+            answers += self._request_in_order(sent[start : start + _IN_ORDER])
         names = answers[-1 - len(transactions) : -1]
         if self._tells:
-            receipts, *told = self._ask_all([("eth_getBlockReceipts", ("latest",)), *questions])
+            receipts, *told = self._request_in_order([("eth_getBlockReceipts", ("latest",)), *questions])
         else:
             receipts, *told = [[self.client.request("eth_getTransactionReceipt", name) for name in names]]
         if None in receipts:
@@ -201,7 +203,7 @@ class RpcHost:
         self._number = int(receipts[-1]["blockNumber"], 16)
         return [receipts, *told]
 
-    def _numbered(self, transactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _assign_nonces(self, transactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Give transactions their nonces: of calls that it takes at the same time Anvil gives two the same.
 
         That it has looked up each sender also keeps calls in their order.
@@ -210,7 +212,9 @@ class RpcHost:
         counts: list[str] = []
         for start in range(0, len(senders), _IN_ORDER):
             some = senders[start : start + _IN_ORDER]
-            counts += self._ask_all([("eth_getTransactionCount", (sender, "latest")) for sender in some])
+            counts += self._request_in_order(
+                [("eth_getTransactionCount", (sender, "latest")) for sender in some]
+            )
         following = {sender: int(count, 16) for sender, count in zip(senders, counts, strict=True)}
         numbered = []
         for transaction in transactions:
@@ -219,7 +223,7 @@ class RpcHost:
             numbered.append(transaction | {"nonce": hex(number)})
         return numbered
 
-    def _mine_alone(
+    def _mine_transaction(
         self,
         before: list[tuple[str, tuple[Any, ...]]],
         transaction: dict[str, Any],
@@ -227,30 +231,32 @@ class RpcHost:
     ) -> list[Any]:
         """Mine one transaction: an exchange less than a block of many takes."""
         call = transaction | {"gas": hex(CALL_GAS), "gasPrice": "0x0"}
-        receipt = self._ask_all([*before, ("eth_sendTransactionSync", (call,))])[-1]
+        receipt = self._request_in_order([*before, ("eth_sendTransactionSync", (call,))])[-1]
         self._number = int(receipt["blockNumber"], 16)
-        return [[receipt], *(self._ask_all(list(questions)) if questions else ())]
+        return [[receipt], *(self._request_in_order(list(questions)) if questions else ())]
 
-    def _ask_all(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+    def _request_in_order(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Run a few calls, in one exchange where that keeps their order.
 
         Raise RpcError if the node refuses any.
         """
         if not self._tells:
             return [self.client.request(method, *parameters) for method, parameters in calls]
-        results = self.client.each(calls)
+        results = self.client.request_each(calls)
         for result in results:
             if isinstance(result, RpcError):
                 raise result
         return results
 
-    def _foreseen(self, transaction: dict[str, Any]) -> RawResult:
+    def _mine_with_dry_run(self, transaction: dict[str, Any]) -> RawResult:
         """Mine one transaction on a node that does not tell afterwards what it returned."""
-        foreseen = self.static(transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:]))
-        ((receipt,),) = self._mine([transaction])
-        return _result(receipt, foreseen.data, None)
+        foreseen = self.static_call(
+            transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:])
+        )
+        ((receipt,),) = self._mine_block([transaction])
+        return _build_result(receipt, foreseen.data, None)
 
-    def _mine_skipped(self) -> None:
+    def _mine_skipped_blocks(self) -> None:
         """Mine the empty blocks before the next call, at the time of the last block."""
         missing = self._least - self._number - 1
         if missing > 0:
@@ -270,23 +276,23 @@ class AnvilHost(RpcHost):
             "--disable-block-gas-limit",  # a block takes as many calls as it is given
             *("--prune-history", "100", "--transaction-block-keeper", "10"),
             *("--port", "0", "--no-request-size-limit"),
-            *("--fork-url", _empty_chain(timestamp, chain_id).socket, "--no-storage-caching"),
+            *("--fork-url", _start_empty_chain(timestamp, chain_id).socket, "--no-storage-caching"),
             *("--chain-id", str(chain_id)),
         )
         self.path = self.process.socket
         try:
-            super().__init__(self.process.connect(self.path))
+            super().__init__(self.process.connect_client(self.path))
             # From now on a block takes the time of the one before it, unless told otherwise.
             self.client.request("anvil_setBlockTimestampInterval", 0)
             # A transaction that is sent alone is mined at once.
             self.client.request("evm_setAutomine", True)
         except BaseException:
-            self.process.stop()
+            self.process.stop_process()
             raise
 
     def close(self) -> None:
         super().close()
-        self.process.stop()
+        self.process.stop_process()
 
 
 class AnvilProcess:
@@ -297,8 +303,8 @@ class AnvilProcess:
     """
 
     def __init__(self, *flags: str, throw_away: bool = True) -> None:
-        command = [anvil_binary(), "--quiet", "--hardfork", "cancun", *flags]
-        _sweep()
+        command = [find_anvil_binary(), "--quiet", "--hardfork", "cancun", *flags]
+        _remove_stale_folders()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-"))
         self._clean_up = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._log = self.folder / "log"
@@ -316,36 +322,36 @@ class AnvilProcess:
                 start_new_session=True,
                 preexec_fn=end_with_parent(),
             )
-        atexit.register(self.stop)
+        atexit.register(self.stop_process)
         _exit_on_sigterm()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def connect(self, where: str) -> Client:
+    def connect_client(self, where: str) -> NodeClient:
         """Wait until the node answers."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                said = self.said()
-                self.stop()
+                said = self.read_log_tail()
+                self.stop_process()
                 raise BackstopError(f"anvil did not start:\n{said}")
             try:
-                client = Client(where)
+                client = NodeClient(where)
                 client.request("eth_chainId")
                 return client
             except RpcError:
                 raise
             except BackstopError:
                 time.sleep(0.01)
-        said = self.said()
-        self.stop()
+        said = self.read_log_tail()
+        self.stop_process()
         raise BackstopError(f"anvil does not answer after {START_SECONDS:.0f} s:\n{said}")
 
-    def stop(self) -> None:
+    def stop_process(self) -> None:
         """End the process, if it has not ended."""
-        atexit.unregister(self.stop)
+        atexit.unregister(self.stop_process)
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -360,7 +366,7 @@ class AnvilProcess:
         """True once the process has ended."""
         return self._process.poll() is not None
 
-    def said(self) -> str:
+    def read_log_tail(self) -> str:
         """Return the end of what the process wrote, until it is stopped."""
         try:
             return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
@@ -369,17 +375,17 @@ class AnvilProcess:
 
 
 @cache
-def _empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
+def _start_empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
     """Start the chain that throw-away ones of this process fork: its first block, nothing else.
 
     Anvil hashes the whole state for each block, which soon takes longer than running it, except on forks.
     """
     process = AnvilProcess("--port", "0", "--timestamp", str(timestamp), "--chain-id", str(chain_id))
-    process.connect(process.socket).close()
+    process.connect_client(process.socket).close()
     return process
 
 
-def anvil_binary() -> str:
+def find_anvil_binary() -> str:
     """Find Anvil beside the running Python, else on PATH."""
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
     found = shutil.which("anvil", path=path)
@@ -389,7 +395,7 @@ def anvil_binary() -> str:
     return found
 
 
-def _sweep() -> None:
+def _remove_stale_folders() -> None:
     """Remove folders that killed processes left behind."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
         owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
@@ -431,11 +437,13 @@ def _exit_on_sigterm() -> None:
                 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
-def _result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> RawResult:
-    return RawResult(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
+def _build_result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> RawResult:
+    return RawResult(
+        receipt["status"] == "0x1", output, _parse_logs(receipt), int(receipt["gasUsed"], 16), changed
+    )
 
 
-def _changes(difference: dict[str, Any]) -> dict[Slot, int]:
+def _parse_state_diff(difference: dict[str, Any]) -> dict[Slot, int]:
     """Return the slots that have a new word."""
     return {
         (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
@@ -445,7 +453,7 @@ def _changes(difference: dict[str, Any]) -> dict[Slot, int]:
     }
 
 
-def _logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
+def _parse_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
     return tuple(
         [
             RawLog(
@@ -458,7 +466,7 @@ def _logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
     )
 
 
-def _revert_data(error: RpcError) -> bytes:
+def _parse_revert_data(error: RpcError) -> bytes:
     if error.data or "revert" in error.reason:
         return bytes.fromhex(error.data[2:])
     if "InvalidFEOpcode" in error.reason or "invalid opcode" in error.reason:

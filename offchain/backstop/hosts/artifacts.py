@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.files.atomic_files import replace_file, write_json
 from backstop.files.installation import COMPILED, CONTRACTS, ROOT, cache_folder
-from backstop.files.whole import replace_file, write_json
-from backstop.hosts.abi import ContractAbi
-from backstop.hosts.compiler import hurried
+from backstop.hosts.abi_codec import ContractAbi
+from backstop.hosts.compiler_speedup import speed_up_compiler
 
 CACHE = cache_folder() / "artifacts"
 MADE_WITH = "made_with.json"
@@ -34,7 +34,7 @@ _KEPT = 400
 _IMPORT = re.compile(rb"^(?:from|import)\b.*$", re.MULTILINE)
 
 
-def digest(paths: Iterable[Path]) -> str:
+def hash_files(paths: Iterable[Path]) -> str:
     """Hash the content of files of the project: a result holds for those it was made with."""
     found = hashlib.sha256()
     for path in sorted(paths):
@@ -72,7 +72,7 @@ class Artifacts:
         if not self.root.is_dir() or self.root.name != "contracts":
             raise BackstopError(f"no contracts at {contracts_root}: name a folder called 'contracts'")
         self._loaded: dict[str, Artifact] = {}
-        self._sources: _Sources | None = None
+        self._sources: _ContractSources | None = None
         # PascalCase deploys, snake_case is a module.
         self.paths = {
             path.stem: path
@@ -101,18 +101,18 @@ class Artifacts:
                 self._loaded[kind] = _read_shipped(COMPILED / f"{kind}.json")
             return
         if self._sources is None:
-            self._sources = _Sources(self.root)
-        if missing := self._load_cached(self._files(wanted)):
+            self._sources = _ContractSources(self.root)
+        if missing := self._load_cached(self._get_cache_files(wanted)):
             # Sources may be others by now, and what is compiled is kept as what it is made of.
-            self._sources = _Sources(self.root)
-            missing = self._files(missing)
-            with only_once(missing):
-                self._compile(self._load_cached(missing))
+            self._sources = _ContractSources(self.root)
+            missing = self._get_cache_files(missing)
+            with lock_cache_files(missing):
+                self._compile_missing(self._load_cached(missing))
 
-    def _files(self, kinds: Iterable[str]) -> dict[str, Path]:
+    def _get_cache_files(self, kinds: Iterable[str]) -> dict[str, Path]:
         """Return where the cache has contracts of these sources."""
         assert self._sources is not None
-        keys = {kind: self._sources.key(self.paths[kind]) for kind in kinds}
+        keys = {kind: self._sources.compute_key(self.paths[kind]) for kind in kinds}
         return {kind: self.cache / f"{kind}-{key}.json" for kind, key in keys.items()}
 
     def _load_cached(self, files: Mapping[str, Path]) -> dict[str, Path]:
@@ -126,13 +126,13 @@ class Artifacts:
                 self._loaded[kind] = artifact
         return missing
 
-    def _compile(self, missing: Mapping[str, Path]) -> None:
+    def _compile_missing(self, missing: Mapping[str, Path]) -> None:
         jobs = [(kind, str(self.paths[kind]), str(self.root.parent)) for kind in missing]
         if len(jobs) < 2:
-            compiled = [_compile(*job) for job in jobs]
+            compiled = [_compile_contract(*job) for job in jobs]
         else:
             with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-                compiled = list(pool.map(_compile, *zip(*jobs, strict=True)))
+                compiled = list(pool.map(_compile_contract, *zip(*jobs, strict=True)))
         complaints = []
         for (kind, file), outcome in zip(missing.items(), compiled, strict=True):
             if isinstance(outcome, str):
@@ -141,13 +141,13 @@ class Artifacts:
                 self._loaded[kind] = outcome
                 _write_cached(file, outcome)
         if missing:
-            _prune(self.cache)
+            _prune_cache(self.cache)
         if complaints:
             raise BackstopError("\n".join(complaints))
 
 
 @contextmanager
-def only_once(files: Mapping[str, Path]) -> Iterator[None]:
+def lock_cache_files(files: Mapping[str, Path]) -> Iterator[None]:
     """Have one process make several files of the cache, while others that want the same ones wait."""
     if len(files) < 2:
         yield
@@ -165,7 +165,7 @@ def only_once(files: Mapping[str, Path]) -> Iterator[None]:
         yield
 
 
-class _Sources:
+class _ContractSources:
     """All sources under a `contracts` folder, as they were when they were read."""
 
     def __init__(self, root: Path) -> None:
@@ -180,7 +180,7 @@ class _Sources:
             self._names.setdefault(Path(name).stem, []).append(name)
         self._looked_at: dict[str, tuple[str, list[str]]] = {}
 
-    def key(self, path: Path) -> str:
+    def compute_key(self, path: Path) -> str:
         """Hash the compiler, its library, and every source that the contract can reach.
 
         A file cannot be imported without its name occurring in an import of the importer, so
@@ -192,11 +192,13 @@ class _Sources:
             name = waiting.pop()
             if name not in reached:
                 reached.add(name)
-                waiting.extend(self._look_at(name)[1])
-        made_of = [(name, self._look_at(name)[0]) for name in sorted(reached)]
-        return hashlib.sha256(repr((_FORMAT, EVM_VERSION, *_compiler(), made_of)).encode()).hexdigest()[:24]
+                waiting.extend(self._read_imports(name)[1])
+        made_of = [(name, self._read_imports(name)[0]) for name in sorted(reached)]
+        return hashlib.sha256(
+            repr((_FORMAT, EVM_VERSION, *_read_compiler_versions(), made_of)).encode()
+        ).hexdigest()[:24]
 
-    def _look_at(self, name: str) -> tuple[str, list[str]]:
+    def _read_imports(self, name: str) -> tuple[str, list[str]]:
         """Return a file's hash, and the files that its imports may mean."""
         if name not in self._looked_at:
             source = self._sources[name]
@@ -207,12 +209,12 @@ class _Sources:
 
 
 @cache
-def _compiler() -> tuple[str, str]:
+def _read_compiler_versions() -> tuple[str, str]:
     """Return the versions of the compiler and of its library, which are looked for in many files."""
     return metadata.version("vyper"), metadata.version("snekmate")
 
 
-def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
+def _compile_contract(kind: str, path: str, search_path: str) -> Artifact | str:
     """Compile one contract; return the compiler's complaint if it cannot (exceptions do not pickle)."""
     import cbor2
     import snekmate
@@ -227,7 +229,7 @@ def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
     try:
         file = bundle.load_file(Path(path))
         assert isinstance(file, FileInput)
-        with hurried():
+        with speed_up_compiler():
             output = compile_from_file_input(
                 file,
                 input_bundle=bundle,
@@ -246,13 +248,13 @@ def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
         deployed_size=runtime + immutables,
         storage={
             name: (item["slot"], item["type"])
-            for name, item in _leaves(layout.get("storage_layout", {}), "slot").items()
+            for name, item in _flatten_layout(layout.get("storage_layout", {}), "slot").items()
         },
         method_ids=dict(output["method_identifiers"]),
     )
 
 
-def _leaves(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, dict[str, Any]]:
+def _flatten_layout(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, dict[str, Any]]:
     """Flatten the compiler's layout, which nests modules, to dotted paths.
 
     A contract that is made of another one has that one's variables as its own.
@@ -262,20 +264,20 @@ def _leaves(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, di
         if isinstance(item.get(mark), int):
             found[prefix + name] = item
         else:
-            found.update(_leaves(item, mark, prefix if name[0].isupper() else f"{prefix}{name}."))
+            found.update(_flatten_layout(item, mark, prefix if name[0].isupper() else f"{prefix}{name}."))
     return found
 
 
 def _read_cached(file: Path) -> Artifact | None:
     try:
         stat = file.stat()
-        return _parse(file, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        return _parse_artifact(file, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @lru_cache(64)
-def _parse(file: Path, _state: tuple[int, ...]) -> Artifact:
+def _parse_artifact(file: Path, _state: tuple[int, ...]) -> Artifact:
     """Read a file once for all who ask for it, as long as it is the same."""
     fields = json.loads(file.read_text())
     fields["storage"] = {name: (slot, type_) for name, (slot, type_) in fields["storage"].items()}
@@ -289,19 +291,19 @@ def _read_shipped(file: Path) -> Artifact:
     return artifact
 
 
-def ship(folder: Path) -> None:
+def write_shipped_artifacts(folder: Path) -> None:
     """Write the contracts, compiled, as an installed wheel reads them; and what they were compiled with."""
     artifacts = Artifacts()
     artifacts.load()
     for kind in artifacts.paths:
         write_artifact(folder / f"{kind}.json", artifacts[kind])
-    write_json(made_with(), folder / MADE_WITH)
+    write_json(get_compiler_versions(), folder / MADE_WITH)
 
 
-def made_with() -> dict[str, str]:
+def get_compiler_versions() -> dict[str, str]:
     """Return the versions of the compiler and its library: of the wheel's build, or as installed."""
     if COMPILED is None:
-        return dict(zip(("vyper", "snekmate"), _compiler(), strict=True))
+        return dict(zip(("vyper", "snekmate"), _read_compiler_versions(), strict=True))
     return dict(json.loads((COMPILED / MADE_WITH).read_text(encoding="utf-8")))
 
 
@@ -319,7 +321,7 @@ def write_artifact(file: Path, artifact: Artifact) -> None:
     replace_file(Path(temporary.name), file)
 
 
-def _prune(cache: Path) -> None:
+def _prune_cache(cache: Path) -> None:
     """Keep the newest few hundred: every edit leaves an old one behind."""
     files = sorted(
         (*cache.glob("*.json"), *cache.glob("*.lock")), key=lambda file: file.stat().st_mtime, reverse=True

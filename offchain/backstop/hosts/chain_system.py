@@ -6,15 +6,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.hosts import layout
-from backstop.hosts.abi import AbiDecodingError, ContractAbi, Event, Function, decode_revert
+from backstop.hosts import storage_layout
+from backstop.hosts.abi_codec import AbiDecodingError, ContractAbi, Event, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.host import Call, Host, RawLog, RawResult, Slot
+from backstop.hosts.host_interface import Call, Host, RawLog, RawResult, Slot
 from backstop.model.state import ZERO_ADDRESS, Log, Revert, Table, World
-from backstop.system import Action, Outcome, Snapshot, slots
+from backstop.system import Action, Outcome, Snapshot, count_slots
 
 
-class Place(NamedTuple):
+class SlotMeaning(NamedTuple):
     """The meaning of one slot; `default` tells how the word is read."""
 
     contract: str
@@ -46,14 +46,14 @@ class ChainSystem:
         self.kinds = dict(kinds)
         self._addresses = dict(addresses)
         self.names = {address: name for name, address in addresses.items()}
-        self.places: list[Place] = []
+        self.places: list[SlotMeaning] = []
         self.slots: list[Slot] = []
         # Paths by contract, in the order of the model; a dict keeps it.
         self._tables: dict[str, dict[str, None]] = {name: {} for name in kinds}
         self.index: dict[tuple[str, str, Hashable], int] = {}
         self._abis: dict[str, ContractAbi] = {}
         self._events: dict[tuple[str, bytes], tuple[str, Event | None]] = {}
-        self._variables: dict[tuple[str, str], layout.Variable] = {}
+        self._variables: dict[tuple[str, str], storage_layout.StorageVariable] = {}
         self.gas = 0
         # Of each of the actions that were applied together last.
         self.spent: list[int] = []
@@ -73,11 +73,11 @@ class ChainSystem:
 
     def apply(self, action: Action) -> Outcome:
         """Run one action as a transaction; `gas` and `changed` are filled where the host knows them."""
-        function = self.function(action.contract, action.method, len(action.args))
+        function = self.get_function(action.contract, action.method, len(action.args))
         to = self._addresses[action.contract]
-        result = self.host.call(action.sender, to, function.encode(action.args))
+        result = self.host.run_transaction(action.sender, to, function.encode_call(action.args))
         self.gas, self.changed = result.gas, result.changed
-        return self.outcome(function, result)
+        return self.decode_outcome(function, result)
 
     def apply_all(self, actions: Sequence[Action]) -> list[tuple[Outcome, dict[Slot, int] | None]]:
         """Run actions in order, in one block where the host has blocks; return their outcomes.
@@ -88,43 +88,43 @@ class ChainSystem:
             alone = self.apply(actions[0]), self.changed
             self.spent = [self.gas]
             return [alone]
-        functions = [self.function(a.contract, a.method, len(a.args)) for a in actions]
-        results = self.host.call_all(self._calls(actions))
+        functions = [self.get_function(a.contract, a.method, len(a.args)) for a in actions]
+        results = self.host.run_transactions(self._encode_calls(actions))
         self.spent = [result.gas for result in results]
-        return [(self.outcome(f, r), r.changed) for f, r in zip(functions, results, strict=True)]
+        return [(self.decode_outcome(f, r), r.changed) for f, r in zip(functions, results, strict=True)]
 
-    def foresee_gas(self, actions: Sequence[Action]) -> list[int]:
+    def dry_run_gas(self, actions: Sequence[Action]) -> list[int]:
         """Return the gas that actions would take, one after the other in the next block; [] if not known."""
-        return self.host.foresee_gas(self._calls(actions))
+        return self.host.dry_run_gas(self._encode_calls(actions))
 
-    def _calls(self, actions: Sequence[Action]) -> list[Call]:
+    def _encode_calls(self, actions: Sequence[Action]) -> list[Call]:
         return [
             (
                 action.sender,
                 self._addresses[action.contract],
-                self.function(action.contract, action.method, len(action.args)).encode(action.args),
+                self.get_function(action.contract, action.method, len(action.args)).encode_call(action.args),
             )
             for action in actions
         ]
 
-    def outcome(self, function: Function, result: RawResult) -> Outcome:
+    def decode_outcome(self, function: Function, result: RawResult) -> Outcome:
         """Decode a call's raw result."""
         if not result.ok:
             return Outcome(decode_revert(result.data), None, ())
-        return Outcome(None, function.decode(result.data), tuple(map(self.decode_log, result.logs)))
+        return Outcome(None, function.decode_result(result.data), tuple(map(self.decode_log, result.logs)))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Call a view; raise Revert as the contract does."""
-        function = self.function(contract, method, len(args))
-        result = self.host.static(ZERO_ADDRESS, self._addresses[contract], function.encode(args))
+        function = self.get_function(contract, method, len(args))
+        result = self.host.static_call(ZERO_ADDRESS, self._addresses[contract], function.encode_call(args))
         if not result.ok:
             raise Revert(decode_revert(result.data))
-        return function.decode(result.data)
+        return function.decode_result(result.data)
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
         timestamp = self.host.timestamp
         if blocks is None:
-            blocks = slots(timestamp, seconds, self.block_time)
+            blocks = count_slots(timestamp, seconds, self.block_time)
         self.host.set_time(timestamp + seconds)
         if blocks:
             self.host.skip_blocks(blocks)
@@ -134,31 +134,33 @@ class ChainSystem:
         found: dict[str, dict[str, dict[Hashable, Any]]] = {
             name: {path: {} for path in paths} for name, paths in self._tables.items()
         }
-        for place, word in zip(self.places, self.host.read(self.slots), strict=True):
-            found[place.contract][place.path][place.key] = layout.decode(word, place.default)
+        for place, word in zip(self.places, self.host.read_slots(self.slots), strict=True):
+            found[place.contract][place.path][place.key] = storage_layout.decode_word(word, place.default)
         return found
 
-    def learn(self, contract: str, path: str, key: Hashable, default: Any) -> int:
+    def track_slot(self, contract: str, path: str, key: Hashable, default: Any) -> int:
         """Have a slot read from now on; its place in `slots` and `places` is the one in `index`."""
         known = self.index.get((contract, path, key))
         if known is None:
             known = self.index[contract, path, key] = len(self.slots)
-            self.slots.append((self._addresses[contract], self.slot(contract, path, key)))
-            self.places.append(Place(contract, path, key, default, layout.fields(default)))
+            self.slots.append((self._addresses[contract], self.compute_slot(contract, path, key)))
+            self.places.append(
+                SlotMeaning(contract, path, key, default, storage_layout.count_fields(default))
+            )
             self._tables[contract].setdefault(path)
         return known
 
-    def learn_world(self, world: World) -> None:
+    def track_world_slots(self, world: World) -> None:
         """Have every slot read that a model world has ever written."""
         for name, contract in world.contracts.items():
-            self.learn_contract(name, contract.tables)
+            self.track_contract_slots(name, contract.tables)
 
-    def learn_contract(self, name: str, tables: Mapping[str, Table]) -> None:
+    def track_contract_slots(self, name: str, tables: Mapping[str, Table]) -> None:
         """Read from now on every slot of a contract that its model tables have."""
         for path, table in tables.items():
             self._tables[name].setdefault(path)
             for key in table:
-                self.learn(name, path, key, table.default)
+                self.track_slot(name, path, key, table.default)
 
     def copy_slots(self, other: ChainSystem) -> None:
         """Read from now on the slots that another system of the same contracts reads."""
@@ -166,26 +168,28 @@ class ChainSystem:
         self._tables = {name: dict(paths) for name, paths in other._tables.items()}
         self._variables = dict(other._variables)
 
-    def add(self, name: str, kind: str, address: str) -> None:
+    def add_contract(self, name: str, kind: str, address: str) -> None:
         """Make a contract known that was deployed later."""
         self.kinds[name] = kind
         self._addresses[name] = address
         self.names[address] = name
         self._tables[name] = {}
 
-    def slot(self, contract: str, path: str, key: Hashable) -> int:
+    def compute_slot(self, contract: str, path: str, key: Hashable) -> int:
         """Return the slot number of a table's key."""
         kind = self.kinds[contract]
         variable = self._variables.get((kind, path))
         if variable is None:
-            variable = self._variables[kind, path] = layout.variable(kind, path, self.artifacts[kind].storage)
-        return layout.slot_of(variable, key)
+            variable = self._variables[kind, path] = storage_layout.find_variable(
+                kind, path, self.artifacts[kind].storage
+            )
+        return storage_layout.compute_slot(variable, key)
 
-    def function(self, contract: str, method: str, arguments: int) -> Function:
+    def get_function(self, contract: str, method: str, arguments: int) -> Function:
         """Return a function of a deployed contract."""
-        return self.abi(contract).function(method, arguments)
+        return self.get_abi(contract).get_function(method, arguments)
 
-    def abi(self, contract: str) -> ContractAbi:
+    def get_abi(self, contract: str) -> ContractAbi:
         """Return the functions and events of a deployed contract."""
         abi = self._abis.get(contract)
         if abi is None:
@@ -195,7 +199,7 @@ class ChainSystem:
                 raise BackstopError(f"no {contract} here: there are {', '.join(self.kinds)}") from None
         return abi
 
-    def read_call(self, contract: str, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
+    def decode_call(self, contract: str, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
         """Return the function that call data calls, and its arguments; None if there is none such."""
         found = self.artifacts[self.kinds[contract]].abi.by_selector.get(data[:4])
         if found is None:
@@ -211,7 +215,7 @@ class ChainSystem:
         name, event = self._events.get((log.address, topic)) or self._find_event(log.address, topic)
         if event is None:
             return Log(name, topic.hex(), (log.data,))
-        return Log(name, event.name, event.decode(log.topics, log.data))
+        return Log(name, event.name, event.decode_values(log.topics, log.data))
 
     def _find_event(self, address: str, topic: bytes) -> tuple[str, Event | None]:
         name = self.names.get(address)

@@ -23,7 +23,7 @@ class Endpoint(NamedTuple):
     """Of its user and password, "" without."""
 
 
-def masked(url: str) -> str:
+def mask_url(url: str) -> str:
     """Return the scheme, host and port of an address: users, passwords, paths and queries hold keys."""
     if is_path(url):
         return url
@@ -51,12 +51,12 @@ def check_scheme(url: str) -> None:
     scheme, mark, _ = url.partition("://")
     if mark and not is_http(url):
         raise BackstopError(
-            f"{masked(url)}: {scheme}:// is not supported: use the node's http:// or https:// address, or "
+            f"{mask_url(url)}: {scheme}:// is not supported: use the node's http:// or https:// address, or "
             "the path of its IPC socket"
         )
 
 
-def endpoint(url: str) -> Endpoint:
+def parse_endpoint(url: str) -> Endpoint:
     """Split an http(s):// address; its user and password become basic authentication."""
     try:
         parts = urlsplit(url)
@@ -65,7 +65,7 @@ def endpoint(url: str) -> Endpoint:
         host, port = None, None
     # A path with a space would end the request's first line.
     if not host or port == 0 or not re.fullmatch(r"[!-~]+", url):
-        raise BackstopError(f"{masked(url)!r} is no address of a node: try {_EXAMPLE}")
+        raise BackstopError(f"{mask_url(url)!r} is no address of a node: try {_EXAMPLE}")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     authorization = ""
     if parts.username is not None:

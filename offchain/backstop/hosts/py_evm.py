@@ -26,7 +26,7 @@ from eth.vm.spoof import SpoofTransaction
 from eth_typing import Address, BlockNumber, Hash32
 
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
+from backstop.hosts.host_interface import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
 
 # A revert, and how an `assert ..., UNREACHABLE` ends; any other halt is a fault of the setting.
 _REVERTS = (Revert, InvalidInstruction, WriteProtection)
@@ -39,7 +39,7 @@ class _AnySender(CancunTransactionExecutor):
         pass
 
 
-class _State(CancunState):
+class _TrackedState(CancunState):
     """The state of the chain; it notes the slots that a transaction writes, kept or reverted."""
 
     transaction_executor_class = _AnySender
@@ -64,7 +64,7 @@ class PyEvmHost:
         self._number = 1
         self._database = AtomicDB()
         self._slots: set[Slot] = set()
-        self._begin(BLANK_ROOT_HASH)
+        self._load_state(BLANK_ROOT_HASH)
 
     @property
     def timestamp(self) -> int:
@@ -74,7 +74,7 @@ class PyEvmHost:
         if timestamp < self._timestamp:
             raise BackstopError(f"time cannot go back from {self._timestamp} to {timestamp}")
         self._timestamp = timestamp
-        self._state.execution_context = self._context()
+        self._state.execution_context = self._build_context()
 
     @property
     def next_number(self) -> int:
@@ -82,33 +82,33 @@ class PyEvmHost:
 
     def skip_blocks(self, blocks: int) -> None:
         self._number += blocks
-        self._state.execution_context = self._context()
+        self._state.execution_context = self._build_context()
 
-    def deploy(self, bytecode: bytes, sender: str) -> str:
-        run, _ = self._transact(sender, CREATE_CONTRACT_ADDRESS, bytecode)
-        self._end()
+    def deploy_contract(self, bytecode: bytes, sender: str) -> str:
+        run, _ = self._apply_transaction(sender, CREATE_CONTRACT_ADDRESS, bytecode)
+        self._end_transaction()
         if run.is_error:
             raise BackstopError(f"a constructor failed: {run.error!r}")
-        return _text(run.msg.storage_address)
+        return _format_address(run.msg.storage_address)
 
-    def call(self, sender: str, to: str, data: bytes) -> RawResult:
-        run, gas = self._transact(sender, _raw(to), data)
-        changed = self._end()
-        _check(run, to)
+    def run_transaction(self, sender: str, to: str, data: bytes) -> RawResult:
+        run, gas = self._apply_transaction(sender, _encode_address(to), data)
+        changed = self._end_transaction()
+        _check_error(run, to)
         logs = tuple(
-            RawLog(_text(address), tuple(topic.to_bytes(32, "big") for topic in topics), payload)
+            RawLog(_format_address(address), tuple(topic.to_bytes(32, "big") for topic in topics), payload)
             for address, topics, payload in run.get_log_entries()
         )
         return RawResult(run.is_success, run.output, logs, gas, changed)
 
-    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
-        return [self.call(*call) for call in calls]
+    def run_transactions(self, calls: Sequence[Call]) -> list[RawResult]:
+        return [self.run_transaction(*call) for call in calls]
 
-    def foresee_gas(self, calls: Sequence[Call]) -> list[int]:
+    def dry_run_gas(self, calls: Sequence[Call]) -> list[int]:
         return []
 
-    def static(self, sender: str, to: str, data: bytes) -> RawResult:
-        state, receiver, origin = self._state, _raw(to), _raw(sender)
+    def static_call(self, sender: str, to: str, data: bytes) -> RawResult:
+        state, receiver, origin = self._state, _encode_address(to), _encode_address(sender)
         message = Message(
             gas=CALL_GAS,
             to=receiver,
@@ -120,45 +120,45 @@ class PyEvmHost:
         )
         context = state.get_transaction_context_class()(gas_price=0, origin=origin)
         run = state.computation_class.apply_message(state, message, context)
-        self._end()
-        _check(run, to)
+        self._end_transaction()
+        _check_error(run, to)
         return RawResult(run.is_success, run.output, (), 0)
 
-    def read(self, slots: Iterable[Slot]) -> list[int]:
+    def read_slots(self, slots: Iterable[Slot]) -> list[int]:
         word = self._state.get_storage
-        return [word(_raw(address), slot) for address, slot in slots]
+        return [word(_encode_address(address), slot) for address, slot in slots]
 
-    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+    def read_storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
         slots = [slot for slot in self._slots if slot[0] in addresses]
-        return {slot: word for slot, word in zip(slots, self.read(slots), strict=True) if word}
+        return {slot: word for slot, word in zip(slots, self.read_slots(slots), strict=True) if word}
 
-    def write(self, words: Mapping[Slot, int]) -> None:
+    def write_slots(self, words: Mapping[Slot, int]) -> None:
         for (address, slot), word in words.items():
-            self._state.set_storage(_raw(address), slot, word)
-        self._end()
+            self._state.set_storage(_encode_address(address), slot, word)
+        self._end_transaction()
 
     def snapshot(self) -> Any:
         self._state.persist()
         return self._state.state_root, self._timestamp, self._number
 
-    def restore(self, snapshot: Any) -> None:
+    def restore_snapshot(self, snapshot: Any) -> None:
         root, self._timestamp, self._number = snapshot
-        self._begin(root)
+        self._load_state(root)
 
-    def code_size(self, address: str) -> int:
-        return len(self._state.get_code(_raw(address)))
+    def get_code_size(self, address: str) -> int:
+        return len(self._state.get_code(_encode_address(address)))
 
-    def block_number(self) -> int:
+    def get_block_number(self) -> int:
         return 0
 
     def close(self) -> None:
         pass
 
-    def _begin(self, root: Hash32) -> None:
+    def _load_state(self, root: Hash32) -> None:
         """Go on from a root of the state."""
-        self._state = _State(self._database, self._context(), root)
+        self._state = _TrackedState(self._database, self._build_context(), root)
 
-    def _context(self) -> ExecutionContext:
+    def _build_context(self) -> ExecutionContext:
         return ExecutionContext(
             coinbase=ZERO_ADDRESS,
             timestamp=self._timestamp,
@@ -172,24 +172,24 @@ class PyEvmHost:
             excess_blob_gas=0,
         )
 
-    def _transact(self, sender: str, to: Address, data: bytes) -> tuple[ComputationAPI, int]:
+    def _apply_transaction(self, sender: str, to: Address, data: bytes) -> tuple[ComputationAPI, int]:
         """Run a transaction; return it and the gas of its receipt."""
         unsigned = CancunUnsignedLegacyTransaction(
             nonce=0, gas_price=0, gas=CALL_GAS, to=to, value=0, data=data
         )
-        transaction: Any = SpoofTransaction(unsigned, from_=_raw(sender))
+        transaction: Any = SpoofTransaction(unsigned, from_=_encode_address(sender))
         run = self._state.apply_transaction(transaction)
         used = CALL_GAS - run.get_gas_remaining()
         return run, used - _AnySender.calculate_gas_refund(run, used)
 
-    def _end(self) -> dict[Slot, int]:
+    def _end_transaction(self) -> dict[Slot, int]:
         """End a transaction; return the slots that have a new word."""
         state = self._state
         changed = {}
         for address, slot in state.written:
             word = state.get_storage(address, slot)
             if word != state.get_storage(address, slot, from_journal=False):
-                changed[_text(address), slot] = word
+                changed[_format_address(address), slot] = word
         state.written.clear()
         state.clear_transient_storage()
         state.lock_changes()
@@ -197,14 +197,14 @@ class PyEvmHost:
         return changed
 
 
-def _check(run: ComputationAPI, to: str) -> None:
+def _check_error(run: ComputationAPI, to: str) -> None:
     if run.is_error and not isinstance(run.error, _REVERTS):
         raise BackstopError(f"the call to {to} could not run: {run.error!r}")
 
 
-def _raw(address: str) -> Address:
+def _encode_address(address: str) -> Address:
     return Address(bytes.fromhex(address[2:]))
 
 
-def _text(address: bytes) -> str:
+def _format_address(address: bytes) -> str:
     return "0x" + address.hex()

@@ -10,7 +10,7 @@ from typing import Any
 import pyrevm
 
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
+from backstop.hosts.host_interface import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
 
 # Case matters: any other spelling silently means the latest rules.
 _SPEC = "Cancun"
@@ -20,7 +20,7 @@ _HALTED = re.compile(r"Halt \{ reason: (\w+)")
 _FAILED_ASSERTIONS = ("InvalidFEOpcode", "StateChangeDuringStaticCall")
 
 
-class Halted(BackstopError):
+class CallHaltedError(BackstopError):
     """A call that ended in the middle, mostly for want of gas; `why` is revm's word for it."""
 
     def __init__(self, to: str, text: str, why: str) -> None:
@@ -62,7 +62,7 @@ class RevmHost:
         self._number += blocks
         self._set_block()
 
-    def deploy(self, bytecode: bytes, sender: str) -> str:
+    def deploy_contract(self, bytecode: bytes, sender: str) -> str:
         try:
             return str(self._evm.deploy(sender, bytecode, gas=CALL_GAS)).lower()
         except RuntimeError as error:
@@ -70,19 +70,19 @@ class RevmHost:
         finally:
             self._evm.reset_transient_storage()
 
-    def call(self, sender: str, to: str, data: bytes) -> RawResult:
-        return self._call(sender, to, data, False)
+    def run_transaction(self, sender: str, to: str, data: bytes) -> RawResult:
+        return self._run_call(sender, to, data, False)
 
-    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
-        return [self._call(*call, False) for call in calls]
+    def run_transactions(self, calls: Sequence[Call]) -> list[RawResult]:
+        return [self._run_call(*call, False) for call in calls]
 
-    def foresee_gas(self, calls: Sequence[Call]) -> list[int]:
+    def dry_run_gas(self, calls: Sequence[Call]) -> list[int]:
         return []
 
-    def static(self, sender: str, to: str, data: bytes) -> RawResult:
-        return self._call(sender, to, data, True)
+    def static_call(self, sender: str, to: str, data: bytes) -> RawResult:
+        return self._run_call(sender, to, data, True)
 
-    def _call(self, sender: str, to: str, data: bytes, static: bool) -> RawResult:
+    def _run_call(self, sender: str, to: str, data: bytes, static: bool) -> RawResult:
         evm = self._evm
         try:
             returned = evm.message_call(sender, to, data, gas=CALL_GAS, is_static=static)
@@ -93,7 +93,7 @@ class RevmHost:
             halted = _HALTED.match(text)
             if halted and halted[1] in _FAILED_ASSERTIONS:
                 return RawResult(False, b"", (), 0)
-            raise Halted(to, text, halted[1] if halted else text) from error
+            raise CallHaltedError(to, text, halted[1] if halted else text) from error
         finally:
             evm.reset_transient_storage()
         result = evm.result
@@ -109,11 +109,11 @@ class RevmHost:
         # There is no transaction boundary: slots stay warm, so the gas used means nothing.
         return RawResult(True, returned, tuple(logs), 0)
 
-    def read(self, slots: Sequence[Slot]) -> list[int]:
+    def read_slots(self, slots: Sequence[Slot]) -> list[int]:
         storage = self._evm.storage
         return [storage(address, slot) for address, slot in slots]
 
-    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+    def read_storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
         state, _, _ = self._evm.journal_str.partition(", transient_storage: {")
         accounts = state.split(": Account { info: ")
         return {
@@ -125,11 +125,11 @@ class RevmHost:
             if word != "0"
         }
 
-    def write(self, words: Mapping[Slot, int]) -> None:
+    def write_slots(self, words: Mapping[Slot, int]) -> None:
         for (address, slot), word in words.items():
             self._evm.insert_account_storage(address, slot, word)
 
-    def accounts(self) -> list[str]:
+    def list_accounts(self) -> list[str]:
         """Return every account that was ever looked at, also by calls that reverted."""
         # A revert takes accounts out of the state again, but not out of the database under it.
         return [address.lower() for address in self._evm.db_accounts]
@@ -137,18 +137,18 @@ class RevmHost:
     def snapshot(self) -> Any:
         return self._evm.snapshot(), self._timestamp, self._number
 
-    def restore(self, snapshot: Any) -> None:
+    def restore_snapshot(self, snapshot: Any) -> None:
         checkpoint, self._timestamp, self._number = snapshot
         self._evm.revert(checkpoint)
         self._set_block()
 
-    def code(self, address: str) -> bytes:
+    def get_code(self, address: str) -> bytes:
         """Return the code deployed at an address."""
         # revm keeps 33 zeros behind it, for a PUSH at its end.
         return (self._evm.get_code(address) or b"")[:-33]
 
-    def code_size(self, address: str) -> int:
-        return len(self.code(address))
+    def get_code_size(self, address: str) -> int:
+        return len(self.get_code(address))
 
     def set_code(self, address: str, code: bytes) -> None:
         """Replace the code at an address, as no transaction could; storage stays.
@@ -162,7 +162,7 @@ class RevmHost:
         """Have an account go on as if it had sent so many transactions."""
         self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce))
 
-    def block_number(self) -> int:
+    def get_block_number(self) -> int:
         return 0
 
     def close(self) -> None:

@@ -5,37 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from backstop.deployment.contracts import POOLS
-from backstop.keepers.fills import best_fill, worth_at
-from backstop.keepers.group import IN_POOL
-from backstop.keepers.keeper import Decisions, Keeper, Memory, role
-from backstop.keepers.view import View
+from backstop.deployment.contract_names import POOLS
+from backstop.keepers.auction_pricing import compute_value, find_best_take
+from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_group import IN_POOL
+from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 
 
-@role("attacker")
-def attacker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+@register_role("attacker")
+def plan_attacker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
     """Make each move of the plan from its time on until it succeeds, whatever that brings."""
-    for i, move in enumerate(me.group.plan):
-        if view.outside.clock < move.at or _is_done(memory, move.do, i):
+    for i, move in enumerate(keeper.group.plan):
+        if view.outside.clock < move.at or _is_move_done(memory, move.do, i):
             continue
-        share, c = partial(_share, move.share), _collateral(me, view)
+        share, c = partial(_take_share, move.share), _get_collateral_type(keeper, view)
         if move.do in IN_POOL:
-            if view.has_pool(me.group.pool):
-                yield from _in_pool(me, view, i, move.do, share)
+            if view.is_pool_deployed(keeper.group.pool):
+                yield from _plan_pool_move(keeper, view, i, move.do, share)
         elif move.do in ("draw", "repay"):
-            yield from _own_vault(me, view, i, move.do, c, share)
+            yield from _plan_vault_move(keeper, view, i, move.do, c, share)
         elif move.do == "liquidate":
-            if any(vault.owner == me.address for vault in view.unsafe(c)):
-                yield me.intent("LiquidationEngine", "liquidate", c, me.address, me.address, about=i)
+            if any(vault.owner == keeper.address for vault in view.list_unsafe_vaults(c)):
+                yield keeper.build_intent(
+                    "LiquidationEngine", "liquidate", c, keeper.address, keeper.address, about=i
+                )
         elif move.do == "cover":
-            if view.deficit(c):
-                yield me.intent("LossWaterfall", "cover", c, about=i)
+            if view.get_deficit(c):
+                yield keeper.build_intent("LossWaterfall", "cover", c, about=i)
         else:
-            yield from _in_auctions(me, view, i, move.do, c, share)
+            yield from _plan_auction_move(keeper, view, i, move.do, c, share)
 
 
-def _is_done(memory: Memory, do: str, i: int) -> bool:
+def _is_move_done(memory: KeeperMemory, do: str, i: int) -> bool:
     """Return whether a move has succeeded; leaving is a claim or, without a cooldown, a redemption."""
     return (_METHODS[do], i) in memory.done or (do == "leave" and ("redeem", i) in memory.done)
 
@@ -55,63 +57,80 @@ _METHODS = {
 """What an attacker's moves call."""
 
 
-def _share(share: int, amount: int) -> int:
+def _take_share(share: int, amount: int) -> int:
     """Return a share (basis points) of an amount, rounded down."""
     return amount * share // BASIS_POINTS
 
 
-def _collateral(me: Keeper, view: View) -> int:
+def _get_collateral_type(keeper: Keeper, view: KeeperView) -> int:
     """Return the number of the group's collateral type; 0 if it names none."""
-    return view.symbols.index(me.group.collateral) if me.group.collateral else 0
+    return view.symbols.index(keeper.group.collateral) if keeper.group.collateral else 0
 
 
-def _in_pool(me: Keeper, view: View, i: int, do: str, share: Callable[[int], int]) -> Decisions:
+def _plan_pool_move(
+    keeper: Keeper, view: KeeperView, i: int, do: str, share: Callable[[int], int]
+) -> Decisions:
     """Yield a move of a member of the pool, or of somebody who gives to it."""
-    contract, terms = POOLS[me.group.pool][0], view.exit_terms(me.group.pool)
-    mine, coins = view.membership(me.group.pool, me.address), share(view.stablecoins(me.address))
+    contract, terms = POOLS[keeper.group.pool][0], view.get_exit_terms(keeper.group.pool)
+    mine, coins = (
+        view.get_membership(keeper.group.pool, keeper.address),
+        share(view.get_spendable_stablecoins(keeper.address)),
+    )
     if do == "ask" and terms.cooldown and share(mine.shares):
-        yield me.intent(contract, "requestRedeem", share(mine.shares), me.address, me.address, about=i)
+        yield keeper.build_intent(
+            contract, "requestRedeem", share(mine.shares), keeper.address, keeper.address, about=i
+        )
     elif do == "leave":
         if mine.claimable:
-            yield me.intent(contract, "withdraw", mine.claimable, me.address, me.address, about=i)
+            yield keeper.build_intent(
+                contract, "withdraw", mine.claimable, keeper.address, keeper.address, about=i
+            )
         if not terms.cooldown and share(mine.shares):
-            yield me.intent(contract, "redeem", share(mine.shares), me.address, me.address, about=i)
+            yield keeper.build_intent(
+                contract, "redeem", share(mine.shares), keeper.address, keeper.address, about=i
+            )
     elif do == "enter" and coins:
-        yield me.intent(contract, "deposit", coins, me.address, about=i, spends=coins)
+        yield keeper.build_intent(contract, "deposit", coins, keeper.address, about=i, spends=coins)
     elif do == "donate" and coins:
-        yield me.intent(contract, "add_income", coins, about=i, spends=coins)
+        yield keeper.build_intent(contract, "add_income", coins, about=i, spends=coins)
 
 
-def _own_vault(me: Keeper, view: View, i: int, do: str, c: int, share: Callable[[int], int]) -> Decisions:
+def _plan_vault_move(
+    keeper: Keeper, view: KeeperView, i: int, do: str, collateral_type: int, share: Callable[[int], int]
+) -> Decisions:
     """Borrow and keep the coins; or repay as much as possible, and withdraw if that is all."""
-    vault, price = view.vault(c, me.address), view.risk_price(c)
-    amount, unit = share(me.group.each), view.terms(c).unit
+    vault, price = view.get_vault(collateral_type, keeper.address), view.get_risk_price(collateral_type)
+    amount, unit = share(keeper.group.each), view.get_terms(collateral_type).unit
     if do == "draw" and price and amount:
-        locked = div_up(amount * me.group.ratio * RAY, BASIS_POINTS * price * unit) * unit
-        args = (c, me.address, locked, amount, me.address)
-        yield me.intent("VaultEngine", "deposit_and_draw", *args, about=i)
+        locked = div_up(amount * keeper.group.ratio * RAY, BASIS_POINTS * price * unit) * unit
+        args = (collateral_type, keeper.address, locked, amount, keeper.address)
+        yield keeper.build_intent("VaultEngine", "deposit_and_draw", *args, about=i)
     elif do == "repay" and vault.locked_collateral:
         # Fees until the transaction is in.
-        owed = div_up(vault.normalized_debt * view.rate(c), RAY) * 1_001 // 1_000
-        coins = share(view.stablecoins(me.address))
+        owed = div_up(vault.normalized_debt * view.get_current_rate(collateral_type), RAY) * 1_001 // 1_000
+        coins = share(view.get_spendable_stablecoins(keeper.address))
         back = vault.locked_collateral if coins >= owed else 0
-        args = (c, me.address, min(coins, owed), back, me.address)
+        args = (collateral_type, keeper.address, min(coins, owed), back, keeper.address)
         if coins or back:
-            yield me.intent("VaultEngine", "repay_and_withdraw", *args, about=i, spends=coins)
+            yield keeper.build_intent("VaultEngine", "repay_and_withdraw", *args, about=i, spends=coins)
 
 
-def _in_auctions(me: Keeper, view: View, i: int, do: str, c: int, share: Callable[[int], int]) -> Decisions:
+def _plan_auction_move(
+    keeper: Keeper, view: KeeperView, i: int, do: str, collateral_type: int, share: Callable[[int], int]
+) -> Decisions:
     """Buy from the oldest auction at any price, or reset the oldest that is over."""
-    own = [auction for auction in view.auctions if auction.collateral_type == c]
+    own = [auction for auction in view.auctions if auction.collateral_type == collateral_type]
     for auction in own:
         if do == "buy" and auction.takeable:
-            coins = share(view.stablecoins(me.address))
+            coins = share(view.get_spendable_stablecoins(keeper.address))
             amount = min(auction.lot, coins * RAY // max(1, auction.price))
-            plan = best_fill(view, auction, amount, coins, partial(worth_at, view.outside.prices[c]))
+            plan = find_best_take(
+                view, auction, amount, coins, partial(compute_value, view.outside.prices[collateral_type])
+            )
             if plan is not None:
-                args = (auction.id, plan.max_amount, plan.max_price, me.address, b"")
-                yield me.intent("CollateralAuction", "take", *args, about=i, spends=plan.fill.paid)
+                args = (auction.id, plan.max_amount, plan.max_price, keeper.address, b"")
+                yield keeper.build_intent("CollateralAuction", "take", *args, about=i, spends=plan.fill.paid)
                 return
-        elif do == "reset" and auction.needs_reset and view.highest_price(c):
-            yield me.intent("CollateralAuction", "reset", auction.id, me.address, about=i)
+        elif do == "reset" and auction.needs_reset and view.get_highest_price(collateral_type):
+            yield keeper.build_intent("CollateralAuction", "reset", auction.id, keeper.address, about=i)
             return

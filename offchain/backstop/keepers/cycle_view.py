@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any, NamedTuple, cast
 
-from backstop.deployment.arguments import arguments
-from backstop.deployment.contracts import CLOSERS
-from backstop.deployment.create import create_on_model
-from backstop.deployment.parameters import Parameters
-from backstop.deployment.plan import Creation
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.constructor_arguments import build_constructor_arguments
+from backstop.deployment.contract_creation import create_on_model
+from backstop.deployment.contract_names import CLOSERS
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.deployment_plan import Creation
+from backstop.hosts.model_system import ModelSystem
 from backstop.keepers.ledger_view import LedgerView
-from backstop.keepers.seen import Tables
+from backstop.keepers.view_records import Tables
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.cycle_book import Account, Position
 from backstop.model.interfaces import EMERGENCY, Clock, Standing
@@ -39,7 +39,7 @@ Signed = Mapping[tuple[int, str], SignedReport]
 """The newest reports by the feed's market and reporter."""
 
 
-class Weak(NamedTuple):
+class UndermarginedAccount(NamedTuple):
     """A solvent account under its maintenance margin: what it has, and what it is short of [wei]."""
 
     owner: str
@@ -52,7 +52,7 @@ class Weak(NamedTuple):
         return min(self.equity, self.shortage)
 
 
-class _Ledger:
+class _LedgerStub:
     """What the desk asks the vault engine and the risk policy, in one: settlement, and the mode."""
 
     def __init__(self, view: LedgerView, address: str) -> None:
@@ -69,25 +69,25 @@ class _Ledger:
         return self._view.mode
 
 
-class _Payer:
+class _FundStub:
     """A fund that pays nothing: it does not decide which accounts are met."""
 
     def absorb(self, sender: str, loss: int, most: int) -> int:
         return 0
 
 
-class Rehearsal:
+class MarketSimulation:
     """A copy of the market after reports were brought and markets marked; who is asked about is woken."""
 
     def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters, signed: Signed) -> None:
         world = World(view.timestamp, 0)
-        for creation in _creations(parameters, tuple(sorted(view.addresses.items()))):
+        for creation in _plan_copied_contracts(parameters, tuple(sorted(view.addresses.items()))):
             create_on_model(world, creation)
             for path, table in world.contracts[creation.name].tables.items():
                 dict.update(table, snapshot[creation.name][path])
         at = view.addresses["VaultEngine"]
-        world.addresses[at] = cast(Contract, _Ledger(view, at))
-        world.addresses[view.addresses["MarginFund"]] = cast(Contract, _Payer())
+        world.addresses[at] = cast(Contract, _LedgerStub(view, at))
+        world.addresses[view.addresses["MarginFund"]] = cast(Contract, _FundStub())
         self.system = ModelSystem(world)
         self.market = cast(PerpetualMarket, world.contracts[MARKET])
         self.desk = cast(PerpetualDesk, world.contracts[DESK])
@@ -101,15 +101,15 @@ class Rehearsal:
         for m in range(policy.markets(ZERO_ADDRESS)):
             self.fresh[m] = self.market.accrue(ZERO_ADDRESS, m).high != 0
         # What a position needs at most, basis points of its notional.
-        self._most = {m: _highest(policy.terms[m]) for m in self.fresh}
+        self._most = {m: _get_highest_maintenance(policy.terms[m]) for m in self.fresh}
 
     @contextmanager
-    def imagine(self) -> Iterator[None]:
+    def fork_state(self) -> Iterator[None]:
         """Take back at the end whatever happens inside."""
-        with self.system.imagine():
+        with self.system.fork_state():
             yield
 
-    def tries(self, contract: str, method: str, *args: Any, sender: str) -> bool:
+    def try_call(self, contract: str, method: str, *args: Any, sender: str) -> bool:
         """Make a call; whether it went."""
         return self.system.apply(Action(contract, method, args, sender)).ok
 
@@ -125,7 +125,7 @@ class Rehearsal:
         """All accounts, in the order of their addresses."""
         return sorted(self.market.accounts)
 
-    def standing(self, owner: str) -> Standing:
+    def get_standing(self, owner: str) -> Standing:
         """Return what an account has at the marks, once it is up to date."""
         market, clock = self.market, self.market.clocks[()]
         account = market.accounts[owner]
@@ -133,7 +133,7 @@ class Rehearsal:
             market.wake(ZERO_ADDRESS, owner)
         return market._standing(owner)
 
-    def _doubtful(self) -> list[str]:
+    def _list_accounts_to_check(self) -> list[str]:
         """Return the accounts that may be weak or owe: most are fine, and to see that is cheap."""
         market, clock = self.market, self.market.clocks[()]
         pending = any(sum(market.losses[m, clock.cycle - 1]) for m in self.fresh)
@@ -153,70 +153,70 @@ class Rehearsal:
                 found.append(owner)
         return found
 
-    def sizes(self, owner: str) -> dict[int, int]:
+    def get_position_sizes(self, owner: str) -> dict[int, int]:
         """Return an account's lots by market."""
         found = {m: int(self.market.positions[owner, m].size) for m in self.fresh}
         return {m: size for m, size in found.items() if size}
 
-    def largest_first(self, owner: str) -> list[int]:
+    def list_markets_by_notional(self, owner: str) -> list[int]:
         """Return the markets of an account's positions, the largest notional first."""
-        sizes = self.sizes(owner)
+        sizes = self.get_position_sizes(owner)
         return sorted(sizes, key=lambda m: (-abs(sizes[m]) * self.market.paths[m].price, m))
 
     @cached_property
-    def weak(self) -> list[Weak]:
+    def weak(self) -> list[UndermarginedAccount]:
         """The accounts that can be liquidated at marks of now, those that pay most first."""
         found = []
-        for owner in self._doubtful():
-            standing = self.standing(owner)
+        for owner in self._list_accounts_to_check():
+            standing = self.get_standing(owner)
             equity, marks = standing.own - standing.haircut, self.desk._mark_all(owner)
             needed = self.desk._margins(owner, False, marks.fresh)[1]
             short = needed - equity * BASIS_POINTS
             if equity >= 0 and (equity + marks.better) * BASIS_POINTS < needed:
-                found.append(Weak(owner, equity, div_up(short, BASIS_POINTS)))
+                found.append(UndermarginedAccount(owner, equity, div_up(short, BASIS_POINTS)))
         return sorted(found, key=lambda each: (-each.reward, each.owner))
 
-    def short(self) -> list[str]:
+    def list_debtors(self) -> list[str]:
         """Return the accounts that owe, now or of the pending cycle, the largest debt first."""
         found = []
-        for owner in self._doubtful():
-            standing = self.standing(owner)
+        for owner in self._list_accounts_to_check():
+            standing = self.get_standing(owner)
             lacks = standing.haircut - standing.own
             pending = standing.haircut - max(self.market.worths[owner].value, standing.own)
             if max(lacks, pending) > 0:
                 found.append((-lacks, owner))
         return [owner for _, owner in sorted(found)]
 
-    def to_meet(self, sender: str) -> list[str]:
+    def list_accounts_to_seize(self, sender: str) -> list[str]:
         """Return whom to meet: who owes, and whom the losses of others make owe."""
         found: list[str] = []
-        with self.imagine():
+        with self.fork_state():
             before = -1
             while len(found) != before:
                 before = len(found)
-                for owner in self.short():
-                    if owner not in found and self.tries(MARKET, "meet", owner, sender=sender):
+                for owner in self.list_debtors():
+                    if owner not in found and self.try_call(MARKET, "meet", owner, sender=sender):
                         found.append(owner)
         return found
 
     # ----------------------------------------------------------------- take-overs
 
-    def most(self, method: str, *args: Any, whole: int, sender: str) -> int:
+    def find_most_lots(self, method: str, *args: Any, whole: int, sender: str) -> int:
         """Return the most lots for which a call of the desk would go, up to all of them; 0 if for none."""
 
         def goes(lots: int) -> bool:
-            return self.system.foresee(Action(DESK, method, (*args, lots), sender)).ok
+            return self.system.dry_run(Action(DESK, method, (*args, lots), sender)).ok
 
-        return largest(goes, whole)
+        return find_largest_accepted(goes, whole)
 
-    def reward(self, owner: str, m: int, lots: int, sender: str) -> int:
+    def compute_reward(self, owner: str, market_id: int, lots: int, sender: str) -> int:
         """Return the reward for lots of an account [wei], the fund's share included; 0 if it would not go."""
-        outcome = self.system.foresee(Action(DESK, "liquidate", (owner, m, lots), sender))
+        outcome = self.system.dry_run(Action(DESK, "liquidate", (owner, market_id, lots), sender))
         return int(outcome.value) if outcome.ok else 0
 
-    def left_lots(self, m: int) -> int:
+    def get_unassigned_lots(self, market_id: int) -> int:
         """Return the lots that were taken from debtors and are nobody's; above zero if they were long."""
-        long, short = self.market.lots[m]
+        long, short = self.market.lots[market_id]
         return int(short - long)
 
 
@@ -235,29 +235,29 @@ class CycleView:
         self.feeds = {m: underlyings[m].feed for m in range(snapshot["MarginPolicy"]["markets"].get((), 0))}
         """The feed's market of each market."""
         self._ends_at = {m: underlyings[m].ends_at for m in self.feeds}
-        self._rehearsals: dict[tuple[tuple[int, str, int], ...], Rehearsal] = {}
+        self._rehearsals: dict[tuple[tuple[int, str, int], ...], MarketSimulation] = {}
 
-    def rehearse(self, signed: Signed) -> Rehearsal:
+    def simulate_reports(self, signed: Signed) -> MarketSimulation:
         """Return the market with reports brought; the same for the same reports."""
         key = tuple(sorted((c, who, each.signed_at) for (c, who), each in signed.items()))
         if key not in self._rehearsals:
-            found = Rehearsal(self._view, self.snapshot, self.parameters, signed)
+            found = MarketSimulation(self._view, self.snapshot, self.parameters, signed)
             self._rehearsals[key] = found
         return self._rehearsals[key]
 
-    def mark(self, m: int) -> int:
+    def get_last_mark(self, market_id: int) -> int:
         """Return a market's last mark [wei a lot]; 0 if it has none."""
-        found: Path = self._market["price_path.paths"].get(m, Path())
+        found: Path = self._market["price_path.paths"].get(market_id, Path())
         return found.price
 
-    def has_ended(self, m: int) -> bool:
+    def has_ended(self, market_id: int) -> bool:
         """Tell whether a market has made its last move."""
-        return bool(self.clock.ended >> m & 1)
+        return bool(self.clock.ended >> market_id & 1)
 
-    def is_ending(self, m: int) -> bool:
+    def is_ending(self, market_id: int) -> bool:
         """Tell whether a market's final price is being made, or is there: its own, or of the settlement."""
-        begun = 0 < self._ends_at[m] <= self._view.timestamp or bool(self._view.settlement.begun_at)
-        return begun and not self.has_ended(m)
+        begun = 0 < self._ends_at[market_id] <= self._view.timestamp or bool(self._view.settlement.begun_at)
+        return begun and not self.has_ended(market_id)
 
     @property
     def is_closing(self) -> bool:
@@ -287,39 +287,39 @@ class CycleView:
         """Whether anybody has a position."""
         return any(max(lots) for lots in self._market["price_path.lots"].values())
 
-    def to_close(self) -> list[str]:
+    def list_accounts_to_close(self) -> list[str]:
         """Return the accounts with positions in markets that have ended."""
         positions = self._market["cycle_book.positions"].items()
         found = {owner for (owner, m), each in positions if each.size and self.has_ended(m)}
         return sorted(found)
 
-    def position(self, owner: str, m: int) -> Position:
+    def get_position(self, owner: str, market_id: int) -> Position:
         """Return an account's lots in a market."""
-        found: Position = self._market["cycle_book.positions"].get((owner, m), Position())
+        found: Position = self._market["cycle_book.positions"].get((owner, market_id), Position())
         return found
 
-    def has_slept(self, owner: str) -> bool:
+    def has_missed_cycles(self, owner: str) -> bool:
         """Return whether an account is more than one cycle behind: its next call costs more gas."""
         account: Account = self._market["cycle_book.accounts"].get(owner, Account())
         return 0 < account.cycle < self.clock.cycle - 1
 
-    def markets_of(self, owner: str) -> int:
+    def count_markets(self, owner: str) -> int:
         """Return in how many markets an account has something."""
         account: Account = self._market["cycle_book.accounts"].get(owner, Account())
         return account.markets.bit_count()
 
-    def paid_in(self, owner: str) -> int:
+    def get_net_deposits(self, owner: str) -> int:
         """Return deposits less what was withdrawn of them or lost [wad]."""
         return int(self._market["cycle_book.paid_in"].get(owner, 0))
 
-    def equity(self, owner: str) -> int:
+    def get_account_equity(self, owner: str) -> int:
         """Return what an account has at the last marks, less its haircuts [wad]; 0 if it owes."""
         if owner not in self._market["cycle_book.accounts"]:
             return 0
-        standing = self.rehearse({}).standing(owner)
+        standing = self.simulate_reports({}).get_standing(owner)
         return max(0, standing.own - standing.haircut)
 
-    def postable(self) -> int:
+    def get_postable_shortfall(self) -> int:
         """Return what of the late losses the protocol would bear now [wad]."""
         late = int(self._market["cycle_losses.late"].get((), 0))
         domain = self._view.domains.get(self.terms.domain)
@@ -327,21 +327,21 @@ class CycleView:
             return 0
         if self._view.mode >= EMERGENCY:
             return 0
-        line = self._view.terms(domain.collateral_type).debt_ceiling * WAD
+        line = self._view.get_terms(domain.collateral_type).debt_ceiling * WAD
         return max(0, min(late, line - div_up(domain.debt, RAY) - domain.lost))
 
     # -------------------------------------------------------------------- orders
 
-    def filled(self, digest: bytes) -> int:
+    def get_filled_lots(self, digest: bytes) -> int:
         """Return the lots of an order that were filled; more than any size once it is cancelled."""
         return int(self._orders["filled"].get(digest, 0))
 
-    def nonce_floor(self, owner: str) -> int:
+    def get_nonce_floor(self, owner: str) -> int:
         """Return the nonce below which an account's orders are void."""
         return int(self._orders["nonce_floor"].get(owner, 0))
 
 
-def largest(goes: Callable[[int], bool], whole: int) -> int:
+def find_largest_accepted(goes: Callable[[int], bool], whole: int) -> int:
     """Return the most lots with which something goes, up to all of them; 0 if with none.
 
     What goes with some goes with fewer, which need less money.
@@ -353,15 +353,17 @@ def largest(goes: Callable[[int], bool], whole: int) -> int:
     return fits
 
 
-def _highest(terms: Margins) -> int:
+def _get_highest_maintenance(terms: Margins) -> int:
     """Return the maintenance margin of a notional beyond all brackets [basis points]."""
     return terms.maintenance + terms.account_rate_1 + terms.account_rate_2
 
 
 @cache
-def _creations(parameters: Parameters, addresses: tuple[tuple[str, str], ...]) -> tuple[Creation, ...]:
+def _plan_copied_contracts(
+    parameters: Parameters, addresses: tuple[tuple[str, str], ...]
+) -> tuple[Creation, ...]:
     at = dict(addresses)
-    args = arguments(parameters, at, ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS)
+    args = build_constructor_arguments(parameters, at, ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS)
     assert parameters.margin is not None
     kinds = {name: name for name in _COPIED}
     if CLOSER in at:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 from backstop.errors import BackstopError
-from backstop.hosts.model import ModelSystem
-from backstop.keepers.closing import Rank, ranks_of
+from backstop.hosts.model_system import ModelSystem
+from backstop.keepers.adl_keeper import Rank, compute_ranks
 from backstop.keepers.cycle_view import MARKET
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import LONG, SHORT, side_of
@@ -21,7 +21,7 @@ LIGHTS = 5
 """Lights of an account within the first fifth of the lots of its side; none of one that has not gained."""
 
 
-class QueuePlace(NamedTuple):
+class QueueEntry(NamedTuple):
     """The place of an account on its side of a market: 1 is closed first, 0 is not closed at all."""
 
     owner: str
@@ -44,25 +44,25 @@ class SideQueue(NamedTuple):
     unassigned: int  # lots that nobody holds on the other side: so many are to be closed of this one
     mark: int  # [wei a lot]
     has_price: bool  # of the last seconds; without one the last mark counts, and nothing is closed
-    places: tuple[QueuePlace, ...]
+    places: tuple[QueueEntry, ...]
 
 
-def queues_of(system: ModelSystem, *, pending: bool = False) -> tuple[SideQueue, ...]:
+def build_queues(system: ModelSystem, *, pending: bool = False) -> tuple[SideQueue, ...]:
     """Return the queue of each side of each market that has not ended, as if the open cycle ended now.
 
     With `pending`, that of the pending cycle, whose ranking is submitted now. BackstopError if the open cycle
     cannot end.
     """
     market = cast(PerpetualMarket, system.world.contracts[MARKET])
-    with system.imagine():
+    with system.fork_state():
         ended = market.clocks[()].ended
         markets = [m for m in range(market.policy.markets(ZERO_ADDRESS)) if not ended >> m & 1]
         fresh = {m: market.accrue(ZERO_ADDRESS, m).high != 0 for m in markets}
         if not pending:
             _end_cycle(market)
-        held = _holdings(market)
+        held = _read_positions(market)
         return tuple(
-            _queue(market, m, side, held.get((m, side), {}), fresh[m])
+            _build_side_queue(market, m, side, held.get((m, side), {}), fresh[m])
             for m in markets
             for side in (LONG, SHORT)
         )
@@ -78,7 +78,7 @@ def _end_cycle(market: PerpetualMarket) -> None:
         raise BackstopError(f"the open cycle cannot end: {revert.reason}") from None
 
 
-def _holdings(market: PerpetualMarket) -> dict[tuple[int, int], dict[str, int]]:
+def _read_positions(market: PerpetualMarket) -> dict[tuple[int, int], dict[str, int]]:
     """Return the lots of each account by market and side."""
     found: dict[tuple[int, int], dict[str, int]] = {}
     for (owner, m), position in market.positions.items():
@@ -87,22 +87,24 @@ def _holdings(market: PerpetualMarket) -> dict[tuple[int, int], dict[str, int]]:
     return found
 
 
-def _queue(market: PerpetualMarket, m: int, side: int, held: dict[str, int], has_price: bool) -> SideQueue:
-    lots = market.lots[m]
-    places = tuple(_places(ranks_of(market, m, side, held), held, lots[side]))
+def _build_side_queue(
+    market: PerpetualMarket, market_id: int, side: int, held: dict[str, int], has_price: bool
+) -> SideQueue:
+    lots = market.lots[market_id]
+    places = tuple(_iter_entries(compute_ranks(market, market_id, side, held), held, lots[side]))
     cycle = market.clocks[()].cycle - 1
-    unassigned, mark = lots[side] - min(lots), market.paths[m].price
-    return SideQueue(m, side, cycle, lots[side], unassigned, mark, has_price, places)
+    unassigned, mark = lots[side] - min(lots), market.paths[market_id].price
+    return SideQueue(market_id, side, cycle, lots[side], unassigned, mark, has_price, places)
 
 
-def _places(ranks: list[Rank], held: dict[str, int], whole: int) -> Iterator[QueuePlace]:
+def _iter_entries(ranks: list[Rank], held: dict[str, int], whole: int) -> Iterator[QueueEntry]:
     """Yield the places of accounts that hold so many lots of a side together."""
     before = 0
     for place, rank in enumerate((each for each in ranks if each.gain), 1):
         lots = held[rank.owner]
         light = LIGHTS - LIGHTS * before // whole
-        yield QueuePlace(rank.owner, lots, rank.gain, rank.worth, rank.score, place, before, light)
+        yield QueueEntry(rank.owner, lots, rank.gain, rank.worth, rank.score, place, before, light)
         before += lots
     for rank in reversed(ranks):
         if not rank.gain:
-            yield QueuePlace(rank.owner, held[rank.owner], 0, rank.worth, 0, 0, before, 0)
+            yield QueueEntry(rank.owner, held[rank.owner], 0, rank.worth, 0, 0, before, 0)

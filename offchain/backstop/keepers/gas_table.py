@@ -9,22 +9,22 @@ import json
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.files.installation import spelled
+from backstop.files.installation import format_command
 
 SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
 
 
-def read_snapshot() -> dict[str, int]:
+def read_gas_table() -> dict[str, int]:
     """Read the committed gas of each job."""
     try:
         rows = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["rows"]
         return {str(name): int(gas) for name, gas in rows.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackstopError(
-            f"{SNAPSHOT} is no gas table ({error}): run `{spelled('gas --update')}`"
+            f"{SNAPSHOT} is no gas table ({error}): run `{format_command('gas --update')}`"
         ) from None
 
 
-def write_snapshot(used: dict[str, int]) -> None:
+def write_gas_table(used: dict[str, int]) -> None:
     """Write new figures to be committed."""
     SNAPSHOT.write_text(json.dumps({"schema_version": 1, "rows": used}, indent=1) + "\n", encoding="utf-8")

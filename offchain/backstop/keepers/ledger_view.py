@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from backstop.deployment.contracts import POOLS, domains_of
-from backstop.deployment.parameters import Parameters
-from backstop.keepers.indexes import Indexes
-from backstop.keepers.policy_view import PolicySeen, policy_in_force
+from backstop.deployment.contract_names import POOLS, list_domains
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.keepers.policy_view import PolicyInForce, read_policy_in_force
 from backstop.keepers.price_view import PriceView
-from backstop.keepers.seen import Domain, Outside, Tables
+from backstop.keepers.table_indexes import TableIndexes
+from backstop.keepers.view_records import Domain, MarketData, Tables
 from backstop.model import (
     auto_ceiling,
     circuit_breaker,
@@ -36,98 +36,98 @@ class LedgerView(PriceView):
         snapshot: Snapshot,
         addresses: Mapping[str, str],
         timestamp: int,
-        outside: Outside,
+        outside: MarketData,
         parameters: Parameters,
         *,
-        indexes: Indexes | None = None,
+        indexes: TableIndexes | None = None,
     ) -> None:
         super().__init__(snapshot, addresses, timestamp, outside, parameters)
-        self._indexes = indexes or Indexes(snapshot)
+        self._indexes = indexes or TableIndexes(snapshot)
         self.stages = tuple(stage.name for stage in parameters.stages)
         self._engine: Tables = snapshot["VaultEngine"]
         self._waterfall: Tables = snapshot["LossWaterfall"]
         self._rates: dict[int, int] = {}
         self._rooms: dict[int, int] = {}
 
-    def terms(self, c: int) -> interfaces.Terms:
+    def get_terms(self, collateral_type: int) -> interfaces.Terms:
         """Return a type's ratios and ceilings."""
-        found: interfaces.Terms = self._engine["terms.of_types"][c]
+        found: interfaces.Terms = self._engine["terms.of_types"][collateral_type]
         return found
 
-    def debts(self, c: int) -> interfaces.Debts:
+    def get_debts(self, collateral_type: int) -> interfaces.Debts:
         """Return a type's debt as of its last accrual."""
-        found: interfaces.Debts = self._engine["ledger.debts"][c]
+        found: interfaces.Debts = self._engine["ledger.debts"][collateral_type]
         return found
 
-    def fee(self, c: int) -> int:
+    def get_stability_fee(self, collateral_type: int) -> int:
         """Return the present stability fee [ray a second above RAY]."""
-        return int(self._engine["ledger.income"].get(c, ledger.Income()).stability_fee)
+        return int(self._engine["ledger.income"].get(collateral_type, ledger.Income()).stability_fee)
 
-    def rate(self, c: int) -> int:
+    def get_current_rate(self, collateral_type: int) -> int:
         """Return the rate accumulated up to the present block [ray], without its caps."""
-        if c not in self._rates:
-            debts = self.debts(c)
-            grown = rpow(RAY + self.fee(c), self.timestamp - debts.accrued_at)
-            self._rates[c] = grown * debts.accumulated_rate // RAY
-        return self._rates[c]
+        if collateral_type not in self._rates:
+            debts = self.get_debts(collateral_type)
+            grown = rpow(RAY + self.get_stability_fee(collateral_type), self.timestamp - debts.accrued_at)
+            self._rates[collateral_type] = grown * debts.accumulated_rate // RAY
+        return self._rates[collateral_type]
 
-    def room(self, c: int) -> int:
+    def get_auction_room(self, collateral_type: int) -> int:
         """Return the principal that may still go under auction, within the present mode's limits [rad]."""
-        if c not in self._rooms:
-            self._rooms[c] = self._room(c)
-        return self._rooms[c]
+        if collateral_type not in self._rooms:
+            self._rooms[collateral_type] = self._compute_auction_room(collateral_type)
+        return self._rooms[collateral_type]
 
-    def _room(self, c: int) -> int:
-        one: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
+    def _compute_auction_room(self, collateral_type: int) -> int:
+        one: ledger.Auctions = self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions())
         unit = RAD * self._limits_factor // BASIS_POINTS
         limit = self._engine["terms.global_auction_limit"].get((), 0) * unit
-        used = sum(self.in_auction(other) for other in self.types)
+        used = sum(self.get_principal_in_auction(other) for other in self.types)
         return max(0, min(one.limit * unit - one.in_auction, limit - used))
 
-    def in_auction(self, c: int) -> int:
+    def get_principal_in_auction(self, collateral_type: int) -> int:
         """Return the principal under auction [rad]."""
-        return int(self._engine["ledger.auctions"].get(c, ledger.Auctions()).in_auction)
+        return int(self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions()).in_auction)
 
-    def buffer(self, c: int) -> int:
+    def get_buffer(self, collateral_type: int) -> int:
         """Return a type's buffer [rad]."""
-        return int(self._engine["ledger.income"].get(c, ledger.Income()).buffer)
+        return int(self._engine["ledger.income"].get(collateral_type, ledger.Income()).buffer)
 
-    def reserve(self) -> int:
+    def get_reserve(self) -> int:
         """Return the reserve [rad]."""
         return int(self._engine["ledger.system"].get((), ledger.Balance()).reserve)
 
-    def deficit(self, c: int) -> int:
+    def get_deficit(self, collateral_type: int) -> int:
         """Return a type's deficit [rad]."""
-        return int(self._engine["ledger.deficit"].get(c, 0))
+        return int(self._engine["ledger.deficit"].get(collateral_type, 0))
 
-    def is_recovered(self, c: int) -> bool:
+    def is_loss_recovered(self, collateral_type: int) -> bool:
         """Return whether a type's loss was repaid in full without a stage, and still counts as open."""
-        loss = self._waterfall["losses"].get(c, loss_events.Loss())
-        return bool(loss.unresolved) and not self.deficit(c)
+        loss = self._waterfall["losses"].get(collateral_type, loss_events.Loss())
+        return bool(loss.unresolved) and not self.get_deficit(collateral_type)
 
-    def missed(self) -> list[tuple[int, int]]:
+    def list_missed_payments(self) -> list[tuple[int, int]]:
         """Return for which types stages owe what they missed while they failed: type, stage."""
         return [(c, k) for (k, c), owed in sorted(self._waterfall["missed"].items()) if owed]
 
-    def settled(self) -> int:
+    def get_settled_debt(self) -> int:
         """Return the debt that settlement has settled, or owes holders once the books are closed [rad]."""
         return int(self._engine["ledger.settled"].get((), 0))
 
-    def payable(self, stage: str, c: int) -> int:
+    def compute_payable(self, stage: str, collateral_type: int) -> int:
         """Return what the buffer or the reserve can pay of a type's loss under its caps [rad].
 
         A stage that is not in the order pays nothing.
         """
         if stage not in self.stages:
             return 0
-        has = {"buffer": self.buffer(c), "reserve": self.reserve()}[stage]
-        return self._room_of_stage(self.stages.index(stage), c, has)
+        has = {"buffer": self.get_buffer(collateral_type), "reserve": self.get_reserve()}[stage]
+        return self._compute_stage_room(self.stages.index(stage), collateral_type, has)
 
-    def _room_of_stage(self, k: int, c: int, has: int) -> int:
+    def _compute_stage_room(self, stage_index: int, collateral_type: int, has: int) -> int:
         """Return what a stage may pay now of what it has, under its caps [rad]."""
-        caps: stage_order.Slot = self._waterfall["stages"][k]
-        cap = int(self._waterfall["caps_absolute"].get(k, 0))
-        key = k, stage_caps.ALL_TYPES if caps.pooled else c
+        caps: stage_order.Slot = self._waterfall["stages"][stage_index]
+        cap = int(self._waterfall["caps_absolute"].get(stage_index, 0))
+        key = stage_index, stage_caps.ALL_TYPES if caps.pooled else collateral_type
         bucket = self.timestamp // self._parameters.epoch_length
         paid: stage_caps.Used = self._waterfall["used"].get(key, stage_caps.Used())
         used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
@@ -135,59 +135,65 @@ class LedgerView(PriceView):
             cap = min(cap, (has + used) * caps.cap_bps // BASIS_POINTS)
         return int(min(has, max(0, cap - used)))
 
-    def held_up_by(self, pool: str) -> list[int]:
+    def list_types_blocking_pool(self, pool: str) -> list[int]:
         """Return the types whose booked losses a pool could cover: under a cap by share it pays nobody then.
 
         A ten thousandth of the cap is let pass, and a type that equity is being sold for.
         """
         if pool not in self.stages:
             return []
-        k, has = self.stages.index(pool), self.assets(pool) * RAY
+        k, has = self.stages.index(pool), self.get_pool_assets(pool) * RAY
         cap_bps = self._waterfall["stages"][k].cap_bps
         if cap_bps == BASIS_POINTS:
             return []
         least = has * cap_bps // BASIS_POINTS // BASIS_POINTS
         reserved = {c for (c, _), held in self._waterfall["reservations"].items() if held.amount}
-        open = [c for c in self.types if self.deficit(c) and c not in reserved]
-        return [c for c in open if self._room_of_stage(k, c, has) // RAY * RAY > least]
+        open = [c for c in self.types if self.get_deficit(c) and c not in reserved]
+        return [c for c in open if self._compute_stage_room(k, c, has) // RAY * RAY > least]
 
-    def assets(self, pool: str) -> int:
+    def get_pool_assets(self, pool: str) -> int:
         """Return what a pool holds for its members [wad of its asset]."""
         held: Assets = self._snapshot[POOLS[pool][0]]["funds.assets"].get((), Assets())
         return vested(held, self.timestamp)
 
-    def flags(self) -> dict[tuple[int, str], int]:
+    def get_vault_flags(self) -> dict[tuple[int, str], int]:
         """Return all flags of vaults, by (type, owner) [wad of normalized debt]."""
-        return dict(self._indexes.flags.items())
+        return dict(self._indexes.flags.iter_records())
 
-    def doubt(self, c: int) -> int:
+    def get_debt_at_risk(self, collateral_type: int) -> int:
         """Return a type's debt in doubt, booked or not [rad]: deficit, auctions but sound workouts, flags."""
-        debts, workouts = self.debts(c), self._snapshot.get("Workouts")
-        flagged = self._snapshot["LiquidationEngine"]["doubt.of_types"].get(c, 0)
-        found = self.deficit(c) + self.in_auction(c)
+        debts, workouts = self.get_debts(collateral_type), self._snapshot.get("Workouts")
+        flagged = self._snapshot["LiquidationEngine"]["doubt.of_types"].get(collateral_type, 0)
+        found = self.get_deficit(collateral_type) + self.get_principal_in_auction(collateral_type)
         found += min(flagged, debts.normalized_debt) * debts.accumulated_rate
         if workouts is not None:
-            found -= workouts["in_workouts"].get(c, 0) - workouts["in_doubt"].get(c, 0)
+            found -= workouts["in_workouts"].get(collateral_type, 0) - workouts["in_doubt"].get(
+                collateral_type, 0
+            )
         return int(found)
 
-    def supply(self) -> int:
+    def get_stablecoin_supply(self) -> int:
         """Return the stablecoins in existence [wad]."""
         return int(self._snapshot["Stablecoin"]["erc20.totalSupply"].get((), 0))
 
-    def type_debt(self, c: int) -> int:
+    def get_type_debt(self, collateral_type: int) -> int:
         """Return the debt that a ceiling counts, with the fees up to now [rad]."""
-        return self.debts(c).normalized_debt * self.rate(c) + self.in_auction(c) + self.deficit(c)
+        return (
+            self.get_debts(collateral_type).normalized_debt * self.get_current_rate(collateral_type)
+            + self.get_principal_in_auction(collateral_type)
+            + self.get_deficit(collateral_type)
+        )
 
-    def ceiling(self, c: int) -> auto_ceiling.Terms:
+    def get_ceiling_terms(self, collateral_type: int) -> auto_ceiling.Terms:
         """Return how a type's ceiling follows its debt; without a guard it does not."""
         tables: Tables = self._snapshot.get("AutoCeiling", {"terms": {}})
-        found: auto_ceiling.Terms = tables["terms"].get(c, auto_ceiling.Terms())
+        found: auto_ceiling.Terms = tables["terms"].get(collateral_type, auto_ceiling.Terms())
         return found
 
     @cached_property
-    def _policy(self) -> PolicySeen:
+    def _policy(self) -> PolicyInForce:
         """The risk policy in force."""
-        return policy_in_force(self._snapshot, self.addresses)
+        return read_policy_in_force(self._snapshot, self.addresses)
 
     @property
     def mode(self) -> int:
@@ -198,17 +204,17 @@ class LedgerView(PriceView):
     def _limits_factor(self) -> int:
         return self._policy.limits_factor
 
-    def call_terms(self, c: int) -> interfaces.CallTerms:
+    def get_call_terms(self, collateral_type: int) -> interfaces.CallTerms:
         """Return the terms of margin calls, at no ratio above the initial one; a ratio of 0 is none."""
-        found = self._policy.calls_of(c)
-        return found._replace(ratio=min(found.ratio, self.terms(c).initial_ratio))
+        found = self._policy.get_call_terms(collateral_type)
+        return found._replace(ratio=min(found.ratio, self.get_terms(collateral_type).initial_ratio))
 
-    def add_on(self, c: int, debt: int) -> int:
+    def compute_margin_add_on_rate(self, collateral_type: int, debt: int) -> int:
         """Return what a vault of this debt (rad) needs beyond its ratio [basis points x rad]."""
-        return self._brackets(c).add_on(debt)
+        return self._get_brackets(collateral_type).add_on(debt)
 
-    def _brackets(self, c: int) -> risk_policy.Terms:
-        return self._policy.brackets_of(c)
+    def _get_brackets(self, collateral_type: int) -> risk_policy.Terms:
+        return self._policy.get_brackets(collateral_type)
 
     @cached_property
     def breaker(self) -> circuit_breaker.State | None:
@@ -216,28 +222,28 @@ class LedgerView(PriceView):
         tables = self._snapshot.get("CircuitBreaker")
         return None if tables is None else tables["state"][()]
 
-    def triggers(self) -> list[tuple[int, int, int]]:
+    def list_active_triggers(self) -> list[tuple[int, int, int]]:
         """Return the circuit breaker's triggers that hold now: level, trigger, type; the worst first."""
         set_to = self._snapshot["CircuitBreaker"]["triggers"].get((), circuit_breaker.Triggers())
-        lost = set_to.level_of_losses(sum(self.deficit(c) for c in self.types))
+        lost = set_to.level_of_losses(sum(self.get_deficit(c) for c in self.types))
         found = [(lost, circuit_breaker.LOSSES, 0)]
         for c in self.types:
             limits: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
             level = set_to.level_of_auctions(limits.in_auction, limits.limit)
             found.append((level, circuit_breaker.AUCTIONS, c))
-            if limits.in_auction or self.debts(c).normalized_debt:
-                level = set_to.level_of_fall(self.price(c), self.time_weighted(c))
+            if limits.in_auction or self.get_debts(c).normalized_debt:
+                level = set_to.level_of_fall(self.get_current_price(c), self.get_time_weighted_price(c))
                 found.append((level, circuit_breaker.FALL, c))
-                level = set_to.level_of_silence(self.timestamp - self.prices(c).fresh_until)
+                level = set_to.level_of_silence(self.timestamp - self.get_feed_prices(c).fresh_until)
                 found.append((level, circuit_breaker.SILENCE, c))
         return sorted((each for each in found if each[0]), key=lambda each: -each[0])
 
-    def vault(self, c: int, owner: str) -> interfaces.Vault:
+    def get_vault(self, collateral_type: int, owner: str) -> interfaces.Vault:
         """Return a vault as it is stored."""
-        found: interfaces.Vault = self._engine["vaults"].get((c, owner), interfaces.Vault())
+        found: interfaces.Vault = self._engine["vaults"].get((collateral_type, owner), interfaces.Vault())
         return found
 
-    def acts_for(self, keeper: str, owner: str) -> bool:
+    def is_operator(self, keeper: str, owner: str) -> bool:
         """Tell whether an account may act for an owner."""
         return keeper == owner or bool(self._engine["operators"].get((owner, keeper), False))
 
@@ -245,10 +251,10 @@ class LedgerView(PriceView):
     def domains(self) -> dict[str, Domain]:
         """The domains by name."""
         found = {}
-        for c, each in domains_of(self._parameters):
+        for c, each in list_domains(self._parameters):
             tables: Tables = self._snapshot[each.name]
             announced: domain.Announcement = tables["announced"].get((), domain.Announcement())
-            owed = self.vault(c, self.addresses[each.name]).normalized_debt * self.rate(c)
+            owed = self.get_vault(c, self.addresses[each.name]).normalized_debt * self.get_current_rate(c)
             found[each.name] = Domain(c, owed, int(tables["lost"].get((), 0)), *announced)
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from backstop.keepers.seen import Tables
+from backstop.keepers.view_records import Tables
 from backstop.model import bounds, interfaces, risk_policy
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.system import Snapshot
@@ -13,7 +13,7 @@ from backstop.system import Snapshot
 _NONE: Tables = {"terms": {}, "calls": {}, "modes": {}}
 
 
-class PolicySeen(NamedTuple):
+class PolicyInForce(NamedTuple):
     """What it asks of every type, besides what its tables say of each."""
 
     mode: int
@@ -22,29 +22,29 @@ class PolicySeen(NamedTuple):
     calls: interfaces.CallTerms
     tables: Tables
 
-    def brackets_of(self, c: int) -> risk_policy.Terms:
+    def get_brackets(self, collateral_type: int) -> risk_policy.Terms:
         """Return the margin by size of a type."""
-        found: risk_policy.Terms = self.tables["terms"].get(c, self.brackets)
+        found: risk_policy.Terms = self.tables["terms"].get(collateral_type, self.brackets)
         return found
 
-    def calls_of(self, c: int) -> interfaces.CallTerms:
+    def get_call_terms(self, collateral_type: int) -> interfaces.CallTerms:
         """Return the terms of margin calls of a type; a ratio of 0 is none."""
-        found: interfaces.CallTerms = self.tables["calls"].get(c, self.calls)
+        found: interfaces.CallTerms = self.tables["calls"].get(collateral_type, self.calls)
         return found
 
 
-def policy_in_force(snapshot: Snapshot, addresses: Mapping[str, str]) -> PolicySeen:
+def read_policy_in_force(snapshot: Snapshot, addresses: Mapping[str, str]) -> PolicyInForce:
     """Return the policy that the ledger names; one that asks for nothing where there is none."""
     at = snapshot["VaultEngine"]["terms.risk_policy"].get((), "")
     tables: Tables = next((snapshot[name] for name in snapshot if addresses.get(name) == at), _NONE)
     if "add_on_rate" in tables:
-        return _scripted(tables)
+        return _read_scripted_policy(tables)
     modes: risk_policy.Modes = tables["modes"].get((), risk_policy.Modes())
     factor = modes.emergency_factor if modes.mode == interfaces.EMERGENCY else BASIS_POINTS
-    return PolicySeen(modes.mode, factor, risk_policy.Terms(), interfaces.CallTerms(), tables)
+    return PolicyInForce(modes.mode, factor, risk_policy.Terms(), interfaces.CallTerms(), tables)
 
 
-def _scripted(tables: Tables) -> PolicySeen:
+def _read_scripted_policy(tables: Tables) -> PolicyInForce:
     """Return what a scripted policy says of every type, as far as it is believed."""
     factor, rate, ratio, grace, valid, fails = (
         int(tables[name].get((), 0))
@@ -55,4 +55,4 @@ def _scripted(tables: Tables) -> PolicySeen:
     in_time = all(bounds.MIN_CALL_TIME <= time <= bounds.MAX_CALL_TIME for time in (grace, valid))
     calls = interfaces.CallTerms(ratio, grace, valid) if in_time and not fails else interfaces.CallTerms()
     asked = risk_policy.Terms(vault_rate_1=0 if fails or rate > bounds.MAX_ADD_ON else rate)
-    return PolicySeen(interfaces.NORMAL, factor, asked, calls, _NONE)
+    return PolicyInForce(interfaces.NORMAL, factor, asked, calls, _NONE)

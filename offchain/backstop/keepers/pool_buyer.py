@@ -5,19 +5,21 @@ The pool signs at the mark and its spread; the buyer asks for a quote, writes bo
 
 from __future__ import annotations
 
-from backstop.keepers.backstop_pool import POOL, PoolView
-from backstop.keepers.cycle_view import DESK, ORDERS, CycleView, largest
-from backstop.keepers.cycles import bring, signed_for, to_deposit
-from backstop.keepers.keeper import Decisions, Keeper, Memory, role
-from backstop.keepers.view import View
+from backstop.keepers.backstop_pool_keeper import POOL, BackstopPoolView
+from backstop.keepers.cycle_view import DESK, ORDERS, CycleView, find_largest_accepted
+from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.margin_keepers import compute_deposit, get_submittable_reports, submit_reports
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.margin_orders import NANOSECONDS, Order
 from backstop.model.perpetual_backstop import encode_offer
 from backstop.system import Action
 
 
-@role("pool_buyer")
-def pool_buyer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+@register_role("pool_buyer")
+def plan_pool_buyer_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Take the pool's positions over at the price that it quotes, where they are worth that; hold them.
 
     A lot is worth what the market outside pays, and the group's premium more to whoever wants it. All its
@@ -25,84 +27,116 @@ def pool_buyer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
     markets out.
     """
     cycles = view.cycles
-    if cycles is None or POOL not in view.addresses or cycles.is_closing or me.sign_order is None:
+    if cycles is None or POOL not in view.addresses or cycles.is_closing or keeper.sign_order is None:
         return
-    amount = to_deposit(me, view, cycles)
+    amount = compute_deposit(keeper, view, cycles)
     if amount:
-        yield me.intent("PerpetualMarket", "deposit", me.address, amount, about="capital", spends=amount)
+        yield keeper.build_intent(
+            "PerpetualMarket", "deposit", keeper.address, amount, about="capital", spends=amount
+        )
         return
-    signed = signed_for(me, view, cycles)
-    ahead = cycles.rehearse(signed)
-    pool = PoolView(ahead, dict(view.addresses), cycles.snapshot, cycles.parameters)
-    with ahead.imagine():
+    signed = get_submittable_reports(keeper, view, cycles)
+    ahead = cycles.simulate_reports(signed)
+    pool = BackstopPoolView(ahead, dict(view.addresses), cycles.snapshot, cycles.parameters)
+    with ahead.fork_state():
         wanted = [
-            each for m in cycles.running if me.mine(m) for each in _bid(me, view, cycles, pool, m, gas_price)
+            each
+            for m in cycles.running
+            if keeper.is_assigned(m)
+            for each in _plan_quote_fill(keeper, view, cycles, pool, m, gas_price)
         ]
     if wanted:
-        yield from bring(me, signed)
+        yield from submit_reports(keeper, signed)
         yield from wanted
 
 
-def _bid(me: Keeper, view: View, cycles: CycleView, pool: PoolView, m: int, gas_price: int) -> Decisions:
+def _plan_quote_fill(
+    keeper: Keeper,
+    view: KeeperView,
+    cycles: CycleView,
+    pool: BackstopPoolView,
+    market_id: int,
+    gas_price: int,
+) -> Decisions:
     """Fill the quote of a market, as far as money and what is quoted go; ask for one first if none runs."""
-    size = pool.ahead.sizes(pool.at).get(m, 0)
-    if not size or not pool.ahead.fresh[m]:
+    size = pool.ahead.get_position_sizes(pool.at).get(market_id, 0)
+    if not size or not pool.ahead.fresh[market_id]:
         return
-    asks = view.timestamp >= pool.pool.quotes[m].until
-    if asks and not pool.ahead.tries(POOL, "quote", m, sender=me.address):
+    asks = view.timestamp >= pool.pool.quotes[market_id].until
+    if asks and not pool.ahead.try_call(POOL, "quote", market_id, sender=keeper.address):
         return
     way = 1 if size > 0 else -1  # what the buyer does with its own position
-    price, quoted = pool.price(m), abs(size) - pool.pool.quotes[m].down_to
-    lots = largest(
-        lambda lots: _goes(me, view, pool, m, way * lots, price),
-        min(quoted, _affordable(me, pool, m, way, price)) if price else 0,
+    price, quoted = pool.get_quote_price(market_id), abs(size) - pool.pool.quotes[market_id].down_to
+    lots = find_largest_accepted(
+        lambda lots: _is_trade_accepted(keeper, view, pool, market_id, way * lots, price),
+        min(quoted, _compute_affordable_lots(keeper, pool, market_id, way, price)) if price else 0,
     )
-    gain = _gain(me, view, cycles, pool, m, way * lots, price)
-    if not lots or gain < view.cost(ORDERS, "fill", gas_price) + me.group.minimum_profit:
+    gain = _compute_gain(keeper, view, cycles, pool, market_id, way * lots, price)
+    if not lots or gain < view.estimate_call_cost(ORDERS, "fill", gas_price) + keeper.group.minimum_profit:
         return
-    expiry, nonce = view.timestamp + pool.pool.mark_age, view.timestamp * NANOSECONDS + me.index
-    offer = Order(pool.at, m, -way * lots, price, expiry, nonce, True)
-    mine = Order(me.address, m, way * lots, price, expiry, nonce)
+    expiry, nonce = view.timestamp + pool.pool.mark_age, view.timestamp * NANOSECONDS + keeper.index
+    offer = Order(pool.at, market_id, -way * lots, price, expiry, nonce, True)
+    mine = Order(keeper.address, market_id, way * lots, price, expiry, nonce)
     # What it takes in one market it has not in the next.
-    trade = _trade(me, pool, m, way * lots, price)
-    if pool.signs(offer) and pool.ahead.tries(DESK, "trade", *trade, sender=view.addresses[ORDERS]):
-        assert me.sign_order is not None
+    trade = _build_trade_arguments(keeper, pool, market_id, way * lots, price)
+    if pool.can_sign_order(offer) and pool.ahead.try_call(
+        DESK, "trade", *trade, sender=view.addresses[ORDERS]
+    ):
+        assert keeper.sign_order is not None
         if asks:
             # Without the purchase it would be gas for nothing: what stops one stops both.
-            yield me.intent("PerpetualBackstop", "quote", m, about=m, at_risk=True)
-        both = offer, encode_offer(*offer[1:6]), mine, me.sign_order(mine)
-        yield me.intent("MarginOrders", "fill", *both, lots, about=m, gain=gain, at_risk=True)
+            yield keeper.build_intent("PerpetualBackstop", "quote", market_id, about=market_id, at_risk=True)
+        both = offer, encode_offer(*offer[1:6]), mine, keeper.sign_order(mine)
+        yield keeper.build_intent(
+            "MarginOrders", "fill", *both, lots, about=market_id, gain=gain, at_risk=True
+        )
 
 
-def _affordable(me: Keeper, pool: PoolView, m: int, way: int, price: int) -> int:
+def _compute_affordable_lots(
+    keeper: Keeper, pool: BackstopPoolView, market_id: int, way: int, price: int
+) -> int:
     """Return the lots after which all positions are still worth no more than what is in the account."""
     ahead = pool.ahead
-    standing, sizes = ahead.standing(me.address), ahead.sizes(me.address)
+    standing, sizes = ahead.get_standing(keeper.address), ahead.get_position_sizes(keeper.address)
     free = standing.own - standing.haircut - standing.unfinal
     free -= sum(abs(size) * ahead.market.paths[each].price for each, size in sizes.items())
-    closes = max(0, -way * sizes.get(m, 0))
+    closes = max(0, -way * sizes.get(market_id, 0))
     # Lots that it closes make room for as many of the other side.
     return int(closes + max(0, free + closes * price) // price)
 
 
-def _trade(me: Keeper, pool: PoolView, m: int, delta: int, price: int) -> tuple[int | str | bool, ...]:
+def _build_trade_arguments(
+    keeper: Keeper, pool: BackstopPoolView, market_id: int, delta: int, price: int
+) -> tuple[int | str | bool, ...]:
     """Return what the desk is told of a trade with the pool, in which the buyer's position moves by delta."""
-    return m, pool.at, me.address, -delta, price, True, False
+    return market_id, pool.at, keeper.address, -delta, price, True, False
 
 
-def _goes(me: Keeper, view: View, pool: PoolView, m: int, delta: int, price: int) -> bool:
+def _is_trade_accepted(
+    keeper: Keeper, view: KeeperView, pool: BackstopPoolView, market_id: int, delta: int, price: int
+) -> bool:
     """Tell whether the desk would book a trade with the pool."""
-    action = Action(DESK, "trade", _trade(me, pool, m, delta, price), view.addresses[ORDERS])
-    return pool.ahead.system.foresee(action).ok
+    action = Action(
+        DESK, "trade", _build_trade_arguments(keeper, pool, market_id, delta, price), view.addresses[ORDERS]
+    )
+    return pool.ahead.system.dry_run(action).ok
 
 
-def _gain(me: Keeper, view: View, cycles: CycleView, pool: PoolView, m: int, delta: int, price: int) -> int:
+def _compute_gain(
+    keeper: Keeper,
+    view: KeeperView,
+    cycles: CycleView,
+    pool: BackstopPoolView,
+    market_id: int,
+    delta: int,
+    price: int,
+) -> int:
     """Return what lots are worth to the buyer less what they cost it, the desk's fee with it [wad]."""
-    lots, way, c = abs(delta), 1 if delta > 0 else -1, cycles.feeds[m]
+    lots, way, c = abs(delta), 1 if delta > 0 else -1, cycles.feeds[market_id]
     # Without a market there is no better price than the mark: the feed's own is older.
-    outside = pool.ahead.market.paths[m].price
-    if view.pool(c) is not None:
-        outside = view.outside.prices[c] * cycles.terms.markets[m].lot // RAY
-    worth = lots * outside * (BASIS_POINTS + way * me.group.premium) // BASIS_POINTS
+    outside = pool.ahead.market.paths[market_id].price
+    if view.get_market_pool(c) is not None:
+        outside = view.outside.prices[c] * cycles.terms.markets[market_id].lot // RAY
+    worth = lots * outside * (BASIS_POINTS + way * keeper.group.premium) // BASIS_POINTS
     fee = div_up(lots * price * pool.ahead.desk.taker_fee, BASIS_POINTS)
     return way * (worth - lots * price) - fee

@@ -13,7 +13,7 @@ class PriceRanges:
 
     _seen: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def note(self, market: int, price: int, now: int, length: int) -> Span:
+    def record_price(self, market: int, price: int, now: int, length: int) -> Span:
         """Note a price [ray] of now [seconds]; return the range of the last `length` seconds.
 
         A price holds until the next one is seen, so the last one before those seconds counts as well. Whoever

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backstop.deployment.parameters import Parameters
-from backstop.keepers.seen import Outside, Tables
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.keepers.view_records import MarketData, Tables
 from backstop.model import falls, interfaces, price_feed
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import EQUITY_MARKET
@@ -20,7 +20,7 @@ class PriceView:
         snapshot: Snapshot,
         addresses: Mapping[str, str],
         timestamp: int,
-        outside: Outside,
+        outside: MarketData,
         parameters: Parameters,
     ) -> None:
         self.timestamp = timestamp
@@ -37,18 +37,18 @@ class PriceView:
         self._snapshot = snapshot
         self._feed: Tables = snapshot["PriceFeed"]
 
-    def prices(self, c: int) -> interfaces.Prices:
+    def get_feed_prices(self, collateral_type: int) -> interfaces.Prices:
         """Return the feed's prices, fresh or not [ray]."""
-        found: interfaces.Prices = self._feed["prices"].get(c, interfaces.Prices())
+        found: interfaces.Prices = self._feed["prices"].get(collateral_type, interfaces.Prices())
         return found
 
-    def stepped_at(self, c: int) -> int:
+    def get_last_step_time(self, collateral_type: int) -> int:
         """Return the time of the feed's last step; 0 if it never stepped."""
-        return int(self._feed["averages"].get(c, price_feed.Average()).stepped_at)
+        return int(self._feed["averages"].get(collateral_type, price_feed.Average()).stepped_at)
 
-    def feed_config(self, c: int) -> price_feed.Config:
+    def get_feed_config(self, collateral_type: int) -> price_feed.Config:
         """Return how the feed makes its price."""
-        found: price_feed.Config = self._feed["configs"][c]
+        found: price_feed.Config = self._feed["configs"][collateral_type]
         return found
 
     @property
@@ -57,92 +57,108 @@ class PriceView:
         found: falls.Falls = self._feed["falls.times"].get((), falls.Falls())
         return found.look_until
 
-    def halt_again_at(self, c: int) -> int:
+    def get_next_halt_time(self, collateral_type: int) -> int:
         """Return the time from which a guardian may halt a market; 0 if none has."""
-        return int(self._feed["halt_again_at"].get(c, 0))
+        return int(self._feed["halt_again_at"].get(collateral_type, 0))
 
-    def price(self, c: int) -> int:
+    def get_current_price(self, collateral_type: int) -> int:
         """Return the current price [ray]; 0 if stale."""
-        prices = self.prices(c)
+        prices = self.get_feed_prices(collateral_type)
         return 0 if self.timestamp > prices.fresh_until else prices.current
 
-    def liquidation_price(self, c: int) -> int:
+    def get_liquidation_price(self, collateral_type: int) -> int:
         """Return the price at which liquidations start [ray]; 0 if none may."""
-        return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp, starts=True)
+        return price_feed.valid_price(
+            self.get_feed_prices(collateral_type),
+            self.get_feed_config(collateral_type),
+            self.timestamp,
+            starts=True,
+        )
 
-    def auction_price(self, c: int) -> int:
+    def get_auction_price(self, collateral_type: int) -> int:
         """Return the current price [ray], or the last of a feed given up as dead; 0 if there is none."""
-        return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp)
+        return price_feed.valid_price(
+            self.get_feed_prices(collateral_type), self.get_feed_config(collateral_type), self.timestamp
+        )
 
-    def highest_price(self, c: int) -> int:
+    def get_highest_price(self, collateral_type: int) -> int:
         """Return the price from which lots are sold [ray], the higher of current and next; 0 without one."""
-        prices, config = self.prices(c), self.feed_config(c)
-        coming = prices.next or self._feed["withheld"].get(c, 0)
+        prices, config = self.get_feed_prices(collateral_type), self.get_feed_config(collateral_type)
+        coming = prices.next or self._feed["withheld"].get(collateral_type, 0)
         if coming == 0 and self.timestamp <= prices.fresh_until:
-            said = list(self.fresh_reports(c).values())
+            said = list(self.get_fresh_reports(collateral_type).values())
             coming = price_feed.middle(said) if len(said) >= config.quorum else 0
         return price_feed.highest_price(prices, coming, config, self.timestamp)
 
-    def lowest_price(self, c: int) -> int:
+    def get_lowest_price(self, collateral_type: int) -> int:
         """Return the lowest price that is known, the next one included [ray]; 0 if auctions have none."""
-        coming = self.prices(c).next or self._feed["withheld"].get(c, 0)
-        price = self.auction_price(c)
+        coming = self.get_feed_prices(collateral_type).next or self._feed["withheld"].get(collateral_type, 0)
+        price = self.get_auction_price(collateral_type)
         return min(price, coming) if coming else price
 
-    def risk_price(self, c: int) -> int:
+    def get_risk_price(self, collateral_type: int) -> int:
         """Return the lower of the feed's current and next price, or the only one there is [ray]."""
-        prices = self.prices(c)
+        prices = self.get_feed_prices(collateral_type)
         return min(prices.current, prices.next or prices.current)
 
-    def new_risk_price(self, c: int) -> int:
+    def get_new_risk_price(self, collateral_type: int) -> int:
         """Return the price at which new risk is measured [ray]; 0 if there is none."""
-        return min(self.price(c), self.prices(c).next)
+        return min(self.get_current_price(collateral_type), self.get_feed_prices(collateral_type).next)
 
-    def pending(self, c: int) -> int:
+    def get_next_price(self, collateral_type: int) -> int:
         """Return the next price, also while a halt or a grace holds it back [ray]; 0 while it waits."""
-        return int(self.prices(c).next or self._feed["withheld"].get(c, 0))
+        return int(
+            self.get_feed_prices(collateral_type).next or self._feed["withheld"].get(collateral_type, 0)
+        )
 
-    def is_renewable(self, c: int) -> bool:
+    def is_next_price_renewable(self, collateral_type: int) -> bool:
         """Check whether newer reports may still replace the next price of the feed's last step."""
-        return self.timestamp <= self.stepped_at(c) + price_feed.renewal_window(self.feed_config(c).step)
+        return self.timestamp <= self.get_last_step_time(collateral_type) + price_feed.renewal_window(
+            self.get_feed_config(collateral_type).step
+        )
 
-    def renews(self, c: int, reports: Mapping[str, int], deviation: int) -> bool:
+    def can_renew_price(self, collateral_type: int, reports: Mapping[str, int], deviation: int) -> bool:
         """Check whether reports would replace the next price by one that far from it [basis points].
 
         Where a price waits for its confirmation, only one that need not wait replaces it.
         """
-        config, pending = self.feed_config(c), self.pending(c)
-        if not self.is_renewable(c) or len(reports) < config.quorum:
+        config, pending = self.get_feed_config(collateral_type), self.get_next_price(collateral_type)
+        if not self.is_next_price_renewable(collateral_type) or len(reports) < config.quorum:
             return False
         price = price_feed.middle(reports.values())
         if not pending:
             return not config.deviation or not price_feed.deviates(
-                price, self.time_weighted(c), config.deviation
+                price, self.get_time_weighted_price(collateral_type), config.deviation
             )
         return price != pending and abs(price - pending) * BASIS_POINTS >= pending * deviation
 
-    def time_weighted(self, c: int) -> int:
+    def get_time_weighted_price(self, collateral_type: int) -> int:
         """Return the average price over the last one or two windows [ray]."""
-        average = self._feed["averages"].get(c, price_feed.Average())
-        current = self.prices(c).current
+        average = self._feed["averages"].get(collateral_type, price_feed.Average())
+        current = self.get_feed_prices(collateral_type).current
         if average.since == self.timestamp:
             return current
         cumulative = average.cumulative + current * (self.timestamp - average.stepped_at)
         return int(cumulative // (self.timestamp - average.since))
 
-    def report_of(self, c: int, reporter: str) -> price_feed.Report | None:
+    def get_last_report(self, collateral_type: int, reporter: str) -> price_feed.Report | None:
         """Return a reporter's last report; None if the account does not report for this type."""
-        index = self._feed["reporter_index"].get((c, reporter), 0)
+        index = self._feed["reporter_index"].get((collateral_type, reporter), 0)
         if index == 0:
             return None
-        found: price_feed.Report = self._feed["reports"].get((c, index), price_feed.Report())
+        found: price_feed.Report = self._feed["reports"].get((collateral_type, index), price_feed.Report())
         return found
 
-    def fresh_reports(self, c: int) -> dict[str, int]:
+    def get_fresh_reports(self, collateral_type: int) -> dict[str, int]:
         """Return the prices of the reports that would count now, by reporter [ray]."""
-        config, reports, names = self.feed_config(c), self._feed["reports"], self._feed["reporters"]
+        config, reports, names = (
+            self.get_feed_config(collateral_type),
+            self._feed["reports"],
+            self._feed["reporters"],
+        )
         return {
-            names[c, i]: reports[c, i].price
+            names[collateral_type, i]: reports[collateral_type, i].price
             for i in range(1, config.reporters + 1)
-            if (c, i) in reports and self.timestamp <= reports[c, i].reported_at + config.max_age
+            if (collateral_type, i) in reports
+            and self.timestamp <= reports[collateral_type, i].reported_at + config.max_age
         }

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from backstop.errors import BackstopError
-from backstop.keepers.group import KeeperGroup
+from backstop.keepers.keeper_group import KeeperGroup
 
 
 class Offer(NamedTuple):
@@ -40,14 +40,14 @@ class Strategy(Protocol):
         ...
 
 
-class AtMarket:
+class MarketPriceStrategy:
     """The strategy by which a thing is worth what the market pays."""
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
         return [offer.market for offer in offers]
 
 
-class Guarded:
+class FallbackStrategy:
     """Somebody else's strategy: where it fails, `say` gets a line and `otherwise` (None: no bid) answers."""
 
     def __init__(self, inner: Strategy, otherwise: Strategy | None, say: Callable[[str], None]) -> None:
@@ -58,7 +58,7 @@ class Guarded:
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
         try:
-            answer = asked(self._inner, offers)
+            answer = request_valuations(self._inner, offers)
         except BackstopError as error:
             if str(error) != self._told:
                 self._told = str(error)
@@ -75,7 +75,7 @@ class Guarded:
             end()
 
 
-def asked(strategy: Strategy, offers: Sequence[Offer]) -> list[int | None]:
+def request_valuations(strategy: Strategy, offers: Sequence[Offer]) -> list[int | None]:
     """Return a strategy's answer; raise one line if it fails or answers something else than valuations."""
     try:
         answer: object = strategy.worth(offers)
@@ -85,10 +85,10 @@ def asked(strategy: Strategy, offers: Sequence[Offer]) -> list[int | None]:
         raise BackstopError(f"the strategy failed: {error!r}") from None
     count = len(offers)
     if not isinstance(answer, Sequence) or isinstance(answer, str) or len(answer) != count:
-        raise BackstopError(f"the strategy answered {short(answer)} to {count} offers")
+        raise BackstopError(f"the strategy answered {shorten_repr(answer)} to {count} offers")
     for each in answer:
         if each is not None and (type(each) is not int or not 0 <= each < 1 << 256):
-            raise BackstopError(f"the strategy answered {short(each)}: ray as a whole number, or none")
+            raise BackstopError(f"the strategy answered {shorten_repr(each)}: ray as a whole number, or none")
     return list(answer)
 
 
@@ -113,12 +113,12 @@ def load_strategy(name: str, options: Mapping[str, str]) -> Strategy:
     return made
 
 
-def strategy_of(group: KeeperGroup) -> Strategy:
+def build_strategy(group: KeeperGroup) -> Strategy:
     """Return the strategy of a scenario's keepers."""
-    return load_strategy(group.strategy, {}) if group.strategy else AtMarket()
+    return load_strategy(group.strategy, {}) if group.strategy else MarketPriceStrategy()
 
 
-def short(value: object) -> str:
+def shorten_repr(value: object) -> str:
     """Return a value's repr, shortened for a line."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

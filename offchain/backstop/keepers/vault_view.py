@@ -8,18 +8,18 @@ from functools import cached_property
 from itertools import chain, takewhile
 from typing import Any
 
-from backstop.deployment.parameters import Parameters
-from backstop.keepers.indexes import Indexes
+from backstop.deployment.deployment_parameters import Parameters
 from backstop.keepers.ledger_view import LedgerView
-from backstop.keepers.seen import Call, Finder, Outside, Tables, Vault, Workout
-from backstop.keepers.under import Under, share_of
-from backstop.keepers.vaults import Vaults
+from backstop.keepers.table_indexes import TableIndexes
+from backstop.keepers.vault_risk_index import VaultRiskIndex
+from backstop.keepers.vaults_below_ratio import VaultsBelowRatio, assign_keeper
+from backstop.keepers.view_records import MarginCall, MarketData, Tables, Vault, VaultFinder, Workout
 from backstop.model import interfaces, workouts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.system import Snapshot
 
 
-def _any(debt: int) -> bool:
+def _accept_any_debt(debt: int) -> bool:
     return True
 
 
@@ -31,11 +31,11 @@ class VaultView(LedgerView):
         snapshot: Snapshot,
         addresses: Mapping[str, str],
         timestamp: int,
-        outside: Outside,
+        outside: MarketData,
         parameters: Parameters,
         *,
-        indexes: Indexes | None = None,
-        finder: Finder | None = None,
+        indexes: TableIndexes | None = None,
+        finder: VaultFinder | None = None,
     ) -> None:
         super().__init__(snapshot, addresses, timestamp, outside, parameters, indexes=indexes)
         self._finder = finder
@@ -43,52 +43,60 @@ class VaultView(LedgerView):
         self._with_debt: dict[int, list[Vault]] = {}
 
     @property
-    def _vaults(self) -> Vaults:
+    def _vaults(self) -> VaultRiskIndex:
         return self._indexes.vaults
 
-    def locked(self, c: int) -> int:
+    def get_locked_collateral(self, collateral_type: int) -> int:
         """Return the collateral in all vaults [wad]."""
-        return self._vaults.locked(c)
+        return self._vaults.get_locked_collateral(collateral_type)
 
-    def vaults(self, c: int) -> list[Vault]:
+    def list_vaults(self, collateral_type: int) -> list[Vault]:
         """Return the vaults with debt, in the order in which they were opened."""
-        if c not in self._with_debt:
-            self._with_debt[c] = list(self._read(c, self._vaults.all(c)))
-        return self._with_debt[c]
+        if collateral_type not in self._with_debt:
+            self._with_debt[collateral_type] = list(
+                self._iter_vaults(collateral_type, self._vaults.list_owners(collateral_type))
+            )
+        return self._with_debt[collateral_type]
 
-    def vaults_of(self, c: int, owners: Iterable[str]) -> list[Vault]:
+    def list_owner_vaults(self, collateral_type: int, owners: Iterable[str]) -> list[Vault]:
         """Return the vaults with debt of these owners, in the order in which they were opened."""
-        return [vault for vault in self._read(c, self._vaults.sorted(c, owners)) if vault.debt]
+        return [
+            vault
+            for vault in self._iter_vaults(collateral_type, self._vaults.sort_owners(collateral_type, owners))
+            if vault.debt
+        ]
 
-    def underwater(self, c: int, price: int) -> int:
+    def compute_underwater_debt(self, collateral_type: int, price: int) -> int:
         """Return the debt that vaults' collateral would not repay at a price (ray), of each alone [rad]."""
-        under = self._vaults.under(c, "underwater", price, self.rate(c))
-        return under.normalized_debt * self.rate(c) - under.locked * price
+        under = self._vaults.find_vaults_below_ratio(
+            collateral_type, "underwater", price, self.get_current_rate(collateral_type)
+        )
+        return under.normalized_debt * self.get_current_rate(collateral_type) - under.locked * price
 
-    def _read(self, c: int, owners: Iterable[str]) -> Iterator[Vault]:
-        rate = self.rate(c)
-        return (self._vault_at(c, owner, rate) for owner in owners)
+    def _iter_vaults(self, collateral_type: int, owners: Iterable[str]) -> Iterator[Vault]:
+        rate = self.get_current_rate(collateral_type)
+        return (self._build_vault(collateral_type, owner, rate) for owner in owners)
 
-    def _vault_at(self, c: int, owner: str, rate: int) -> Vault:
-        vault = self._vaults[c, owner]
+    def _build_vault(self, collateral_type: int, owner: str, rate: int) -> Vault:
+        vault = self._vaults[collateral_type, owner]
         debt = vault.normalized_debt * rate
         return Vault(owner, vault.locked_collateral, vault.normalized_debt, debt, vault.called_at)
 
-    def unsafe(self, c: int) -> list[Vault]:
+    def list_unsafe_vaults(self, collateral_type: int) -> list[Vault]:
         """Return the vaults that can be liquidated now, the largest debt first.
 
         After those under the liquidation ratio come those that were called, are still short, and past the
         time that the owner had.
         """
-        return list(self.each_unsafe(c))
+        return list(self.iter_unsafe_vaults(collateral_type))
 
-    def each_unsafe(
+    def iter_unsafe_vaults(
         self,
-        c: int,
-        enough: Callable[[int], bool] = _any,
+        collateral_type: int,
+        enough: Callable[[int], bool] = _accept_any_debt,
         price: int | None = None,
         *,
-        fits: Callable[[int], bool] = _any,
+        fits: Callable[[int], bool] = _accept_any_debt,
         share: tuple[int, int] = (1, 0),
     ) -> Iterator[Vault]:
         """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray).
@@ -96,72 +104,103 @@ class VaultView(LedgerView):
         `share` is one of how many, from 0 on. Debts that do not fit are left out: with a debt all smaller
         ones fit, and what does not fit once may not later, however far the caller has got.
         """
-        price, first = self.liquidation_price(c) if price is None else price, set()
-        for vault in self._under(c, self.terms(c).liquidation_ratio, price, fits, share):
+        price, first = self.get_liquidation_price(collateral_type) if price is None else price, set()
+        for vault in self._iter_vaults_below_ratio(
+            collateral_type, self.get_terms(collateral_type).liquidation_ratio, price, fits, share
+        ):
             if not enough(vault.debt):
                 break
             first.add(vault.owner)
             yield vault
-        if self.call_terms(c).ratio == 0:
+        if self.get_call_terms(collateral_type).ratio == 0:
             return
-        due = {call.owner for call in self.calls(c) if self.timestamp >= call.due} - first
-        for vault in self._under(c, self.call_terms(c).ratio, price, fits, share) if due else ():
+        due = {
+            call.owner for call in self.list_margin_calls(collateral_type) if self.timestamp >= call.due
+        } - first
+        for vault in (
+            self._iter_vaults_below_ratio(
+                collateral_type, self.get_call_terms(collateral_type).ratio, price, fits, share
+            )
+            if due
+            else ()
+        ):
             if not enough(vault.debt):
                 break
             if vault.owner in due:
                 yield vault
 
-    def has_unsafe(self, c: int) -> bool:
+    def has_unsafe_vault(self, collateral_type: int) -> bool:
         """Tell whether any vault can be liquidated now."""
-        return next(self.each_unsafe(c), None) is not None
+        return next(self.iter_unsafe_vaults(collateral_type), None) is not None
 
-    def count_unsafe(self, c: int) -> int:
+    def count_unsafe_vaults(self, collateral_type: int) -> int:
         """Return how many vaults can be liquidated now."""
-        price = self.liquidation_price(c)
-        if price and self._one_line(c):
-            return len(self._near(c, self.terms(c).liquidation_ratio, price))
-        return sum(1 for _ in self.each_unsafe(c))
+        price = self.get_liquidation_price(collateral_type)
+        if price and self._is_ratio_exact(collateral_type):
+            return len(
+                self._get_vaults_near_ratio(
+                    collateral_type, self.get_terms(collateral_type).liquidation_ratio, price
+                )
+            )
+        return sum(1 for _ in self.iter_unsafe_vaults(collateral_type))
 
-    def _one_line(self, c: int) -> bool:
+    def _is_ratio_exact(self, collateral_type: int) -> bool:
         """Tell whether the liquidation ratio alone says which vaults are unsafe, and the index has them."""
-        ratio = self.terms(c).liquidation_ratio
-        exact = ratio != 0 and self._most(c, ratio) == ratio
-        return exact and self._finder is None and self.call_terms(c).ratio == 0
+        ratio = self.get_terms(collateral_type).liquidation_ratio
+        exact = ratio != 0 and self._compute_highest_ratio(collateral_type, ratio) == ratio
+        return exact and self._finder is None and self.get_call_terms(collateral_type).ratio == 0
 
-    def wrong_flags(self, c: int, enough: Callable[[int], bool]) -> Iterator[tuple[str, int, int]]:
+    def iter_wrong_flags(
+        self, collateral_type: int, enough: Callable[[int], bool]
+    ) -> Iterator[tuple[str, int, int]]:
         """Yield flags that may be wrong: owner, what is flagged, what should be [wad of normalized debt].
 
         Unsafe vaults whose debt (rad) is `enough` come first, in the order of `each_unsafe`, then those with
         a flag. There are none without a price.
         """
-        price, flags = self.lowest_price(c), self._indexes.flags
+        price, flags = self.get_lowest_price(collateral_type), self._indexes.flags
         if price == 0:
             return
         unsafe: Iterator[Vault]
-        if self._one_line(c):
-            wrong = flags.wrong(c, *self._line(c, self.terms(c).liquidation_ratio, price))
-            flagged = [owner for _, owner in flags.sorted([(c, owner) for owner in wrong.flagged])]
+        if self._is_ratio_exact(collateral_type):
+            wrong = flags.find_wrong_flags(
+                collateral_type,
+                *self._compute_ratio_line(
+                    collateral_type, self.get_terms(collateral_type).liquidation_ratio, price
+                ),
+            )
+            flagged = [
+                owner for _, owner in flags.sort_keys([(collateral_type, owner) for owner in wrong.flagged])
+            ]
             unsafe = takewhile(
-                lambda vault: enough(vault.debt), self._read(c, (owner for _, owner in wrong.largest()))
+                lambda vault: enough(vault.debt),
+                self._iter_vaults(collateral_type, (owner for _, owner in wrong.list_largest_vaults())),
             )
         else:
-            flagged, unsafe = flags.all(c), self.each_unsafe(c, enough, price)
-        stale = [vault for vault in self.vaults_of(c, flagged) if self.is_unsafe(c, vault, price)]
+            flagged, unsafe = (
+                flags.list_flagged_owners(collateral_type),
+                self.iter_unsafe_vaults(collateral_type, enough, price),
+            )
+        stale = [
+            vault
+            for vault in self.list_owner_vaults(collateral_type, flagged)
+            if self.is_vault_unsafe(collateral_type, vault, price)
+        ]
         seen = set()
         for vault in chain(unsafe, stale):
             if vault.owner not in seen:
                 seen.add(vault.owner)
-                yield vault.owner, flags.of(c, vault.owner), vault.normalized_debt
+                yield vault.owner, flags.get_flag(collateral_type, vault.owner), vault.normalized_debt
         for owner in flagged:
             if owner not in seen:
-                yield owner, flags.of(c, owner), 0
+                yield owner, flags.get_flag(collateral_type, owner), 0
 
-    def _under(
+    def _iter_vaults_below_ratio(
         self,
-        c: int,
+        collateral_type: int,
         ratio: int,
         price: int,
-        fits: Callable[[int], bool] = _any,
+        fits: Callable[[int], bool] = _accept_any_debt,
         share: tuple[int, int] = (1, 0),
     ) -> Iterator[Vault]:
         """Yield the vaults under a ratio and their size's add-on, the largest debt first.
@@ -172,14 +211,22 @@ class VaultView(LedgerView):
             return
         count, index = share
         if self._finder is not None:
-            for vault in self._found_under(c, ratio, price):
-                if share_of(vault.owner, count) == index and fits(vault.debt):
+            for vault in self._find_vaults_below_ratio(collateral_type, ratio, price):
+                if assign_keeper(vault.owner, count) == index and fits(vault.debt):
                     yield vault
             return
-        policy, scaled, exact = self._brackets(c), price * BASIS_POINTS, self._most(c, ratio) == ratio
-        largest, rate, i = self._near(c, ratio, price).largest(count, index), self.rate(c), 0
+        policy, scaled, exact = (
+            self._get_brackets(collateral_type),
+            price * BASIS_POINTS,
+            self._compute_highest_ratio(collateral_type, ratio) == ratio,
+        )
+        largest, rate, i = (
+            self._get_vaults_near_ratio(collateral_type, ratio, price).list_largest_vaults(count, index),
+            self.get_current_rate(collateral_type),
+            0,
+        )
         while i < len(largest):
-            vault = self._vault_at(c, largest[i][1], rate)
+            vault = self._build_vault(collateral_type, largest[i][1], rate)
             if not fits(vault.debt):
                 # Nor do all in between.
                 i = bisect_left(largest, True, i + 1, key=lambda each: fits(-each[0] * rate))
@@ -188,75 +235,109 @@ class VaultView(LedgerView):
                 yield vault
             i += 1
 
-    def _found_under(self, c: int, ratio: int, price: int) -> list[Vault]:
+    def _find_vaults_below_ratio(self, collateral_type: int, ratio: int, price: int) -> list[Vault]:
         assert self._finder is not None
-        if (c, ratio, price) not in self._found:
-            found = self._finder.under(c, ratio, price, self.rate(c), self._brackets(c))
-            self._found[c, ratio, price] = sorted(found, key=lambda vault: (-vault.debt, vault.owner))
-        return self._found[c, ratio, price]
+        if (collateral_type, ratio, price) not in self._found:
+            found = self._finder.find_vaults_below_ratio(
+                collateral_type,
+                ratio,
+                price,
+                self.get_current_rate(collateral_type),
+                self._get_brackets(collateral_type),
+            )
+            self._found[collateral_type, ratio, price] = sorted(
+                found, key=lambda vault: (-vault.debt, vault.owner)
+            )
+        return self._found[collateral_type, ratio, price]
 
-    def is_unsafe(self, c: int, vault: Vault, price: int) -> bool:
+    def is_vault_unsafe(self, collateral_type: int, vault: Vault, price: int) -> bool:
         """Tell whether a vault could be liquidated at a price [ray], whatever holds liquidations back now."""
-        worth, add_on = vault.locked * price * BASIS_POINTS, self.add_on(c, vault.debt)
-        if worth < vault.debt * self.terms(c).liquidation_ratio + add_on:
+        worth, add_on = (
+            vault.locked * price * BASIS_POINTS,
+            self.compute_margin_add_on_rate(collateral_type, vault.debt),
+        )
+        if worth < vault.debt * self.get_terms(collateral_type).liquidation_ratio + add_on:
             return True
-        terms = self.call_terms(c)
+        terms = self.get_call_terms(collateral_type)
         due = vault.called_at + terms.grace
         is_due = vault.called_at and terms.ratio and due <= self.timestamp <= due + terms.valid
         return bool(is_due) and worth < vault.debt * terms.ratio + add_on
 
-    def _most(self, c: int, ratio: int) -> int:
+    def _compute_highest_ratio(self, collateral_type: int, ratio: int) -> int:
         """Return what a ratio and the add-on of a boundless debt come to [basis points]."""
-        return ratio + sum(bracket.rate for bracket in self._brackets(c).of_vaults)
+        return ratio + sum(bracket.rate for bracket in self._get_brackets(collateral_type).of_vaults)
 
-    def _near(self, c: int, ratio: int, price: int) -> Under:
+    def _get_vaults_near_ratio(self, collateral_type: int, ratio: int, price: int) -> VaultsBelowRatio:
         """Return the vaults that are under a ratio if any add-on there is counts in full."""
         # One at another price than liquidations' is a line of its own: a single one would go to and fro.
-        purpose = ratio, price == self.liquidation_price(c)
-        return self._vaults.under(c, purpose, *self._line(c, ratio, price))
+        purpose = ratio, price == self.get_liquidation_price(collateral_type)
+        return self._vaults.find_vaults_below_ratio(
+            collateral_type, purpose, *self._compute_ratio_line(collateral_type, ratio, price)
+        )
 
-    def _line(self, c: int, ratio: int, price: int) -> tuple[int, int]:
-        return price * BASIS_POINTS, self.rate(c) * self._most(c, ratio)
+    def _compute_ratio_line(self, collateral_type: int, ratio: int, price: int) -> tuple[int, int]:
+        return price * BASIS_POINTS, self.get_current_rate(collateral_type) * self._compute_highest_ratio(
+            collateral_type, ratio
+        )
 
-    def _called(self, c: int) -> list[Vault]:
+    def _list_called_vaults(self, collateral_type: int) -> list[Vault]:
         """Return the vaults that were called, whatever became of it."""
         if self._finder is not None:
-            return sorted(self._finder.called(c, self.rate(c)))
-        return list(self._read(c, self._vaults.called(c)))
+            return sorted(
+                self._finder.find_called_vaults(collateral_type, self.get_current_rate(collateral_type))
+            )
+        return list(self._iter_vaults(collateral_type, self._vaults.find_called_vaults(collateral_type)))
 
-    def calls(self, c: int) -> list[Call]:
+    def list_margin_calls(self, collateral_type: int) -> list[MarginCall]:
         """Return the margin calls that are neither met nor over."""
-        terms = self.call_terms(c)
-        found: list[Call] = []
+        terms = self.get_call_terms(collateral_type)
+        found: list[MarginCall] = []
         if terms == interfaces.CallTerms():
             return found
-        for vault in self._called(c):
+        for vault in self._list_called_vaults(collateral_type):
             due = vault.called_at + terms.grace
             if self.timestamp <= due + terms.valid:
-                found.append(Call(vault.owner, vault.called_at, due, due + terms.valid))
+                found.append(MarginCall(vault.owner, vault.called_at, due, due + terms.valid))
         return found
 
-    def callable(self, c: int) -> list[Vault]:
+    def list_callable_vaults(self, collateral_type: int) -> list[Vault]:
         """Return the vaults under the call ratio that may be called now, the largest debt first."""
-        running = {call.owner for call in self.calls(c)}
-        found = self._under(c, self.call_terms(c).ratio, self.liquidation_price(c))
+        running = {call.owner for call in self.list_margin_calls(collateral_type)}
+        found = self._iter_vaults_below_ratio(
+            collateral_type,
+            self.get_call_terms(collateral_type).ratio,
+            self.get_liquidation_price(collateral_type),
+        )
         return [vault for vault in found if vault.owner not in running]
 
-    def spared(self, c: int) -> list[Vault]:
+    def list_spared_vaults(self, collateral_type: int) -> list[Vault]:
         """Return the vaults that only a halt or a grace of the feed keeps from being liquidated."""
-        if self.liquidation_price(c):
+        if self.get_liquidation_price(collateral_type):
             return []
-        return list(self._under(c, self.terms(c).liquidation_ratio, self.price(c)))
+        return list(
+            self._iter_vaults_below_ratio(
+                collateral_type,
+                self.get_terms(collateral_type).liquidation_ratio,
+                self.get_current_price(collateral_type),
+            )
+        )
 
-    def shortfall(self, c: int, vault: Vault) -> int:
+    def compute_shortfall(self, collateral_type: int, vault: Vault) -> int:
         """Return the debt above what a vault's collateral carries [rad], rounded up.
 
         It is measured at the call ratio, or without calls at the initial ratio; 0 without a price.
         """
-        price, ratio = self.price(c), self.call_terms(c).ratio or self.terms(c).initial_ratio
+        price, ratio = (
+            self.get_current_price(collateral_type),
+            self.get_call_terms(collateral_type).ratio or self.get_terms(collateral_type).initial_ratio,
+        )
         if price == 0:
             return 0
-        missing = vault.debt * ratio + self.add_on(c, vault.debt) - vault.locked * price * BASIS_POINTS
+        missing = (
+            vault.debt * ratio
+            + self.compute_margin_add_on_rate(collateral_type, vault.debt)
+            - vault.locked * price * BASIS_POINTS
+        )
         return max(0, -(-missing // ratio))
 
     @property
@@ -266,16 +347,16 @@ class VaultView(LedgerView):
         none: dict[str, dict[Any, Any]] = {name: {} for name in names}
         return self._snapshot.get("Workouts", none)
 
-    def workout_terms(self, c: int) -> workouts.Terms:
+    def get_workout_terms(self, collateral_type: int) -> workouts.Terms:
         """Return the terms of a type's workouts; a cap of 0 is none."""
-        found: workouts.Terms = self._workouts["terms"].get(c, workouts.Terms())
+        found: workouts.Terms = self._workouts["terms"].get(collateral_type, workouts.Terms())
         return found
 
     @cached_property
     def workouts(self) -> list[Workout]:
         """The open workouts, the oldest first."""
         found = []
-        for id, balance in self._indexes.workouts.items():
+        for id, balance in self._indexes.workouts.iter_records():
             schedule, sums = self._workouts["schedules"][id], self._workouts["sums"][id]
             found.append(
                 Workout(
@@ -297,26 +378,30 @@ class VaultView(LedgerView):
             )
         return sorted(found)
 
-    def foreclosable(self) -> list[Workout]:
+    def list_foreclosable_workouts(self) -> list[Workout]:
         """Return the workouts that can be foreclosed now."""
         found = []
         for each in self.workouts:
-            price = self.liquidation_price(each.collateral_type)
-            if price and not each.is_kept(self.timestamp, price):
+            price = self.get_liquidation_price(each.collateral_type)
+            if price and not each.is_in_good_standing(self.timestamp, price):
                 found.append(each)
         return found
 
-    def restructurable(self, c: int) -> list[Vault]:
+    def list_restructurable_vaults(self, collateral_type: int) -> list[Vault]:
         """Return the called vaults that may enter a workout now, each for itself."""
-        terms, price = self.workout_terms(c), self.new_risk_price(c)
+        terms, price = self.get_workout_terms(collateral_type), self.get_new_risk_price(collateral_type)
         if terms.cap == 0 or price == 0 or self.mode < interfaces.CAUTION:
             return []
-        most = min(self.room(c), terms.cap * RAD - self._workouts["in_workouts"].get(c, 0))
+        most = min(
+            self.get_auction_room(collateral_type),
+            terms.cap * RAD - self._workouts["in_workouts"].get(collateral_type, 0),
+        )
         return [
             vault
-            for vault in self._called(c)
+            for vault in self._list_called_vaults(collateral_type)
             if vault.debt <= most
-            and self.shortfall(c, vault)
+            and self.compute_shortfall(collateral_type, vault)
             and workouts.repays(vault.locked, price, terms.discount, vault.debt)
-            and self.timestamp >= self._workouts["last_entries"].get((c, vault.owner), 0) + terms.period
+            and self.timestamp
+            >= self._workouts["last_entries"].get((collateral_type, vault.owner), 0) + terms.period
         ]

@@ -6,9 +6,9 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment.plan import Creation
+from backstop.deployment.deployment_plan import Creation
 from backstop.errors import BackstopError
-from backstop.files.installation import spelled
+from backstop.files.installation import format_command
 from backstop.model.state import Log
 from backstop.system import Action, Outcome
 
@@ -49,7 +49,7 @@ class Divergence(BackstopError):
         if len(differences) > 10:
             lines.append(f"  and {len(differences) - 10} more")
         if trace is not None:
-            lines.append(f"run it again with: {spelled('replay')} {trace}")
+            lines.append(f"run it again with: {format_command('replay')} {trace}")
         super().__init__("\n".join(lines))
         self.differences = differences
         self.trace = trace

@@ -14,19 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment.accounts import account, created_address
-from backstop.deployment.create import create_on_chain, create_on_model, deploy
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import Parameters
-from backstop.deployment.plan import Creation
+from backstop.deployment.contract_creation import create_on_chain, create_on_model, deploy_protocol
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.deployment_plan import Creation
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.errors import BackstopError
-from backstop.files.installation import spelled
-from backstop.hosts import layout
+from backstop.files.installation import format_command
+from backstop.hosts import storage_layout
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.host import Host, Slot
-from backstop.hosts.model import ModelSystem
-from backstop.hosts.words import State, load_state, missing_blocks
+from backstop.hosts.host_interface import Host, Slot
+from backstop.hosts.model_system import ModelSystem
+from backstop.hosts.state_json import RawState, count_missing_blocks, load_state
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import (
@@ -42,7 +42,7 @@ from backstop.proof.properties import (
 from backstop.proof.properties.sums import carried, copy_snapshot, new_table
 from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
-from backstop.system import Action, Outcome, Snapshot, System, slots
+from backstop.system import Action, Outcome, Snapshot, System, count_slots
 
 TRACES = Path("runs") / "traces"
 _READS_A_STEP = 8
@@ -90,7 +90,7 @@ class Lockstep:
         self.model = model
         self.chain = chain
         # What is given as call data means to the model what it means to the contracts.
-        model.world.read_call = chain.read_call
+        model.world.read_call = chain.decode_call
         self.parameters = parameters
         self.seed = seed
         self.check_every = check_every
@@ -195,7 +195,7 @@ class Lockstep:
             self.fields_compared += sum([places[i].fields for i in one.written])
         if unread:
             slots, expected = self.chain.slots, self._expected
-            words = self.chain.host.read([slots[i] for i in unread])
+            words = self.chain.host.read_slots([slots[i] for i in unread])
             if words != [expected[i] for i in unread]:
                 found = dict(zip(unread, words, strict=True))
                 i = next(i for i, word in found.items() if word != expected[i])
@@ -217,7 +217,7 @@ class Lockstep:
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
         if blocks is None:
-            blocks = slots(self.model.timestamp, seconds, self.model.block_time)
+            blocks = count_slots(self.model.timestamp, seconds, self.model.block_time)
         if seconds or blocks:
             self.settle()
         self.produced += blocks
@@ -239,7 +239,7 @@ class Lockstep:
         what = step.step
         if isinstance(what, Creation):
             self.add(what)
-        elif isinstance(what, State):
+        elif isinstance(what, RawState):
             self.load(what)
         elif isinstance(what, Question):
             self.ask(what)
@@ -257,7 +257,7 @@ class Lockstep:
             raise
 
     @contextmanager
-    def imagine(self, *, remember: bool = False) -> Iterator[Lockstep]:
+    def fork_state(self, *, remember: bool = False) -> Iterator[Lockstep]:
         """Run a future: steps are compared as always, on both, and taken back at the end. Futures nest.
 
         With `remember` properties of a history watch it from its beginning; else only those of a step. It
@@ -274,12 +274,12 @@ class Lockstep:
         produced = self.produced
         snapshot = self.chain.host.snapshot()
         try:
-            with self.model.imagine():
+            with self.model.fork_state():
                 yield self
                 self.settle()
         finally:
             self._waiting.clear()
-            self.chain.host.restore(snapshot)
+            self.chain.host.restore_snapshot(snapshot)
             self.check_every, self.step_check = check_every, step_check
             self.steps, self.produced = steps, produced
             del self.trace[length:]
@@ -292,8 +292,8 @@ class Lockstep:
 
     def create(self, kind: str, name: str, *args: Any) -> str:
         """Add a contract from an account of its own, and return its address."""
-        deployer = account(f"deployer_of_{name}")
-        creation = Creation(name, kind, args, created_address(deployer, 0))
+        deployer = get_account(f"deployer_of_{name}")
+        creation = Creation(name, kind, args, compute_contract_address(deployer, 0))
         self.add(creation)
         return creation.address
 
@@ -303,9 +303,9 @@ class Lockstep:
         self.trace.append(self._step(creation))
         self.model.world.block_number = self.chain.block_number
         create_on_model(self.model.world, creation)
-        deployer = account(f"deployer_of_{creation.name}")
+        deployer = get_account(f"deployer_of_{creation.name}")
         create_on_chain(self.chain.host, self.chain.artifacts, creation, deployer)
-        self.chain.add(creation.name, creation.kind, creation.address)
+        self.chain.add_contract(creation.name, creation.kind, creation.address)
         self._learn_all([creation.name])
         self._check_state(creation)
 
@@ -313,23 +313,23 @@ class Lockstep:
         """Have a slot read and compared from now on, though the model has not written it yet."""
         self._learn(contract, path, key, self.model.world.contracts[contract].tables[path].default)
 
-    def load(self, state: State) -> None:
+    def load(self, state: RawState) -> None:
         """Continue on both from a state that another deployment with the same parameters had."""
         self.settle()
         self.trace.append(self._step(state))
-        self.advance(0, missing_blocks(self.model.world, state))
+        self.advance(0, count_missing_blocks(self.model.world, state))
         load_state(self.model.world, state)
         if self._watch and self.step_check:
             self.step_check = self._watch(self.model)
         self._learn_all()
         tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
         for i, place in enumerate(self.chain.places):
-            self._expected[i] = layout.encode(tables[place.contract][place.path][place.key])
+            self._expected[i] = storage_layout.encode_word(tables[place.contract][place.path][place.key])
         self._changed.update(range(len(self._expected)))
-        self.chain.host.write(dict(zip(self.chain.slots, self._expected, strict=True)))
+        self.chain.host.write_slots(dict(zip(self.chain.slots, self._expected, strict=True)))
         self._check_state(None)
 
-    def check(self, after: Action | Creation | None = None) -> None:
+    def compare_state(self, after: Action | Creation | None = None) -> None:
         """Compare all known state now; a difference is put down to `after`."""
         self._check_state(after)
 
@@ -339,13 +339,13 @@ class Lockstep:
         Slow. What only the chain keeps (a variable without a table in the model) is left out.
         """
         self.settle()
-        actual = self.chain.host.storage(list(self.addresses.values()))
+        actual = self.chain.host.read_storage(list(self.addresses.values()))
         expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
         if differences := unequal_storage(self.steps, self.model.world, self.chain, expected, actual):
             raise self._diverge(differences)
         return len(actual)
 
-    def record(self, reason: str = "") -> Trace:
+    def record_trace(self, reason: str = "") -> Trace:
         """Return all steps so far, to be written or replayed."""
         if self.parameters is None:
             raise BackstopError("only a deployment that was made from parameters can be traced")
@@ -353,7 +353,7 @@ class Lockstep:
             self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening, self.promises
         )
 
-    def _step(self, what: Action | Creation | Question | State) -> Step:
+    def _step(self, what: Action | Creation | Question | RawState) -> Step:
         """Note a step at the time of now, and at its block where blocks count."""
         return Step(self.model.timestamp, what, self.produced if self.model.block_time else None)
 
@@ -364,7 +364,7 @@ class Lockstep:
         contracts = self.model.world.contracts
         for name in contracts if names is None else names:
             contract = contracts[name]
-            self.chain.learn_contract(name, contract.tables)
+            self.chain.track_contract_slots(name, contract.tables)
             known = self._chain_state.setdefault(name, {})
             for path, table in contract.tables.items():
                 if path not in known:
@@ -399,8 +399,8 @@ class Lockstep:
     def _encode(self, slot: Written, value: Any) -> int:
         """Return the word of a model's value; one that its slot has no room for is a difference by itself."""
         try:
-            return layout.encode(value)
-        except layout.Misfit as misfit:
+            return storage_layout.encode_word(value)
+        except storage_layout.SlotOverflowError as misfit:
             step = self.trace[-1].step if self.trace else None
             action = step if isinstance(step, Action | Creation) else None
             pair = misfit.value, f"room for {misfit.room}"
@@ -408,7 +408,7 @@ class Lockstep:
 
     def _learn(self, name: str, path: str, key: Hashable, default: Any) -> int:
         """Expect a slot to be empty from now on, until the model writes it; return its index."""
-        index = self.chain.learn(name, path, key, default)
+        index = self.chain.track_slot(name, path, key, default)
         for place in self.chain.places[len(self._expected) :]:
             self._expected.append(0)
             self._fields += place.fields
@@ -417,7 +417,7 @@ class Lockstep:
 
     def _check_state(self, action: Action | Creation | None, *, everything: bool = True) -> None:
         self.settle()
-        words = self.chain.host.read(self.chain.slots)
+        words = self.chain.host.read_slots(self.chain.slots)
         self.fields_compared += self._fields
         if words != self._expected:
             wrong = [i for i, word in enumerate(words) if word != self._expected[i]]
@@ -439,7 +439,7 @@ class Lockstep:
         for i in self._changed:
             place = self.chain.places[i]
             # The chain's word: it was compared.
-            value = layout.decode(self._expected[i], place.default)
+            value = storage_layout.decode_word(self._expected[i], place.default)
             self._chain_state[place.contract][place.path][place.key] = value
             written.add(place.path)
         try:
@@ -456,7 +456,9 @@ class Lockstep:
         index = {slot: i for i, slot in enumerate(self.chain.slots)}
         wrong = [slot for slot in {**model, **chain} if model.get(slot) != chain.get(slot)]
         known = [index[slot] for slot in wrong if slot in index]
-        words = dict(zip(known, self.chain.host.read([self.chain.slots[i] for i in known]), strict=True))
+        words = dict(
+            zip(known, self.chain.host.read_slots([self.chain.slots[i] for i in known]), strict=True)
+        )
         found = self._differences(action, known, words)
         for address, slot in wrong:
             if (address, slot) not in index:
@@ -471,7 +473,7 @@ class Lockstep:
         found = []
         for i in indices:
             place = self.chain.places[i]
-            pairs = layout.unequal(place.default, self._expected[i], words[i])
+            pairs = storage_layout.list_field_differences(place.default, self._expected[i], words[i])
             found += [
                 Difference(self.steps, action, place.contract, place.path, place.key, *pair) for pair in pairs
             ]
@@ -488,12 +490,12 @@ class Lockstep:
 
     def _write_trace(self, reason: str) -> str:
         path = self._trace_file(reason)
-        return "no trace" if path is None else f"run it again with: {spelled('replay')} {path}"
+        return "no trace" if path is None else f"run it again with: {format_command('replay')} {path}"
 
     def _trace_file(self, reason: str) -> Path | None:
         if self.traces is None or self.parameters is None:
             return None
-        trace = self.record(reason)
+        trace = self.record_trace(reason)
         digest = hashlib.sha256(repr((trace.parameters, trace.steps)).encode()).hexdigest()[:12]
         path = self.traces / f"{digest}.json"
         write_trace(trace, path)
@@ -512,8 +514,8 @@ def lockstep(
     promises: bool = False,
 ) -> Lockstep:
     """Set up a configured deployment on the model and on a host; `promises` are asserted only if asked."""
-    parameters = parameters or standard()
-    _, model, chain = deploy(host, parameters, artifacts)
+    parameters = parameters or build_standard_parameters()
+    _, model, chain = deploy_protocol(host, parameters, artifacts)
     assert chain is not None
     return Lockstep(
         model,

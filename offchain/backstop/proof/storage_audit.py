@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backstop.deployment.accounts import account
-from backstop.hosts import layout
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts import storage_layout
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.host import Slot
+from backstop.hosts.host_interface import Slot
 from backstop.model.state import World
 from backstop.proof.difference import Difference
 
@@ -32,15 +32,15 @@ def unequal_storage(
 def _unmodelled(world: World, chain: ChainSystem) -> set[Slot]:
     """Return the slots of variables without a table in the model: scalars, mappings by known addresses."""
     ignored = set()
-    deployers = [account("admin"), *(account(f"deployer_of_{name}") for name in chain.addresses)]
+    deployers = [get_account("admin"), *(get_account(f"deployer_of_{name}") for name in chain.addresses)]
     people = [*chain.addresses.values(), *deployers]
     for name, contract in world.contracts.items():
         kind = chain.kinds[name]
         storage = chain.artifacts[kind].storage
         for path in storage.keys() - contract.tables.keys():
-            place = layout.variable(kind, path, storage)
+            place = storage_layout.find_variable(kind, path, storage)
             if place.depth == 0:
                 ignored.add((contract.address, place.slot))
             elif place.depth == 1:
-                ignored |= {(contract.address, layout.slot_of(place, each)) for each in people}
+                ignored |= {(contract.address, storage_layout.compute_slot(place, each)) for each in people}
     return ignored

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backstop.deployment.create import model_class
-from backstop.deployment.file import parameters_from_json, parameters_to_json
-from backstop.deployment.parameters import Parameters
-from backstop.deployment.plan import Creation, plan
+from backstop.deployment.contract_creation import find_model_class
+from backstop.deployment.deployment_file import parameters_from_json, parameters_to_json
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.deployment_plan import Creation, plan_deployment
 from backstop.errors import BackstopError
-from backstop.files.whole import plain_int, read_json, write_long_json
-from backstop.hosts.abi import Parameter
-from backstop.hosts.words import State
+from backstop.files.atomic_files import plain_int, read_json, write_long_json
+from backstop.hosts.abi_codec import Parameter
+from backstop.hosts.state_json import RawState
 from backstop.proof.properties.registry import Question
 from backstop.system import Action
 
@@ -31,7 +31,7 @@ class Step(NamedTuple):
     """
 
     timestamp: int
-    step: Action | Creation | Question | State
+    step: Action | Creation | Question | RawState
     blocks: int | None = None
 
 
@@ -72,7 +72,7 @@ def read_trace(path: Path, artifacts: Artifacts) -> Trace:
     content = read_json(path, "trace", SCHEMA_VERSION, "check the path", "record it again")
     try:
         parameters = parameters_from_json(content["parameters"])
-        kinds = plan(parameters).kinds
+        kinds = plan_deployment(parameters).kinds
         steps = []
         for item in content["steps"]:
             steps.append(_step_from_json(item, kinds, artifacts))
@@ -104,7 +104,7 @@ def _content(step: Step) -> dict[str, Any]:
             "address": what.address,
             "args": _to_json(what.args),
         }
-    if isinstance(what, State):
+    if isinstance(what, RawState):
         return {"timestamp": step.timestamp, "state": what.words, "block_number": what.block_number}
     if isinstance(what, Question):
         return {"timestamp": step.timestamp, "property": what.number, "seed": what.seed}
@@ -124,16 +124,16 @@ def _step_from_json(item: dict[str, Any], kinds: dict[str, str], artifacts: Arti
 def _read_content(item: dict[str, Any], kinds: dict[str, str], artifacts: Artifacts) -> Step:
     if "create" in item:
         kind = item["kind"]
-        model_class(kind)
+        find_model_class(kind)
         kinds[item["create"]] = kind
         inputs = artifacts[kind].abi.constructor_inputs
         args = _arguments(inputs, item["args"])
         return Step(item["timestamp"], Creation(item["create"], kind, args, item["address"]))
     if "state" in item:
-        return Step(item["timestamp"], State(item["state"], item.get("block_number", 1)))
+        return Step(item["timestamp"], RawState(item["state"], item.get("block_number", 1)))
     if "property" in item:
         return Step(item["timestamp"], Question(item["property"], item["seed"]))
-    function = artifacts[kinds[item["contract"]]].abi.function(item["method"], len(item["args"]))
+    function = artifacts[kinds[item["contract"]]].abi.get_function(item["method"], len(item["args"]))
     args = _arguments(function.inputs, item["args"])
     return Step(item["timestamp"], Action(item["contract"], item["method"], args, item["sender"]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.report.answers import of_search
 from backstop.report.attack_charts import charts
 from backstop.report.attack_table import clock

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from backstop.files.installation import spelled
+from backstop.files.installation import format_command
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.report.amounts import duration, fixed, percent
 from backstop.simulation.headline import agreement
@@ -72,7 +72,7 @@ def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_j
         f"\n{summary['trials']:,} paths in {summary['generations']} generations by {summary['method']}\n"
         f"on {replay['host']}: {said}, {replay['steps']:,} steps, {over}"
     )
-    console.print(f"replay     {spelled(replay['command'])}", soft_wrap=True)
+    console.print(f"replay     {format_command(replay['command'])}", soft_wrap=True)
     console.print(f"attack     {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contract_names import POOLS
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report import amounts
 from backstop.report.compare_margin_charts import margin_closed, margin_payers

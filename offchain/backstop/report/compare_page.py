@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.report import answers
 from backstop.report.compare_charts import charts
 from backstop.report.first_screen import compared, of_presets

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import RAD, RAY
 from backstop.report.first_screen import Strip, of_run
 from backstop.report.kinds import kind_of, summary_of

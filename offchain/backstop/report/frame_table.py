@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.report.amounts import duration, fixed, percent
 

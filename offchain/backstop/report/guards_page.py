@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import RAD
 from backstop.report import amounts, answers, first_screen
 from backstop.report.links import run_of

@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backstop.files.installation import spelled
-from backstop.files.outputs import made_by
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
+from backstop.files.installation import format_command
+from backstop.files.output_directories import read_record
 from backstop.report.finished import read_finished
 from backstop.report.links import REPORT
 from backstop.report.numbers import amount, counted
@@ -94,7 +94,7 @@ def _record(story: Story) -> dict[str, Any]:
 
 
 def _again(directory: Path, content: Mapping[str, Any]) -> str:
-    inputs = made_by(directory).get("inputs", {})
+    inputs = read_record(directory).get("inputs", {})
     words = ["hunt", "--cases", str(len(content["cases"]))]
     for name in ("plans", "trials"):
         words += [f"--{name}", str(inputs[name])] if name in inputs else []
@@ -102,4 +102,4 @@ def _again(directory: Path, content: Mapping[str, Any]) -> str:
         words += (
             ["--alarm", alarm] if alarm and len(str(inputs["alarms"]).split(" and ")) < len(ALARMS) else []
         )
-    return spelled(shlex.join([*words, "--seed", str(content["seed"]), "--out", str(directory)]))
+    return format_command(shlex.join([*words, "--seed", str(content["seed"]), "--out", str(directory)]))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.report.kinds import Kind, kind_of, summary_of
 from backstop.report.links import Link, link, report_command
 from backstop.report.rendering import render

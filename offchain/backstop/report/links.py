@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from backstop.files.installation import spelled
+from backstop.files.installation import format_command
 from backstop.studies.stress.parameter_sweep import SETTINGS, STUDIES
 
 REPORT = "report.html"
@@ -39,7 +39,7 @@ def path_of(directory: Path, summary: Mapping[str, Any], path: int) -> Link:
     again = summary["worst"]["replay"].rpartition(" ")[0]  # ends with the number of the path
     place = f"{PATHS}/{path}"
     command = f"{again} {path} --host model --out {shlex.quote(str(directory / place))}"
-    return link(directory, f"{place}/{REPORT}", f"path {path}", spelled(command))
+    return link(directory, f"{place}/{REPORT}", f"path {path}", format_command(command))
 
 
 def study_of(directory: Path, summary: Mapping[str, Any], number: int) -> Link:
@@ -47,7 +47,7 @@ def study_of(directory: Path, summary: Mapping[str, Any], number: int) -> Link:
     place, file = f"{STUDIES}/{number:04}", directory / SETTINGS / f"{number:04}.yaml"
     words = ["stress", str(file), "--paths", str(summary["paths"]), "--engine", str(summary["engine"])]
     words += ["--seed", str(summary["seed"]), "--out", str(directory / place)]
-    return link(directory, f"{place}/{REPORT}", f"setting {number + 1}", spelled(shlex.join(words)))
+    return link(directory, f"{place}/{REPORT}", f"setting {number + 1}", format_command(shlex.join(words)))
 
 
 def above(directory: Path) -> Link | None:
@@ -69,4 +69,4 @@ def _up(directory: Path, page: Path, title: str) -> Link:
 
 def report_command(directory: Path) -> str:
     """Return the command that writes the page of a folder."""
-    return spelled(f"report {shlex.quote(str(directory))}")
+    return format_command(f"report {shlex.quote(str(directory))}")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contract_names import POOLS
 from backstop.model.arithmetic import RAY
 from backstop.report.frames import records, table
 from backstop.report.run_tables import AuctionRow

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.report import amounts, answers, drivers
 from backstop.report.finished import read_finished
 from backstop.report.named_bars import axis

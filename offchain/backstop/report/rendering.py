@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from backstop.files.installation import spelled
+from backstop.files.installation import format_command
 from backstop.report import amounts
 from backstop.report.numbers import Numbers, amount, clock, counted, duration, plural
 from backstop.report.plotly_bundle import plotly_js
@@ -65,7 +65,7 @@ def environment() -> Environment:
         counted=counted,
         plural=plural,
         duration=duration,
-        spelled=spelled,
+        spelled=format_command,
         Markup=Markup,
         style=inline("page.css"),
         words=as_script(json.loads(inline("words.json"))),

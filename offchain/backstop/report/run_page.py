@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.report import people_tables, run_tables
 from backstop.report.auction_charts import MOST_DOTS
 from backstop.report.depth_charts import depths, slippage

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.report.amounts import percent
 from backstop.report.finished import read_finished
 from backstop.report.named_bars import axis

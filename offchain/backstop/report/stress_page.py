@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.report.answers import of_study
 from backstop.report.finished import read_finished
 from backstop.report.first_screen import of_groups, studied

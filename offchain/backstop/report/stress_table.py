@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from backstop.files.installation import spelled
+from backstop.files.installation import format_command
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report.amounts import duration, fixed, percent
 
@@ -45,7 +45,7 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
     for each in summary["on_contracts"]:
         name = percent(each["level_bps"], BASIS_POINTS, 0)
         console.print(f"expected shortfall, {name}, on the contracts: {coins(each['shortfall_micro'])}")
-    console.print(f"replay     {spelled(worst['replay'])}", soft_wrap=True)
+    console.print(f"replay     {format_command(worst['replay'])}", soft_wrap=True)
     console.print(f"study      {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)
 

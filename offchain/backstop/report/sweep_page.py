@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report import amounts, answers, drivers
 from backstop.report.finished import read_finished

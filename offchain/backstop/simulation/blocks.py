@@ -11,22 +11,22 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import POOLS
-from backstop.deployment.parameters import FeedParameters
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.deployment_parameters import FeedParameters
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.words import State, load_state, missing_blocks
-from backstop.keepers.costs import cost_in_stablecoin, gas_needed
+from backstop.hosts.state_json import RawState, count_missing_blocks, load_state
+from backstop.keepers.call_costs import convert_gas_to_stablecoin, require_call_gas
 from backstop.keepers.cycle_view import CycleView
-from backstop.keepers.cycles import OF_CYCLES, SIGNERS
-from backstop.keepers.group import KeeperGroup
-from backstop.keepers.indexes import Indexes
-from backstop.keepers.keeper import Keeper, Memory, has_occasion
-from backstop.keepers.orders import OrderFile, orders_of
-from backstop.keepers.seen import Outside
-from backstop.keepers.strategy import strategy_of
-from backstop.keepers.view import View
+from backstop.keepers.keeper_decisions import Keeper, KeeperMemory, has_occasion
+from backstop.keepers.keeper_group import KeeperGroup
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.margin_keepers import OF_CYCLES, SIGNERS
+from backstop.keepers.signed_order_file import OrderFile, open_order_file
+from backstop.keepers.strategy import build_strategy
+from backstop.keepers.table_indexes import TableIndexes
+from backstop.keepers.view_records import MarketData
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.margin_orders import Order
@@ -52,7 +52,7 @@ class KeeperState:
     """A keeper and its books."""
 
     keeper: Keeper
-    memory: Memory = field(default_factory=Memory)
+    memory: KeeperMemory = field(default_factory=KeeperMemory)
     sent: int = 0
     included: int = 0
     dropped: int = 0
@@ -129,10 +129,10 @@ class Blocks:
                             sign_order=self.signature_of(name) if group.role in SIGNERS else None,
                         )
                     )
-                    for i, name in enumerate(group.names())
+                    for i, name in enumerate(group.list_keeper_names())
                 ],
             )
-            for group, strategy in ((group, strategy_of(group)) for group in scenario.keepers)
+            for group, strategy in ((group, build_strategy(group)) for group in scenario.keepers)
         ]
         self.keepers = [state for _, states in self._groups for state in states]
         self.by_address = {state.keeper.address: state for state in self.keepers}
@@ -152,19 +152,19 @@ class Blocks:
         self.differences = 0
         self.error: BackstopError | None = None
         # The model's, which lockstep has compared with the chain's: reading a chain is slow.
-        self._state = session.model.live()
-        self._indexes = Indexes(self._state)
+        self._state = session.model.get_live_tables()
+        self._indexes = TableIndexes(self._state)
 
     def account(self, name: str) -> str:
         """Return the address of a name, which the tables then show."""
-        address = account(name)
+        address = get_account(name)
         self.names[address] = name
         return address
 
     def signer(self, name: str) -> str:
         """Return the address of a name whose key signs orders, which the tables then show."""
-        self.names[trader(name)] = name
-        return trader(name)
+        self.names[get_trader_account(name)] = name
+        return get_trader_account(name)
 
     def signature_of(self, name: str) -> Callable[[Order], bytes] | None:
         """Return what signs orders of a name; None without a margin market."""
@@ -201,7 +201,7 @@ class Blocks:
         def misfit(text: str) -> None:
             raise BackstopError(f"the scenario does not fit: {text}")
 
-        return orders_of(group, self.at, self.session.model.world.chain_id, misfit)
+        return open_order_file(group, self.at, self.session.model.world.chain_id, misfit)
 
     def _members(self) -> Iterator[Member]:
         """List members with their deposits; without their pool they keep the money."""
@@ -225,7 +225,7 @@ class Blocks:
     def apply(self, action: Action) -> Outcome:
         """Run one action and record it."""
         outcome = self.system.apply(action)
-        self._indexes.update(reversed(self.session.model.changes))
+        self._indexes.apply_writes(reversed(self.session.model.changes))
         self.note(self.system.timestamp, self.session.model.block_number, action, outcome)
         return outcome
 
@@ -276,18 +276,18 @@ class Blocks:
         """Let time pass until a time."""
         self.system.advance(timestamp - self.system.timestamp)
 
-    def view(self) -> View:
+    def view(self) -> KeeperView:
         """Return the present block as keepers see it."""
         prices = self.market_prices()
-        outside = Outside(
+        outside = MarketData(
             prices,
             prices[self.scenario.symbols.index(self.scenario.gas_token)],
-            self.scenario.gas_prices.at(self.system.timestamp - self.scenario.start),
+            self.scenario.gas_prices.get_value(self.system.timestamp - self.scenario.start),
             self.equity_price,
             tuple(self.sources[symbol][self.block] for symbol in self.scenario.symbols),
             self.system.timestamp - self.scenario.start,
         )
-        return View(
+        return KeeperView(
             self._state,
             self.at,
             self.system.timestamp,
@@ -311,16 +311,16 @@ class Blocks:
         first = {symbol: path[0] for symbol, path in self.sources.items()}
         return opening_book(self.scenario, self.seed, {**first, **self.scenario.opened_at})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: RawState) -> None:
         """Put model and chain into a state, to the last slot."""
         self.steps.append(Step(self.system.timestamp, state))
         if self.session.both is not None:
             self.session.both.load(state)
         else:
             world = self.session.model.world
-            world.block_number += missing_blocks(world, state)
+            world.block_number += count_missing_blocks(world, state)
             load_state(world, state)
-        self._indexes = Indexes(self._state)
+        self._indexes = TableIndexes(self._state)
 
     def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
         """Have every reporter report the opening price, or another of that symbol; it counts at once."""
@@ -370,33 +370,33 @@ class Blocks:
                 for state in states:
                     state.dropped += self.mempool.drop(state.keeper.address)
                 continue
-            gas_price = group.gas.bid(scenario.gas_prices, now)
+            gas_price = group.gas.compute_gas_price(scenario.gas_prices, now)
             for state in states:
                 self.decide(state, view, gas_price)
-        self.recorder.block(view, scenario.gas_prices.at(now), len(self.mempool))
+        self.recorder.block(view, scenario.gas_prices.get_value(now), len(self.mempool))
 
     def include(self) -> None:
         """Apply the transactions that get into this block."""
         scenario, now = self.scenario, self.now
-        gas_price = scenario.gas_prices.at(now)
-        capacity = scenario.block_gas * scenario.gas_share.at(now) // BASIS_POINTS
+        gas_price = scenario.gas_prices.get_value(now)
+        capacity = scenario.block_gas * scenario.gas_share.get_value(now) // BASIS_POINTS
         ether = self.paths[scenario.gas_token][self.block]
         for pending in self.mempool.fill_block(self.system.timestamp, gas_price, capacity):
             outcome = self.apply(pending.action)
             state = self.by_address[pending.sender]
             state.included += 1
-            state.gas_cost += cost_in_stablecoin(pending.gas, pending.gas_price, ether)
-            state.memory.note(pending.intent, outcome.ok, self.system.timestamp)
+            state.gas_cost += convert_gas_to_stablecoin(pending.gas, pending.gas_price, ether)
+            state.memory.record_outcome(pending.intent, outcome.ok, self.system.timestamp)
             if outcome.reason is not None:
                 state.failed += 1
                 self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
-    def decide(self, state: KeeperState, view: View, gas_price: int) -> None:
+    def decide(self, state: KeeperState, view: KeeperView, gas_price: int) -> None:
         """Have a keeper look at the block, and make its waiting transactions what it wants now."""
         keeper, wanted = state.keeper, []
-        for intent in keeper.decide(view, state.memory, gas_price):
+        for intent in keeper.decide_calls(view, state.memory, gas_price):
             action = intent.action
-            gas = gas_needed(action.contract, action.method) if intent.gas is None else intent.gas
+            gas = require_call_gas(action.contract, action.method) if intent.gas is None else intent.gas
             wanted.append((action, intent.about, gas, gas_price))
         if not wanted:
             state.dropped += self.mempool.drop(keeper.address)
@@ -417,7 +417,7 @@ class Blocks:
             market = self.scenario.markets[symbol]
             if view is None or now % market.every:
                 continue
-            outside, pool = prices[c], view.pool(c)
+            outside, pool = prices[c], view.get_market_pool(c)
             target, depth = outside, market.depth
             if pool is not None:
                 inside = pool.stable * RAY // pool.collateral
@@ -441,11 +441,14 @@ class Blocks:
         """Withdraw the free margin of owners whose time has come, once each."""
         for each in list(self.leaving):
             assert each.takes_out is not None
-            owner = trader(each.name)
+            owner = get_trader_account(each.name)
             if each.takes_out > now:
                 continue
             self.bring_marks(owner)
-            amount, equity = self.free_margin(owner), cast(CycleView, self.view().cycles).equity(owner)
+            amount, equity = (
+                self.free_margin(owner),
+                cast(CycleView, self.view().cycles).get_account_equity(owner),
+            )
             action = Action("PerpetualMarket", "withdraw", (amount, owner), owner)
             # Who has nothing has left.
             if equity == 0 or (amount and self.apply(action).ok):
@@ -454,7 +457,7 @@ class Blocks:
     def bring_marks(self, sender: str) -> None:
         """Bring what reporters sign now, as whoever needs marks does, and have the sender's account woken."""
         assert self.signed is not None
-        reports = self.signed.newest(self.view())
+        reports = self.signed.get_newest_reports(self.view())
         if reports:
             self.must("PriceFeed", "bring", tuple(reports[key] for key in sorted(reports)), sender=sender)
         self.must("PerpetualMarket", "wake", sender, sender=sender)
@@ -464,8 +467,8 @@ class Blocks:
 
         At the worse ends of the ranges of its markets.
         """
-        ahead = cast(CycleView, self.view().cycles).rehearse({})
-        standing, (initial, _) = ahead.standing(owner), ahead.desk._margins(owner, True)
+        ahead = cast(CycleView, self.view().cycles).simulate_reports({})
+        standing, (initial, _) = ahead.get_standing(owner), ahead.desk._margins(owner, True)
         free = standing.own - standing.haircut - standing.unfinal - ahead.desk._mark_all(owner).worse
         return max(0, free - div_up(initial, BASIS_POINTS))
 
@@ -502,8 +505,8 @@ class Blocks:
         left = sum(auction.principal for auction in view.auctions)
         for c, symbol in enumerate(self.scenario.symbols):
             seen = self.sources[symbol][self.block]
-            price = min(seen, view.liquidation_price(c) or seen)
-            left += sum(vault.debt for vault in view.each_unsafe(c, price=price))
+            price = min(seen, view.get_liquidation_price(c) or seen)
+            left += sum(vault.debt for vault in view.iter_unsafe_vaults(c, price=price))
         return left
 
     def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:

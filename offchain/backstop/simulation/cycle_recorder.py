@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from backstop.keepers.backstop_pool import POOL
+from backstop.keepers.backstop_pool_keeper import POOL
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import value_of_all
 from backstop.model.state import ZERO_ADDRESS, Contract, Log

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.keepers.cycle_view import CycleView
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_orders import NANOSECONDS, Order
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.system import Action
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def dodge(run: Blocks) -> None:
     state.cycle, state.rounds = cycle, state.rounds + 1
     for each in state.dodgers:
         # Marks of now move everybody: they are brought in both runs, so that nothing else differs.
-        run.bring_marks(trader(each.name))
+        run.bring_marks(get_trader_account(each.name))
         for m in range(len(run.scenario.margin_symbols)):
-            run.must("PerpetualMarket", "accrue", m, sender=trader(each.name))
+            run.must("PerpetualMarket", "accrue", m, sender=get_trader_account(each.name))
         if book.dodges:
             _do(run, each)
 
@@ -98,39 +98,39 @@ def _market(run: Blocks) -> PerpetualMarket:
 def _chosen(run: Blocks) -> list[Dodger]:
     """Choose so many of those who have gained in the cycle, by lot, each with one way."""
     market, winners = _market(run), list[str]()
-    with run.session.model.imagine():
+    with run.session.model.fork_state():
         for name in sorted(run.margin_book.deposits):
-            owner = trader(name)
+            owner = get_trader_account(name)
             market._touch(owner)
             gains = [sum(market._gained_now(owner, m)) for m in range(len(run.scenario.margin_symbols))]
             if sum(gains) and market.accounts[owner].markets:
                 winners.append(name)
-    dice, left = Dice(run.seed, "dodgers"), winners
+    dice, left = SeededRandom(run.seed, "dodgers"), winners
     found = []
     for i in range(len(winners) * run.scenario.margin_book.dodgers // BASIS_POINTS):
-        name = left.pop(dice.below(len(left)))
+        name = left.pop(dice.draw_index(len(left)))
         found.append(Dodger(name, f"second_{i + 1}", WAYS[i % len(WAYS)]))
         run.signer(found[-1].pal)
     return found
 
 
 def _do(run: Blocks, each: Dodger) -> None:
-    owner = trader(each.name)
+    owner = get_trader_account(each.name)
     if each.way != _WITHDRAWS:
         for m in range(len(run.scenario.margin_symbols)):
             size = int(_market(run).positions[owner, m].size)
             if size:
                 _pass_on(run, each, m, size)
     for name in (each.name, each.pal):
-        if _market(run).accounts[trader(name)].cycle:
-            _withdraw(run, each, trader(name))
+        if _market(run).accounts[get_trader_account(name)].cycle:
+            _withdraw(run, each, get_trader_account(name))
 
 
 def _pass_on(run: Blocks, each: Dodger, m: int, size: int) -> None:
     """Have the second account take a position over, with a fifth of its notional as margin; back, if so."""
     purse, mark = run.account(PURSE), int(_market(run).paths[m].price)
     margin = min(abs(size) * mark // 5, run.stablecoins(purse))
-    if run.apply(Action("PerpetualMarket", "deposit", (trader(each.pal), margin), purse)).ok:
+    if run.apply(Action("PerpetualMarket", "deposit", (get_trader_account(each.pal), margin), purse)).ok:
         each.brought += margin
     off = 0
     if each.way == _OFF_MARK:
@@ -147,17 +147,17 @@ def _trade(run: Blocks, each: Dodger, m: int, size: int, price: int) -> None:
     chain_id, contract = run.session.model.world.chain_id, run.at["MarginOrders"]
     nonce, signed = run.system.timestamp * NANOSECONDS + each.tried, list[Any]()
     for name, delta in ((each.name, -size), (each.pal, size)):
-        order = Order(trader(name), m, delta, price, MAX_UINT256, nonce)
+        order = Order(get_trader_account(name), m, delta, price, MAX_UINT256, nonce)
         signed += [order, sign_order(name, order, chain_id, contract)]
     fees = _market(run).fee_table[()]
-    action = Action("MarginOrders", "fill", (*signed, abs(size)), trader(each.name))
+    action = Action("MarginOrders", "fill", (*signed, abs(size)), get_trader_account(each.name))
     _note(each, run.apply(action).ok)
     each.fees += _market(run).fee_table[()] - fees
 
 
 def _withdraw(run: Blocks, each: Dodger, owner: str) -> None:
     """Take out all that there is, and if that is refused what is no gain and no margin."""
-    own = cast(CycleView, run.view().cycles).rehearse({}).standing(owner).own
+    own = cast(CycleView, run.view().cycles).simulate_reports({}).get_standing(owner).own
     for amount in (own, run.free_margin(owner)):
         if amount > 0:
             went = run.apply(Action("PerpetualMarket", "withdraw", (amount, owner), owner)).ok
@@ -179,7 +179,7 @@ def dodgers_of(run: Blocks) -> dict[str, Any] | None:
     margin = run.recorder.margin
     if not run.scenario.margin_book.dodgers or margin is None:
         return None
-    pairs = [(trader(each.name), trader(each.pal)) for each in run.dodging.dodgers]
+    pairs = [(get_trader_account(each.name), get_trader_account(each.pal)) for each in run.dodging.dodgers]
     both = {owner for pair in pairs for owner in pair}
     brought = sum(each.brought for each in run.dodging.dodgers)
     return {
@@ -196,4 +196,4 @@ def dodgers_of(run: Blocks) -> dict[str, Any] | None:
 def _has(run: Blocks, owner: str) -> int:
     fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
     vests = sum(fund.profit_of(owner, owner, bucket) for who, bucket in list(fund.holdings) if who == owner)
-    return run.stablecoins(owner) + vests + cast(CycleView, run.view().cycles).equity(owner)
+    return run.stablecoins(owner) + vests + cast(CycleView, run.view().cycles).get_account_equity(owner)

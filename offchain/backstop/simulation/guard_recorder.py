@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backstop.keepers.seen import Workout
-from backstop.keepers.view import View
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import Workout
 from backstop.model.state import Log
 from backstop.simulation.run_directory import Row
 
@@ -107,10 +107,10 @@ class GuardRecorder:
             workout = self.workouts[values[0]]
             workout.ended_at, workout.ended_by = timestamp, _ENDS[event]
 
-    def block(self, view: View) -> None:
+    def block(self, view: KeeperView) -> None:
         """End the calls that were met or have lapsed by this block."""
         for call in self._open():
-            if view.vault(call.collateral_type, call.owner).called_at != call.called_at:
+            if view.get_vault(call.collateral_type, call.owner).called_at != call.called_at:
                 call.end(view.timestamp, "met")
             elif view.timestamp > call.expires:
                 call.end(call.expires, "lapsed")

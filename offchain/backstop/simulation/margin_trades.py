@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.margin_orders import NANOSECONDS, Order
 from backstop.simulation.scenario.schema import MarginAccount, MarginTrade
@@ -46,12 +46,12 @@ def leavers(run: Blocks) -> list[MarginAccount]:
 
 def _fill(run: Blocks, trade: MarginTrade, number: int) -> Action:
     m, model = run.scenario.margin_symbols.index(trade.symbol), run.session.model
-    run.bring_marks(trader(trade.long))
-    run.must("PerpetualMarket", "accrue", m, sender=trader(trade.long))
+    run.bring_marks(get_trader_account(trade.long))
+    run.must("PerpetualMarket", "accrue", m, sender=get_trader_account(trade.long))
     price = model.view("PerpetualMarket", "mark_of", m)
     orders: list[Any] = []
     for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):
         nonce = run.system.timestamp * NANOSECONDS + number
-        order = Order(trader(name), m, size, price, MAX_UINT256, nonce)
+        order = Order(get_trader_account(name), m, size, price, MAX_UINT256, nonce)
         orders += [order, sign_order(name, order, model.world.chain_id, run.at["MarginOrders"])]
-    return Action("MarginOrders", "fill", (*orders, trade.lots), trader(trade.long))
+    return Action("MarginOrders", "fill", (*orders, trade.lots), get_trader_account(trade.long))

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.accounts import ACCOUNTS
-from backstop.deployment.contracts import POOLS
-from backstop.deployment.parameters import MarginParameters
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.deployment_parameters import MarginParameters
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
-from backstop.hosts.words import OtherState, State
-from backstop.keepers.approvals import SPENDERS
-from backstop.keepers.backstop_pool import POOL
+from backstop.hosts.state_json import RawState, WrongStateError
+from backstop.keepers.backstop_pool_keeper import POOL
+from backstop.keepers.token_approvals import SPENDERS
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.price_path import INTERVAL
@@ -118,15 +118,15 @@ def open_margin_market(
     for member in run.scenario.pool_members:
         run.must(POOL, "deposit", member.money, run.account(member.name), sender=maker)
     for name, amount in book.deposits.items():
-        run.names[trader(name)] = name
-        run.must(market, "deposit", trader(name), amount, sender=maker)
+        run.names[get_trader_account(name)] = name
+        run.must(market, "deposit", get_trader_account(name), amount, sender=maker)
     for i, trade in enumerate(book.trades):
         if stop():
             raise Interrupted("stopped while the margin book was opened")
         progress(i, len(book.trades), "opening positions")
         sides: list[Any] = []
         for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):
-            order = MarginOrder(trader(name), trade.market, size, trade.price, MAX_UINT256, i + 1)
+            order = MarginOrder(get_trader_account(name), trade.market, size, trade.price, MAX_UINT256, i + 1)
             chain_id = run.session.model.world.chain_id
             sides += [order, sign_order(name, order, chain_id, run.at["MarginOrders"])]
         run.must("MarginOrders", "fill", *sides, trade.lots, sender=maker)
@@ -145,18 +145,18 @@ def let_debtors_act(run: Blocks, owner: str) -> None:
             run.must("VaultEngine", "approve_operator", address, True, sender=owner)
 
 
-def take_over(run: Blocks, state: State) -> None:
+def take_over(run: Blocks, state: RawState) -> None:
     """Go on from a given state, instead of opening a book."""
     try:
         run.restore(state)
-    except OtherState as error:
+    except WrongStateError as error:
         raise BackstopError(f"{error}: export it again") from None
     for name in ACCOUNTS:
         run.account(name)
     note_auctions(run)
     view = run.view()
     for c, symbol in enumerate(run.scenario.symbols):
-        run.recorder.opened[c] = len(view.vaults(c))
+        run.recorder.opened[c] = len(view.list_vaults(c))
         stock(run, symbol)
     for keeper in run.keepers:
         approve_spenders(run, keeper)

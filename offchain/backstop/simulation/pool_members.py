@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from backstop.deployment.accounts import account
-from backstop.keepers.backstop_pool import POOL
+from backstop.deployment.role_accounts import get_account
+from backstop.keepers.backstop_pool_keeper import POOL
 from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.margin_fund import MarginFund
 from backstop.model.perpetual_backstop import PerpetualBackstop
@@ -19,7 +19,7 @@ def ask_to_leave(run: Blocks) -> None:
     """Have those ask whose time has come, with all they have; once due, the pool's keeper pays them."""
     for each in list(run.asking):
         assert each.asks is not None
-        who = account(each.name)
+        who = get_account(each.name)
         pool = cast(PerpetualBackstop, run.session.model.world.contracts[POOL])
         action = Action(POOL, "requestRedeem", (pool.held(who), who, who), who)
         if each.asks <= run.now and run.apply(action).ok:
@@ -35,8 +35,8 @@ def pool_of(run: Blocks) -> dict[str, Any] | None:
     if POOL not in run.at or margin is None or view.cycles is None:
         return None
     pool = cast(PerpetualBackstop, run.session.model.world.contracts[POOL])
-    left = view.cycles.equity(pool.address)
-    mine = view.cycles.rehearse({}).sizes(pool.address)
+    left = view.cycles.get_account_equity(pool.address)
+    mine = view.cycles.simulate_reports({}).get_position_sizes(pool.address)
     paid_in, paid_out = margin.pool_in, margin.pool_out
     return {
         "paid_in_wad": str(paid_in),
@@ -53,7 +53,7 @@ def pool_of(run: Blocks) -> dict[str, Any] | None:
 
 def _member(run: Blocks, pool: PerpetualBackstop, name: str, money: int, left: int) -> dict[str, Any]:
     """Return what a member put in and has: in its hand, in the fund until it has vested, in the pool."""
-    who = account(name)
+    who = get_account(name)
     fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
     asked = sum(request.shares for _, controller, request in pool.waiting() if controller == who)
     shares = pool.held(who) + asked

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backstop.keepers.costs import gas_of
-from backstop.keepers.view import View
+from backstop.keepers.call_costs import find_call_gas
+from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.dutch import Terms
 from backstop.model.state import Log
@@ -97,7 +97,7 @@ class Recorder:
         market_prices: tuple[int, ...],
     ) -> None:
         """Record one applied action with its events."""
-        gas = gas_of(action.contract, action.method)
+        gas = find_call_gas(action.contract, action.method)
         self.tables["actions"].append(
             (
                 step,
@@ -226,16 +226,16 @@ class Recorder:
 
     # -------------------------------------------------------------------- state
 
-    def block(self, view: View, gas_price: int, pending: int) -> None:
+    def block(self, view: KeeperView, gas_price: int, pending: int) -> None:
         """Record the state after a block."""
         self.guards.block(view)
         buffers = 0
         for c, symbol in enumerate(self.symbols):
             market = view.outside.prices[c]
             self.worst[c] = min(self.worst.get(c, market), market)
-            prices, debts, pool = view.prices(c), view.debts(c), view.pool(c)
-            locked, performing = view.locked(c), debts.performing
-            buffers += view.buffer(c)
+            prices, debts, pool = view.get_feed_prices(c), view.get_debts(c), view.get_market_pool(c)
+            locked, performing = view.get_locked_collateral(c), debts.performing
+            buffers += view.get_buffer(c)
             self.tables["state"].append(
                 (
                     view.timestamp,
@@ -247,24 +247,24 @@ class Recorder:
                     prices.next,
                     locked,
                     performing,
-                    view.in_auction(c),
-                    view.deficit(c),
-                    view.buffer(c),
+                    view.get_principal_in_auction(c),
+                    view.get_deficit(c),
+                    view.get_buffer(c),
                     locked * market * BASIS_POINTS // performing if performing >= RAD else None,
-                    view.count_unsafe(c),
-                    view.terms(c).debt_ceiling,
+                    view.count_unsafe_vaults(c),
+                    view.get_terms(c).debt_ceiling,
                 )
             )
         self.tables["system"].append(
             (
                 view.timestamp,
-                view.supply(),
-                view.reserve(),
+                view.get_stablecoin_supply(),
+                view.get_reserve(),
                 buffers,
-                view.assets("savings"),
+                view.get_pool_assets("savings"),
                 gas_price,
                 pending,
-                view.open_auctions(),
+                view.count_open_auctions(),
                 view.mode,
             )
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backstop.deployment.accounts import ACCOUNTS, account
-from backstop.deployment.signing import sign_report
+from backstop.deployment.devnet_signing import sign_report
+from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.keepers.price_view import PriceView
 from backstop.model.signed_reports import SignedReport, Span
@@ -37,7 +37,7 @@ class SignedPrices:
         self._signed: dict[tuple[int, str, int, int], SignedReport] = {}
         self._at = -1
 
-    def newest(self, view: PriceView) -> dict[tuple[int, str], SignedReport]:
+    def get_newest_reports(self, view: PriceView) -> dict[tuple[int, str], SignedReport]:
         """Return of each market and reporter what it signs now, if the feed lacks it."""
         if self._down():
             return {}
@@ -46,8 +46,8 @@ class SignedPrices:
         found = {}
         for c, price in view.markets.items():
             for name in self._names:
-                reporter = account(name)
-                last = view.report_of(c, reporter)
+                reporter = get_account(name)
+                last = view.get_last_report(c, reporter)
                 if last is None or price <= self._refuses_at or last.reported_at >= view.timestamp:
                     continue
                 key = c, reporter, price, view.timestamp

@@ -57,7 +57,7 @@ class Simulation(Blocks):
             self.run_block()
             self.include()  # nobody waits for hours
         if self.session.both is not None:
-            self.session.both.check()
+            self.session.both.compare_state()
         self.completed = True
 
     def result(self) -> RunResult:
@@ -74,7 +74,7 @@ class Simulation(Blocks):
         reason = "a simulation" if self.error is None else str(self.error).partition("\n")[0]
         both, started_at = self.session.both, self.session.started_at
         if both is not None:
-            trace = both.record(reason)  # has the step that went wrong as well
+            trace = both.record_trace(reason)  # has the step that went wrong as well
         else:
             trace = Trace(self.scenario.parameters, self.steps, started_at, self.seed, reason)
         return RunResult(summarise(self), tables, trace)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
-from backstop.files.installation import spelled
-from backstop.files.whole import replace_file
+from backstop.files.atomic_files import replace_file
+from backstop.files.installation import format_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -260,7 +260,9 @@ def load_run(directory: str | Path) -> Run:
 
     directory = Path(directory)
     if not directory.is_dir():
-        raise BackstopError(f"there is no run directory {directory}: run `{spelled('simulate')}` first")
+        raise BackstopError(
+            f"there is no run directory {directory}: run `{format_command('simulate')}` first"
+        )
     documents: list[dict[str, Any]] = []
     for name in ("summary.json", "meta.json"):
         path = directory / name

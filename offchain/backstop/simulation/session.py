@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import model_of
-from backstop.deployment.plan import plan
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.hosts.model_system import ModelSystem
 from backstop.simulation.scenario import Scenario
 from backstop.system import System
 
@@ -34,12 +34,12 @@ def open_session(scenario: Scenario, host: str, seed: int, traces: Path | None =
     """Deploy a scenario's parameters on a throw-away host; `model` is no chain at all."""
     started_at = scenario.deployed_at
     if host == "model":
-        deployment = plan(scenario.parameters)
-        model = model_of(deployment, started_at)
-        configure(model, deployment)
+        deployment = plan_deployment(scenario.parameters)
+        model = create_model(deployment, started_at)
+        apply_configuration(model, deployment)
         yield Session(model, model, None, started_at)
         return
-    from backstop.hosts.by_name import open_host
+    from backstop.hosts.host_registry import open_host
     from backstop.proof.lockstep import TRACES, lockstep
 
     with open_host(host, started_at) as chain:

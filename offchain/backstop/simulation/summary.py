@@ -6,9 +6,9 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from backstop.deployment.contracts import POOLS
-from backstop.keepers.seen import Auction, Domain, Workout
-from backstop.keepers.view import View
+from backstop.deployment.contract_names import POOLS
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import Auction, Domain, Workout
 from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by
 from backstop.simulation.blocks import Blocks, Member
@@ -105,7 +105,7 @@ def _actions(run: Blocks, keepers: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _collateral_type(run: Blocks, c: int, view: View) -> dict[str, Any]:
+def _collateral_type(run: Blocks, c: int, view: KeeperView) -> dict[str, Any]:
     collateral = run.scenario.parameters.collateral_types[c]
     auctions = [each for each in run.recorder.auctions.values() if each.collateral_type == c]
     return {
@@ -122,39 +122,39 @@ def _collateral_type(run: Blocks, c: int, view: View) -> dict[str, Any]:
         },
         "worst_price_ray": str(run.recorder.worst.get(c, view.outside.prices[c])),
         "final_price_ray": str(view.outside.prices[c]),
-        "debt_rad": str(view.debts(c).performing + view.in_auction(c)),
-        "deficit_rad": str(view.deficit(c)),
+        "debt_rad": str(view.get_debts(c).performing + view.get_principal_in_auction(c)),
+        "deficit_rad": str(view.get_deficit(c)),
         "underwater_rad": str(underwater(view, c)),
-        "buffer_rad": str(view.buffer(c)),
+        "buffer_rad": str(view.get_buffer(c)),
     }
 
 
-def _domain(name: str, domain: Domain, view: View) -> dict[str, Any]:
+def _domain(name: str, domain: Domain, view: KeeperView) -> dict[str, Any]:
     """Return what a bridge owes, has lost and is said to lose at the end."""
     c = domain.collateral_type
     return {
         "name": name,
-        "line": view.terms(c).debt_ceiling,
+        "line": view.get_terms(c).debt_ceiling,
         "debt_rad": str(domain.debt),
         "announced_wad": str(domain.announced),
         "lost_wad": str(domain.lost),
-        "deficit_rad": str(view.deficit(c)),
+        "deficit_rad": str(view.get_deficit(c)),
     }
 
 
-def underwater(view: View, c: int) -> int:
+def underwater(view: KeeperView, c: int) -> int:
     """Return debt of vaults, auctions and workouts beyond the worth of their collateral outside, rad.
 
     It is no loss yet.
     """
     market = view.outside.prices[c]
     positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
-    return view.underwater(c, market) + sum(
+    return view.compute_underwater_debt(c, market) + sum(
         max(0, each.principal - each.lot * market) for each in positions if each.collateral_type == c
     )
 
 
-def _losses(run: Blocks, view: View) -> dict[str, Any]:
+def _losses(run: Blocks, view: KeeperView) -> dict[str, Any]:
     """Sum the losses: created == recovered + covered by the stages + outstanding."""
     created, covered = run.recorder.created, run.recorder.covered
     outstanding = _outstanding(run, view)
@@ -166,7 +166,7 @@ def _losses(run: Blocks, view: View) -> dict[str, Any]:
     }
 
 
-def _paid_by(run: Blocks, view: View) -> list[dict[str, str]]:
+def _paid_by(run: Blocks, view: KeeperView) -> list[dict[str, str]]:
     """Sum the losses by who bore them.
 
     Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for.
@@ -177,7 +177,7 @@ def _paid_by(run: Blocks, view: View) -> list[dict[str, str]]:
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
 
 
-def _guards(run: Blocks, view: View) -> dict[str, Any] | None:
+def _guards(run: Blocks, view: KeeperView) -> dict[str, Any] | None:
     """Return margin calls, the mode and the ceilings over the scenario's time; None without guards."""
     if run.scenario.parameters.guards is None:
         return None
@@ -215,11 +215,11 @@ def _guards(run: Blocks, view: View) -> dict[str, Any] | None:
     }
 
 
-def _workouts(run: Blocks, view: View) -> dict[str, Any]:
+def _workouts(run: Blocks, view: KeeperView) -> dict[str, Any]:
     """Count how workouts ended; list what is still due of those that are open, by instalment."""
     ended = [each.ended_by for each in run.recorder.guards.workouts.values()]
     due = [
-        (each.due_of(k), each.collateral_type, each.missing(k) - each.missing(k - 1))
+        (each.get_due_time(k), each.collateral_type, each.compute_arrears(k) - each.compute_arrears(k - 1))
         for each in view.workouts
         for k in range(1, each.instalments + 1)
     ]
@@ -235,7 +235,7 @@ def _workouts(run: Blocks, view: View) -> dict[str, Any]:
     }
 
 
-def _settlement(run: Blocks, view: View) -> dict[str, Any] | None:
+def _settlement(run: Blocks, view: KeeperView) -> dict[str, Any] | None:
     """Return when settlement began and ended, and what holders get; None if it did not begin."""
     progress = view.settlement
     if progress.begun_at == 0:
@@ -246,7 +246,7 @@ def _settlement(run: Blocks, view: View) -> dict[str, Any] | None:
         "begun_at": progress.begun_at,
         "fixed_at": progress.fixed_at,
         "lost_rad": str(run.recorder.netted),
-        "coin_worth_ray": str(view.coin_worth()),
+        "coin_worth_ray": str(view.compute_coin_value()),
     }
 
 
@@ -288,17 +288,25 @@ def _member(run: Blocks, member: Member) -> dict[str, Any]:
     }
 
 
-def _ledger(run: Blocks, view: View) -> dict[str, str]:
+def _ledger(run: Blocks, view: KeeperView) -> dict[str, str]:
     types = view.types
-    performing = sum(view.debts(c).performing for c in types)
-    in_auction = sum(view.in_auction(c) for c in types)
-    buffers = sum(view.buffer(c) for c in types)
-    deficit = sum(view.deficit(c) for c in types)
-    settled = view.settled()
-    gap = view.supply() * RAY + view.reserve() + buffers - performing - in_auction - deficit - settled
+    performing = sum(view.get_debts(c).performing for c in types)
+    in_auction = sum(view.get_principal_in_auction(c) for c in types)
+    buffers = sum(view.get_buffer(c) for c in types)
+    deficit = sum(view.get_deficit(c) for c in types)
+    settled = view.get_settled_debt()
+    gap = (
+        view.get_stablecoin_supply() * RAY
+        + view.get_reserve()
+        + buffers
+        - performing
+        - in_auction
+        - deficit
+        - settled
+    )
     return {
-        "supply_wad": str(view.supply()),
-        "reserve_rad": str(view.reserve()),
+        "supply_wad": str(view.get_stablecoin_supply()),
+        "reserve_rad": str(view.get_reserve()),
         "buffers_rad": str(buffers),
         "performing_rad": str(performing),
         "in_auction_rad": str(in_auction),
@@ -308,9 +316,9 @@ def _ledger(run: Blocks, view: View) -> dict[str, str]:
     }
 
 
-def _outstanding(run: Blocks, view: View) -> int:
+def _outstanding(run: Blocks, view: KeeperView) -> int:
     """Return what no stage has paid: deficits, or what holders lost when settlement closed the books."""
-    return sum(view.deficit(c) for c in view.types) + run.recorder.netted
+    return sum(view.get_deficit(c) for c in view.types) + run.recorder.netted
 
 
 def _outages(run: Blocks) -> list[dict[str, Any]]:
@@ -318,7 +326,7 @@ def _outages(run: Blocks) -> list[dict[str, Any]]:
     spans: dict[tuple[int, int], list[str]] = {}
     for group in run.scenario.keepers:
         for outage in group.outages:
-            spans.setdefault((outage.start, outage.end), []).extend(group.names())
+            spans.setdefault((outage.start, outage.end), []).extend(group.list_keeper_names())
     start = run.scenario.start
     return [
         {"from": start + first, "to": start + last, "keepers": names}
@@ -331,24 +339,24 @@ def state_hash(run: Blocks) -> str:
 
     Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.
     """
-    from backstop.hosts import layout
-    from backstop.hosts.words import key_text
+    from backstop.hosts import storage_layout
+    from backstop.hosts.state_json import format_key
 
     both = run.session.both
     if both is not None and run.error is None:
-        words = both.chain.host.read(both.chain.slots)
+        words = both.chain.host.read_slots(both.chain.slots)
         entries = [
             (place.contract, place.path, place.key, word)
             for place, word in zip(both.chain.places, words, strict=True)
         ]
     else:
         entries = [
-            (name, path, key, layout.encode(value))
+            (name, path, key, storage_layout.encode_word(value))
             for name, tables in run.session.model.snapshot().items()
             for path, table in tables.items()
             for key, value in table.items()
         ]
     lines = sorted(
-        f"{contract} {path} {key_text(key)} {word:064x}\n" for contract, path, key, word in entries if word
+        f"{contract} {path} {format_key(key)} {word:064x}\n" for contract, path, key, word in entries if word
     )
     return "0x" + keccak("".join(lines).encode()).hex()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from backstop.keepers.view import View
+from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import RAY
 from backstop.model.denominations import VIRTUAL_SHARES, convert_shares
 from backstop.model.exits import SCALE
@@ -24,17 +24,17 @@ def worth(run: Blocks, owner: str) -> int:
     """
     view, total = run.view(), run.stablecoins(owner)
     if view.cycles is not None:
-        total += view.cycles.equity(owner)
+        total += view.cycles.get_account_equity(owner)
     for member in run.members:
         if member.address == owner and member.asset == "Stablecoin" and member.pool in run.at:
             total += claim(run, member) + cash_of(run, member)
-    total = total * view.coin_worth() // RAY + in_vault(run, owner, view)
+    total = total * view.compute_coin_value() // RAY + in_vault(run, owner, view)
     for c, price in enumerate(view.outside.prices):
-        total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY
+        total += view.get_uncashed_coins(c, owner) * view.get_collateral_share(c) // RAY * price // RAY
     return total + run.recorder.inventory.get(owner, 0)
 
 
-def in_vault(run: Blocks, owner: str, view: View) -> int:
+def in_vault(run: Blocks, owner: str, view: KeeperView) -> int:
     """Return what an attacker could get out of its vault at the market's price, wad.
 
     At worst it walks away. The collateral that it has to give back is taken off.
@@ -43,8 +43,8 @@ def in_vault(run: Blocks, owner: str, view: View) -> int:
     if state is None or state.keeper.group.role != "attacker" or not state.keeper.group.collateral:
         return 0
     c = run.scenario.symbols.index(state.keeper.group.collateral)
-    vault = view.vault(c, owner)
-    price, debt = view.outside.prices[c], vault.normalized_debt * view.rate(c)
+    vault = view.get_vault(c, owner)
+    price, debt = view.outside.prices[c], vault.normalized_debt * view.get_current_rate(c)
     owed = run.recorder.borrowed.get((owner, c), 0) * price
     return (max(0, vault.locked_collateral * price - debt) - owed) // RAY
 
@@ -55,7 +55,7 @@ def cash_of(run: Blocks, member: Member) -> int:
     if claims not in run.at:
         return 0
     model = run.session.model
-    with model.imagine():  # somebody has to ask for it
+    with model.fork_state():  # somebody has to ask for it
         before = run.stablecoins(member.address)
         model.apply(Action(member.pool, "collect_claims", (member.address,), member.address))
         for generation in range(model.view(claims, "generation") + 1):

@@ -12,10 +12,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backstop.cli.common import RUNS, Command, handle_errors, progress_bar
+from backstop.cli.command_helpers import RUNS, Command, handle_errors, progress_bar
 from backstop.errors import BackstopError
-from backstop.files.whole import write_json
-from benchmarks.speed import book, files, fuzz, keeper, vault_index
+from backstop.files.atomic_files import write_json
+from benchmarks.speed import fuzz_speed, import_speed, keeper_speed, large_book_speed, vault_index_speed
 
 if TYPE_CHECKING:
     from backstop.studies.stress.engine_agreement import Agreement
@@ -46,7 +46,7 @@ Cells = tuple[str, ...]
     "--vaults",
     type=click.IntRange(1_000),
     help="How many to index, to keep, or to open.  "
-    f"[default: {vault_index.VAULTS:,}, {keeper.VAULTS:,}, {book.VAULTS:,}]",
+    f"[default: {vault_index_speed.VAULTS:,}, {keeper_speed.VAULTS:,}, {large_book_speed.VAULTS:,}]",
 )
 @handle_errors
 def cli(part: str, out: Path, vaults: int | None) -> None:
@@ -68,33 +68,33 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
     """
     console = Console(width=None if sys.stdout.isatty() else 130)
     if part in ("all", "fuzz"):
-        _protocol(console, out / "bench.json", vaults or vault_index.VAULTS)
+        _bench_fuzz_and_index(console, out / "bench.json", vaults or vault_index_speed.VAULTS)
     if part in ("all", "keeper"):
-        _keeper(console, out / "bench-keeper.json", vaults or keeper.VAULTS)
+        _bench_keeper(console, out / "bench-keeper.json", vaults or keeper_speed.VAULTS)
     if part in ("all", "book"):
-        _book(console, out / "bench-book.json", vaults or book.VAULTS)
+        _bench_large_book(console, out / "bench-book.json", vaults or large_book_speed.VAULTS)
     if part in ("all", "stress"):
-        _stress(console, out / "bench-stress.json")
+        _bench_stress(console, out / "bench-stress.json")
     if part in ("all", "cluster"):
-        _cluster(console, out / "bench-cluster.json")
+        _bench_cluster(console, out / "bench-cluster.json")
     if part in ("all", "agreement"):
-        _agreement(console, out / "bench-agreement.json")
+        _bench_engine_agreement(console, out / "bench-agreement.json")
     if part in ("all", "files"):
-        _files(console, out)
+        _bench_import(console, out)
     if part in ("all", "pages"):
-        _pages(console, out / "bench-pages.json")
+        _bench_pages(console, out / "bench-pages.json")
 
 
-def _protocol(console: Console, path: Path, vaults: int) -> None:
-    campaign = fuzz.record()
-    table = Table("way", "steps", "steps/s", f"times {fuzz.YARDSTICK.split(' on ')[0]}")
+def _bench_fuzz_and_index(console: Console, path: Path, vaults: int) -> None:
+    campaign = fuzz_speed.record_campaign()
+    table = Table("way", "steps", "steps/s", f"times {fuzz_speed.YARDSTICK.split(' on ')[0]}")
     speeds = []
-    for speed in fuzz.measure(campaign):
+    for speed in fuzz_speed.measure_fuzz_speeds(campaign):
         speeds.append(speed)
         ratio = f"{speed.rate / speeds[0].rate:,.1f}"
         table.add_row(speed.way, f"{speed.steps:,}", f"{speed.rate:,.0f}", ratio)
     console.print(table)
-    parts = fuzz.shares(campaign)
+    parts = fuzz_speed.measure_time_shares(campaign)
     table = Table("part of the campaign in process", "share", "µs a step")
     for name, seconds in parts.items():
         micros = seconds / campaign.speed.steps * 1e6
@@ -106,17 +106,17 @@ def _protocol(console: Console, path: Path, vaults: int) -> None:
         highlight=False,
     )
     table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
-    for row in vault_index.measure(vaults, lambda text: print(text, file=sys.stderr)):
+    for row in vault_index_speed.measure_index(vaults, lambda text: print(text, file=sys.stderr)):
         rows.append(row)
         table.add_row(*row)
     console.print(table)
-    fuzz.write_results(campaign, speeds, parts, rows, path)
+    fuzz_speed.write_results(campaign, speeds, parts, rows, path)
     console.print(f"written {path}", highlight=False)
 
 
-def _keeper(console: Console, path: Path, vaults: int) -> None:
+def _bench_keeper(console: Console, path: Path, vaults: int) -> None:
     table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
-    for row in keeper.measure(vaults, lambda text: print(text, file=sys.stderr)):
+    for row in keeper_speed.measure_keeper(vaults, lambda text: print(text, file=sys.stderr)):
         rows.append(row)
         table.add_row(*row)
     console.print(table)
@@ -124,10 +124,10 @@ def _keeper(console: Console, path: Path, vaults: int) -> None:
     console.print(f"written {path}", highlight=False)
 
 
-def _book(console: Console, path: Path, vaults: int) -> None:
+def _bench_large_book(console: Console, path: Path, vaults: int) -> None:
     heads = ("host", "vaults", "opening, CPU s", "actions", "CPU ms each", "times", "whole day, s", "MB")
-    table, costs = Table(*heads), list[book.Cost]()
-    for cost in book.measure(vaults, lambda text: print(text, file=sys.stderr)):
+    table, costs = Table(*heads), list[large_book_speed.DayCost]()
+    for cost in large_book_speed.measure_books(vaults, lambda text: print(text, file=sys.stderr)):
         costs.append(cost)
         # Its own book goes first on each host.
         first = next(each for each in costs if each.host == cost.host)
@@ -137,25 +137,32 @@ def _book(console: Console, path: Path, vaults: int) -> None:
             cost.host, f"{cost.vaults:,}", f"{cost.opening:,.1f}", f"{cost.actions:,}", *step, *took
         )
     console.print(table)
-    book.write_results(costs, path)
+    large_book_speed.write_results(costs, path)
     console.print(f"written {path}", highlight=False)
 
 
-def _stress(console: Console, path: Path) -> None:
+def _bench_stress(console: Console, path: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
-    from benchmarks.speed.calls import Calls, calls
-    from benchmarks.speed.stress import Day, Speed, growth, lengths, ways, write_results
+    from benchmarks.speed.contract_call_speed import CallSpeed, measure_call_speeds
+    from benchmarks.speed.stress_speed import (
+        StressDay,
+        StressSpeed,
+        measure_book_growth,
+        measure_engines,
+        measure_study_lengths,
+        write_results,
+    )
 
-    day = Day.load()
-    called, rows = list[Calls](), list[Cells]()
-    for each in calls(day.scenario, day.seed):
+    day = StressDay.load_day()
+    called, rows = list[CallSpeed](), list[Cells]()
+    for each in measure_call_speeds(day.scenario, day.seed):
         called.append(each)
         times, cheaper = f"{each.rate / called[0].rate:,.1f}", f"{called[0].cost / each.cost:,.1f}"
         rows.append((each.way, f"{each.rate:,.0f}", times, f"{each.cost * 1e3:,.3f}", cheaper))
     number = f"{called[0].calls:,} actions of one path"
     _print_markdown(console, number, ("way", "calls a second", "times", "CPU ms a call", "times"), rows)
-    speeds, rows = list[Speed](), []
-    for speed in ways(day, called[0]):
+    speeds, rows = list[StressSpeed](), []
+    for speed in measure_engines(day, called[0]):
         speeds.append(speed)
         took = f"{speed.paths:,}", f"{speed.seconds:,.2f}", f"{speed.cpu:,.2f}", f"{speed.rate:,.0f}"
         rows.append((speed.way, *took, f"{speed.rate_of_cpu / speeds[0].rate_of_cpu:,.0f}"))
@@ -171,7 +178,7 @@ def _stress(console: Console, path: Path) -> None:
         console.print(text, highlight=False)
     exact = called[-1].calls // called[0].calls / called[-1].seconds
     console.print(f"exact engine, 2 workers: {exact:.2f} of these paths a second", highlight=False)
-    larger, longer = list(growth(day)), list(lengths(day))
+    larger, longer = list(measure_book_growth(day)), list(measure_study_lengths(day))
     rows = [
         (speed.way, f"{speed.liquidated * speed.vaults:,.0f}", f"{speed.cpu / speed.paths * 1e3:,.2f}")
         for speed in (*larger, *longer)
@@ -182,13 +189,19 @@ def _stress(console: Console, path: Path) -> None:
     console.print(f"written {path}", highlight=False)
 
 
-def _cluster(console: Console, path: Path) -> None:
+def _bench_cluster(console: Console, path: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
-    from benchmarks.speed.cluster import Rate, chunk_seconds, cost, rates, write_results
-    from benchmarks.speed.stress import Day
+    from benchmarks.speed.dask_cluster_speed import (
+        PathRate,
+        compute_chunk_seconds,
+        measure_chunk_cost,
+        measure_rates,
+        write_results,
+    )
+    from benchmarks.speed.stress_speed import StressDay
 
-    day, found, rows = Day.load(), list[Rate](), list[Cells]()
-    for each in rates(day, lambda text: click.echo(text, err=True)):
+    day, found, rows = StressDay.load_day(), list[PathRate](), list[Cells]()
+    for each in measure_rates(day, lambda text: click.echo(text, err=True)):
         found.append(each)
         one = next(first for first in found if first.engine == each.engine)
         ratio = f"{each.an_hour / one.an_hour:,.2f}"
@@ -196,11 +209,11 @@ def _cluster(console: Console, path: Path) -> None:
         rows.append((each.engine, each.way, f"{each.workers}", *took))
     heads = "engine", "on", "workers", "paths", "s", "paths an hour", "times"
     _print_markdown(console, "paths an hour, once started", heads, rows)
-    costs = cost(day)
+    costs = measure_chunk_cost(day)
     passing, writing = (f"{each * 1e3:.2f} ms" for each in costs)
     text = f"a chunk costs {passing} to be passed on, {writing} to be written"
     console.print(text, highlight=False)
-    for name, seconds in chunk_seconds(found).items():
+    for name, seconds in compute_chunk_seconds(found).items():
         most = costs.most_workers(seconds)
         text = f"{name} engine: {seconds:.2f} s a chunk, so one scheduler keeps {most:,} such workers busy"
         console.print(text, highlight=False)
@@ -208,17 +221,19 @@ def _cluster(console: Console, path: Path) -> None:
     console.print(f"written {path}", highlight=False)
 
 
-def _pages(console: Console, path: Path) -> None:
-    from benchmarks.speed import pages
+def _bench_pages(console: Console, path: Path) -> None:
+    from benchmarks.speed import page_speed
 
     heads = ("page", "MB", "written, s", "loaded, ms", "drawn, ms", "sorted, ms", "searched, ms")
-    table, openings = Table(*heads), list[pages.Opening]()
-    for each in pages.measure(pages.FILLS, pages.PATHS, lambda text: print(text, file=sys.stderr)):
+    table, openings = Table(*heads), list[page_speed.PageTimes]()
+    for each in page_speed.measure_pages(
+        page_speed.FILLS, page_speed.PATHS, lambda text: print(text, file=sys.stderr)
+    ):
         openings.append(each)
         took = (f"{value:,.0f}" for value in (each.loaded, each.drawn, each.sorted, each.searched))
         table.add_row(each.page, f"{each.size / 1e6:,.2f}", f"{each.wrote:,.1f}", *took)
     console.print(table)
-    pages.write_results(openings, path)
+    page_speed.write_results(openings, path)
     console.print(f"written {path}", highlight=False)
 
 
@@ -230,14 +245,16 @@ def _print_markdown(console: Console, above: str, heads: Cells, rows: Sequence[C
     console.print(f"{above}\n\n{text}\n", highlight=False, markup=False, soft_wrap=True)
 
 
-def _agreement(console: Console, path: Path) -> None:
+def _bench_engine_agreement(console: Console, path: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
-    from backstop.spread.workers import processes
+    from backstop.parallel.workers import build_process_workers
     from backstop.studies.stress import engine_agreement, interval_coverage
 
     with progress_bar() as progress:
-        off = engine_agreement.measure_agreement(SCENARIOS, 5, workers=processes(2), progress=progress)
-        large = interval_coverage.large_study(5_000, workers=processes(2), progress=progress)
+        off = engine_agreement.measure_agreement(
+            SCENARIOS, 5, workers=build_process_workers(2), progress=progress
+        )
+        large = interval_coverage.large_study(5_000, workers=build_process_workers(2), progress=progress)
     sure = interval_coverage.measure_coverage(*large, studies=300)
     _print_agreement(console, f"{SCENARIOS} scenarios, 5 paths each", off)
     figures = "paths", "studies", "holds, exact", "holds, fast", "fast engine off by"
@@ -252,30 +269,32 @@ def _agreement(console: Console, path: Path) -> None:
     content = {"agreement": [row._asdict() for row in off], "coverage": [each._asdict() for each in sure]}
     write_json({"schema_version": 1, **content}, path)
     console.print(f"written {path}", highlight=False)
-    _refuse_beyond(off)
+    _check_agreement_holds(off)
 
 
-def _files(console: Console, out: Path) -> None:
+def _bench_import(console: Console, out: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
+    from backstop.parallel.workers import build_process_workers
     from backstop.simulation.scenario import load_scenario
-    from backstop.spread.workers import processes
     from backstop.studies.stress import engine_agreement
 
     with tempfile.TemporaryDirectory(prefix="backstop-files-") as name:
         folder = Path(name)
-        files.write(folder)
-        took = list(files.measure(folder))
+        import_speed.write_sample_files(folder)
+        took = list(import_speed.measure_import(folder))
         day = load_scenario(folder / "mine" / "scenario.yaml")
         with progress_bar() as progress:
-            off = engine_agreement.compare_engines([day], files.AGAIN, 1, processes(2), progress, chunk=5)
+            off = engine_agreement.compare_engines(
+                [day], import_speed.AGAIN, 1, build_process_workers(2), progress, chunk=5
+            )
     rows = [(each.command, f"{each.seconds:,.1f}", f"{each.cpu:,.1f}") for each in took]
-    _print_markdown(console, f"{files.POSITIONS:,} positions", ("from files", "s", "CPU s"), rows)
-    _print_agreement(console, f"a book from files, {files.AGAIN} paths", off)
+    _print_markdown(console, f"{import_speed.POSITIONS:,} positions", ("from files", "s", "CPU s"), rows)
+    _print_agreement(console, f"a book from files, {import_speed.AGAIN} paths", off)
     path = out / "bench-files.json"
     content = {"commands": [each._asdict() for each in took], "agreement": [each._asdict() for each in off]}
     write_json({"schema_version": 1, **content}, path)
     console.print(f"written {path}", highlight=False)
-    _refuse_beyond(off)
+    _check_agreement_holds(off)
 
 
 def _print_agreement(console: Console, of: str, off: Sequence[Agreement]) -> None:
@@ -289,6 +308,6 @@ def _print_agreement(console: Console, of: str, off: Sequence[Agreement]) -> Non
     _print_markdown(console, "", (of, *heads), rows)
 
 
-def _refuse_beyond(off: Sequence[Agreement]) -> None:
+def _check_agreement_holds(off: Sequence[Agreement]) -> None:
     if not all(row.holds for row in off):
         raise BackstopError("the fast engine is further from the exact one than it is stated to be")

@@ -7,10 +7,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backstop.cli.common import Command, handle_errors
-from backstop.files.installation import spelled
-from backstop.keepers.gas_table import SNAPSHOT, read_snapshot, write_snapshot
-from benchmarks.gas.table import measure
+from backstop.cli.command_helpers import Command, handle_errors
+from backstop.files.installation import format_command
+from backstop.keepers.gas_table import SNAPSHOT, read_gas_table, write_gas_table
+from benchmarks.gas.gas_snapshot_table import measure_all_jobs
 
 RUNS = Path("runs/gas.json")
 
@@ -28,27 +28,28 @@ def cli(update: bool) -> None:
       ape run gas
       ape run gas --update
     """
-    rows, used = measure()
+    rows, used = measure_all_jobs()
     RUNS.parent.mkdir(exist_ok=True)
     RUNS.write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")
-    before = read_snapshot() if SNAPSHOT.exists() else {}
+    before = read_gas_table() if SNAPSHOT.exists() else {}
     compared = {row.name: row for row in rows}
     table = Table("job", "gas", "dss", "ratio", "goal", "", "snapshot")
     for name, gas in used.items():
         cells = [name, gas, "", "", "", ""]
         if row := compared.get(name):
-            verdict = "meets" if row.meets else "MISSES"
+            verdict = "meets" if row.is_within_goal else "MISSES"
             cells = [name, gas, row.dss, f"{row.ratio:.3f}", f"{row.goal:.2f}", verdict]
         table.add_row(*map(str, cells), str(before.get(name, "-")))
     Console().print(table)
     if update:
-        write_snapshot(used)
+        write_gas_table(used)
         return
     if risen := [name for name, gas in used.items() if gas * 100 > before.get(name, gas) * 101]:
         raise click.ClickException(
-            f"gas rose by more than 1%: {', '.join(risen)}. If that is meant: {spelled('gas --update')}"
+            f"gas rose by more than 1%: {', '.join(risen)}. If that is meant: "
+            f"{format_command('gas --update')}"
         )
     if unknown := used.keys() - before.keys():
         raise click.ClickException(
-            f"not in the snapshot: {', '.join(sorted(unknown))}. Run: {spelled('gas --update')}"
+            f"not in the snapshot: {', '.join(sorted(unknown))}. Run: {format_command('gas --update')}"
         )

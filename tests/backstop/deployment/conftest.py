@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from eth_utils.address import to_checksum_address
 
-from backstop.deployment.accounts import account
-from backstop.deployment.configuration import configuration
-from backstop.deployment.examples import standard
-from backstop.deployment.plan import Deployment, plan
+from backstop.deployment.configuration_calls import build_configuration_calls
+from backstop.deployment.deployment_plan import Deployment, plan_deployment
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import get_account
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.ports import free_port
+from backstop.hosts.free_ports import find_free_port
 from tests.support.ape_replay import Replay
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def chain() -> Iterator[ChainManager]:
     import ape
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("APE_FOUNDRY_HOST", f"http://127.0.0.1:{free_port()}")
+        patch.setenv("APE_FOUNDRY_HOST", f"http://127.0.0.1:{find_free_port()}")
         with ape.networks.parse_network_choice("ethereum:local:foundry"):
             yield ape.chain
 
@@ -52,13 +52,15 @@ def chain() -> Iterator[ChainManager]:
 def role(chain) -> Role:
     """The account of a role; Ape's test accounts are those of the deployment, in the same order."""
     accounts = chain.account_manager.test_accounts
-    return cache(lambda name: accounts[to_checksum_address(account(name))])
+    return cache(lambda name: accounts[to_checksum_address(get_account(name))])
 
 
 @pytest.fixture(scope="session")
 def deployment(role, chain) -> Deployment:
     """Every address, computed before anything is deployed."""
-    return plan(standard(), first_nonce=role("admin").nonce, chain_id=chain.chain_id)
+    return plan_deployment(
+        build_standard_parameters(), first_nonce=role("admin").nonce, chain_id=chain.chain_id
+    )
 
 
 def container(kind: str, artifacts: Artifacts) -> ContractContainer:
@@ -86,7 +88,7 @@ def contracts(artifacts, deployment, role) -> dict[str, ContractInstance]:
     for creation in deployment.creations:
         made[creation.name] = admin.deploy(container(creation.kind, artifacts), *creation.args)
         assert made[creation.name].address.lower() == creation.address
-    for action in configuration(deployment):
+    for action in build_configuration_calls(deployment):
         getattr(made[action.contract], action.method)(*action.args, sender=admin)
     return made
 

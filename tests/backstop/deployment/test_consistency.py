@@ -9,15 +9,26 @@ from typing import Any, cast
 
 import pytest
 
-from backstop.deployment.consistency import DOUBTFUL, REFUSED, RULES, check, refused
-from backstop.deployment.contracts import MARGIN_POLICIES
-from backstop.deployment.examples import backed, guarded, margined, standard
-from backstop.deployment.parameters import (
+from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.deployment_parameters import (
     BackstopParameters,
     MarginParameters,
     Parameters,
     StageParameters,
     TimelockParameters,
+)
+from backstop.deployment.example_parameters import (
+    build_backed_margin_parameters,
+    build_guarded_parameters,
+    build_margin_parameters,
+    build_standard_parameters,
+)
+from backstop.deployment.parameter_rules import (
+    DOUBTFUL,
+    REFUSED,
+    RULES,
+    check_parameters,
+    list_refused_findings,
 )
 from backstop.model.arithmetic import RAY
 from backstop.proof.fuzz.deployments import draw_parameters
@@ -111,9 +122,11 @@ def changed(record: Any, path: str, value: Any) -> Any:
 @pytest.fixture(scope="module")
 def good() -> Parameters:
     """With everything that there is, and nothing to say against it."""
-    margin, domains = margined().margin, margined().domains
+    margin, domains = build_margin_parameters().margin, build_margin_parameters().domains
     assert isinstance(margin, MarginParameters)
-    setting: Any = replace(guarded(), margin=margin, domains=domains, timelock=TimelockParameters())
+    setting: Any = replace(
+        build_guarded_parameters(), margin=margin, domains=domains, timelock=TimelockParameters()
+    )
     for i in range(2):
         setting = changed(setting, f"collateral_types.{i}.feed.step", 300)
     for pool in ("junior", "senior", "savings", "staked_equity"):
@@ -125,12 +138,12 @@ def good() -> Parameters:
 @pytest.mark.parametrize("policy", MARGIN_POLICIES)
 def test_a_good_setting_has_nothing_to_be_said_against_it(good: Parameters, policy: str) -> None:
     setting = changed(good, "margin.policy", policy)
-    assert list(map(str, check(setting))) == []
+    assert list(map(str, check_parameters(setting))) == []
 
 
 def test_nor_has_one_with_a_pool(good: Parameters) -> None:
     setting = changed(good, "margin.backstop", BackstopParameters())
-    assert list(map(str, check(setting))) == []
+    assert list(map(str, check_parameters(setting))) == []
 
 
 def test_every_rule_has_a_setting_that_breaks_it() -> None:
@@ -145,7 +158,7 @@ def test_what_breaks_a_rule(good: Parameters, name: str) -> None:
         setting = changed(setting, path, value)
     # One rule asks nothing without prices.
     prices = {"WETH": 2_000 * RAY} if name == "insured" else {}
-    found = [each for each in check(setting, prices) if each.rule.name == name]
+    found = [each for each in check_parameters(setting, prices) if each.rule.name == name]
     assert found
     for each in found:
         assert all(f"{parameter} " in str(each) for parameter in each.rule.relates)
@@ -161,7 +174,9 @@ def test_what_may_be_open_is_insured_by_its_limit_or_by_the_market_itself(good: 
         setting: Any = changed(good, "margin.markets.1.insured", 2_000)
         for name, value in values.items():
             setting = changed(setting, name.replace("__", "."), value)
-        return [each.misfit.place for each in check(setting, prices) if each.rule.name == "insured"]
+        return [
+            each.misfit.place for each in check_parameters(setting, prices) if each.rule.name == "insured"
+        ]
 
     assert left() == ["WETH"]
     assert left(margin__markets__0__insured=2_000) == []
@@ -176,24 +191,32 @@ def test_the_least_margin_of_the_study_is_the_least_that_is_accepted(good: Param
     """A basis point less is refused: see BREAKS."""
     assert BREAKS["self-made-pair"] == {f"{MARKET}.initial": ALLOWED - 1}
     setting = changed(good, f"{MARKET}.initial", ALLOWED)
-    assert "self-made-pair" not in [each.rule.name for each in check(setting)]
+    assert "self-made-pair" not in [each.rule.name for each in check_parameters(setting)]
 
 
-@pytest.mark.parametrize("example", [standard, guarded, margined, backed])
+@pytest.mark.parametrize(
+    "example",
+    [
+        build_standard_parameters,
+        build_guarded_parameters,
+        build_margin_parameters,
+        build_backed_margin_parameters,
+    ],
+)
 def test_no_example_is_refused(example) -> None:
-    assert refused(example()) == []
+    assert list_refused_findings(example()) == []
 
 
 def test_a_price_is_the_scenarios_or_the_worst() -> None:
     """A unit of a token with 4 decimals is worth 10 coins at 100,000 a token, and nothing at 2,000."""
-    setting = changed(changed(standard(), f"{WETH}.decimals", 4), f"{WETH}.debt_floor", 999)
-    assert [found.rule.name for found in refused(setting)] == ["token-unit"]
-    assert refused(setting, {"WETH": 2_000 * 10**27}) == []
+    setting = changed(changed(build_standard_parameters(), f"{WETH}.decimals", 4), f"{WETH}.debt_floor", 999)
+    assert [found.rule.name for found in list_refused_findings(setting)] == ["token-unit"]
+    assert list_refused_findings(setting, {"WETH": 2_000 * 10**27}) == []
 
 
 def test_any_setting_has_a_verdict() -> None:
     """The fuzzer's are far from what anybody would deploy, and every finding can be said."""
     random = Random(1)
     for _ in range(200):
-        for found in check(draw_parameters(random)):
+        for found in check_parameters(draw_parameters(random)):
             assert found.rule.verdict in (REFUSED, DOUBTFUL) and str(found)

@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from backstop.deployment.configuration import configuration
-from tests.support.savings import BUFFER, SAVINGS
+from backstop.deployment.configuration_calls import build_configuration_calls
+from tests.support.saver_steps import BUFFER, SAVINGS
 
 BRIEF = (
     "tests/backstop/deployment/test_deployed_by_ape.py"
@@ -50,7 +50,7 @@ def test_contracts_know_each_other_from_their_constructors(contracts, deployment
 
 @pytest.mark.deep(brief=BRIEF)
 def test_the_configuration_left_the_same_state_as_in_the_model(replay, deployment):
-    assert replay.transactions == len(configuration(deployment))
+    assert replay.transactions == len(build_configuration_calls(deployment))
     replay.check_balances()
 
 

@@ -7,45 +7,49 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.consistency import RULES, check
-from backstop.deployment.examples import guarded, margined, standard
-from backstop.deployment.parameters import (
+from backstop.deployment.deployment_parameters import (
     STAIRSTEP,
     AuctionParameters,
     FeedParameters,
     Parameters,
     SettlementParameters,
 )
+from backstop.deployment.example_parameters import (
+    build_guarded_parameters,
+    build_margin_parameters,
+    build_standard_parameters,
+)
+from backstop.deployment.parameter_rules import RULES, check_parameters
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.state import Revert
-from tests.support.equity import WETH, XAU, open_protocol, with_equity
-from tests.support.helpers import refusal
-from tests.support.protocol import PRICES, Protocol
-from tests.support.savings import lose
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from tests.support.equity_steps import WETH, XAU, open_protocol, with_equity
+from tests.support.helpers import get_revert_reason
+from tests.support.saver_steps import lose_new_vault
 
 HOUR = 3_600
-NewProtocol = Callable[[Parameters], Protocol]
+NewProtocol = Callable[[Parameters], DeployedProtocol]
 
 
 def breaks(rule: str, parameters: Parameters, prices: dict[str, int] | None = None) -> bool:
     """Whether a setting breaks a rule, for ether or as a whole."""
     assert rule in {each.name for each in RULES}
-    found = check(parameters, prices or {})
+    found = check_parameters(parameters, prices or {})
     return rule in {each.rule.name for each in found if each.misfit.place in ("WETH", "")}
 
 
 def with_weth(**changes) -> Parameters:
     """The standard parameters, ether with others."""
-    weth, *others = standard().collateral_types
-    return replace(standard(), collateral_types=(replace(weth, **changes), *others))
+    weth, *others = build_standard_parameters().collateral_types
+    return replace(build_standard_parameters(), collateral_types=(replace(weth, **changes), *others))
 
 
-def priced(protocol: Protocol, price: int = PRICES["WETH"]) -> Protocol:
+def priced(protocol: DeployedProtocol, price: int = PRICES["WETH"]) -> DeployedProtocol:
     protocol.post_price("WETH", price)
     return protocol
 
 
-def unsafe(protocol: Protocol, debt: int, drop: int = 1) -> int:
+def unsafe(protocol: DeployedProtocol, debt: int, drop: int = 1) -> int:
     """A vault of `borrower` that a price has just made unsafe, by so many wei a token; that price."""
     terms = protocol.parameters.collateral_types[WETH]
     collateral = debt * terms.initial_ratio // BASIS_POINTS * 101 * RAY // (PRICES["WETH"] * 100)
@@ -79,7 +83,7 @@ def test_nobody_gains_by_liquidating_himself(new_protocol: NewProtocol, penalty:
     parameters = with_weth(liquidation_ratio=11_500, initial_ratio=11_600, auction=auction)
     assert breaks("penalty", parameters) is refused
     protocol = new_protocol(with_weth(liquidation_ratio=11_500, initial_ratio=11_600))
-    reason = refusal(protocol, "CollateralAuction.set_penalty", WETH, penalty, sender="admin")
+    reason = get_revert_reason(protocol, "CollateralAuction.set_penalty", WETH, penalty, sender="admin")
     assert reason == ("collateral_auction: high penalty" if refused else None)
 
 
@@ -94,12 +98,12 @@ def test_nobody_ends_the_protocol_while_a_stage_sells(
         settlement=SettlementParameters(HOUR, bound=0, epochs=epochs),
     )
     protocol = open_protocol(new_protocol(parameters))
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     for _ in range(2):
         protocol.do("Settlement.note", sender="attacker")
         protocol.advance(5 * HOUR)
-    reason = refusal(protocol, "Settlement.begin", sender="attacker")
+    reason = get_revert_reason(protocol, "Settlement.begin", sender="attacker")
     assert reason == (None if ended else "settlement: too early")
     assert not protocol.read("MintAuction.status", XAU)[0]  # it still sells
     assert ended is breaks("settlement-epochs", parameters)
@@ -109,12 +113,12 @@ def feed_of(**changes) -> Parameters:
     return with_weth(feed=replace(FeedParameters(), **changes))
 
 
-def says(protocol: Protocol, price: int, *reporters: int) -> None:
+def says(protocol: DeployedProtocol, price: int, *reporters: int) -> None:
     for i in reporters:
         protocol.do("PriceFeed.report", WETH, price, sender=f"reporter_{i}")
 
 
-def steps(protocol: Protocol) -> bool:
+def steps(protocol: DeployedProtocol) -> bool:
     """Let a step pass and poke; whether there was a quorum."""
     protocol.advance(HOUR)
     try:
@@ -133,7 +137,9 @@ def test_a_minority_is_less_than_half_of_a_quorum(
     feed = FeedParameters(reporters=reporters, quorum=quorum)
     names = tuple(f"reporter_{i + 1}" for i in range(reporters))
     terms = quorum, feed.step, feed.max_age, feed.stale_after, feed.window
-    reason = refusal(new_protocol(standard()), "PriceFeed.set_market", WETH, names, *terms, sender="admin")
+    reason = get_revert_reason(
+        new_protocol(build_standard_parameters()), "PriceFeed.set_market", WETH, names, *terms, sender="admin"
+    )
     assert reason == ("price_feed: minority is half" if refused else None)
     assert breaks("quorum", feed_of(reporters=reporters, quorum=quorum)) is refused
 
@@ -218,8 +224,8 @@ def test_the_smallest_vault_can_be_opened(
     new_protocol: NewProtocol, rule: str, most: int, opens: bool
 ) -> None:
     """It owes 2,000."""
-    weth, *others = guarded().collateral_types
-    guards = guarded().guards
+    weth, *others = build_guarded_parameters().collateral_types
+    guards = build_guarded_parameters().guards
     assert guards is not None
     first, *ceilings = guards.ceilings
     if rule == "ceiling-and-floor":
@@ -228,7 +234,7 @@ def test_the_smallest_vault_can_be_opened(
         weth = replace(weth, policy=replace(weth.policy, flow_cap=most))
     else:
         guards = replace(guards, ceilings=(replace(first, gap=most), *ceilings))
-    parameters = replace(guarded(), collateral_types=(weth, *others), guards=guards)
+    parameters = replace(build_guarded_parameters(), collateral_types=(weth, *others), guards=guards)
     protocol = priced(new_protocol(parameters))
     if rule == "automatic-ceiling":
         protocol.do("AutoCeiling.adjust", WETH, sender="stranger")
@@ -243,7 +249,7 @@ def test_the_smallest_vault_can_be_opened(
 @pytest.mark.parametrize(("lot", "coarse"), [(10_000, False), (9_999, True)])
 def test_a_lots_price_is_exact_to_a_basis_point(new_protocol: NewProtocol, lot: int, coarse: bool) -> None:
     """At a coin for a token, and just under a whole wei a lot more; the scenario has a hundred coins."""
-    plain = margined()
+    plain = build_margin_parameters()
     assert plain.margin is not None
     first, *_ = plain.margin.markets
     parameters = replace(plain, margin=replace(plain.margin, markets=(replace(first, lot=lot),)))

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.files import store as module
-from backstop.files.store import Store
+from backstop.files import object_store_mirror as module
+from backstop.files.object_store_mirror import StoreAddress
+from tests.support.condition_wait import wait_until_true
 from tests.support.object_store import BUCKET, Objects, object_store
-from tests.support.waiting import wait_for
 
-HERE = Store(BUCKET, "study/one")
+HERE = StoreAddress(BUCKET, "study/one")
 
 
 @pytest.fixture
@@ -41,38 +41,38 @@ def write(folder: Path, **files: str) -> None:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of objects that are sent from now on."""
     names: list[str] = []
-    put = module._Copy._put
+    put = module._FolderMirror._put_object
 
     def noting(self: Any, name: str, content: bytes) -> None:
         names.append(name)
         put(self, name, content)
 
-    monkeypatch.setattr(module._Copy, "_put", noting)
+    monkeypatch.setattr(module._FolderMirror, "_put_object", noting)
     return names
 
 
 def test_what_is_in_the_folder_is_in_the_store_and_back_on_another_machine(objects, tmp_path):
-    with HERE.folder(tmp_path / "one") as folder:
+    with HERE.mirror_folder(tmp_path / "one") as folder:
         write(folder, made_json="1", chunks__a="x", chunks__b="y")
     assert objects.under("study/one") == {"made.json": b"1", "chunks/a": b"x", "chunks/b": b"y"}
-    with HERE.folder(tmp_path / "other") as folder:
+    with HERE.mirror_folder(tmp_path / "other") as folder:
         assert (folder / "chunks/b").read_text() == "y"
         write(folder, chunks__b="new", chunks__c="z")
         (folder / "chunks/a").unlink()
     found = {"made.json": b"1", "chunks/b": b"new", "chunks/c": b"z"}
     assert objects.under("study/one") == found
     # The first machine has an older copy, which is replaced.
-    with HERE.folder(tmp_path / "one") as folder:
+    with HERE.mirror_folder(tmp_path / "one") as folder:
         assert sorted(each.name for each in (folder / "chunks").iterdir()) == ["b", "c"]
     assert objects.under("study/one") == found
 
 
 def test_what_a_killed_command_had_is_sent_by_the_next(objects, tmp_path):
-    with HERE.folder(tmp_path) as folder:
+    with HERE.mirror_folder(tmp_path) as folder:
         write(folder, made_json="1", chunks__a="x", chunks__b="y")
     write(folder, chunks__c="more")  # as if it had been killed before it was sent
     (folder / "chunks/b").unlink()
-    with HERE.folder(tmp_path) as folder:
+    with HERE.mirror_folder(tmp_path) as folder:
         assert (folder / "chunks/c").read_text() == "more"
     assert objects.under("study/one") == {"made.json": b"1", "chunks/a": b"x", "chunks/c": b"more"}
 
@@ -82,27 +82,27 @@ def test_it_is_copied_while_the_command_works_and_what_names_others_comes_last(
 ):
     monkeypatch.setattr(module, "EVERY", 0.05)
     order = sent(monkeypatch)
-    with HERE.folder(tmp_path) as folder:
+    with HERE.mirror_folder(tmp_path) as folder:
         (folder / "chunks").mkdir()
         for name in ("made.json", "chunks/a", "chunks/half.part", "tmpabcd1234", "study.json"):
             (folder / name).write_text(name)
-        wait_for(lambda: "study.json" in objects.under("study/one"))
+        wait_until_true(lambda: "study.json" in objects.under("study/one"))
         assert set(objects.under("study/one")) == {"made.json", "chunks/a", "study.json"}
     assert order.index("chunks/a") < order.index("made.json") < order.index("study.json")
     assert "chunks/half.part" not in order and "tmpabcd1234" not in order
 
 
 def test_only_what_changed_is_sent(objects, tmp_path, monkeypatch):
-    with HERE.folder(tmp_path) as folder:
+    with HERE.mirror_folder(tmp_path) as folder:
         write(folder, made_json="1", chunks__a="x")
     names = sent(monkeypatch)
-    with HERE.folder(tmp_path) as folder:
+    with HERE.mirror_folder(tmp_path) as folder:
         write(folder, chunks__b="y")
     assert [each for each in names if each != module._PROBE] == ["chunks/b"]
 
 
-def refused(store: Store, runs: Path) -> str:
-    with pytest.raises(BackstopError) as caught, store.folder(runs):
+def refused(store: StoreAddress, runs: Path) -> str:
+    with pytest.raises(BackstopError) as caught, store.mirror_folder(runs):
         pytest.fail("it works in a folder that is of no use")
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -111,13 +111,13 @@ def refused(store: Store, runs: Path) -> str:
 def test_what_is_of_no_use_is_refused_at_once(shelf, tmp_path, monkeypatch):
     objects, _ = shelf
     objects.put("foreign/holiday.jpg", b"sun")
-    text = refused(Store(BUCKET, "foreign"), tmp_path)
+    text = refused(StoreAddress(BUCKET, "foreign"), tmp_path)
     assert "s3://results/foreign is not empty, and nothing that Backstop made" in text
     assert objects.under("foreign") == {"holiday.jpg": b"sun"}
-    assert "s3://no-such/x cannot be used: " in refused(Store("no-such", "x"), tmp_path)
+    assert "s3://no-such/x cannot be used: " in refused(StoreAddress("no-such", "x"), tmp_path)
     began = time.monotonic()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert "s3://results/x cannot be used: " in refused(Store(BUCKET, "x"), tmp_path)
+    assert "s3://results/x cannot be used: " in refused(StoreAddress(BUCKET, "x"), tmp_path)
     assert time.monotonic() < began + 15
 
 
@@ -133,18 +133,18 @@ def test_what_is_of_no_use_is_refused_at_once(shelf, tmp_path, monkeypatch):
 )
 def test_another_address_is_refused(address, problem):
     with pytest.raises(BackstopError) as caught:
-        Store.read(address)
+        StoreAddress.parse_address(address)
     assert problem in str(caught.value) and "word" not in str(caught.value).replace("keys", "")
 
 
 def test_an_address_is_read():
-    assert Store.read("s3://results/a//b/") == Store("results", "a/b")
-    assert str(Store("results", "a/b")) == "s3://results/a/b"
+    assert StoreAddress.parse_address("s3://results/a//b/") == StoreAddress("results", "a/b")
+    assert str(StoreAddress("results", "a/b")) == "s3://results/a/b"
 
 
 def test_a_store_that_goes_away_is_one_line_and_nothing_is_lost(shelf, tmp_path):
     _, server = shelf
-    with pytest.raises(BackstopError) as caught, HERE.folder(tmp_path) as folder:
+    with pytest.raises(BackstopError) as caught, HERE.mirror_folder(tmp_path) as folder:
         write(folder, made_json="1")
         server.stop()
     text = str(caught.value)
@@ -155,7 +155,7 @@ def test_a_store_that_goes_away_is_one_line_and_nothing_is_lost(shelf, tmp_path)
 @pytest.mark.parametrize(("code", "raised"), [(0, BackstopError), (None, BackstopError), (3, SystemExit)])
 def test_what_is_wrong_with_the_command_goes_first(shelf, tmp_path, capsys, code, raised):
     _, server = shelf
-    with pytest.raises(raised), HERE.folder(tmp_path) as folder:
+    with pytest.raises(raised), HERE.mirror_folder(tmp_path) as folder:
         write(folder, made_json="1")
         server.stop()
         raise SystemExit(code)
@@ -168,7 +168,7 @@ def test_a_store_that_stays_away_has_the_command_stopped(shelf, tmp_path, monkey
     monkeypatch.setattr(module, "PATIENCE", 0.0)
     stopped = threading.Event()
     monkeypatch.setattr(module.os, "kill", lambda pid, number: stopped.set())
-    with pytest.raises(BackstopError), HERE.folder(tmp_path) as folder:
+    with pytest.raises(BackstopError), HERE.mirror_folder(tmp_path) as folder:
         server.stop()
         write(folder, made_json="1")
         assert stopped.wait(60)
@@ -176,9 +176,9 @@ def test_a_store_that_stays_away_has_the_command_stopped(shelf, tmp_path, monkey
 
 
 def test_a_folder_that_somebody_deleted_is_fetched(objects, tmp_path):
-    with HERE.folder(tmp_path) as folder:
+    with HERE.mirror_folder(tmp_path) as folder:
         write(folder, made_json="1", chunks__a="x")
     shutil.rmtree(folder)
-    with HERE.folder(tmp_path) as folder:
+    with HERE.mirror_folder(tmp_path) as folder:
         assert (folder / "chunks/a").read_text() == "x"
     assert set(objects.under("study/one")) == {"made.json", "chunks/a"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.files.whole import (
+from backstop.files.atomic_files import (
     replace_file,
     write_bytes,
     write_files,
@@ -17,7 +17,7 @@ from backstop.files.whole import (
     write_long_json,
     write_text,
 )
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 WRITERS = {
     "text": lambda path: write_text("content", path),
@@ -68,7 +68,7 @@ def test_every_replacement_goes_through_one_function() -> None:
             if node.func.attr in ("replace", "rename") and (of_os or one_argument):
                 found.add(path.relative_to(ROOT / "offchain/backstop").as_posix())
     # A whole folder of a test that kills processes; it is made again if it is missing.
-    assert found == {"files/whole.py", "live/chaos/restarts.py"}
+    assert found == {"files/atomic_files.py", "live/chaos/crash_recovery.py"}
 
 
 def test_a_replacement_without_a_part_leaves_the_old_file(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from textwrap import dedent
 
 import pytest
 
-from backstop.deployment.accounts import created_address
+from backstop.deployment.role_accounts import compute_contract_address
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from tests.support.shelf import SENDER
+from tests.support.storage_fixture_contract import SENDER
 
 SHELF = '''
     # pragma version 0.4.3
@@ -124,8 +124,8 @@ def shelf_on(shelf_artifacts, new_host):
 
     def deploy(name: str) -> ChainSystem:
         host = new_host(name)
-        address = host.deploy(shelf_artifacts["Shelf"].bytecode, SENDER)
-        assert address == created_address(SENDER, 0)
+        address = host.deploy_contract(shelf_artifacts["Shelf"].bytecode, SENDER)
+        assert address == compute_contract_address(SENDER, 0)
         return ChainSystem(host, shelf_artifacts, {"Shelf": "Shelf"}, {"Shelf": address})
 
     return deploy

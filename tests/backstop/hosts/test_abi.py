@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vyper import compile_code
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.abi import AbiDecodingError, ContractAbi, Parameter, decode_revert
+from backstop.hosts.abi_codec import AbiDecodingError, ContractAbi, Parameter, decode_revert
 from backstop.hosts.revm import RevmHost
 
 WORDS = {
@@ -74,12 +74,12 @@ def described(parameter):
 
 
 def function_for(parameters):
-    return ContractAbi("Shop", [entry_for(parameters)]).function("f", len(parameters))
+    return ContractAbi("Shop", [entry_for(parameters)]).get_function("f", len(parameters))
 
 
 def read_results(function, data):
     """Decode as `Function.decode` does, always into a tuple."""
-    value = function.decode(data)
+    value = function.decode_result(data)
     return () if not function.outputs else (value,) if len(function.outputs) == 1 else value
 
 
@@ -93,7 +93,7 @@ with_values = arguments.flatmap(
 def test_every_type_is_encoded_and_decoded_as_by_eth_abi(drawn):
     parameters, values = drawn
     function = function_for(parameters)
-    encoded = function.encode(values)
+    encoded = function.encode_call(values)
     assert encoded[4:] == eth_abi.encode([type_name(parameter) for parameter in parameters], values)
     assert read_results(function, encoded[4:]) == values
     assert function.decode_arguments(encoded) == values
@@ -153,7 +153,7 @@ def test_an_offset_into_the_head_is_refused_where_eth_abi_refuses_it(kind):
     parts = [{"name": "", "type": "uint256"}] * 2
     first = {"name": "", "type": "tuple" if kind[0] == "(" else kind, "components": parts}
     outputs = [first, {"name": "", "type": "bytes"}]
-    function = ContractAbi("Shop", [entry("stock", []) | {"outputs": outputs}]).function("stock", 0)
+    function = ContractAbi("Shop", [entry("stock", []) | {"outputs": outputs}]).get_function("stock", 0)
     before = {"uint256[3]": 3, "uint256[2][3]": 6, "(uint256,uint256)": 2, "bytes4[1]": 1}[kind]
     taken = 0
     for offset in range(0, 352, 32):
@@ -162,9 +162,9 @@ def test_an_offset_into_the_head_is_refused_where_eth_abi_refuses_it(kind):
         taken += expected is not None
         if expected is None:
             with pytest.raises(AbiDecodingError):
-                function.decode(data)
+                function.decode_result(data)
         else:
-            assert function.decode(data) == expected
+            assert function.decode_result(data) == expected
     assert 0 < taken < 11
 
 
@@ -191,22 +191,22 @@ def entry(name, inputs, outputs=(), mutability="nonpayable"):
     ],
 )
 def test_a_value_that_is_not_of_its_type_is_refused(kind, value):
-    function = ContractAbi("Shop", [entry("sell", [kind])]).function("sell", 1)
+    function = ContractAbi("Shop", [entry("sell", [kind])]).get_function("sell", 1)
     with pytest.raises(BackstopError, match="cannot take"):
-        function.encode((value,))
+        function.encode_call((value,))
 
 
 def test_a_wrong_number_of_arguments_is_refused():
     shop = ContractAbi("Shop", [entry("sell", ["uint256"]), entry("sell", ["uint256", "bool"])])
-    assert shop.function("sell", 2).signature == "sell(uint256,bool)"
+    assert shop.get_function("sell", 2).signature == "sell(uint256,bool)"
     with pytest.raises(BackstopError, match=r"it has sell\(uint256\), sell\(uint256,bool\)"):
-        shop.function("sell", 3)
+        shop.get_function("sell", 3)
 
 
 def test_too_short_an_answer_is_refused():
-    function = ContractAbi("Shop", [entry("stock", [], ["uint256", "uint256"])]).function("stock", 0)
+    function = ContractAbi("Shop", [entry("stock", [], ["uint256", "uint256"])]).get_function("stock", 0)
     with pytest.raises(BackstopError, match="returned 32 bytes"):
-        function.decode(bytes(32))
+        function.decode_result(bytes(32))
 
 
 def test_an_unknown_type_is_named():
@@ -234,24 +234,24 @@ def test_a_promised_length_costs_nothing(kind, promised):
     if kind.startswith("("):
         parts = [{"name": "", "type": each} for each in ("address", "bytes")]
         item = {"name": "", "type": "tuple[]", "components": parts}
-    function = ContractAbi("Shop", [entry("stock", []) | {"outputs": [item]}]).function("stock", 0)
+    function = ContractAbi("Shop", [entry("stock", []) | {"outputs": [item]}]).get_function("stock", 0)
     tracemalloc.start()
     began = time.process_time()
     with pytest.raises(AbiDecodingError, match=r"64 bytes that cannot be read.* is this the right contract"):
-        function.decode(words(32, promised))
+        function.decode_result(words(32, promised))
     assert time.process_time() - began < 0.1 and tracemalloc.get_traced_memory()[1] < 100_000
     tracemalloc.stop()
 
 
 def test_offsets_that_overlap_make_no_more_than_there_is():
     """Each of 4,000 offsets leads to the same 128,000 bytes, which would be half a gigabyte of strings."""
-    function = ContractAbi("Shop", [entry("names", [], ["bytes[]"])]).function("names", 0)
+    function = ContractAbi("Shop", [entry("names", [], ["bytes[]"])]).get_function("names", 0)
     count = 4_000
     data = words(32, count, *[32 * count] * count, 32 * count) + bytes(32 * count)
     with pytest.raises(AbiDecodingError, match="overlap"):
-        function.decode(data)
+        function.decode_result(data)
     few = words(32, 3, 96, 96, 96, 5) + b"value".ljust(32, b"\0")
-    assert function.decode(few) == (b"value",) * 3 == eth_abi.decode(["bytes[]"], few)[0]
+    assert function.decode_result(few) == (b"value",) * 3 == eth_abi.decode(["bytes[]"], few)[0]
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,11 @@ def test_offsets_that_overlap_make_no_more_than_there_is():
     ],
 )
 def test_a_word_that_is_not_of_its_type_is_refused(kind, word):
-    function = ContractAbi("Shop", [entry("sell", [kind], [kind])]).function("sell", 1)
-    for decode, data in ((function.decode, words(word)), (function.decode_arguments, bytes(4) + words(word))):
+    function = ContractAbi("Shop", [entry("sell", [kind], [kind])]).get_function("sell", 1)
+    for decode, data in (
+        (function.decode_result, words(word)),
+        (function.decode_arguments, bytes(4) + words(word)),
+    ):
         with pytest.raises(AbiDecodingError, match=f"no {kind}"):
             decode(data)
 
@@ -273,14 +276,14 @@ def test_an_event_of_another_form_is_refused():
     event = next(
         iter(ContractAbi("Shop", [{"type": "event", "name": "Sold", "inputs": [item]}]).events.values())
     )
-    assert event.decode([event.topic], words(32, 2, 7, 8)) == ((7, 8),)
+    assert event.decode_values([event.topic], words(32, 2, 7, 8)) == ((7, 8),)
     for topics, data, problem in (
         ([event.topic], words(32, 3, 7, 8), "96 bytes are promised"),
         ([event.topic], b"", "1 topics and 0 bytes"),
         ([event.topic, bytes(32)], words(32, 0), "2 topics"),
     ):
         with pytest.raises(AbiDecodingError, match=problem):
-            event.decode(topics, data)
+            event.decode_values(topics, data)
 
 
 ECHO = """
@@ -301,17 +304,17 @@ def echo(
 def test_call_data_is_read_as_a_contract_reads_it():
     """Whoever follows a chain has to read what strangers send: dirty padding, offsets anywhere, a cut end."""
     made = compile_code(ECHO, output_formats=["abi", "bytecode"])
-    function = ContractAbi("Echo", made["abi"]).function("echo", 6)
+    function = ContractAbi("Echo", made["abi"]).get_function("echo", 6)
     values = ((1, 2, 3), b"n" * 33, (("0x" + "ab" * 20, b"i" * 5), ("0x" + "cd" * 20, b"")), True, 7, b"tag!")
-    encoded, taken, odd = function.encode(values), 0, 0
+    encoded, taken, odd = function.encode_call(values), 0, 0
     types = [type_name(each) for each in function.inputs]
     host = RevmHost(1)
-    address = host.deploy(bytes.fromhex(made["bytecode"][2:]), account("stranger"))
+    address = host.deploy_contract(bytes.fromhex(made["bytecode"][2:]), get_account("stranger"))
     for seed in range(3_000):
         data = encoded[:4] + spoil(encoded[4:], Random(seed))
-        result = host.static(account("stranger"), address, data)
+        result = host.static_call(get_account("stranger"), address, data)
         if result.ok:
-            assert function.decode_arguments(data) == function.decode(result.data), data.hex()
+            assert function.decode_arguments(data) == function.decode_result(result.data), data.hex()
             taken, odd = taken + 1, odd + (expect(types, data[4:]) is None)
     assert taken > 500 and odd > 100, (taken, odd)
     # An offset that leads backwards, over the end of all words: to the length of the list that it is in.
@@ -319,6 +322,8 @@ def test_call_data_is_read_as_a_contract_reads_it():
     item = items + 32 + int.from_bytes(encoded[items + 32 : items + 64])
     data[item + 32 : item + 64] = (items - item + 2**256).to_bytes(32)
     found = function.decode_arguments(bytes(data))
-    assert found == function.decode(host.static(account("stranger"), address, bytes(data)).data)
+    assert found == function.decode_result(
+        host.static_call(get_account("stranger"), address, bytes(data)).data
+    )
     assert found[2][0][1] == bytes(2)
     host.close()

@@ -28,7 +28,7 @@ def compiled(root):
 
 def test_what_a_contract_is_made_of(root):
     shelf = compiled(root)
-    assert shelf.method_ids["fail(uint256)"] == "0x" + shelf.abi.function("fail", 1).selector.hex()
+    assert shelf.method_ids["fail(uint256)"] == "0x" + shelf.abi.get_function("fail", 1).selector.hex()
     assert shelf.storage["count"] == (1, "uint256")
     assert shelf.storage["labels.marked"][1] == "HashMap[uint256, bool]"
     assert 0 < shelf.deployed_size < len(shelf.bytecode)
@@ -36,7 +36,7 @@ def test_what_a_contract_is_made_of(root):
 
 def test_an_unchanged_contract_is_not_compiled_again(root, monkeypatch):
     first = compiled(root)
-    monkeypatch.setattr("backstop.hosts.artifacts._compile", None)
+    monkeypatch.setattr("backstop.hosts.artifacts._compile_contract", None)
     assert compiled(root) == first
 
 
@@ -65,7 +65,7 @@ def test_what_is_edited_between_two_contracts_is_kept_as_what_it_is(root):
 def test_a_contract_that_cannot_be_reached_does_not_matter(root, monkeypatch):
     first = compiled(root)
     (root / "Other.vy").write_text("# pragma version 0.4.3\n")
-    monkeypatch.setattr("backstop.hosts.artifacts._compile", None)
+    monkeypatch.setattr("backstop.hosts.artifacts._compile_contract", None)
     assert compiled(root) == first
 
 

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from backstop.cli import deploy, keeper, mirror
 from backstop.errors import BackstopError
-from backstop.hosts.endpoint import masked
-from backstop.hosts.rpc import Client
+from backstop.hosts.endpoint import mask_url
+from backstop.hosts.rpc_client import NodeClient
 from backstop.live.node.rpc_node import check_url
 
 SECRETS = ("me", "word", "key", "token")
@@ -38,7 +38,7 @@ COMMANDS = {
     ],
 )
 def test_only_the_host_of_an_address_is_told(url: str, told: str) -> None:
-    assert masked(url) == told
+    assert mask_url(url) == told
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss", "WSS", "ipc"])
@@ -49,7 +49,7 @@ def test_websockets_are_refused_in_one_line(scheme: str, end: str) -> None:
         f"{scheme}://node.example:8546: {scheme}:// is not supported: use the node's http:// or https:// "
         "address, or the path of its IPC socket"
     )
-    for refusing in (Client, check_url):
+    for refusing in (NodeClient, check_url):
         with pytest.raises(BackstopError) as raised:
             refusing(url)
         assert str(raised.value) == line

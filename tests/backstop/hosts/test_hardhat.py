@@ -15,16 +15,22 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import RpcHost
-from backstop.hosts.host import CALL_GAS
-from backstop.hosts.ports import free_port
-from backstop.hosts.rpc import Client
+from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.host_interface import CALL_GAS
+from backstop.hosts.rpc_client import NodeClient
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.proof.lockstep import lockstep
-from tests.support.auctions import WETH, event, liquidate, stablecoins, take
+from tests.support.auction_steps import (
+    WETH,
+    get_only_event,
+    liquidate_vault,
+    read_stablecoins,
+    take_collateral,
+)
+from tests.support.checkout_paths import ROOT
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.helpers import reverts
-from tests.support.paths import ROOT
-from tests.support.protocol import PRICES, Protocol
-from tests.support.savings import BUFFER, SAVINGS, save
+from tests.support.saver_steps import BUFFER, SAVINGS, deposit_savings
 
 CLI = ROOT / "node_modules" / "hardhat" / "internal" / "cli" / "cli.js"
 CONFIG = ROOT / "tools" / "hardhat" / "hardhat.config.js"
@@ -44,7 +50,7 @@ def hardhat(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a Hardhat node of our own, of a hardfork."""
     if not CLI.is_file():
         pytest.fail("hardhat is not installed: run `make testtools`", pytrace=False)
-    port = str(free_port())
+    port = str(find_free_port())
     command = [
         node_binary(),
         str(CLI),
@@ -80,7 +86,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], said: Path) -> str:
         if process.poll() is not None:
             break
         try:
-            with closing(Client(url)) as client:
+            with closing(NodeClient(url)) as client:
                 client.request("eth_chainId")
             return url
         except BackstopError:
@@ -92,7 +98,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], said: Path) -> str:
 @pytest.mark.hardhat
 @pytest.mark.parametrize("hardhat", ["osaka"], indirect=True)
 def test_a_transaction_has_no_more_gas_than_a_chain_of_today_allows(hardhat):
-    with closing(Client(hardhat)) as client:
+    with closing(NodeClient(hardhat)) as client:
         sender = client.request("eth_accounts")[0]
         call = {"from": sender, "to": sender, "gas": hex(CALL_GAS)}
         assert client.request("eth_sendTransaction", call)
@@ -104,33 +110,33 @@ def test_a_transaction_has_no_more_gas_than_a_chain_of_today_allows(hardhat):
 @pytest.mark.hardhat
 @pytest.mark.parametrize("hardhat", ["cancun", "osaka"], indirect=True)
 def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
-    with closing(RpcHost(Client(hardhat))) as host:
+    with closing(RpcHost(NodeClient(hardhat))) as host:
         assert "hardhat" in str(host.client.request("web3_clientVersion")).lower()
-        protocol = Protocol(lockstep(host, artifacts=artifacts, traces=None))
+        protocol = DeployedProtocol(lockstep(host, artifacts=artifacts, traces=None))
         for symbol, price in PRICES.items():
             protocol.post_price(symbol, price)
-        save(protocol, "saver", 20_000 * WAD)
+        deposit_savings(protocol, "saver", 20_000 * WAD)
         protocol.borrow("borrower", "WETH", 10 * WAD, 13_000 * WAD)
         with reverts("liquidation_engine: safe vault"):
-            liquidate(protocol)
+            liquidate_vault(protocol)
         protocol.give_stablecoin("taker", 20_000 * WAD)
 
         # The price falls: one half of the lot is sold, then nobody wants the other.
         protocol.post_price("WETH", 1_500 * RAY)
-        auction = liquidate(protocol)
+        auction = liquidate_vault(protocol)
         principal = protocol.read("CollateralAuction.auction_of", auction)[6]
         assert principal > 13_000 * RAD
         protocol.advance(1_000)
         with reverts("dutch: price too high"):
-            take(protocol, auction, max_price=1_000 * RAY)
-        take(protocol, auction, 5 * WAD)
-        collateral, paid = event(protocol, "Taken")[2:4]
+            take_collateral(protocol, auction, max_price=1_000 * RAY)
+        take_collateral(protocol, auction, 5 * WAD)
+        collateral, paid = get_only_event(protocol, "Taken")[2:4]
         assert protocol.read("WETH.balanceOf", "taker") == collateral == 5 * WAD
-        assert stablecoins(protocol, "taker") == 20_000 * WAD - paid
+        assert read_stablecoins(protocol, "taker") == 20_000 * WAD - paid
         for _ in range(3):
             protocol.post_price("WETH", RAY)
         with reverts("collateral_auction: needs reset"):
-            take(protocol, auction)
+            take_collateral(protocol, auction)
         protocol.do("CollateralAuction.close", auction, sender="stranger")
 
         # The buffer has its fees, the reserve has gone to the liquidator; the saver pays the rest.
@@ -142,4 +148,4 @@ def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
         assert protocol.read("VaultEngine.deficit_of", WETH) == 0
         assert 0 < protocol.read("Savings.totalAssets") < 20_000 * WAD
         # Nothing differed at any step; now once more all that the model knows.
-        protocol.lockstep.check()
+        protocol.lockstep.compare_state()

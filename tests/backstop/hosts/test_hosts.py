@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.accounts import account, created_address
+from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilHost, AnvilProcess, RpcHost
-from backstop.hosts.by_name import new_host as open_by_name
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.host import CHAIN_ID, GENESIS
-from backstop.hosts.ports import free_port
-from backstop.hosts.revm import Halted
-from backstop.hosts.rpc import Client
+from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.host_interface import CHAIN_ID, GENESIS
+from backstop.hosts.host_registry import new_host as open_by_name
+from backstop.hosts.revm import CallHaltedError
+from backstop.hosts.rpc_client import NodeClient
 from backstop.model.state import Log, Revert
 from backstop.system import Action
-from tests.support.shelf import SENDER
-from tests.support.waiting import wait_for
+from tests.support.condition_wait import wait_until_true
+from tests.support.storage_fixture_contract import SENDER
 
 ALL = ("revm", "py-evm", pytest.param("anvil", marks=pytest.mark.anvil))
 
@@ -42,10 +42,10 @@ def test_value_events_and_storage_come_back(shelf):
     assert outcome.value == 1
     assert outcome.logs[0] == Log("Shelf", "Stored", (7, "seven", SENDER, b"\x01\x02", (-1, 2**255 - 1)))
     assert outcome.logs[1].event == "Anonymous"
-    shelf.learn("Shelf", "count", (), 0)
-    shelf.learn("Shelf", "amounts", 7, 0)
-    shelf.learn("Shelf", "nested", (7, SENDER, bytes(32)), 0)
-    shelf.learn("Shelf", "labels.marked", 7, False)
+    shelf.track_slot("Shelf", "count", (), 0)
+    shelf.track_slot("Shelf", "amounts", 7, 0)
+    shelf.track_slot("Shelf", "nested", (7, SENDER, bytes(32)), 0)
+    shelf.track_slot("Shelf", "labels.marked", 7, False)
     assert shelf.snapshot()["Shelf"] == {
         "count": {(): 1},
         "amounts": {7: GENESIS},
@@ -79,13 +79,13 @@ def test_time_passes_only_when_told_to(shelf):
     shelf.advance(0)
     call(shelf, "store", 4, "", b"", ())
     for key in (1, 2, 3, 4):
-        shelf.learn("Shelf", "amounts", key, 0)
+        shelf.track_slot("Shelf", "amounts", key, 0)
     times = shelf.snapshot()["Shelf"]["amounts"]
     assert times == {1: GENESIS, 2: GENESIS, 3: GENESIS + 5, 4: GENESIS + 5}
 
 
 def test_the_calls_of_a_block_keep_their_order(shelf):
-    senders = [account(role) for role in ("saver", "keeper", "borrower")]
+    senders = [get_account(role) for role in ("saver", "keeper", "borrower")]
     for length in (2, 20, 200):
         actions = [
             Action("Shelf", "store", (i, "x", b"", ()), senders[i * i % 3] if i % 7 else SENDER)
@@ -102,15 +102,15 @@ def test_anvil_foresees_what_the_calls_of_a_block_take(shelf_on):
     # The second finds the slots that the first fills; the third is refused.
     actions = [Action("Shelf", "store", (n, "a", b"", (1, n)), SENDER) for n in (1, 2)]
     actions.append(Action("Shelf", "refuse", (), SENDER))
-    foreseen = shelf.foresee_gas(actions)
-    assert foreseen == shelf.foresee_gas(actions), "looking changes nothing"
+    foreseen = shelf.dry_run_gas(actions)
+    assert foreseen == shelf.dry_run_gas(actions), "looking changes nothing"
     shelf.apply_all(actions)
     assert shelf.spent == foreseen and foreseen[1] < foreseen[0]
 
 
 def test_other_hosts_foresee_nothing(shelf_on):
     for name in ("revm", "py-evm"):
-        assert shelf_on(name).foresee_gas([Action("Shelf", "refuse", (), SENDER)]) == []
+        assert shelf_on(name).dry_run_gas([Action("Shelf", "refuse", (), SENDER)]) == []
 
 
 @pytest.mark.anvil
@@ -118,13 +118,13 @@ def test_a_block_of_calls_takes_two_exchanges(shelf_on, monkeypatch):
     shelf = shelf_on("anvil")
     call(shelf, "store", 1, "x", b"", ())
     asked = []
-    exchange = Client._exchange
+    exchange = NodeClient._exchange_request
 
     def counted(self, method, request):
         asked.append(method)
         return exchange(self, method, request)
 
-    monkeypatch.setattr(Client, "_exchange", counted)
+    monkeypatch.setattr(NodeClient, "_exchange_request", counted)
     shelf.advance(1)
     shelf.apply_all([Action("Shelf", "store", (i, "x", b"", ()), SENDER) for i in range(20)])
     assert len(asked) == 2
@@ -154,32 +154,36 @@ def test_thousands_of_slots_are_read_in_order(shelf):
     for start in range(0, 4_500, 150):
         call(shelf, "fill", start, 150)
     keys = list(range(0, 4_500, 2)) + list(range(1, 4_500, 2))
-    slots = [(shelf.addresses["Shelf"], shelf.slot("Shelf", "amounts", key)) for key in keys]
-    assert shelf.host.read(slots) == [key * key for key in keys]
-    slots.append((shelf.addresses["Shelf"], shelf.slot("Shelf", "amounts", 5_000)))
-    assert shelf.host.read(slots) == [*(key * key for key in keys), 0]
-    assert shelf.host.read(slots[:3]) == [0, 4, 16]
+    slots = [(shelf.addresses["Shelf"], shelf.compute_slot("Shelf", "amounts", key)) for key in keys]
+    assert shelf.host.read_slots(slots) == [key * key for key in keys]
+    slots.append((shelf.addresses["Shelf"], shelf.compute_slot("Shelf", "amounts", 5_000)))
+    assert shelf.host.read_slots(slots) == [*(key * key for key in keys), 0]
+    assert shelf.host.read_slots(slots[:3]) == [0, 4, 16]
 
 
 def test_the_whole_storage_can_be_listed(shelf):
     call(shelf, "store", 7, "seven", b"", ())
     address = shelf.addresses["Shelf"]
-    assert shelf.host.storage([address]) == {
-        (address, shelf.slot("Shelf", "count", ())): 1,
-        (address, shelf.slot("Shelf", "amounts", 7)): GENESIS,
-        (address, shelf.slot("Shelf", "nested", (7, SENDER, bytes(32)))): 2**256 - 1,
-        (address, shelf.slot("Shelf", "labels.marked", 7)): 1,
+    assert shelf.host.read_storage([address]) == {
+        (address, shelf.compute_slot("Shelf", "count", ())): 1,
+        (address, shelf.compute_slot("Shelf", "amounts", 7)): GENESIS,
+        (address, shelf.compute_slot("Shelf", "nested", (7, SENDER, bytes(32)))): 2**256 - 1,
+        (address, shelf.compute_slot("Shelf", "labels.marked", 7)): 1,
     }
 
 
 def test_addresses_follow_from_the_nonce(shelf):
     bytecode = shelf.artifacts["Shelf"].bytecode
-    assert shelf.host.deploy(bytecode, account("admin")) == created_address(account("admin"), 0)
-    assert shelf.host.deploy(bytecode, account("admin")) == created_address(account("admin"), 1)
-    assert shelf.host.code_size(created_address(account("admin"), 1)) == shelf.host.code_size(
-        shelf.addresses["Shelf"]
+    assert shelf.host.deploy_contract(bytecode, get_account("admin")) == compute_contract_address(
+        get_account("admin"), 0
     )
-    assert shelf.host.code_size(created_address(account("admin"), 2)) == 0
+    assert shelf.host.deploy_contract(bytecode, get_account("admin")) == compute_contract_address(
+        get_account("admin"), 1
+    )
+    assert shelf.host.get_code_size(
+        compute_contract_address(get_account("admin"), 1)
+    ) == shelf.host.get_code_size(shelf.addresses["Shelf"])
+    assert shelf.host.get_code_size(compute_contract_address(get_account("admin"), 2)) == 0
 
 
 def test_an_unknown_method_is_named(shelf):
@@ -199,10 +203,10 @@ def test_a_call_out_of_gas_is_no_revert(name, new_host):
     """It would be one of the setting: contracts are compared by their reasons, which it has none of."""
     host = new_host(name)
     # Deploys a contract that writes to memory beyond all gas.
-    wasteful = host.deploy(bytes.fromhex("665f63ffffffff525f5260076019f3"), SENDER)
-    assert host.code_size(wasteful) == 7
+    wasteful = host.deploy_contract(bytes.fromhex("665f63ffffffff525f5260076019f3"), SENDER)
+    assert host.get_code_size(wasteful) == 7
     with pytest.raises(BackstopError, match=f"the call to {wasteful} could not run: .*OutOfGas"):
-        host.call(SENDER, wasteful, b"")
+        host.run_transaction(SENDER, wasteful, b"")
 
 
 def test_an_unknown_host_is_named():
@@ -219,12 +223,12 @@ def test_revm_takes_other_code_and_the_old_one_back(shelf_on):
     shelf = shelf_on("revm")
     host, address = shelf.host, shelf.addresses["Shelf"]
     call(shelf, "store", 7, "seven", b"", (0, 0))
-    own, stored = host.code(address), host.storage([address])
+    own, stored = host.get_code(address), host.read_storage([address])
     host.set_code(address, bytes.fromhex("5b5f56"))
-    with pytest.raises(Halted, match=r"could not run: .*OutOfGas"):
+    with pytest.raises(CallHaltedError, match=r"could not run: .*OutOfGas"):
         call(shelf, "store", 8, "eight", b"", (0, 0))
     host.set_code(address, own)
-    assert host.storage([address]) == stored
+    assert host.read_storage([address]) == stored
     assert call(shelf, "store", 8, "eight", b"", (0, 0)).value == 2
 
 
@@ -235,31 +239,31 @@ def test_revm_takes_other_code_and_the_old_one_back(shelf_on):
 def test_slots_are_read_one_by_one_where_nothing_can_be_replaced(shelf_on):
     shelf = shelf_on("anvil")
     call(shelf, "fill", 0, 150)
-    slots = [(shelf.addresses["Shelf"], shelf.slot("Shelf", "amounts", key)) for key in range(450)]
-    at_once = shelf.host.read(slots)
+    slots = [(shelf.addresses["Shelf"], shelf.compute_slot("Shelf", "amounts", key)) for key in range(450)]
+    at_once = shelf.host.read_slots(slots)
     reader = shelf.host._reader
     assert reader._overrides, "Anvil takes overridden code"
     reader._overrides = False
-    assert reader.read(slots) == at_once == [i * i for i in range(150)] + [0] * 300
+    assert reader.read_slots(slots) == at_once == [i * i for i in range(150)] + [0] * 300
 
 
 @pytest.mark.anvil
 def test_a_node_over_http_is_a_host_too(shelf_artifacts):
-    port = free_port()
+    port = find_free_port()
     process = AnvilProcess("--port", str(port))
     try:
-        host = RpcHost(process.connect(f"http://127.0.0.1:{port}"))
+        host = RpcHost(process.connect_client(f"http://127.0.0.1:{port}"))
         start = host.timestamp
-        address = host.deploy(shelf_artifacts["Shelf"].bytecode, SENDER)
+        address = host.deploy_contract(shelf_artifacts["Shelf"].bytecode, SENDER)
         shelf = ChainSystem(host, shelf_artifacts, {"Shelf": "Shelf"}, {"Shelf": address})
         shelf.advance(1_000)
         call(shelf, "store", 7, "seven", b"", ())
-        shelf.learn("Shelf", "amounts", 7, 0)
+        shelf.track_slot("Shelf", "amounts", 7, 0)
         assert shelf.snapshot()["Shelf"]["amounts"] == {7: start + 1_000}
         assert call(shelf, "fail", 0).reason == "shelf: refused"
         host.close()
     finally:
-        process.stop()
+        process.stop_process()
 
 
 @pytest.mark.anvil
@@ -285,9 +289,9 @@ def test_an_anvil_that_stops_at_once_says_why():
 
 def test_nobody_listening_is_one_clear_error():
     with pytest.raises(BackstopError, match="no node listens"):
-        Client("/nowhere.ipc").request("eth_chainId")
+        NodeClient("/nowhere.ipc").request("eth_chainId")
     with pytest.raises(BackstopError, match="is gone"):
-        RpcHost(Client("http://127.0.0.1:1"))
+        RpcHost(NodeClient("http://127.0.0.1:1"))
 
 
 @pytest.mark.anvil
@@ -296,12 +300,12 @@ def test_old_states_are_no_burden(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     process = AnvilProcess("--port", "0", throw_away=False)
     try:
-        client = process.connect(process.socket)
+        client = process.connect_client(process.socket)
         client.request("anvil_mine", 1_000)  # the newest are in memory
         states = list(process.folder.glob("anvil-state-*/*.json"))
         client.close()
     finally:
-        process.stop()
+        process.stop_process()
     assert states and not process.folder.exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -336,10 +340,10 @@ def test_anvil_ends_with_its_process(number, monkeypatch):
     assert Path(folder).exists()
     parent.send_signal(number)
     parent.wait(20)
-    wait_for(lambda: not _runs(child))
+    wait_until_true(lambda: not _runs(child))
     # What a killed process leaves goes when another begins.
     assert Path(folder).exists() == (number == signal.SIGKILL)
-    AnvilProcess("--port", "0").stop()
+    AnvilProcess("--port", "0").stop_process()
     assert not Path(folder).exists()
     shutil.rmtree(own)
 

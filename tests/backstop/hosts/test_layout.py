@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstop.deployment.contracts import STAGES
-from backstop.deployment.create import model_class, model_of
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import (
+from backstop.deployment.contract_creation import create_model, find_model_class
+from backstop.deployment.contract_names import STAGES
+from backstop.deployment.deployment_parameters import (
     BackstopParameters,
     DomainParameters,
     MarginParameters,
     StageParameters,
 )
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
-from backstop.hosts import layout
+from backstop.hosts import storage_layout
 from backstop.model.state import ZERO_ADDRESS, Contract, World, slot
 
 STORAGE = {
@@ -39,24 +39,26 @@ class Record(NamedTuple):
 @given(st.binary(min_size=20, max_size=20), st.integers(0, 2**40 - 1), st.booleans())
 def test_a_record_comes_back_from_its_word(owner, amount, is_open):
     record = Record("0x" + owner.hex(), amount, is_open)
-    word = layout.encode(record)
+    word = storage_layout.encode_word(record)
     assert word == int(record.owner, 16) | amount << 160 | is_open << 200
-    assert layout.decode(word, Record()) == record
+    assert storage_layout.decode_word(word, Record()) == record
 
 
 @pytest.mark.parametrize("value", [0, 2**256 - 1, True, "0x" + "ab" * 20, bytes(range(32))])
 def test_a_plain_value_comes_back_from_its_word(value):
-    decoded = layout.decode(layout.encode(value), value)
+    decoded = storage_layout.decode_word(storage_layout.encode_word(value), value)
     assert decoded == value and type(decoded) is type(value)
 
 
 def test_negative_numbers_are_twos_complement():
-    assert layout.encode(-1) == 2**256 - 1
+    assert storage_layout.encode_word(-1) == 2**256 - 1
 
 
 def test_a_field_that_is_too_wide_is_named():
-    with pytest.raises(layout.Misfit, match=r"1099511627776 of Record\(.*\) does not fit 40 bits") as caught:
-        layout.encode(Record(amount=2**40))
+    with pytest.raises(
+        storage_layout.SlotOverflowError, match=r"1099511627776 of Record\(.*\) does not fit 40 bits"
+    ) as caught:
+        storage_layout.encode_word(Record(amount=2**40))
     assert (caught.value.field, caught.value.value) == ("amount", 2**40)
 
 
@@ -69,33 +71,35 @@ class Balance(NamedTuple):
 @given(st.binary(min_size=20, max_size=20), st.integers(-(2**39), 2**39 - 1))
 def test_a_signed_field_is_twos_complement_in_its_own_bits(owner, amount):
     record = Balance("0x" + owner.hex(), amount)
-    word = layout.encode(record)
+    word = storage_layout.encode_word(record)
     assert word == int(record.owner, 16) | amount % 2**40 << 160
-    assert layout.decode(word, Balance()) == record
+    assert storage_layout.decode_word(word, Balance()) == record
 
 
 @pytest.mark.parametrize("amount", [2**39, -(2**39) - 1])
 def test_a_signed_field_that_is_too_wide_is_named(amount):
-    with pytest.raises(layout.Misfit, match=f"{amount} does not fit 40 signed bits") as caught:
-        layout.encode(Balance(amount=amount))
+    with pytest.raises(
+        storage_layout.SlotOverflowError, match=f"{amount} does not fit 40 signed bits"
+    ) as caught:
+        storage_layout.encode_word(Balance(amount=amount))
     assert (caught.value.field, caught.value.value) == ("amount", amount)
 
 
 @pytest.mark.parametrize("value", [2**256, -(2**255) - 1])
 def test_a_plain_value_that_is_too_wide_is_named(value):
-    with pytest.raises(layout.Misfit, match=f"^{value} does not fit a storage slot$"):
-        layout.encode(value)
+    with pytest.raises(storage_layout.SlotOverflowError, match=f"^{value} does not fit a storage slot$"):
+        storage_layout.encode_word(value)
 
 
 def test_an_unknown_variable_is_named():
     with pytest.raises(BackstopError, match=r"Shop stores no 'depts'; it stores list, names, total, vaults"):
-        layout.variable("Shop", "depts", STORAGE)
+        storage_layout.find_variable("Shop", "depts", STORAGE)
 
 
 @pytest.mark.parametrize("path", ["names", "list"])
 def test_what_is_not_one_slot_is_refused(path):
     with pytest.raises(BackstopError, match="not"):
-        layout.variable("Shop", path, STORAGE)
+        storage_layout.find_variable("Shop", path, STORAGE)
 
 
 @pytest.mark.parametrize(
@@ -103,28 +107,28 @@ def test_what_is_not_one_slot_is_refused(path):
 )
 def test_a_key_has_as_many_parts_as_the_variable_has_mappings(path, key):
     with pytest.raises(BackstopError, match="is no key"):
-        layout.slot_of(layout.variable("Shop", path, STORAGE), key)
+        storage_layout.compute_slot(storage_layout.find_variable("Shop", path, STORAGE), key)
 
 
 def test_every_model_table_has_its_variable(artifacts):
     """A path that the compiler does not know, or a record that is wider than a slot, shows here."""
     every = replace(
-        standard(),
+        build_standard_parameters(),
         stages=tuple(StageParameters(name) for name in STAGES),
         domains=(DomainParameters("Rollup", line=0),),
         margin=MarginParameters(()),
     )
     pooled = MarginParameters((), backstop=BackstopParameters())
     contracts: dict[str, Contract] = {}
-    for made in (plan(replace(every, margin=pooled)), plan(every)):
-        world = model_of(made).world
+    for made in (plan_deployment(replace(every, margin=pooled)), plan_deployment(every)):
+        world = create_model(made).world
         contracts |= {made.kinds[name]: contract for name, contract in world.contracts.items()}
     for kind in artifacts.paths:
         contract = contracts.get(kind) or _construct(world, kind)
         for path, table in contract.tables.items():
-            layout.variable(kind, path, artifacts[kind].storage)
+            storage_layout.find_variable(kind, path, artifacts[kind].storage)
             assert sum(getattr(table.default, "BITS", (256,))) <= 256
-            assert len(getattr(table.default, "BITS", (256,))) == layout.fields(table.default)
+            assert len(getattr(table.default, "BITS", (256,))) == storage_layout.count_fields(table.default)
 
 
 def _construct(world: World, kind: str) -> Contract:
@@ -146,7 +150,7 @@ def _construct(world: World, kind: str) -> Contract:
         "epoch_length": 3_600,
     }
     least |= {"vesting": 86_400, "loss_waterfall": world.contracts["LossWaterfall"].address}
-    model = model_class(kind)
+    model = find_model_class(kind)
     _, _, _, *parameters = (item for item in model.__init__.__annotations__.items() if item[0] != "return")
     args = (least.get(name, plain[type_]) for name, type_ in parameters)
     return model(world, kind, f"0x{len(world.contracts):040x}", *args)

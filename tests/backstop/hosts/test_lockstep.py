@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.host import CHAIN_ID, GENESIS
-from backstop.hosts.model import ModelSystem
+from backstop.hosts.host_interface import CHAIN_ID, GENESIS
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import WAD
 from backstop.model.state import Log, Revert, World
 from backstop.proof.difference import Divergence
@@ -16,15 +16,15 @@ from backstop.proof.lockstep import Lockstep, lockstep, replay
 from backstop.proof.properties import Violation
 from backstop.proof.trace import read_trace, write_trace
 from backstop.system import Action
-from tests.support.helpers import edited_contracts
-from tests.support.protocol import Protocol
+from tests.support.deployed_protocol import DeployedProtocol
+from tests.support.helpers import edit_contracts
 
 BRIEF = (
     "tests/backstop/proof/fuzz/test_campaign.py"
     "::test_a_value_without_room_in_its_slot_is_found_with_its_trace"
 )
 
-SAVER, TAKER = account("saver"), account("taker")
+SAVER, TAKER = get_account("saver"), get_account("taker")
 ALL = ("revm", "py-evm", pytest.param("anvil", marks=pytest.mark.anvil))
 
 
@@ -44,7 +44,7 @@ def mutated(tmp_path):
     """The contracts with one edit."""
 
     def edit(file, old, new):
-        return edited_contracts(tmp_path, file, old, new)
+        return edit_contracts(tmp_path, file, old, new)
 
     return edit
 
@@ -108,7 +108,7 @@ def test_a_slot_that_the_model_did_not_write_is_found(empty_on, mutated):
     only_written = with_token(empty_on("revm", artifacts, check_every=0))
     only_written.apply(SPEND)
     with pytest.raises(Divergence, match="totalSupply"):
-        only_written.check()
+        only_written.compare_state()
 
 
 def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
@@ -120,7 +120,7 @@ def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
     )
     both = with_token(empty_on("revm", artifacts, check_every=None))
     for i in range(400):
-        both.apply(Action("GOLD", "mint", (account(f"holder_{i}"), 1), SAVER))
+        both.apply(Action("GOLD", "mint", (get_account(f"holder_{i}"), 1), SAVER))
     compared = both.fields_compared
     with pytest.raises(Divergence, match=r"GOLD totalSupply: model 500, chain 7") as caught:
         while both.steps < 600:
@@ -129,10 +129,10 @@ def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
     assert both.fields_compared - compared < 1_000  # all state once
     once = with_token(empty_on("revm", artifacts, check_every=None))
     for i in range(400):
-        once.apply(Action("GOLD", "mint", (account(f"holder_{i}"), 1), SAVER))
+        once.apply(Action("GOLD", "mint", (get_account(f"holder_{i}"), 1), SAVER))
     once.apply(SPEND)
     with pytest.raises(Divergence, match="totalSupply"):
-        once.check()  # as a run ends
+        once.compare_state()  # as a run ends
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -140,12 +140,12 @@ def test_a_wrong_field_of_a_record_is_named(mutated, new_host, tmp_path):
     artifacts = mutated(
         "VaultEngine.vy", "(vault.normalized_debt << 104)", "(vault.normalized_debt + 1 << 104)"
     )
-    both = Protocol(lockstep(new_host("revm"), artifacts=artifacts, traces=tmp_path))
+    both = DeployedProtocol(lockstep(new_host("revm"), artifacts=artifacts, traces=tmp_path))
     both.fund("WETH", "borrower", WAD)
     with pytest.raises(Divergence) as caught:
         both.do("VaultEngine.deposit_and_draw", 0, "borrower", WAD, 0, "borrower", sender="borrower")
     difference = caught.value.differences[0]
-    assert (difference.path, difference.key) == ("vaults", (0, account("borrower")))
+    assert (difference.path, difference.key) == ("vaults", (0, get_account("borrower")))
     assert (difference.field, difference.model, difference.chain) == ("normalized_debt", 0, 1)
 
 
@@ -226,7 +226,7 @@ def test_a_value_without_room_in_its_slot_is_a_difference(empty_on, artifacts):
 def test_what_is_imagined_is_compared_and_taken_back(empty_on, artifacts, host):
     both = with_token(empty_on(host, artifacts))
     steps, trace, state, began = both.steps, list(both.trace), both.snapshot(), both.timestamp
-    with both.imagine() as imagined:
+    with both.fork_state() as imagined:
         imagined.advance(3_600)
         assert imagined.apply(SPEND).ok
         assert imagined.apply(OVERSPEND).reason == "token: insufficient balance"
@@ -239,19 +239,19 @@ def test_what_is_imagined_is_compared_and_taken_back(empty_on, artifacts, host):
         for key, word in state["GOLD"][path].items()
     )
     assert both.view("GOLD", "balanceOf", TAKER) == 0
-    both.check()
+    both.compare_state()
     both.audit()
     # Life goes on from where it was.
     both.advance(60)
     assert both.apply(SPEND).ok
-    both.check()
+    both.compare_state()
 
 
 def test_a_difference_in_what_is_imagined_is_found(empty_on, mutated):
     wrong = mutated("devnet/Token.vy", "self.balanceOf[to] += amount", "self.balanceOf[to] += 2 * amount")
     both = empty_on("revm", wrong)
     both.create("Token", "GOLD", "Gold", "GOLD", 18)
-    with pytest.raises(Divergence), both.imagine():
+    with pytest.raises(Divergence), both.fork_state():
         both.apply(Action("GOLD", "mint", (SAVER, 100), SAVER))
 
 
@@ -266,7 +266,7 @@ def test_both_have_to_start_at_one_time(new_host, artifacts):
 def test_a_divergence_is_written_down_and_can_be_run_again(mutated, artifacts, new_host, tmp_path, host):
     broken = mutated("devnet/Token.vy", "token: insufficient balance", "token: too poor")
     both = lockstep(new_host("revm"), artifacts=broken, seed=7, traces=tmp_path / "traces")
-    protocol = Protocol(both)
+    protocol = DeployedProtocol(both)
     both.create("SilentToken", "MORE", "More", "MORE", 6)
     protocol.post_price("WETH", 2_000 * 10**27)
     protocol.advance(17)
@@ -286,7 +286,7 @@ def test_a_divergence_is_written_down_and_can_be_run_again(mutated, artifacts, n
 
 def test_a_trace_comes_back_as_it_was(protocol, artifacts, tmp_path):
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
-    recorded = protocol.lockstep.record("for the record")
+    recorded = protocol.lockstep.record_trace("for the record")
     write_trace(recorded, tmp_path / "trace.json")
     assert read_trace(tmp_path / "trace.json", artifacts) == recorded
 
@@ -321,7 +321,7 @@ def test_a_revert_of_both_is_a_revert_of_the_view(protocol):
 def test_random_tokens_and_markets(empty_on, artifacts, host, steps):
     """Everything that surrounds the protocol, over ordinary and absurd amounts."""
     both = empty_on(host, artifacts)
-    maker = account("market_maker")
+    maker = get_account("market_maker")
     both.create("Token", "USD", "Dollar", "USD", 18)
     tokens = {
         "T18": ("Token", 18),
@@ -334,7 +334,7 @@ def test_random_tokens_and_markets(empty_on, artifacts, host, steps):
         token, dollar = both.addresses[name], both.addresses["USD"]
         both.create("ConstantProductMarket", f"Market.{name}", token, decimals, dollar, 30, maker)
     random_ = random.Random(1)
-    people = [account(f"owner_{i}") for i in range(6)] + [maker] * 3
+    people = [get_account(f"owner_{i}") for i in range(6)] + [maker] * 3
     succeeded = set()
     for _ in range(steps):
         name = random_.choice([*tokens, "USD"])
@@ -375,7 +375,7 @@ def test_steps_in_one_block_are_those_of_blocks_of_their_own(empty_on, artifacts
     alone, together = empty_on(host, artifacts), empty_on(host, artifacts, block=block, check_every=0)
     assert spends(alone, 20) == spends(together, 20)
     together.advance(1)
-    together.check()
+    together.compare_state()
     assert together.snapshot() == alone.snapshot()
     assert together.fields_compared >= 20 * 2
     together.audit()

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.deployments import draw_parameters
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.lockstep import replay
@@ -15,8 +15,8 @@ from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
 from backstop.system import Action
-from tests.support.paths import DATA
-from tests.support.shelf import SENDER
+from tests.support.checkout_paths import DATA
+from tests.support.storage_fixture_contract import SENDER
 
 STEPS = 120
 
@@ -51,7 +51,7 @@ def test_random_steps_and_futures_taken_back(artifacts):
             pass
         for _ in range(20):  # not every question has an answer
             machine.ask()
-        machine.both.check()
+        machine.both.compare_state()
         assert machine.asked and machine.both.audit() > 0
 
 
@@ -63,7 +63,7 @@ def random_trace(artifacts):
         machine = Machine(host, run_seed(1, 3), artifacts=artifacts, parameters=parameters, traces=None)
         for _ in machine.run(STEPS):
             pass
-        return machine.both.record()
+        return machine.both.record_trace()
 
 
 @pytest.mark.anvil
@@ -88,7 +88,7 @@ def test_slots_that_a_call_changed_are_told(shelf_on):
     shelf = shelf_on("py-evm")
     address = shelf.addresses["Shelf"]
     shelf.apply(Action("Shelf", "fill", (0, 3), SENDER))
-    assert shelf.changed == {(address, shelf.slot("Shelf", "amounts", i)): i * i for i in (1, 2)}
+    assert shelf.changed == {(address, shelf.compute_slot("Shelf", "amounts", i)): i * i for i in (1, 2)}
     shelf.apply(Action("Shelf", "fill", (0, 3), SENDER))
     assert shelf.changed == {}
     shelf.apply(Action("Shelf", "fail", (0,), SENDER))
@@ -97,15 +97,15 @@ def test_slots_that_a_call_changed_are_told(shelf_on):
 
 def test_snapshots_are_taken_back_the_last_one_first(shelf_on):
     shelf = shelf_on("py-evm")
-    host, slots = shelf.host, [(shelf.addresses["Shelf"], shelf.slot("Shelf", "amounts", 7))]
+    host, slots = shelf.host, [(shelf.addresses["Shelf"], shelf.compute_slot("Shelf", "amounts", 7))]
     seen = []
     for _ in range(3):
-        seen.append((host.snapshot(), host.timestamp, host.read(slots)))
+        seen.append((host.snapshot(), host.timestamp, host.read_slots(slots)))
         shelf.advance(5)
         shelf.apply(Action("Shelf", "store", (7, "", b"", ()), SENDER))
     for snapshot, timestamp, words in reversed(seen):
-        host.restore(snapshot)
-        assert (host.timestamp, host.read(slots)) == (timestamp, words)
+        host.restore_snapshot(snapshot)
+        assert (host.timestamp, host.read_slots(slots)) == (timestamp, words)
         assert shelf.view("Shelf", "now")[0] == timestamp
 
 
@@ -114,8 +114,8 @@ def test_nobody_else_needs_it():
 import sys
 sys.modules["eth"] = None
 import backstop.cli.simulate
-from backstop.hosts.by_name import new_host
-assert new_host("revm").code_size("0x" + 40 * "0") == 0
+from backstop.hosts.host_registry import new_host
+assert new_host("revm").get_code_size("0x" + 40 * "0") == 0
 new_host("py-evm")
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

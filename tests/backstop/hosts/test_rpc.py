@@ -12,9 +12,15 @@ from typing import Any
 
 import pytest
 
-from backstop.hosts import transport
-from backstop.hosts.rpc import Client
-from backstop.hosts.trouble import Malformed, NodeGone, NodeRefused, NotANode, RpcError
+from backstop.hosts import rpc_transport
+from backstop.hosts.rpc_client import NodeClient
+from backstop.hosts.rpc_errors import (
+    MalformedAnswerError,
+    NodeRefusedError,
+    NodeUnavailableError,
+    NotANodeError,
+    RpcError,
+)
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Talk = Callable[[socket.socket, Any], None]
@@ -113,8 +119,8 @@ def drip_of(before: bytes, each: bytes) -> Talk:
 def test_a_node_that_drips_is_left_at_the_deadline(talker: Talker, before: bytes, each: bytes) -> None:
     talker.talk = drip_of(before, each)
     began = time.monotonic()
-    with pytest.raises(NodeGone, match=f"the node at {talker.url} does not answer"):
-        Client(talker.url, 0.4).request("eth_chainId")
+    with pytest.raises(NodeUnavailableError, match=f"the node at {talker.url} does not answer"):
+        NodeClient(talker.url, 0.4).request("eth_chainId")
     assert time.monotonic() - began < 1.5
 
 
@@ -122,13 +128,13 @@ def test_a_stop_is_heard_while_a_node_drips(talker: Talker) -> None:
     """Asked to stop, it waits for a second at most, however long it would have."""
     talker.talk = drip_of(HEAD + b"Content-Length: 100000\r\n\r\n", b" ")
     began = time.monotonic()
-    with pytest.raises(NodeGone, match="does not answer"):
-        Client(talker.url, 60.0, lambda: time.monotonic() > began + 0.3).request("eth_chainId")
+    with pytest.raises(NodeUnavailableError, match="does not answer"):
+        NodeClient(talker.url, 60.0, lambda: time.monotonic() > began + 0.3).request("eth_chainId")
     assert time.monotonic() - began < 2
 
 
 def test_an_answer_has_a_bound(talker: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(rpc_transport, "MOST_BYTES", 1 << 20)
     sent = 0
 
     def talk(opened: socket.socket, asked: Any) -> None:
@@ -139,8 +145,8 @@ def test_an_answer_has_a_bound(talker: Talker, monkeypatch: pytest.MonkeyPatch) 
             opened.sendall(b"10000\r\n" + b" " * (1 << 16) + b"\r\n")
 
     talker.talk = talk
-    with pytest.raises(Malformed, match="answers eth_getLogs wrongly: more than"):
-        Client(talker.url).request("eth_getLogs", {})
+    with pytest.raises(MalformedAnswerError, match="answers eth_getLogs wrongly: more than"):
+        NodeClient(talker.url).request("eth_getLogs", {})
     assert sent < 1 << 25
 
 
@@ -173,8 +179,8 @@ def answers(**wrong: Any) -> Callable[[Any], Any]:
 )
 def test_a_wrong_answer_names_node_and_method(talker: Talker, wrong: dict[str, Any], told: str) -> None:
     talker.says(answers(**wrong))
-    with pytest.raises(Malformed) as raised:
-        Client(talker.url).request("eth_chainId")
+    with pytest.raises(MalformedAnswerError) as raised:
+        NodeClient(talker.url).request("eth_chainId")
     assert str(raised.value).startswith(f"the node at {talker.url} answers eth_chainId wrongly: ")
     assert told in str(raised.value)
 
@@ -195,9 +201,12 @@ def test_a_wrong_answer_names_node_and_method(talker: Talker, wrong: dict[str, A
 )
 def test_a_batch_has_each_answer_once(talker: Talker, change: Callable[[Any], Any], told: str) -> None:
     talker.says(lambda asked: change(answers()(asked)))
-    for batched in (lambda client: client.batch("eth_chainId", [()] * 3), lambda client: client.each(CALLS)):
-        with pytest.raises(Malformed, match=told):
-            batched(Client(talker.url))
+    for batched in (
+        lambda client: client.batch("eth_chainId", [()] * 3),
+        lambda client: client.request_each(CALLS),
+    ):
+        with pytest.raises(MalformedAnswerError, match=told):
+            batched(NodeClient(talker.url))
 
 
 CALLS = [("eth_chainId", ()), ("eth_blockNumber", ()), ("eth_gasPrice", ())]
@@ -205,22 +214,22 @@ CALLS = [("eth_chainId", ()), ("eth_blockNumber", ()), ("eth_gasPrice", ())]
 
 def test_a_batch_in_any_order_is_put_right(talker: Talker) -> None:
     talker.says(lambda asked: [{"id": each["id"], "result": hex(each["id"])} for each in reversed(asked)])
-    client = Client(talker.url)
-    assert client.each(CALLS) == ["0x1", "0x2", "0x3"]
+    client = NodeClient(talker.url)
+    assert client.request_each(CALLS) == ["0x1", "0x2", "0x3"]
     assert client.batch("eth_gasPrice", [(), ()]) == ["0x4", "0x5"]
 
 
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"[" * 100_000, Malformed),
-        (b'{"id":1,"result":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}", Malformed),
-        (b"<html>", NotANode),
-        (b"\xff\xfe\x00", NotANode),
-        (b"", NotANode),
-        (b'{"id":1,"result":' + b"9" * 5_000 + b"}", NotANode),
-        (b"[]", NotANode),
-        (b'{"id":1,"error":"rate limited"}', NodeRefused),
+        (b"[" * 100_000, MalformedAnswerError),
+        (b'{"id":1,"result":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}", MalformedAnswerError),
+        (b"<html>", NotANodeError),
+        (b"\xff\xfe\x00", NotANodeError),
+        (b"", NotANodeError),
+        (b'{"id":1,"result":' + b"9" * 5_000 + b"}", NotANodeError),
+        (b"[]", NotANodeError),
+        (b'{"id":1,"error":"rate limited"}', NodeRefusedError),
         (b'{"id":1,"error":{"code":3,"message":"revert","data":"0xq"}}', RpcError),
     ],
     ids=range(9),
@@ -230,7 +239,7 @@ def test_anything_else_is_an_error_of_its_own(
 ) -> None:
     talker.talk = lambda opened, asked: send(opened, body)
     with pytest.raises(error) as raised:
-        Client(talker.url).request("eth_call", {})
+        NodeClient(talker.url).request("eth_call", {})
     assert str(raised.value).isprintable()
 
 
@@ -239,7 +248,7 @@ def test_what_is_long_is_not_deep(talker: Talker) -> None:
     wides: tuple[Any, ...] = ([[]] * 5_000, "[" * 5_000, ['"[', {"{": "\\"}] * 300)
     for wide in wides:
         talker.says(answers(result=wide))
-        assert Client(talker.url).request("anvil_anything") == wide
+        assert NodeClient(talker.url).request("anvil_anything") == wide
 
 
 @pytest.mark.parametrize(
@@ -265,8 +274,8 @@ def test_what_is_no_http_is_a_node_that_is_gone(talker: Talker, said: bytes) -> 
         opened.shutdown(socket.SHUT_RDWR)
 
     talker.talk = talk
-    with pytest.raises(NodeGone) as raised:
-        Client(talker.url).request("eth_chainId")
+    with pytest.raises(NodeUnavailableError) as raised:
+        NodeClient(talker.url).request("eth_chainId")
     assert talker.url in str(raised.value) and str(raised.value).isprintable()
 
 
@@ -280,8 +289,8 @@ def test_a_late_answer_answers_nothing_else(talker: Talker) -> None:
         send(opened, json.dumps({"id": asked["id"], "result": hex(asked["id"])}).encode())
 
     talker.talk = talk
-    client = Client(talker.url, 0.3)
-    with pytest.raises(NodeGone, match="does not answer"):
+    client = NodeClient(talker.url, 0.3)
+    with pytest.raises(NodeUnavailableError, match="does not answer"):
         client.request("eth_gasPrice")
     late.set()
     assert client.request("eth_gasPrice") == "0x2"
@@ -310,5 +319,5 @@ def test_each_method_has_its_form(
     talker: Talker, method: str, params: tuple[Any, ...], result: Any, told: str
 ) -> None:
     talker.says(answers(result=result))
-    with pytest.raises(Malformed, match=f"answers {method} wrongly: .*({told})"):
-        Client(talker.url).request(method, *params)
+    with pytest.raises(MalformedAnswerError, match=f"answers {method} wrongly: .*({told})"):
+        NodeClient(talker.url).request(method, *params)

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.signing import key_of, sign_digest
-from backstop.hosts.signatures import hasten
+from backstop.deployment.devnet_signing import derive_trader_key, sign_digest
+from backstop.hosts.native_crypto import use_native_crypto
 from backstop.model import signatures
 from backstop.model.signatures import ORDER, PLAIN, Arithmetic, plain_ecrecover, plain_keccak256
 
@@ -18,9 +18,9 @@ FIELD = 2**256 - 2**32 - 977
 @pytest.fixture
 def library() -> Iterator[Arithmetic]:
     """What a process uses once a model has been set up in it."""
-    hasten.__wrapped__()
+    use_native_crypto.__wrapped__()
     yield signatures._in_use
-    hasten.__wrapped__()
+    use_native_crypto.__wrapped__()
 
 
 def test_a_checkout_has_the_libraries(library: Arithmetic) -> None:
@@ -37,7 +37,7 @@ def test_hashes_are_the_same(library: Arithmetic, length: int) -> None:
 def test_signers_are_the_same(library: Arithmetic, seed: int) -> None:
     """Of what somebody signed, of either half, and of what nobody did."""
     digest = Random(seed).randbytes(32)
-    signature = sign_digest(key_of(str(seed)), digest, low=seed % 2 == 0)
+    signature = sign_digest(derive_trader_key(str(seed)), digest, low=seed % 2 == 0)
     r, s, v = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big"), signature[64]
     assert plain_ecrecover(digest, v, r, s) is not None
     for each in ((v, r, s), (55 - v, r, s), (v, r, ORDER - s), (v, r + 1, s), (v, s, r), (v, r + seed, 1)):
@@ -58,4 +58,4 @@ def test_the_model_stays_alone_without_them() -> None:
     try:
         assert signatures.keccak256.__wrapped__(b"alone") == plain_keccak256(b"alone")
     finally:
-        hasten.__wrapped__()
+        use_native_crypto.__wrapped__()

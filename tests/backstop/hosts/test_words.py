@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.deployment.create import model_of
-from backstop.deployment.examples import standard
-from backstop.deployment.plan import plan
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
-from backstop.hosts.words import load_words, words_of
+from backstop.hosts.state_json import encode_world, load_words
 
 
 def test_a_state_of_an_older_version_is_one_line() -> None:
-    deployment = plan(standard())
-    words = {name: dict(tables) for name, tables in words_of(model_of(deployment, 1_000).world).items()}
+    deployment = plan_deployment(build_standard_parameters())
+    words = {
+        name: dict(tables) for name, tables in encode_world(create_model(deployment, 1_000).world).items()
+    }
     words["VaultEngine"]["terms"] = words["VaultEngine"].pop("terms.of_types")
     with pytest.raises(BackstopError) as caught:
-        load_words(model_of(deployment, 1_000).world, words)
+        load_words(create_model(deployment, 1_000).world, words)
     assert str(caught.value) == (
         "the state has no VaultEngine terms.of_types: it is another deployment's, or of an older version"
     )

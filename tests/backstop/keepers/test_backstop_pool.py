@@ -6,121 +6,121 @@ from collections.abc import Iterator
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.signing import trader
-from backstop.keepers.keeper import Memory
+from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.role_accounts import get_account
+from backstop.keepers.keeper_decisions import KeeperMemory
 from backstop.model.arithmetic import WAD
-from tests.support.pool_world import ETH, HOUSE, POOL, PoolWorld
-from tests.support.world import World
+from tests.support.keeper_scenario import KeeperScenario
+from tests.support.pool_scenario import ETH, HOUSE, POOL, PoolScenario
 
 
 @pytest.fixture
-def world() -> Iterator[PoolWorld]:
-    found = PoolWorld()
+def world() -> Iterator[PoolScenario]:
+    found = PoolScenario()
     yield found
     found.close()
 
 
 @pytest.fixture
-def crowd(world: PoolWorld) -> PoolWorld:
+def crowd(world: PoolScenario) -> PoolScenario:
     """A long of 1,000 lots, worth 2,000, with 300 of margin against a short."""
     for name, coins in (("long", 300), ("first", 2_000), ("rich", 3_000)):
-        world.deposit(name, coins)
-    world.trade("long", "first", 1_000)
+        world.deposit_margin(name, coins)
+    world.trade_at_mark("long", "first", 1_000)
     return world
 
 
-def fall(crowd: PoolWorld, dollars: int) -> None:
-    crowd.wait(60)
-    crowd.see(dollars)
+def fall(crowd: PoolScenario, dollars: int) -> None:
+    crowd.pass_time(60)
+    crowd.set_reported_price(dollars)
 
 
-def test_it_liquidates_for_the_pool_and_quotes(crowd: PoolWorld) -> None:
+def test_it_liquidates_for_the_pool_and_quotes(crowd: PoolScenario) -> None:
     """At 176 the long has 60 of 88 it needs; the keeper brings the mark, and offers what the pool has."""
     fall(crowd, 176)
     keeper = crowd.keeper()
-    called = crowd.work(keeper)
+    called = crowd.run_keeper(keeper)
     assert called[:2] == ["bring", "liquidate"] and called[-1] == "quote"
     assert 0 < crowd.size <= 1_500 * 100 // 176
     assert crowd.run.stablecoins(keeper.address) == 0
 
 
-def test_a_reward_that_is_too_little_is_left(crowd: PoolWorld) -> None:
+def test_a_reward_that_is_too_little_is_left(crowd: PoolScenario) -> None:
     fall(crowd, 176)
-    assert crowd.work(crowd.keeper(minimum_profit=100 * WAD)) == []
+    assert crowd.run_keeper(crowd.keeper(minimum_profit=100 * WAD)) == []
     assert crowd.size == 0
 
 
-def test_it_takes_lots_that_are_nobodys_up_to_its_limits(crowd: PoolWorld) -> None:
+def test_it_takes_lots_that_are_nobodys_up_to_its_limits(crowd: PoolScenario) -> None:
     """1,500 at 1.60 a lot are 937."""
     fall(crowd, 160)
-    crowd.mark()
-    crowd.do(HOUSE, "meet", trader("long"), by="saver")
-    called = crowd.work(crowd.keeper())
+    crowd.mark_markets()
+    crowd.do(HOUSE, "meet", get_trader_account("long"), by="saver")
+    called = crowd.run_keeper(crowd.keeper())
     assert called == ["take", "quote"] or called == ["bring", "take", "quote"]
     assert crowd.size == 937
 
 
-def test_who_is_due_is_paid_first(crowd: PoolWorld) -> None:
-    batch = crowd.request()
-    crowd.wait(crowd.pool._due_at(batch) - crowd.run.system.timestamp)
+def test_who_is_due_is_paid_first(crowd: PoolScenario) -> None:
+    batch = crowd.request_redeem()
+    crowd.pass_time(crowd.pool._due_at(batch) - crowd.run.system.timestamp)
     crowd.run.move_markets(crowd.run.block)
-    crowd.see(160)
-    crowd.mark()
-    crowd.do(HOUSE, "meet", trader("long"), by="saver")
-    had = crowd.run.stablecoins(account("saver"))
-    called = crowd.work(crowd.keeper())
+    crowd.set_reported_price(160)
+    crowd.mark_markets()
+    crowd.do(HOUSE, "meet", get_trader_account("long"), by="saver")
+    had = crowd.run.stablecoins(get_account("saver"))
+    called = crowd.run_keeper(crowd.keeper())
     assert called[0] == "leave" and "take" not in called
-    assert crowd.run.stablecoins(account("saver")) - had == 2_000 * WAD
+    assert crowd.run.stablecoins(get_account("saver")) - had == 2_000 * WAD
 
 
-def test_once_they_have_waited_for_a_day_it_only_reduces(crowd: PoolWorld) -> None:
+def test_once_they_have_waited_for_a_day_it_only_reduces(crowd: PoolScenario) -> None:
     fall(crowd, 160)
-    crowd.mark()
-    crowd.do(HOUSE, "meet", trader("long"), by="saver")
+    crowd.mark_markets()
+    crowd.do(HOUSE, "meet", get_trader_account("long"), by="saver")
     crowd.do(POOL, "set_limit", ETH, 160, by="admin")
-    crowd.work(crowd.keeper())
+    crowd.run_keeper(crowd.keeper())
     assert crowd.size == 100
-    batch = crowd.request(10**25)
+    batch = crowd.request_redeem(10**25)
     crowd.do(POOL, "set_limit", ETH, 10**6, by="admin")
-    crowd.wait(crowd.pool._due_at(batch + 1) - crowd.run.system.timestamp)
-    assert set(crowd.work(crowd.keeper())) <= {"bring", "quote"}
+    crowd.pass_time(crowd.pool._due_at(batch + 1) - crowd.run.system.timestamp)
+    assert set(crowd.run_keeper(crowd.keeper())) <= {"bring", "quote"}
     assert crowd.size == 100
     # Somebody's short fails: against its lots the pool closes its own.
     crowd.feed(160)
-    crowd.wait(60)
-    crowd.mark()
-    crowd.deposit("short", 400)
-    crowd.trade("rich", "short", 1_000)
+    crowd.pass_time(60)
+    crowd.mark_markets()
+    crowd.deposit_margin("short", 400)
+    crowd.trade_at_mark("rich", "short", 1_000)
     fall(crowd, 260)
-    crowd.mark()
-    crowd.do(HOUSE, "meet", trader("short"), by="saver")
-    assert "take" in crowd.work(crowd.keeper())
+    crowd.mark_markets()
+    crowd.do(HOUSE, "meet", get_trader_account("short"), by="saver")
+    assert "take" in crowd.run_keeper(crowd.keeper())
     assert crowd.size == 0
 
 
-def test_without_a_pool_it_wants_nothing(crowd: PoolWorld) -> None:
+def test_without_a_pool_it_wants_nothing(crowd: PoolScenario) -> None:
     fall(crowd, 176)
-    plain = World()
+    plain = KeeperScenario()
     try:
         keeper = plain.keeper("backstop_keeper")
-        assert keeper.decide(plain.view, Memory(), 0) == []
+        assert keeper.decide_calls(plain.view, KeeperMemory(), 0) == []
     finally:
         plain.close()
 
 
-def test_another_than_the_named_keeper_is_refused(crowd: PoolWorld) -> None:
+def test_another_than_the_named_keeper_is_refused(crowd: PoolScenario) -> None:
     fall(crowd, 176)
-    intents = crowd.keeper(name="somebody").decide(crowd.view, Memory(), 0)
+    intents = crowd.keeper(name="somebody").decide_calls(crowd.view, KeeperMemory(), 0)
     assert [each.action.method for each in intents if each.action.method in ("take", "liquidate")] == []
 
 
-def test_it_takes_no_lots_while_the_mark_is_off_its_index(crowd: PoolWorld) -> None:
+def test_it_takes_no_lots_while_the_mark_is_off_its_index(crowd: PoolScenario) -> None:
     """At 150 the mark is a quarter under the index of 200; once the index is 150 the pool takes."""
     fall(crowd, 150)
-    crowd.mark()
-    crowd.do(HOUSE, "meet", trader("long"), by="saver")
-    assert "take" not in crowd.work(crowd.keeper()) and crowd.size == 0
+    crowd.mark_markets()
+    crowd.do(HOUSE, "meet", get_trader_account("long"), by="saver")
+    assert "take" not in crowd.run_keeper(crowd.keeper()) and crowd.size == 0
     crowd.feed(150)
-    crowd.wait(60)
-    assert "take" in crowd.work(crowd.keeper()) and crowd.size > 0
+    crowd.pass_time(60)
+    assert "take" in crowd.run_keeper(crowd.keeper()) and crowd.size > 0

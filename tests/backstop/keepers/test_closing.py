@@ -6,45 +6,45 @@ from collections.abc import Iterator
 
 import pytest
 
-from backstop.deployment.signing import trader
-from backstop.keepers.closing import submitted
-from backstop.keepers.costs import measured
-from backstop.keepers.cycles import batches
-from backstop.keepers.keeper import Memory
+from backstop.deployment.devnet_signing import get_trader_account
+from backstop.keepers.adl_keeper import split_submitted_ranking
+from backstop.keepers.call_costs import get_job_gas
+from backstop.keepers.keeper_decisions import KeeperMemory
+from backstop.keepers.margin_keepers import split_accounts
 from backstop.model.bounds import MIN_RANKED
 from backstop.model.perpetual_ranking import PerpetualRanking
 from backstop.model.price_path import SHORT
-from tests.support.margin_world import ETH, MARGIN, Cycles, methods
+from tests.support.margin_scenario import ETH, MARGIN, MarginScenario, list_methods
 
 SHORTS = ("first", "second", "third")
 MANY = tuple(f"short_{number}" for number in range(30))
 
 
-def fallen(policy: str, shorts: tuple[str, ...] = SHORTS) -> Cycles:
+def fallen(policy: str, shorts: tuple[str, ...] = SHORTS) -> MarginScenario:
     """A long of 900 lots has failed against shorts; its loss is booked, its cycle is pending."""
-    world = Cycles(policy=policy)
+    world = MarginScenario(policy=policy)
     lots = 900 // len(shorts)
-    world.deposit("long", 500)
+    world.deposit_margin("long", 500)
     for number, name in enumerate(shorts):
-        world.deposit(name, lots * 5 // 3 + 200 * number)
-        world.trade("long", name, lots)
-    world.see(120)
+        world.deposit_margin(name, lots * 5 // 3 + 200 * number)
+        world.trade_at_mark("long", name, lots)
+    world.set_reported_price(120)
     crank = world.keeper("margin_crank")
-    world.work(crank)
-    world.wait(MARGIN.window)
-    world.work(crank)
+    world.run_keepers(crank)
+    world.pass_time(MARGIN.window)
+    world.run_keepers(crank)
     return world
 
 
 @pytest.fixture
-def ranked() -> Iterator[Cycles]:
+def ranked() -> Iterator[MarginScenario]:
     found = fallen("ranked")
     yield found
     found.close()
 
 
 @pytest.fixture
-def crowd() -> Iterator[Cycles]:
+def crowd() -> Iterator[MarginScenario]:
     """So many have gained that a ranking of them may come in two calls."""
     found = fallen("ranked", MANY)
     yield found
@@ -52,29 +52,29 @@ def crowd() -> Iterator[Cycles]:
 
 
 @pytest.fixture
-def shared() -> Iterator[Cycles]:
+def shared() -> Iterator[MarginScenario]:
     found = fallen("shared")
     yield found
     found.close()
 
 
-def sizes(world: Cycles, shorts: tuple[str, ...] = SHORTS) -> list[int]:
-    return [world.cycles.position(trader(name), ETH).size for name in shorts]
+def sizes(world: MarginScenario, shorts: tuple[str, ...] = SHORTS) -> list[int]:
+    return [world.cycles.get_position(get_trader_account(name), ETH).size for name in shorts]
 
 
-def test_one_call_ranks_and_one_closes(ranked: Cycles) -> None:
+def test_one_call_ranks_and_one_closes(ranked: MarginScenario) -> None:
     assert sizes(ranked) == [-300] * 3
-    called = ranked.work(ranked.keeper("deleverager"))
-    assert methods(called) == ["submit", "execute"]
+    called = ranked.run_keepers(ranked.keeper("deleverager"))
+    assert list_methods(called) == ["submit", "execute"]
     assert sizes(ranked) == [0, 0, 0]
     # A third of the bond is for the proof and the execution.
-    assert ranked.equity("long") == 0 and ranked.cycles.paid_in(called[0].action.sender) > 0
+    assert ranked.read_equity("long") == 0 and ranked.cycles.get_net_deposits(called[0].action.sender) > 0
 
 
-def proven(world: Cycles) -> None:
+def proven(world: MarginScenario) -> None:
     """Have one keeper prove a ranking in calls as small as may be, and execute nothing."""
-    one = world.keeper("deleverager", name="one", call_gas=measured("cycles: submit, each account"))
-    for intent in list(one.decide(world.view, world.memory, 0)):
+    one = world.keeper("deleverager", name="one", call_gas=get_job_gas("cycles: submit, each account"))
+    for intent in list(one.decide_calls(world.view, world.memory, 0)):
         if intent.action.method == "submit":
             assert world.run.apply(intent.action).ok
     closer = world.run.session.model.world.contracts["PerpetualCloser"]
@@ -82,93 +82,93 @@ def proven(world: Cycles) -> None:
     assert closer.cases[ETH, SHORT].batches == 2
 
 
-def test_a_ranking_comes_in_calls_that_fit_but_of_many(crowd: Cycles) -> None:
-    each = measured("cycles: submit, each account")
+def test_a_ranking_comes_in_calls_that_fit_but_of_many(crowd: MarginScenario) -> None:
+    each = get_job_gas("cycles: submit, each account")
     small = crowd.keeper("deleverager", call_gas=each)
-    called = crowd.work(small)
-    assert methods(called) == ["submit"] * 2 + ["execute"] * 2
+    called = crowd.run_keepers(small)
+    assert list_methods(called) == ["submit"] * 2 + ["execute"] * 2
     assert [len(call.action.args[2]) for call in called] == [MIN_RANKED, 6] * 2
     assert sizes(crowd, MANY) == [0] * 30
 
 
-def test_anybody_executes_what_another_has_proven(crowd: Cycles) -> None:
+def test_anybody_executes_what_another_has_proven(crowd: MarginScenario) -> None:
     """The calls of a ranking are found again by their digests; for half of what bonds pay."""
     proven(crowd)
     another = crowd.keeper("deleverager", name="another")
-    called = crowd.work(another)
-    assert methods(called) == ["execute"] * 2 and sizes(crowd, MANY) == [0] * 30
-    assert crowd.cycles.paid_in(another.address) > 0
+    called = crowd.run_keepers(another)
+    assert list_methods(called) == ["execute"] * 2 and sizes(crowd, MANY) == [0] * 30
+    assert crowd.cycles.get_net_deposits(another.address) > 0
 
 
-def test_what_was_proven_is_executed_in_the_next_window(crowd: Cycles) -> None:
+def test_what_was_proven_is_executed_in_the_next_window(crowd: MarginScenario) -> None:
     """By whoever saw it: in the next window nobody has gained, and nobody submits."""
     proven(crowd)
     another = crowd.keeper("deleverager", name="another")
     # It sees what is proven, and is not mined.
-    assert list(another.decide(crowd.view, crowd.memory, 0))
+    assert list(another.decide_calls(crowd.view, crowd.memory, 0))
     crank = crowd.keeper("margin_crank")
-    crowd.wait(MARGIN.window)
-    crowd.work(crank)
+    crowd.pass_time(MARGIN.window)
+    crowd.run_keepers(crank)
     # Who was not there has not seen it.
-    assert list(crowd.keeper("deleverager").decide(crowd.view, Memory(), 0)) == []
-    called = list(another.decide(crowd.view, crowd.memory, 0))
+    assert list(crowd.keeper("deleverager").decide_calls(crowd.view, KeeperMemory(), 0)) == []
+    called = list(another.decide_calls(crowd.view, crowd.memory, 0))
     assert all(crowd.run.apply(intent.action).ok for intent in called)
-    assert methods(called) == ["execute"] * 2 and sizes(crowd, MANY) == [0] * 30
+    assert list_methods(called) == ["execute"] * 2 and sizes(crowd, MANY) == [0] * 30
 
 
-def test_what_was_proven_before_the_last_window_is_left_alone(crowd: Cycles) -> None:
+def test_what_was_proven_before_the_last_window_is_left_alone(crowd: MarginScenario) -> None:
     proven(crowd)
     another, crank = crowd.keeper("deleverager", name="another"), crowd.keeper("margin_crank")
-    assert list(another.decide(crowd.view, crowd.memory, 0))
+    assert list(another.decide_calls(crowd.view, crowd.memory, 0))
     for _ in range(2):
-        crowd.wait(MARGIN.window)
-        crowd.work(crank)
-    assert list(another.decide(crowd.view, crowd.memory, 0)) == [] and sizes(crowd, MANY) == [-30] * 30
+        crowd.pass_time(MARGIN.window)
+        crowd.run_keepers(crank)
+    assert list(another.decide_calls(crowd.view, crowd.memory, 0)) == [] and sizes(crowd, MANY) == [-30] * 30
 
 
-def test_one_goes_on_with_its_own(crowd: Cycles) -> None:
-    keeper = crowd.keeper("deleverager", call_gas=measured("cycles: submit, each account"))
-    first = next(iter(keeper.decide(crowd.view, crowd.memory, 0)))
+def test_one_goes_on_with_its_own(crowd: MarginScenario) -> None:
+    keeper = crowd.keeper("deleverager", call_gas=get_job_gas("cycles: submit, each account"))
+    first = next(iter(keeper.decide_calls(crowd.view, crowd.memory, 0)))
     assert first.action.method == "submit" and crowd.run.apply(first.action).ok
-    called = crowd.work(keeper)
-    assert methods(called) == ["submit"] + ["execute"] * 2
+    called = crowd.run_keepers(keeper)
+    assert list_methods(called) == ["submit"] + ["execute"] * 2
 
 
-def test_shares_are_closed_at_once(shared: Cycles) -> None:
-    called = shared.work(shared.keeper("deleverager"))
-    assert methods(called) == ["share"] and sizes(shared) == [0, 0, 0]
+def test_shares_are_closed_at_once(shared: MarginScenario) -> None:
+    called = shared.run_keepers(shared.keeper("deleverager"))
+    assert list_methods(called) == ["share"] and sizes(shared) == [0, 0, 0]
 
 
-def test_nothing_is_wanted_where_nothing_is_nobodys_or_nobody_gained(ranked: Cycles) -> None:
+def test_nothing_is_wanted_where_nothing_is_nobodys_or_nobody_gained(ranked: MarginScenario) -> None:
     keeper = ranked.keeper("deleverager")
-    ranked.work(keeper)
-    assert list(keeper.decide(ranked.view, ranked.memory, 0)) == []
-    plain = Cycles()
-    assert list(plain.keeper("deleverager").decide(plain.view, plain.memory, 0)) == []
+    ranked.run_keepers(keeper)
+    assert list(keeper.decide_calls(ranked.view, ranked.memory, 0)) == []
+    plain = MarginScenario()
+    assert list(plain.keeper("deleverager").decide_calls(plain.view, plain.memory, 0)) == []
     plain.close()
 
 
-def test_a_ranking_that_is_not_the_submitted_one_is_not_found(ranked: Cycles) -> None:
+def test_a_ranking_that_is_not_the_submitted_one_is_not_found(ranked: MarginScenario) -> None:
     keeper = ranked.keeper("deleverager")
-    for intent in list(keeper.decide(ranked.view, ranked.memory, 0)):
+    for intent in list(keeper.decide_calls(ranked.view, ranked.memory, 0)):
         if intent.action.method == "submit":
             assert ranked.run.apply(intent.action).ok
     closer = ranked.run.session.model.world.contracts["PerpetualCloser"]
     assert isinstance(closer, PerpetualRanking)
-    assert submitted(closer, ETH, SHORT, [trader("long")]) == []
+    assert split_submitted_ranking(closer, ETH, SHORT, [get_trader_account("long")]) == []
 
 
 def test_calls_have_at_most_so_many_accounts() -> None:
     accounts = [f"0x{i:040x}" for i in range(300)]
-    assert [len(each) for each in batches(accounts, 1_000)] == [128, 128, 44]
-    assert [len(each) for each in batches(accounts[:5], 0)] == [1] * 5
-    assert [len(each) for each in batches(accounts[:5], 0, least=2)] == [2, 2, 1]
-    assert [len(each) for each in batches(accounts, 1_000, least=100)] == [128, 128, 44]
+    assert [len(each) for each in split_accounts(accounts, 1_000)] == [128, 128, 44]
+    assert [len(each) for each in split_accounts(accounts[:5], 0)] == [1] * 5
+    assert [len(each) for each in split_accounts(accounts[:5], 0, least=2)] == [2, 2, 1]
+    assert [len(each) for each in split_accounts(accounts, 1_000, least=100)] == [128, 128, 44]
 
 
 def test_calls_have_at_most_so_much_weight() -> None:
     """Whoever has more than a call may is alone in one."""
     weights = {"a": 1, "b": 2, "c": 3, "d": 9, "e": 4, "f": 1, "g": 1}
-    found = batches(weights, 5, weights.__getitem__)
+    found = split_accounts(weights, 5, weights.__getitem__)
     assert found == [("a", "b"), ("c",), ("d",), ("e", "f"), ("g",)]
-    assert batches([], 5) == []
+    assert split_accounts([], 5) == []

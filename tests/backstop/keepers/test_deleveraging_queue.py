@@ -8,17 +8,26 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.signing import sign_order
+from backstop.deployment.devnet_signing import sign_order
 from backstop.errors import BackstopError
-from backstop.keepers.deleveraging_queue import QueuePlace, SideQueue, queues_of
+from backstop.keepers.deleveraging_queue import QueueEntry, SideQueue, build_queues
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.owned import account_of
 from backstop.model.price_path import LONG, SHORT
 from backstop.system import Action
-from tests.support.delisting import delist
-from tests.support.perpetuals import BTC, CLOSER, ETH, FUND, HOUSE, Perpetuals, alone, opened
-from tests.support.protocol import Protocol
+from tests.support.deployed_protocol import DeployedProtocol
+from tests.support.market_delisting import announce_delisting
+from tests.support.perpetuals import (
+    BTC,
+    CLOSER,
+    ETH,
+    FUND,
+    HOUSE,
+    Perpetuals,
+    deploy_on_model,
+    deploy_perpetuals,
+)
 
 SHORTS = {
     # Deposits in stablecoins and lots, of which the accounts gain the same amount each.
@@ -47,9 +56,9 @@ def sell_isolated(market: Perpetuals, lots: int) -> None:
 
 
 @pytest.fixture
-def market(new_protocol: Callable[..., Protocol]) -> Perpetuals:
+def market(new_protocol: Callable[..., DeployedProtocol]) -> Perpetuals:
     """Shorts gain 5 a lot and give 1 back; `weak`, long of 350 lots, owes. Two opened late and only lost."""
-    made = opened(new_protocol, third_bond=WAD, policy="ranked")
+    made = deploy_perpetuals(new_protocol, third_bond=WAD, policy="ranked")
     for name, coins in (("weak", 1_000), ("deep", 100_000), ("late", 5_000), ("no_lots", 5_000)):
         made.deposit(name, coins * WAD)
     for name, (coins, lots) in SHORTS.items():
@@ -65,7 +74,7 @@ def market(new_protocol: Callable[..., Protocol]) -> Perpetuals:
 
 def queue(market: Perpetuals, side: int = SHORT, m: int = ETH, **more: bool) -> SideQueue:
     """Return the queue of a side of a market."""
-    (found,) = [each for each in queues_of(market.model, **more) if (each.market, each.side) == (m, side)]
+    (found,) = [each for each in build_queues(market.model, **more) if (each.market, each.side) == (m, side)]
     return found
 
 
@@ -74,14 +83,14 @@ def ranked(found: SideQueue) -> list[str]:
     return [each.owner for each in found.places if each.place]
 
 
-def place(found: SideQueue, owner: str) -> QueuePlace:
+def place(found: SideQueue, owner: str) -> QueueEntry:
     (one,) = [each for each in found.places if each.owner == owner]
     return one
 
 
 def closed(market: Perpetuals, side: int, m: int = ETH) -> list[tuple[str, int]]:
     """Have the contracts rank and close; return which accounts lost how many lots, in the order of events."""
-    ranking = market.ranking(side, m)
+    ranking = market.list_ranking(side, m)
     market.submit(side, ranking, market=m)
     outcome = market.system.apply(Action(CLOSER, "execute", (m, side, ranking), market.at("keeper")))
     assert outcome.ok, outcome.reason
@@ -109,7 +118,7 @@ def test_the_order_before_the_roll_is_that_in_which_contracts_close_after_it(mar
     market.refresh()
     assert queue(market, pending=True).places == seized.places
     # `closer` gained as well and ranks, but has no lots that could be closed.
-    order = market.ranking(SHORT)
+    order = market.list_ranking(SHORT)
     assert market.at("closer") in order and market.at("closer") not in ranked(before)
     assert [owner for owner in order if owner != market.at("closer")] == ranked(before)
     did = closed(market, SHORT)
@@ -120,10 +129,10 @@ def test_the_order_before_the_roll_is_that_in_which_contracts_close_after_it(mar
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_a_crowd_at_random_is_that_after_the_roll(
-    new_protocol: Callable[..., Protocol], seed: int
+    new_protocol: Callable[..., DeployedProtocol], seed: int
 ) -> None:
     """Accounts in two markets, some of which slept for a cycle, turned round, closed, or paid in."""
-    draw, made = random.Random(seed), opened(new_protocol, third_bond=WAD, policy="ranked")
+    draw, made = random.Random(seed), deploy_perpetuals(new_protocol, third_bond=WAD, policy="ranked")
     names = [f"trader_{i}" for i in range(12)]
     for name in names:
         made.deposit(name, draw.randrange(500, 8_000) * WAD)
@@ -139,11 +148,11 @@ def test_the_order_of_a_crowd_at_random_is_that_after_the_roll(
         made.meet_all()
         if turn in (1, 3):
             made.roll()
-    before = queues_of(made.model)
+    before = build_queues(made.model)
     made.roll()
     made.wake_all()
     for found in before:
-        ranking = made.ranking(found.side, found.market)
+        ranking = made.list_ranking(found.side, found.market)
         held = {each.owner for each in found.places}
         assert ranked(found) == [owner for owner in ranking if owner in held]
         for each in found.places:
@@ -190,7 +199,7 @@ def test_lights_are_fifths_of_the_lots_that_come_before(market: Perpetuals) -> N
 
 def test_a_light_goes_out_at_each_fifth() -> None:
     """Ten lots of one account each: two accounts with each number of lights."""
-    made = alone(policy="ranked")
+    made = deploy_on_model(policy="ranked")
     made.refresh()
     made.deposit("long", 10_000 * WAD)
     for i in range(10):
@@ -216,7 +225,7 @@ def test_nothing_of_it_stays(market: Perpetuals) -> None:
     state, at = market.model.snapshot(), market.world.timestamp
     journal = len(market.world.journal)
     for pending in (False, True):
-        queues_of(market.model, pending=pending)
+        build_queues(market.model, pending=pending)
     assert market.model.snapshot() == state
     assert (market.world.timestamp, len(market.world.journal), market.world.logs) == (at, journal, [])
 
@@ -235,7 +244,7 @@ def test_insurance_that_pays_at_the_roll_counts(market: Perpetuals) -> None:
     owners = [each.owner for each in before.places]
     gains = [market.do(f"{HOUSE}.gains_of", owner, ETH, sender="keeper") for owner in owners]
     assert [(each.gain, each.worth) for each in before.places] == [(each.short, each.worth) for each in gains]
-    assert list(market.ranking(SHORT)) == ranked(before)
+    assert list(market.list_ranking(SHORT)) == ranked(before)
 
 
 def test_a_silent_market_counts_at_its_last_mark(market: Perpetuals) -> None:
@@ -248,7 +257,7 @@ def test_a_silent_market_counts_at_its_last_mark(market: Perpetuals) -> None:
     assert (silent.has_price, silent.mark, live.has_price) == (False, 50 * WAD, True)
     assert ranked(silent) == [market.at("twin"), market.at("small")]
     market.roll()
-    assert list(market.ranking(SHORT, BTC)) == ranked(silent)
+    assert list(market.list_ranking(SHORT, BTC)) == ranked(silent)
 
 
 def test_reports_that_no_call_has_marked_yet_count(market: Perpetuals) -> None:
@@ -260,12 +269,12 @@ def test_reports_that_no_call_has_marked_yet_count(market: Perpetuals) -> None:
 
 
 def test_a_market_that_has_ended_has_no_queue() -> None:
-    made = alone(policy="ranked")
+    made = deploy_on_model(policy="ranked")
     made.refresh()
     for name in ("long", "short"):
         made.deposit(name, 1_000 * WAD)
     made.trade("long", "short", 10)
-    at = delist(made)
+    at = announce_delisting(made)
     made.advance(at - made.world.timestamp)
     for _ in range(7):
         made.advance(3_600)
@@ -273,15 +282,15 @@ def test_a_market_that_has_ended_has_no_queue() -> None:
             made.report(feed, 2_000 * RAY)
             made.tries("PriceFeed.poke", feed, sender="keeper")
     made.do(f"{HOUSE}.end_market", ETH, sender="keeper")
-    assert {each.market for each in queues_of(made.model)} == {BTC}
+    assert {each.market for each in build_queues(made.model)} == {BTC}
 
 
 def test_a_cycle_that_cannot_end_is_one_line() -> None:
     """Here the market holds less than the fees that a roll hands over."""
-    made = alone(policy="ranked")
+    made = deploy_on_model(policy="ranked")
     made.refresh()
     made.market.fee_table[()] = made.market.holdings[()] = 1
     state = made.model.snapshot()
     with pytest.raises(BackstopError, match=r"^the open cycle cannot end: erc20: "):
-        queues_of(made.model)
+        build_queues(made.model)
     assert made.model.snapshot() == state

@@ -11,20 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstop.keepers.fills import best_fill, cheapest_first, considered, discount, may_pay
-from backstop.keepers.flags import Flags
-from backstop.keepers.group import GasPolicy, KeeperGroup
-from backstop.keepers.indexes import Indexes
-from backstop.keepers.keeper import UNLIMITED, Keeper
-from backstop.keepers.lots import Batch, Lots, OpenLot
-from backstop.keepers.seen import Auction, Priced
-from backstop.keepers.standing import Standing
-from backstop.keepers.vaults import Vaults
-from backstop.keepers.view import View
+from backstop.keepers.auction_pricing import (
+    can_be_profitable,
+    compute_discount_key,
+    find_best_take,
+    iter_cheapest_auctions,
+    list_candidate_auctions,
+)
+from backstop.keepers.keeper_decisions import UNLIMITED, Keeper
+from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.live_records import LiveRecords
+from backstop.keepers.open_auctions import AuctionBatch, OpenAuctionIndex, OpenLot
+from backstop.keepers.table_indexes import TableIndexes
+from backstop.keepers.vault_flag_index import VaultFlagIndex
+from backstop.keepers.vault_risk_index import VaultRiskIndex
+from backstop.keepers.view_records import Auction, PricedBatch
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.collateral_auction import Lot, Owner, Top, principal_left
 from backstop.model.interfaces import Vault
-from tests.support.world import each_block
+from tests.support.keeper_scenario import each_block
 
 LONGER = pytest.mark.deep(brief="tests/backstop/keepers/test_indexes.py::test_auctions_are_carried_by_price")
 
@@ -41,12 +47,12 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
     """Lines move a little, a lot and back, with vaults right on them; whoever asks first asks late."""
     dice = Random(seed)
     table = {(0, owner): random_vault(dice) for owner in OWNERS if dice.random() < 0.7}
-    index = Vaults(table)
+    index = VaultRiskIndex(table)
     collateral, debt = 100, 50
     for step in range(120):
         for key in [(0, dice.choice(OWNERS)) for _ in range(dice.randrange(3))]:
             table[key] = random_vault(dice)
-            index.update(key)
+            index.refresh_record(key)
         kind = dice.randrange(4)
         if kind == 0:
             collateral, debt = dice.randrange(1, 10**27), dice.randrange(1, 10**27)
@@ -56,7 +62,7 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
         elif kind == 2:
             debt += debt // 10**6
         purpose = dice.choice(("early", "late") if step > 40 else ("early",))
-        found = index.under(0, purpose, collateral, debt)
+        found = index.find_vaults_below_ratio(0, purpose, collateral, debt)
         wanted = {
             owner: vault
             for (_, owner), vault in table.items()
@@ -67,9 +73,11 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
         assert found.locked == sum(vault.locked_collateral for vault in wanted.values())
         if dice.random() < 0.7:
             sizes = sorted((-vault.normalized_debt, owner) for owner, vault in wanted.items())
-            assert found.largest() == sizes
+            assert found.list_largest_vaults() == sizes
             for share in range(3):
-                assert found.largest(3, share) == [each for each in sizes if int(each[1], 16) % 3 == share]
+                assert found.list_largest_vaults(3, share) == [
+                    each for each in sizes if int(each[1], 16) % 3 == share
+                ]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -78,31 +86,31 @@ def test_flags_that_are_wrong_are_carried(seed) -> None:
     dice = Random(seed)
     table = {(0, owner): random_vault(dice) for owner in OWNERS}
     flagged: dict[tuple[int, str], int] = {}
-    vaults = Vaults(table)
-    flags = Flags(flagged, lambda: vaults)
+    vaults = VaultRiskIndex(table)
+    flags = VaultFlagIndex(flagged, lambda: vaults)
     collateral, debt, seen = 100, 50, [0, 0]
     for step in range(120):
         for key in [(0, dice.choice(OWNERS)) for _ in range(dice.randrange(4))]:
             if dice.random() < 0.4:
                 table[key] = random_vault(dice)
-                vaults.update(key)
+                vaults.refresh_record(key)
             else:
                 flagged[key] = dice.choice((0, 1, table[key].normalized_debt))
-                flags.update(key)
+                flags.refresh_record(key)
         if dice.random() < 0.3:
             collateral, debt = dice.randrange(1, 10**27), dice.randrange(1, 10**27)
         if step < 10:
             continue
-        found = flags.wrong(0, collateral, debt)
+        found = flags.find_wrong_flags(0, collateral, debt)
         due = {
             owner: vault.normalized_debt
             * (vault.normalized_debt * debt > vault.locked_collateral * collateral)
             for (_, owner), vault in table.items()
         }
         wrong = {owner: art for owner, art in due.items() if art != flagged.get((0, owner), 0)}
-        assert found.largest() == sorted((-art, owner) for owner, art in wrong.items() if art)
+        assert found.list_largest_vaults() == sorted((-art, owner) for owner, art in wrong.items() if art)
         assert found.flagged == {owner for owner in wrong if flagged.get((0, owner))}
-        seen[0] += len(found.largest())
+        seen[0] += len(found.list_largest_vaults())
         seen[1] += len(found.flagged)
     assert all(seen)
 
@@ -111,25 +119,25 @@ def test_flags_that_are_wrong_are_carried(seed) -> None:
 def test_called_vaults_are_carried(seed) -> None:
     dice = Random(seed)
     table: dict[tuple[int, str], Vault] = {}
-    index = Vaults(table)
+    index = VaultRiskIndex(table)
     for _ in range(100):
         key = 0, dice.choice(OWNERS)
         table[key] = random_vault(dice)._replace(called_at=dice.choice((0, 5)))
-        index.update(key)
+        index.refresh_record(key)
         wanted = [owner for (_, owner), vault in table.items() if vault.called_at and vault.normalized_debt]
-        assert index.called(0) == wanted
+        assert index.find_called_vaults(0) == wanted
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_records_that_stand_are_carried_in_the_order_of_the_table(seed) -> None:
     dice = Random(seed)
     table = {i: dice.randrange(3) for i in range(5)}
-    standing = Standing(table, bool)
+    standing = LiveRecords(table, bool)
     for _ in range(100):
         key = dice.randrange(30)
         table[key] = dice.randrange(3)
-        standing.update(key)
-        assert list(standing.items()) == [(key, value) for key, value in table.items() if value]
+        standing.refresh_record(key)
+        assert list(standing.iter_records()) == [(key, value) for key, value in table.items() if value]
 
 
 lots = st.builds(
@@ -139,7 +147,7 @@ tops = st.builds(Top, st.integers(1, 2), st.integers(0, 2), st.integers(0, 2))
 written = st.lists(st.tuples(st.integers(1, 12), st.one_of(st.just(Lot()), lots), tops), max_size=6)
 
 
-def price_of(each: OpenLot | Batch) -> tuple[int, ...]:
+def price_of(each: OpenLot | AuctionBatch) -> tuple[int, ...]:
     """What the price of an auction follows from, beside the time."""
     return each.collateral_type, each.top, each.started_at, each.version
 
@@ -154,8 +162,8 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
             tables["lots"][id], tables["tops"][id] = lot, top if lot.target else Top()
             tables["owners"][id] = Owner()
             if index is not None:
-                index.update(id)
-        index = index or Lots(tables)
+                index.refresh_record(id)
+        index = index or OpenAuctionIndex(tables)
         if not asked:
             continue
         wanted = {}
@@ -164,13 +172,13 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
                 top = tables["tops"][id]
                 principal = principal_left(tables["lots"][id], top)
                 wanted[id] = OpenLot(id, c, left, target, top.top, started_at, principal, 0, version)
-        assert list(index.open().items()) == list(wanted.items())
-        assert index.empty() == [each for each in wanted.values() if each.lot == 0]
+        assert list(index.get_open_lots().items()) == list(wanted.items())
+        assert index.list_empty_lots() == [each for each in wanted.values() if each.lot == 0]
         by_price: dict[tuple, list[OpenLot]] = {}
         for each in wanted.values():
             if each.lot:
                 by_price.setdefault(price_of(each), []).append(each)
-        found = {price_of(each): each for each in index.batches()}
+        found = {price_of(each): each for each in index.get_batches()}
         assert {key: each.lots for key, each in found.items()} == by_price
         for key, batch in found.items():
             assert batch.most == (
@@ -188,51 +196,54 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
     seen = dict.fromkeys(("auctions", "unsafe", "flags", "workouts", "calls", "wrong"), 0)
     for run in each_block(name):
         carried = run.view()
-        run._indexes, kept = Indexes(run._state), run._indexes
+        run._indexes, kept = TableIndexes(run._state), run._indexes
         anew = run.view()
         run._indexes = kept
         assert carried.auctions == anew.auctions
-        assert carried.open_auctions() == anew.open_auctions()
-        assert carried.flags() == anew.flags()
+        assert carried.count_open_auctions() == anew.count_open_auctions()
+        assert carried.get_vault_flags() == anew.get_vault_flags()
         assert carried.workouts == anew.workouts
         for c, price in enumerate(carried.outside.prices):
-            unsafe = carried.unsafe(c)
-            assert unsafe == anew.unsafe(c)
-            assert carried.count_unsafe(c) == len(unsafe)
-            assert carried.has_unsafe(c) == bool(unsafe)
+            unsafe = carried.list_unsafe_vaults(c)
+            assert unsafe == anew.list_unsafe_vaults(c)
+            assert carried.count_unsafe_vaults(c) == len(unsafe)
+            assert carried.has_unsafe_vault(c) == bool(unsafe)
             middle = unsafe[len(unsafe) // 2].debt if unsafe else 0
             for i in range(3):
                 mine = [each for each in unsafe if int(each.owner, 16) % 3 == i and each.debt < middle]
-                assert list(carried.each_unsafe(c, fits=middle.__gt__, share=(3, i))) == mine
+                assert list(carried.iter_unsafe_vaults(c, fits=middle.__gt__, share=(3, i))) == mine
             for look in ("calls", "callable", "spared", "restructurable", "vaults", "locked"):
                 assert getattr(carried, look)(c) == getattr(anew, look)(c), look
-            vaults = anew.vaults(c)
-            assert carried.underwater(c, price) == sum(
+            vaults = anew.list_vaults(c)
+            assert carried.compute_underwater_debt(c, price) == sum(
                 max(0, vault.debt - vault.locked * price) for vault in vaults
             )
-            lowest = carried.lowest_price(c)
-            found = {vault.owner for vault in carried.each_unsafe(c, price=lowest)}
-            expected = {vault.owner for vault in vaults if anew.is_unsafe(c, vault, lowest)}
+            lowest = carried.get_lowest_price(c)
+            found = {vault.owner for vault in carried.iter_unsafe_vaults(c, price=lowest)}
+            expected = {vault.owner for vault in vaults if anew.is_vault_unsafe(c, vault, lowest)}
             assert found == (expected if lowest else set())
-            wrong = [each for each in carried.wrong_flags(c, lambda debt: debt >= RAD) if each[1] != each[2]]
+            wrong = [
+                each for each in carried.iter_wrong_flags(c, lambda debt: debt >= RAD) if each[1] != each[2]
+            ]
             assert wrong == (list(wrong_at_a_look(anew, c, lowest)) if lowest else [])
             seen["wrong"] += len(wrong)
             seen["unsafe"] += len(unsafe)
-            seen["calls"] += len(carried.calls(c))
+            seen["calls"] += len(carried.list_margin_calls(c))
         seen["auctions"] += len(carried.auctions)
-        seen["flags"] += len(carried.flags())
+        seen["flags"] += len(carried.get_vault_flags())
         seen["workouts"] += len(carried.workouts)
     assert seen["auctions"] and seen["unsafe"] and seen["flags"] and seen["wrong"]
     if "guard" in name:
         assert seen["calls"]
 
 
-def wrong_at_a_look(view: View, c: int, price: int) -> Iterator[tuple[str, int, int]]:
+def wrong_at_a_look(view: KeeperView, c: int, price: int) -> Iterator[tuple[str, int, int]]:
     """The flags that are wrong: of unsafe vaults, the largest first but for small ones, then of others."""
-    flags = {owner: flag for (of, owner), flag in view.flags().items() if of == c}
-    flagged = [each for each in view.vaults_of(c, flags) if view.is_unsafe(c, each, price)]
+    flags = {owner: flag for (of, owner), flag in view.get_vault_flags().items() if of == c}
+    flagged = [each for each in view.list_owner_vaults(c, flags) if view.is_vault_unsafe(c, each, price)]
     unsafe = {
-        each.owner: each.normalized_debt for each in view.each_unsafe(c, lambda debt: debt >= RAD, price)
+        each.owner: each.normalized_debt
+        for each in view.iter_unsafe_vaults(c, lambda debt: debt >= RAD, price)
     }
     due = unsafe | {each.owner: each.normalized_debt for each in flagged}
     for owner in dict.fromkeys([*due, *flags]):
@@ -243,24 +254,26 @@ def wrong_at_a_look(view: View, c: int, price: int) -> Iterator[tuple[str, int, 
 def test_what_stands_is_not_looked_at_again(monkeypatch) -> None:
     """In a crash: flags that are right are left alone, and two prices in turn do not pass the same vaults."""
     passed, right, crossed = [0], 0, 0
-    whole = Vaults._between
+    whole = VaultRiskIndex._iter_vaults_in_range
 
-    def counted(self: Vaults, *line: Any) -> Iterator[tuple[str, Vault]]:
+    def counted(self: VaultRiskIndex, *line: Any) -> Iterator[tuple[str, Vault]]:
         for each in whole(self, *line):
             passed[0] += 1
             yield each
 
-    monkeypatch.setattr(Vaults, "_between", counted)
+    monkeypatch.setattr(VaultRiskIndex, "_iter_vaults_in_range", counted)
     for run in each_block("tests/data/runs/small.yaml"):
         view = run.view()
         for c in range(len(view.symbols)):
-            price = view.liquidation_price(c)
-            right += sum(flag == view.vault(*key).normalized_debt for key, flag in view.flags().items())
-            assert all(old != new for _, old, new in view.wrong_flags(c, lambda debt: True))
-            first = [list(view.each_unsafe(c, price=at)) for at in (price, price * 9 // 10)]
+            price = view.get_liquidation_price(c)
+            right += sum(
+                flag == view.get_vault(*key).normalized_debt for key, flag in view.get_vault_flags().items()
+            )
+            assert all(old != new for _, old, new in view.iter_wrong_flags(c, lambda debt: True))
+            first = [list(view.iter_unsafe_vaults(c, price=at)) for at in (price, price * 9 // 10)]
             crossed += first[0] != first[1]
             passed[0] = 0
-            assert [list(view.each_unsafe(c, price=at)) for at in (price, price * 9 // 10)] == first
+            assert [list(view.iter_unsafe_vaults(c, price=at)) for at in (price, price * 9 // 10)] == first
             assert passed[0] == 0
     assert right and crossed
 
@@ -269,14 +282,14 @@ def test_debts_that_do_not_fit_are_passed_at_once() -> None:
     """Hundreds of vaults are too large for the room that is left: a few looks find the first that is not."""
     run = next(each_block("black-thursday"))
     view, tried = run.view(), list[int]()
-    unsafe = list(view.each_unsafe(0, price=1))
+    unsafe = list(view.iter_unsafe_vaults(0, price=1))
     largest = unsafe[-5].debt
 
     def fits(debt: int) -> bool:
         tried.append(debt)
         return debt <= largest
 
-    assert list(view.each_unsafe(0, price=1, fits=fits)) == unsafe[-5:]
+    assert list(view.iter_unsafe_vaults(0, price=1, fits=fits)) == unsafe[-5:]
     assert len(unsafe) > 100
     assert len(tried) <= len(unsafe).bit_length() + 10
 
@@ -287,20 +300,20 @@ def test_a_take_is_tried_wherever_it_may_pay() -> None:
     for run in each_block("tests/data/runs/small.yaml"):
         view = run.view()
         for auction in view.takeable:
-            pool = view.pool(auction.collateral_type)
+            pool = view.get_market_pool(auction.collateral_type)
             assert pool is not None
             worth = auction.price * dice.randrange(90, 130) // 100
             budget = dice.choice((0, dice.randrange(10_000) * WAD, 1 << 255))
             for most, value in (
                 (worth, lambda amount, worth=worth: amount * worth // RAY),
-                (pool.price + 1, pool.proceeds),
+                (pool.price + 1, pool.compute_proceeds),
             ):
                 amount = dice.randrange(1, auction.lot + 1)
-                plan = best_fill(view, auction, amount, budget, value)
+                plan = find_best_take(view, auction, amount, budget, value)
                 profit = 0 if plan is None else plan.profit
                 paying += profit > 0
-                assert profit <= 0 or may_pay(auction, most, budget, profit)
-                skipped += not may_pay(auction, most, budget, max(1, profit + 1))
+                assert profit <= 0 or can_be_profitable(auction, most, budget, profit)
+                skipped += not can_be_profitable(auction, most, budget, max(1, profit + 1))
     assert skipped and paying
 
 
@@ -309,7 +322,7 @@ def test_buyers_look_at_whatever_may_pay_in_their_order() -> None:
     dice, seen = Random(1), 0
     for run in each_block("tests/data/runs/small.yaml"):
         view = run.view()
-        assert [each.id for each in view.run_out(view.types)] == [
+        assert [each.id for each in view.iter_auctions_to_reset(view.types)] == [
             each.id for each in view.auctions if each.needs_reset and each.lot
         ]
         for state in run.keepers:
@@ -328,13 +341,19 @@ def test_buyers_look_at_whatever_may_pay_in_their_order() -> None:
                 for each in view.takeable
                 if each.price * BASIS_POINTS <= market[each.collateral_type] * me.group.takes_at
             ]
-            wanted = [each for each in takeable if may_pay(each, market[each.collateral_type], budget, least)]
-            assert considered(me, view, market, budget, least) == wanted
             wanted = [
-                each for each in takeable if may_pay(each, market[each.collateral_type] + 1, UNLIMITED, least)
+                each
+                for each in takeable
+                if can_be_profitable(each, market[each.collateral_type], budget, least)
             ]
-            found = list(cheapest_first(me, view, "flash", market, least))
-            assert found == sorted(wanted, key=lambda each: discount(view, each))
+            assert list_candidate_auctions(me, view, market, budget, least) == wanted
+            wanted = [
+                each
+                for each in takeable
+                if can_be_profitable(each, market[each.collateral_type] + 1, UNLIMITED, least)
+            ]
+            found = list(iter_cheapest_auctions(me, view, "flash", market, least))
+            assert found == sorted(wanted, key=lambda each: compute_discount_key(view, each))
             seen += len(found)
     assert seen
 
@@ -348,22 +367,24 @@ for_sale = st.lists(
 @given(for_sale, st.lists(st.integers(0, 3), min_size=2, max_size=2), st.integers(0, 3), st.integers(0, 3))
 def test_equal_prices_are_bought_from_the_oldest_auction_on(auctions, prices, budget, least) -> None:
     """Batches of one price, of one type or of two, whose auctions began in turns."""
-    batches: dict[tuple[int, int], Batch] = {}
+    batches: dict[tuple[int, int], AuctionBatch] = {}
     asked: dict[tuple[int, int], int] = {}
     every = []
     for id, (lot, target, c, price, since) in enumerate(auctions):
         stored = OpenLot(id, c, lot * RAY, target, 1, since, 0, 0, 0)
-        batches.setdefault((c, since), Batch(c, 1, since, 0)).put(stored)
+        batches.setdefault((c, since), AuctionBatch(c, 1, since, 0)).put_lot(stored)
         price = asked.setdefault((c, since), price)
         every.append(Auction(id, c, lot * RAY, target, 1, since, price, False, 0, 0, 0))
-    priced = [Priced(batch, asked[key], False) for key, batch in batches.items()]
+    priced = [PricedBatch(batch, asked[key], False) for key, batch in batches.items()]
     outside = SimpleNamespace(prices=prices)
-    view = cast(View, SimpleNamespace(on_sale=priced, outside=outside))
+    view = cast(KeeperView, SimpleNamespace(on_sale=priced, outside=outside))
     me = Keeper("buyer", "0x1", KeeperGroup("buyer", "flash_taker", 1, GasPolicy()), 0)
     market = dict(enumerate(prices))
     cheap = [each for each in every if each.price <= market[each.collateral_type]]
-    wanted = [each for each in cheap if may_pay(each, market[each.collateral_type], budget, least)]
-    assert considered(me, view, market, budget, least) == wanted
-    wanted = [each for each in cheap if may_pay(each, market[each.collateral_type] + 1, UNLIMITED, least)]
-    wanted.sort(key=lambda each: discount(view, each))
-    assert list(cheapest_first(me, view, "flash", market, least)) == wanted
+    wanted = [each for each in cheap if can_be_profitable(each, market[each.collateral_type], budget, least)]
+    assert list_candidate_auctions(me, view, market, budget, least) == wanted
+    wanted = [
+        each for each in cheap if can_be_profitable(each, market[each.collateral_type] + 1, UNLIMITED, least)
+    ]
+    wanted.sort(key=lambda each: compute_discount_key(view, each))
+    assert list(iter_cheapest_auctions(me, view, "flash", market, least)) == wanted

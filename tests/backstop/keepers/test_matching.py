@@ -8,30 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.signing import key_of, sign_digest, trader
-from backstop.keepers.keeper import Intent, Keeper, Memory
-from backstop.keepers.orders import OrderFile, order_line
+from backstop.deployment.devnet_signing import derive_trader_key, get_trader_account, sign_digest
+from backstop.deployment.role_accounts import get_account
+from backstop.keepers.keeper_decisions import Intent, Keeper, KeeperMemory
+from backstop.keepers.signed_order_file import OrderFile, format_order
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order, order_digest
-from tests.support.margin_world import Cycles
+from tests.support.margin_scenario import MarginScenario
 
 
 class Desk:
     """A file of orders, and the matcher that reads it."""
 
-    def __init__(self, world: Cycles, path: Path) -> None:
+    def __init__(self, world: MarginScenario, path: Path) -> None:
         self.world, self.path, self.said = world, path, list[str]()
         model = world.run.session.model.world
         file = OrderFile(path, model.chain_id, world.run.at["MarginOrders"], self.said.append)
         group = world.keeper("matcher", most=100).group
-        self.keeper = Keeper("matcher", account("matcher"), group, 0, orders=file, reports=world.run.signed)
-        self.memory = Memory()
+        self.keeper = Keeper(
+            "matcher", get_account("matcher"), group, 0, orders=file, reports=world.run.signed
+        )
+        self.memory = KeeperMemory()
 
     def add(self, name: str, size: int, coins: int, **more: int) -> Order:
         """So many stablecoins for a whole ether."""
-        order, signature = self.world.signed(name, size, price=coins * WAD // 100, **more)
-        self.write(order_line(order, signature) + "\n")
+        order, signature = self.world.sign_order_at_mark(name, size, price=coins * WAD // 100, **more)
+        self.write(format_order(order, signature) + "\n")
         return order
 
     def write(self, text: str) -> None:
@@ -48,7 +50,7 @@ class Desk:
 
     def fills(self) -> list[Intent]:
         """What it wants filled, after it has brought marks."""
-        intents = list(self.keeper.decide(self.world.view, self.memory, 0))
+        intents = list(self.keeper.decide_calls(self.world.view, self.memory, 0))
         return [each for each in intents if each.action.method == "fill"]
 
     def match(self) -> list[str | None]:
@@ -56,22 +58,22 @@ class Desk:
         found = []
         for intent in self.fills():
             found.append(self.world.run.apply(intent.action).reason)
-            self.memory.note(intent.about, found[-1] is None, self.world.view.timestamp)
+            self.memory.record_outcome(intent.about, found[-1] is None, self.world.view.timestamp)
         return found
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A band of 10%, and no bonds."""
-    world = Cycles(band=1_000, third_bond=0)
+    world = MarginScenario(band=1_000, third_bond=0)
     for name in ("ann", "bob", "cleo", "dan"):
-        world.deposit(name, 100)
+        world.deposit_margin(name, 100)
     yield Desk(world, tmp_path / "orders.jsonl")
     world.close()
 
 
 def test_the_best_price_is_matched_first_then_the_older(desk: Desk) -> None:
-    ann, bob, cleo, dan = map(trader, ("ann", "bob", "cleo", "dan"))
+    ann, bob, cleo, dan = map(get_trader_account, ("ann", "bob", "cleo", "dan"))
     desk.add("ann", -10, 201)
     desk.add("bob", -10, 200)
     desk.add("cleo", -10, 200)
@@ -90,7 +92,7 @@ def test_the_best_price_is_matched_first_then_the_older(desk: Desk) -> None:
 
 def test_the_maker_is_who_signed_first_whatever_comes_first(desk: Desk) -> None:
     """An order may reach the matcher late; two of one time have no price but one that both name."""
-    ann, bob, cleo = map(trader, ("ann", "bob", "cleo"))
+    ann, bob, cleo = map(get_trader_account, ("ann", "bob", "cleo"))
     desk.add("ann", -10, 200, nonce=9)
     desk.add("bob", 10, 202, nonce=8)
     assert desk.wants() == [(bob, ann, 10, 202)]
@@ -110,9 +112,9 @@ def test_void_orders_are_not_matched(desk: Desk) -> None:
     low, high = desk.add("bob", 10, 200, nonce=10_000), desk.add("bob", 11, 200, nonce=10_001)
     desk.add("cleo", -30, 200)
     assert [lots for _, _, lots, _ in desk.wants()] == [10, 10, 10]
-    world.do("MarginOrders", "cancel", low, by=trader("bob"))
+    world.do("MarginOrders", "cancel", low, by=get_trader_account("bob"))
     assert [lots for _, _, lots, _ in desk.wants()] == [10, 11]
-    world.do("MarginOrders", "raise_nonce", high.nonce + 1, by=trader("bob"))
+    world.do("MarginOrders", "raise_nonce", high.nonce + 1, by=get_trader_account("bob"))
     assert [lots for _, _, lots, _ in desk.wants()] == [10]
     world.run.go_to(soon + 1)
     assert desk.wants() == []
@@ -127,13 +129,13 @@ def test_one_account_does_not_trade_with_itself(desk: Desk) -> None:
 
 
 def test_an_order_that_only_reduces_is_matched_as_far_as_it_does(desk: Desk) -> None:
-    desk.world.trade("ann", "bob", 10)
+    desk.world.trade_at_mark("ann", "bob", 10)
     desk.add("ann", -30, 200, reduce_only=True)
     # These two would not: one has nothing, the other would have more.
     desk.add("cleo", -30, 200, reduce_only=True)
     desk.add("bob", -30, 200, reduce_only=True)
     desk.add("dan", 25, 200)
-    assert desk.wants() == [(trader("ann"), trader("dan"), 10, 200)]
+    assert desk.wants() == [(get_trader_account("ann"), get_trader_account("dan"), 10, 200)]
     assert desk.match() == [None] and desk.wants() == []
 
 
@@ -142,7 +144,7 @@ def test_a_refused_pair_stops_nobody_else(desk: Desk) -> None:
     desk.add("ann", -10, 200)
     desk.add("bob", 10, 200)
     assert desk.match() == ["desk: initial margin"]
-    assert desk.wants() == [(trader("ann"), trader("bob"), 10, 200)]
+    assert desk.wants() == [(get_trader_account("ann"), get_trader_account("bob"), 10, 200)]
 
 
 def test_what_is_sent_is_not_sent_again(desk: Desk) -> None:
@@ -160,8 +162,8 @@ def test_a_line_that_is_no_order_is_told_once(desk: Desk) -> None:
     assert desk.wants() == [] and desk.wants() == []
     assert desk.said == [f"there are no orders in {desk.path} yet: No such file or directory"]
     desk.said.clear()
-    order, signature = desk.world.signed("ann", 10)
-    good = json.loads(order_line(order, signature))
+    order, signature = desk.world.sign_order_at_mark("ann", 10)
+    good = json.loads(format_order(order, signature))
     wrong = {
         "it is no JSON object": "rubbish",
         "this program reads schema_version 1": good | {"schema_version": 2},
@@ -194,21 +196,21 @@ def test_an_order_keeps_its_age(desk: Desk) -> None:
     desk.add("bob", -10, 200)
     desk.write(line)
     desk.add("dan", 10, 200)
-    assert desk.wants() == [(trader("ann"), trader("dan"), 10, 200)]
+    assert desk.wants() == [(get_trader_account("ann"), get_trader_account("dan"), 10, 200)]
 
 
 def test_another_form_of_a_signature_is_none(desk: Desk) -> None:
-    order, _ = desk.world.signed("ann", 10)
+    order, _ = desk.world.sign_order_at_mark("ann", 10)
     world = desk.world.run.session.model.world
     digest = order_digest(order, world.chain_id, desk.world.run.at["MarginOrders"])
-    desk.write(order_line(order, sign_digest(key_of("ann"), digest, low=False)) + "\n")
+    desk.write(format_order(order, sign_digest(derive_trader_key("ann"), digest, low=False)) + "\n")
     assert desk.wants() == [] and "has not signed it" in desk.said[0]
 
 
 def test_a_line_counts_once_it_is_whole_and_once_only(desk: Desk) -> None:
     desk.add("ann", -10, 200)
-    order, signature = desk.world.signed("bob", 10)
-    line = order_line(order, signature) + "\n"
+    order, signature = desk.world.sign_order_at_mark("bob", 10)
+    line = format_order(order, signature) + "\n"
     desk.write(line[:100])
     assert desk.wants() == [] and desk.said == []
     desk.write(line[100:] + line)

@@ -7,10 +7,10 @@ import inspect
 
 import pytest
 
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contract_names import POOLS
 from backstop.errors import BackstopError
-from backstop.keepers import costs, gas_table, roles
-from backstop.keepers.costs import cost_in_stablecoin, gas_of
+from backstop.keepers import call_costs, gas_table, role_registry
+from backstop.keepers.call_costs import convert_gas_to_stablecoin, find_call_gas
 from backstop.model.arithmetic import RAY
 from backstop.simulation.mempool import Mempool
 from backstop.system import Action
@@ -89,16 +89,16 @@ def test_what_is_still_wanted_keeps_its_age_and_the_rest_is_dropped() -> None:
 def test_the_gas_table(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(gas_table, "SNAPSHOT", tmp_path / "gas-snapshot.json")
     with pytest.raises(BackstopError, match="is no gas table"):
-        gas_table.read_snapshot()
-    gas_table.write_snapshot({"liquidate": 171_234})
-    assert gas_table.read_snapshot() == {"liquidate": 171_234}
+        gas_table.read_gas_table()
+    gas_table.write_gas_table({"liquidate": 171_234})
+    assert gas_table.read_gas_table() == {"liquidate": 171_234}
     gas_table.SNAPSHOT.write_text("[]")
     with pytest.raises(BackstopError, match="is no gas table"):
-        gas_table.read_snapshot()
+        gas_table.read_gas_table()
 
 
 def test_every_job_of_a_keeper_is_in_the_committed_table() -> None:
-    assert set(costs._JOBS.values()) <= gas_table.read_snapshot().keys()
+    assert set(call_costs._JOBS.values()) <= gas_table.read_gas_table().keys()
 
 
 def sent_by_keepers() -> set[tuple[str, str]]:
@@ -107,7 +107,7 @@ def sent_by_keepers() -> set[tuple[str, str]]:
     several = {
         "contract": [contract for contract, _, _ in POOLS.values()],
         "sale.contract": ["StakeAuction", "MintAuction"],
-        "me.group.domain": ["Domain"],
+        "keeper.group.domain": ["Domain"],
         "order.announce": ["Domain"],
         "name": ["Domain"],
         "MARKET": ["PerpetualMarket"],
@@ -115,9 +115,11 @@ def sent_by_keepers() -> set[tuple[str, str]]:
         "pool": [contract for contract, _, _ in POOLS.values()],
     }
     found = set()
-    nodes = (node for module in roles.MODULES for node in ast.walk(ast.parse(inspect.getsource(module))))
+    nodes = (
+        node for module in role_registry.MODULES for node in ast.walk(ast.parse(inspect.getsource(module)))
+    )
     for call in nodes:
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "me.intent":
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "keeper.build_intent":
             if any(each.arg == "gas" for each in call.keywords):
                 continue
             where, method = call.args[0], call.args[1]
@@ -131,16 +133,16 @@ def test_every_transaction_of_a_keeper_is_measured() -> None:
     sent = sent_by_keepers()
     assert {("PriceFeed", "report"), ("Savings", "redeem"), ("MintAuction", "end")} <= sent
     assert ("PerpetualDesk", "liquidate") in sent
-    assert [call for call in sorted(sent) if gas_of(*call) is None] == []
+    assert [call for call in sorted(sent) if find_call_gas(*call) is None] == []
 
 
 def test_unknown_gas() -> None:
-    assert gas_of("VaultEngine", "set_debt_floor") is None
-    take, with_sale = gas_of("CollateralAuction", "take"), gas_of("FlashTaker", "take_and_sell")
+    assert find_call_gas("VaultEngine", "set_debt_floor") is None
+    take, with_sale = find_call_gas("CollateralAuction", "take"), find_call_gas("FlashTaker", "take_and_sell")
     assert take is not None and with_sale is not None and with_sale > take
 
 
 def test_costs_are_rounded_up() -> None:
     # 100,000 gas at 20 gwei is 0.002 ether; at 200 dollars that is 0.4.
-    assert cost_in_stablecoin(100_000, 20 * 10**9, 200 * RAY) == 4 * 10**17
-    assert cost_in_stablecoin(1, 1, 1) == 1
+    assert convert_gas_to_stablecoin(100_000, 20 * 10**9, 200 * RAY) == 4 * 10**17
+    assert convert_gas_to_stablecoin(1, 1, 1) == 1

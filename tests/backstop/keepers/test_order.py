@@ -11,12 +11,12 @@ from click.testing import CliRunner, Result
 from eth_account import Account
 
 from backstop.cli.order import cli
-from backstop.deployment.accounts import account
-from backstop.deployment.examples import margined, standard
-from backstop.deployment.file import read_deployment, write_deployment
-from backstop.deployment.plan import plan
-from backstop.deployment.signing import sign_order, trader
-from backstop.keepers.orders import OrderFile, order_line
+from backstop.deployment.deployment_file import read_deployment, write_deployment
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_margin_parameters, build_standard_parameters
+from backstop.deployment.role_accounts import get_account
+from backstop.keepers.signed_order_file import OrderFile, format_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 
@@ -24,7 +24,7 @@ from backstop.model.margin_orders import Order
 @pytest.fixture
 def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    write_deployment(plan(margined()), Path("deployment.json"))
+    write_deployment(plan_deployment(build_margin_parameters()), Path("deployment.json"))
     return Path("deployment.json")
 
 
@@ -36,7 +36,7 @@ def orders(deployment: Path, file: Path) -> list[Order]:
     """What a matcher finds, which looks at each signature."""
     read = read_deployment(deployment)
     said: list[str] = []
-    found = OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read()
+    found = OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read_orders()
     assert said == []
     return [each.order for each in found]
 
@@ -50,8 +50,8 @@ def test_orders_are_printed_or_appended(deployment: Path) -> None:
         file.write(printed.stdout)
     price = 60_000_500 * WAD // 10**6
     assert orders(deployment, out) == [
-        Order(trader("ann"), 1, 3, price, MAX_UINT256, 7, False),
-        Order(account("margin_liquidator"), 1, -4, price, 99, 7, True),
+        Order(get_trader_account("ann"), 1, 3, price, MAX_UINT256, 7, False),
+        Order(get_account("margin_liquidator"), 1, -4, price, 99, 7, True),
     ]
 
 
@@ -62,17 +62,17 @@ def test_an_order_of_another_account_of_the_signer(deployment: Path) -> None:
     for number in (0, 1, 255):
         assert run("--trader", "ann", "--account", number, *flags).exit_code == 0
     found = [each.account for each in orders(deployment, out)]
-    assert found == [trader("ann"), trader("ann#1"), trader("ann#255")]
+    assert found == [get_trader_account("ann"), get_trader_account("ann#1"), get_trader_account("ann#255")]
     assert run("--trader", "ann", "--account", 256, *flags).exit_code == 2
 
 
 def test_a_key_of_a_like_address_is_none_of_it(deployment: Path) -> None:
     read, said = read_deployment(deployment), list[str]()
-    order = Order(trader("ann#1")[:-4] + "0000", 0, 1, WAD, MAX_UINT256, 1)
+    order = Order(get_trader_account("ann#1")[:-4] + "0000", 0, 1, WAD, MAX_UINT256, 1)
     signature = sign_order("ann", order, read.chain_id, read.addresses["MarginOrders"])
     file = Path("orders.jsonl")
-    file.write_text(order_line(order, signature) + "\n")
-    assert OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read() == []
+    file.write_text(format_order(order, signature) + "\n")
+    assert OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read_orders() == []
     assert f"{order.account} has not signed it" in said[0]
 
 
@@ -91,8 +91,8 @@ def test_apes_accounts_sign(deployment: Path, tmp_path: Path, monkeypatch: pytes
 def test_what_is_wrong_is_one_line(deployment: Path, tmp_path: Path) -> None:
     ann, one, price = ("--trader", "ann"), ("--buy", 1), ("--price", 2_000)
     other, plain = tmp_path / "other.json", tmp_path / "plain.json"
-    write_deployment(dataclasses.replace(plan(margined()), chain_id=1), other)
-    write_deployment(plan(standard()), plain)
+    write_deployment(dataclasses.replace(plan_deployment(build_margin_parameters()), chain_id=1), other)
+    write_deployment(plan_deployment(build_standard_parameters()), plain)
     for flags, problem in (
         ((*ann, "--market", "WETH", *price), "say what to do: --buy LOTS or --sell LOTS"),
         ((*ann, "--market", "WETH", *one, "--sell", 1, *price), "say what to do"),

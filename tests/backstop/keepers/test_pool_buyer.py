@@ -8,36 +8,36 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.signing import trader
-from backstop.keepers.keeper import Intent, Keeper, Memory
+from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.role_accounts import get_account
+from backstop.keepers.keeper_decisions import Intent, Keeper, KeeperMemory
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.margin_orders import Order
-from tests.support.pool_world import ETH, HOUSE, POOL, PoolWorld
+from tests.support.pool_scenario import ETH, HOUSE, POOL, PoolScenario
 
 NAME = "buyer"
 FEE, SPREAD = 15, 20
 """Basis points that a taker pays, and that the pool quotes off the mark."""
 
 
-class QuoteWorld(PoolWorld):
+class QuoteWorld(PoolScenario):
     """The pool has taken lots of a long at 1.60 over: 937 of them, worth 1,500."""
 
     def __init__(self) -> None:
         super().__init__()
         for name, coins in (("long", 300), ("first", 2_000), ("rich", 3_000)):
-            self.deposit(name, coins)
-        self.trade("long", "first", 1_000)
+            self.deposit_margin(name, coins)
+        self.trade_at_mark("long", "first", 1_000)
         self.price(160)
-        self.mark()
-        self.do(HOUSE, "meet", trader("long"), by="saver")
+        self.mark_markets()
+        self.do(HOUSE, "meet", get_trader_account("long"), by="saver")
         self.do(POOL, "take", ETH, 937, by="backstop_keeper")
 
     def price(self, dollars: float, outside: float | None = None) -> None:
         """What reporters see from now on, and what the market outside pays."""
-        self.wait(1)
+        self.pass_time(1)
         self.run.sources["ETH"] = [*self.run.sources["ETH"]]
-        self.see(dollars)
+        self.set_reported_price(dollars)
         path = self.run.paths["ETH"]
         path[self.run.block :] = [int((outside or dollars) * RAY)] * (len(path) - self.run.block)
 
@@ -45,19 +45,24 @@ class QuoteWorld(PoolWorld):
         """A buyer with so many coins in its hand, which holds its account's key."""
         found = self.keeper("pool_buyer", NAME, **options)
         if coins:
-            self.do("Stablecoin", "transfer", trader(NAME), coins * WAD, by="market_maker")
-            self.run.must("Stablecoin", "approve", self.run.at[HOUSE], 10**30, sender=trader(NAME))
+            self.do("Stablecoin", "transfer", get_trader_account(NAME), coins * WAD, by="market_maker")
+            self.run.must(
+                "Stablecoin", "approve", self.run.at[HOUSE], 10**30, sender=get_trader_account(NAME)
+            )
         return dataclasses.replace(
-            found, address=trader(NAME), sign_order=self.run.signature_of(NAME), reports=self.run.signed
+            found,
+            address=get_trader_account(NAME),
+            sign_order=self.run.signature_of(NAME),
+            reports=self.run.signed,
         )
 
     @property
     def lots(self) -> int:
         """What the buyer has."""
-        return self.size_of(NAME)
+        return self.read_size(NAME)
 
     def bids(self, keeper: Keeper) -> list[Intent]:
-        return keeper.decide(self.view, Memory(), 0)
+        return keeper.decide_calls(self.view, KeeperMemory(), 0)
 
     def funded(self, coins: int = 5_000, **options: Any) -> Keeper:
         """A buyer whose money is in its account."""
@@ -69,28 +74,28 @@ class QuoteWorld(PoolWorld):
 
     def next_quote(self) -> None:
         """Let the quote that runs end, with reports of then."""
-        self.wait(600)
+        self.pass_time(600)
 
 
 class ShortWorld(QuoteWorld):
     """The pool has taken lots of a short over, at 2.60."""
 
     def __init__(self) -> None:
-        PoolWorld.__init__(self)
+        PoolScenario.__init__(self)
         self.filled: list[Intent] = []
         for name, coins in (("short", 400), ("rich", 6_000)):
-            self.deposit(name, coins)
-        self.trade("rich", "short", 1_000)
+            self.deposit_margin(name, coins)
+        self.trade_at_mark("rich", "short", 1_000)
         self.price(260)
-        self.mark()
-        self.do(HOUSE, "meet", trader("short"), by="saver")
+        self.mark_markets()
+        self.do(HOUSE, "meet", get_trader_account("short"), by="saver")
         # The index follows, so that the pool may take risk.
         self.feed(260)
-        self.wait(60)
-        self.mark()
+        self.pass_time(60)
+        self.mark_markets()
         self.do(POOL, "take", ETH, 500, by="backstop_keeper")
 
-    def work(self, keeper: Keeper) -> list[str]:
+    def run_keeper(self, keeper: Keeper) -> list[str]:
         for _ in range(5):
             wanted = self.bids(keeper)
             if not wanted:
@@ -111,11 +116,11 @@ def world() -> Iterator[QuoteWorld]:
 def test_it_asks_for_a_quote_and_fills_it_at_the_pools_price(world: QuoteWorld) -> None:
     """A quarter of 937 lots, rounded up, at 1.60 and a fifth of a percent; then nothing while it runs."""
     keeper = world.funded(premium=100)
-    assert world.work(keeper)[-2:] == ["quote", "fill"]
+    assert world.run_keeper(keeper)[-2:] == ["quote", "fill"]
     assert (world.size, world.lots) == (937 - 235, 235)
     assert world.bids(keeper) == []
     world.next_quote()
-    world.work(keeper)
+    world.run_keeper(keeper)
     assert (world.size, world.lots) == (702 - 176, 235 + 176)
 
 
@@ -127,7 +132,7 @@ def test_what_it_takes_over_is_money_at_risk(world: QuoteWorld) -> None:
 
 def test_a_quote_of_somebody_else_is_filled(world: QuoteWorld) -> None:
     world.do(POOL, "quote", ETH, by="saver")
-    assert "quote" not in world.work(world.funded(premium=100))
+    assert "quote" not in world.run_keeper(world.funded(premium=100))
     assert world.lots == 235
 
 
@@ -139,7 +144,7 @@ def test_it_signs_for_what_it_fills_and_not_for_long(world: QuoteWorld) -> None:
     offer, _, mine, _, lots = fill.action.args
     price = -(-16 * WAD // 10 * (10_000 + SPREAD) // 10_000)
     assert isinstance(mine, Order) and isinstance(offer, Order)
-    assert (mine.size, mine.price, lots, mine.account) == (235, price, 235, trader(NAME))
+    assert (mine.size, mine.price, lots, mine.account) == (235, price, 235, get_trader_account(NAME))
     assert offer == Order(world.pool.address, ETH, -235, price, mine.expiry, mine.nonce, True)
     assert mine.expiry == world.run.system.timestamp + world.pool.mark_age
 
@@ -153,13 +158,13 @@ def test_it_pays_what_a_lot_is_worth_to_it_and_no_more(
 ) -> None:
     """A lot costs the spread and the fee more than the mark; the market outside may be higher."""
     world.price(160, outside)
-    world.work(world.funded(premium=premium))
+    world.run_keeper(world.funded(premium=premium))
     assert bool(world.lots) == buys
 
 
 def test_what_earns_too_little_is_left(world: QuoteWorld) -> None:
     """65 basis points of 376 are 2.4."""
-    world.work(world.funded(premium=100, minimum_profit=3 * WAD))
+    world.run_keeper(world.funded(premium=100, minimum_profit=3 * WAD))
     assert world.lots == 0
 
 
@@ -167,12 +172,12 @@ def test_it_borrows_nothing(world: QuoteWorld) -> None:
     """With 100 it holds 62 lots at 1.60, and then no more, however the pool goes on quoting."""
     keeper = world.funded(100, premium=100)
     for _ in range(3):
-        world.work(keeper)
+        world.run_keeper(keeper)
         world.next_quote()
     held = world.lots
     assert 60 <= held <= 62
     world.price(120)
-    world.work(keeper)
+    world.run_keeper(keeper)
     assert world.lots == held
 
 
@@ -180,7 +185,7 @@ def test_its_capital_is_a_bound(world: QuoteWorld) -> None:
     keeper = world.buyer(5_000, capital=50 * WAD, premium=100)
     (paid_in,) = world.bids(keeper)
     assert paid_in.spends == 50 * WAD and world.run.apply(paid_in.action).ok
-    world.work(keeper)
+    world.run_keeper(keeper)
     assert 29 <= world.lots <= 31
 
 
@@ -191,7 +196,7 @@ def test_it_sells_what_the_pool_is_short_of() -> None:
         keeper = other.funded(premium=100)
         assert other.size < 0
         had = other.size
-        other.work(keeper)
+        other.run_keeper(keeper)
         assert other.lots < 0 and other.size + other.lots == had
         fill = next(each for each in reversed(other.filled) if each.action.method == "fill")
         assert fill.action.args[2].price == 26 * WAD // 10 * (10_000 - SPREAD) // 10_000
@@ -202,14 +207,14 @@ def test_it_sells_what_the_pool_is_short_of() -> None:
 def test_lots_that_it_closes_need_no_money(world: QuoteWorld) -> None:
     """A buyer who is short takes as many, whatever it has left."""
     keeper = world.funded(400, premium=100)
-    world.trade("rich", NAME, 200)
-    world.work(keeper)
+    world.trade_at_mark("rich", NAME, 200)
+    world.run_keeper(keeper)
     assert world.lots == 35
 
 
 def test_without_marks_of_now_it_waits(world: QuoteWorld) -> None:
     keeper = dataclasses.replace(world.funded(premium=100), reports=None)
-    world.wait(10 * 60)
+    world.pass_time(10 * 60)
     assert world.bids(keeper) == []
 
 
@@ -223,7 +228,7 @@ def test_it_opens_nothing_in_a_market_that_is_delisted(world: QuoteWorld) -> Non
 def test_without_a_key_or_a_pool_it_wants_nothing(world: QuoteWorld) -> None:
     keeper = world.buyer(premium=100)
     assert world.bids(dataclasses.replace(keeper, sign_order=None)) == []
-    assert account("pool_buyer") != trader("pool_buyer")
+    assert get_account("pool_buyer") != get_trader_account("pool_buyer")
 
 
 def test_without_a_market_outside_a_lot_is_worth_its_mark(
@@ -231,6 +236,6 @@ def test_without_a_market_outside_a_lot_is_worth_its_mark(
 ) -> None:
     """The feed's own price is of half an hour ago, and higher."""
     keeper = world.funded(premium=0)
-    monkeypatch.setattr("backstop.keepers.view.View.pool", lambda self, c: None)
+    monkeypatch.setattr("backstop.keepers.keeper_view.KeeperView.get_market_pool", lambda self, c: None)
     assert world.bids(keeper) == []
     assert world.bids(dataclasses.replace(keeper, group=dataclasses.replace(keeper.group, premium=100))) != []

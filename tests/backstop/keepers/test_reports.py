@@ -8,21 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.signing import sign_report
+from backstop.deployment.devnet_signing import sign_report
 from backstop.errors import BackstopError
-from backstop.keepers.keeper import Keeper, Memory
-from backstop.keepers.reports import MOST_BYTES, ReportSources, Said, SigningFile, parse_report, report_line
+from backstop.keepers.keeper_decisions import Keeper, KeeperMemory
+from backstop.keepers.report_files import (
+    MOST_BYTES,
+    AttributedReport,
+    ReportSources,
+    SignedReportFile,
+    format_report,
+    parse_report,
+)
 from backstop.model.arithmetic import RAY
 from backstop.model.price_feed import renewal_window
 from backstop.model.signed_reports import SignedReport
-from tests.support.world import World
+from tests.support.keeper_scenario import KeeperScenario
 
 STEP = 600
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
+def world() -> Iterator[KeeperScenario]:
+    made = KeeperScenario()
     made.feed(200)
     made.run.go_to(made.run.system.timestamp + STEP)
     yield made
@@ -32,7 +39,7 @@ def world() -> Iterator[World]:
 class Source:
     """Lines that somebody offers."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: KeeperScenario) -> None:
         self.world = world
         self.text = b""
         self.said: list[str] = []
@@ -45,16 +52,16 @@ class Source:
         who = self.world.run.account(f"reporter_{index}")
         at = self.world.run.system.timestamp - age
         report = sign_report(who, market, dollars * RAY, at, *self.place)
-        self.offer(Said(who, report))
+        self.offer(AttributedReport(who, report))
         return report
 
-    def offer(self, said: Said) -> None:
-        self.text += report_line(said).encode() + b"\n"
+    def offer(self, said: AttributedReport) -> None:
+        self.text += format_report(said).encode() + b"\n"
 
     def poker(self, **options) -> Keeper:
         return dataclasses.replace(self.world.keeper("poker", **options), reports=self.reports)
 
-    def brought(self, memory: Memory | None = None, **options) -> list[tuple]:
+    def brought(self, memory: KeeperMemory | None = None, **options) -> list[tuple]:
         """What a poker wants of the first market."""
         wanted = self.world.wants(self.poker(**options), memory)
         return [
@@ -65,14 +72,14 @@ class Source:
 
 
 @pytest.fixture
-def source(world: World) -> Source:
+def source(world: KeeperScenario) -> Source:
     return Source(world)
 
 
 def test_reports_that_move_the_median_are_brought_first_then_the_feed_is_stepped(world, source) -> None:
     reports = {source.sign(i, 180) for i in (1, 2, 3)}
     poker = source.poker()
-    (bring, *_) = poker.decide(world.view, Memory(), 0)
+    (bring, *_) = poker.decide_calls(world.view, KeeperMemory(), 0)
     assert source.brought() == [("bring", reports)]
     assert world.run.apply(bring.action).value == 3
     assert source.brought() == [("poke", 0)]
@@ -93,7 +100,7 @@ def test_a_step_that_somebody_else_made_is_renewed(world, source) -> None:
     assert source.brought() == []
     world.run.go_to(world.run.system.timestamp + 12)
     reports = {source.sign(i, 180) for i in (1, 2, 3)}
-    (bring, *_) = source.poker().decide(world.view, Memory(), 0)
+    (bring, *_) = source.poker().decide_calls(world.view, KeeperMemory(), 0)
     assert source.brought() == [("bring", reports)]
     world.run.apply(bring.action)
     assert source.brought() == [("poke", 0)]
@@ -125,8 +132,8 @@ def test_a_quorum_and_a_heartbeat_are_reasons_too(world, source) -> None:
 def test_what_was_refused_does_not_keep_the_feed_from_its_step(world, source) -> None:
     for i in (1, 2, 3):
         source.sign(i, 180)
-    memory = Memory()
-    memory.note(("bring", "reports"), False, world.run.system.timestamp)
+    memory = KeeperMemory()
+    memory.record_outcome(("bring", "reports"), False, world.run.system.timestamp)
     assert source.brought(memory) == [("poke", 0)]
 
 
@@ -139,7 +146,7 @@ def test_the_newest_that_is_not_late_nor_known_counts(world, source) -> None:
     for i in (1, 2, 3):
         source.sign(i, 190, age=50)
     assert source.brought() == [("bring", newest)]
-    assert source.reports.newest(world.view).keys() == {
+    assert source.reports.get_newest_reports(world.view).keys() == {
         (0, world.run.account(f"reporter_{i}")) for i in (1, 2, 3)
     }
 
@@ -147,7 +154,7 @@ def test_the_newest_that_is_not_late_nor_known_counts(world, source) -> None:
 def test_a_false_line_costs_one_look_a_minute(world, source) -> None:
     true = [source.sign(i, 180) for i in (1, 2, 3)]
     good = source.text
-    source.offer(Said(world.run.account("reporter_1"), true[1]))
+    source.offer(AttributedReport(world.run.account("reporter_1"), true[1]))
     assert source.brought() == [("poke", 0)]
     (line,) = source.said
     assert line.startswith("source: line 4: 0x") and "has not signed it for" in line
@@ -157,9 +164,9 @@ def test_a_false_line_costs_one_look_a_minute(world, source) -> None:
     assert source.brought() == [("bring", set(true))]
 
 
-def said_by(who: str, market: int, price: int, at: int) -> Said:
+def said_by(who: str, market: int, price: int, at: int) -> AttributedReport:
     """A report of a price that stood still, with no signature of anybody."""
-    return Said(who, SignedReport(market, price, price, price, 0, at, bytes(65)))
+    return AttributedReport(who, SignedReport(market, price, price, price, 0, at, bytes(65)))
 
 
 def test_lines_of_strangers_are_passed_over_unchecked(world, source) -> None:
@@ -195,7 +202,7 @@ def test_what_is_too_large_is_not_read(world, source) -> None:
 )
 def test_what_is_no_report_is_told(was: str, becomes: str, problem: str) -> None:
     report = SignedReport(0, 7, 5, 9, 90, 99, bytes(65))
-    line = report_line(Said("0x" + "11" * 20, report))
+    line = format_report(AttributedReport("0x" + "11" * 20, report))
     assert parse_report(line.encode()).report == report
     with pytest.raises(BackstopError, match=problem):
         parse_report(line.replace(was, becomes, 1).encode())
@@ -203,13 +210,13 @@ def test_what_is_no_report_is_told(was: str, becomes: str, problem: str) -> None
 
 def test_a_file_keeps_the_newest_of_each_reporter_and_market(tmp_path: Path) -> None:
     path, one, two = tmp_path / "reports.jsonl", "0x" + "11" * 20, "0x" + "22" * 20
-    file = SigningFile(path)
+    file = SignedReportFile(path)
     for who, market, price, at in ((one, 0, 5, 1), (one, 1, 6, 1), (two, 0, 7, 2), (one, 0, 8, 3)):
-        file.put(said_by(who, market, price, at))
+        file.write_report(said_by(who, market, price, at))
     kept = [*map(parse_report, path.read_bytes().splitlines())]
     assert kept == [said_by(one, 0, 8, 3), said_by(one, 1, 6, 1), said_by(two, 0, 7, 2)]
     # The next process goes on from it.
-    assert SigningFile(path).last(one, 0) == (8, 10**6, 10**6, 0, 3)
+    assert SignedReportFile(path).get_last_report(one, 0) == (8, 10**6, 10**6, 0, 3)
     path.write_text("rubbish\n")
     with pytest.raises(BackstopError, match=r"reports\.jsonl:1: it is no JSON object: name another file"):
-        SigningFile(path)
+        SignedReportFile(path)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from backstop.deployment.parameters import (
+from backstop.deployment.deployment_parameters import (
     AutoCeilingParameters,
     BreakerParameters,
     DomainParameters,
@@ -21,12 +21,12 @@ from backstop.deployment.parameters import (
     WorkoutParameters,
 )
 from backstop.errors import BackstopError
-from backstop.keepers.fills import best_fill
-from backstop.keepers.foresight import losses, losses_beyond
-from backstop.keepers.group import Instruction
-from backstop.keepers.keeper import Keeper, Memory
-from backstop.keepers.roles import ROLES
-from backstop.keepers.strategy import strategy_of
+from backstop.keepers.auction_pricing import find_best_take
+from backstop.keepers.expected_losses import estimate_losses, estimate_losses_reaching_stage
+from backstop.keepers.keeper_decisions import Keeper, KeeperMemory
+from backstop.keepers.keeper_group import GuardianInstruction
+from backstop.keepers.role_registry import ROLES
+from backstop.keepers.strategy import build_strategy
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import FINAL_DEADLINE, GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.roles import STAGE
@@ -35,14 +35,14 @@ from backstop.simulation.opening import endow, provide
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.worth import worth as worth_of
-from tests.support.world import GWEI, SMALL, World
+from tests.support.keeper_scenario import GWEI, SMALL, KeeperScenario
 
 CALM = 1_000
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
+def world() -> Iterator[KeeperScenario]:
+    made = KeeperScenario()
     yield made
     made.close()
 
@@ -120,7 +120,7 @@ def test_a_dead_feed_liquidates_and_resets_at_its_last_price(world) -> None:
     assert world.wants(world.keeper("liquidator")) == world.wants(world.keeper("crank")) == []
     world.run.go_to(world.run.system.timestamp + 86_400)
     for role, method in (("liquidator", "liquidate"), ("crank", "reset")):
-        (intent,) = world.keeper(role).decide(world.view, Memory(), GWEI)
+        (intent,) = world.keeper(role).decide_calls(world.view, KeeperMemory(), GWEI)
         assert intent.action.method == method
         assert world.run.apply(intent.action).ok
 
@@ -151,7 +151,7 @@ def test_the_liquidator_minds_the_room(world) -> None:
 
 def test_every_decision_of_the_liquidator_succeeds(world) -> None:
     world.feed(150)
-    for intent in world.keeper("liquidator").decide(world.view, Memory(), GWEI):
+    for intent in world.keeper("liquidator").decide_calls(world.view, KeeperMemory(), GWEI):
         assert world.run.apply(intent.action).ok
 
 
@@ -171,9 +171,11 @@ def test_the_flash_taker_earns_what_it_expects(world) -> None:
     world.run.go_to(world.run.system.timestamp + 12 * 60)
     keeper = world.keeper("flash_taker", "taker")
     (auction,) = world.view.auctions
-    pool = world.view.pool(0)
-    plan = best_fill(world.view, auction, pool.best_amount(auction.price), 1 << 255, pool.proceeds)
-    (intent,) = keeper.decide(world.view, Memory(), GWEI)
+    pool = world.view.get_market_pool(0)
+    plan = find_best_take(
+        world.view, auction, pool.compute_best_amount(auction.price), 1 << 255, pool.compute_proceeds
+    )
+    (intent,) = keeper.decide_calls(world.view, KeeperMemory(), GWEI)
     outcome = world.run.apply(intent.action)
     assert plan is not None and outcome.value == plan.profit > 0
 
@@ -187,12 +189,14 @@ def test_the_flash_taker_counts_gas_and_minimum_profit(world) -> None:
 
 
 def test_the_best_amount_is_where_the_marginal_sale_pays_the_price(world) -> None:
-    pool = world.view.pool(0)
+    pool = world.view.get_market_pool(0)
     price = pool.stable * RAY // pool.collateral * 97 // 100
-    best = pool.best_amount(price)
-    profit = [pool.proceeds(amount) - amount * price // RAY for amount in (best - WAD, best, best + WAD)]
+    best = pool.compute_best_amount(price)
+    profit = [
+        pool.compute_proceeds(amount) - amount * price // RAY for amount in (best - WAD, best, best + WAD)
+    ]
     assert profit[1] > max(profit[0], profit[2])
-    assert pool.best_amount(2 * price) == 0
+    assert pool.compute_best_amount(2 * price) == 0
 
 
 def test_the_bidder_buys_below_its_threshold_only(world) -> None:
@@ -204,7 +208,7 @@ def test_the_bidder_buys_below_its_threshold_only(world) -> None:
     world.run.go_to(world.run.system.timestamp + 10 * 60)  # 1.2 * 0.97 ** 6 is 0.9996
     assert world.wants(bidder) == []
     world.run.go_to(world.run.system.timestamp + 5 * 60)
-    (intent,) = bidder.decide(world.view, Memory(), GWEI)
+    (intent,) = bidder.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
     assert world.view.auctions == []
 
@@ -217,9 +221,9 @@ def test_the_bidder_spends_no_more_than_it_has(world) -> None:
     assert world.wants(bidder) == []
     maker = world.run.account("market_maker")
     world.run.must("Stablecoin", "transfer", bidder.address, 20_000 * WAD, sender=maker)
-    (intent,) = bidder.decide(world.view, Memory(), GWEI)
+    (intent,) = bidder.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
-    assert 0 <= world.view.stablecoins(bidder.address) < 1_000 * WAD
+    assert 0 <= world.view.get_spendable_stablecoins(bidder.address) < 1_000 * WAD
 
 
 class Half:
@@ -246,7 +250,7 @@ def test_a_scenario_may_bring_a_strategy(world) -> None:
 
     def bids(name: str) -> int:
         group = world.keeper("bidder", "desk_1", strategy=name).group
-        keeper = Keeper("desk_1", desk, group, 0, 0, strategy_of(group))
+        keeper = Keeper("desk_1", desk, group, 0, 0, build_strategy(group))
         return len(world.wants(keeper))
 
     assert bids("") == 1
@@ -278,9 +282,9 @@ def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None
     crank, coverer = world.keeper("crank"), world.keeper("coverer", heartbeat=3_600)
     assert world.wants(crank) == [("close", id)]
     assert world.wants(coverer) == []
-    for intent in crank.decide(world.view, Memory(), GWEI):
+    for intent in crank.decide_calls(world.view, KeeperMemory(), GWEI):
         assert world.run.apply(intent.action).ok
-    assert world.view.deficit(0) > RAD
+    assert world.view.get_deficit(0) > RAD
     assert world.wants(coverer) == [("cover", 0)]
 
 
@@ -289,20 +293,20 @@ def test_the_recogniser_flags_what_may_be_liquidated_and_clears_what_is_safe(wor
     assert world.wants(keeper) == []
     world.feed(175)
     brink, edge = (world.run.account(name) for name in ("brink", "edge"))
-    calls = keeper.decide(world.view, Memory(), GWEI)
+    calls = keeper.decide_calls(world.view, KeeperMemory(), GWEI)
     assert [each.action.args for each in calls] == [(0, brink), (0, edge)]
     flagged = [world.run.apply(each.action).value for each in calls]
-    assert sum(flagged) == world.view.doubt(0) and min(flagged) > 100_000 * RAD
+    assert sum(flagged) == world.view.get_debt_at_risk(0) and min(flagged) > 100_000 * RAD
     assert world.wants(keeper) == []
     # A liquidation takes its own with it.
     world.liquidate("edge")
     assert world.wants(keeper) == []
-    assert world.view.flags().keys() == {(0, brink)}
+    assert world.view.get_vault_flags().keys() == {(0, brink)}
     world.feed(250)
     assert world.wants(keeper) == [("flag", 0, brink)]
-    (call,) = keeper.decide(world.view, Memory(), GWEI)
+    (call,) = keeper.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(call.action).value == 0
-    assert world.wants(keeper) == [] and not world.view.flags()
+    assert world.wants(keeper) == [] and not world.view.get_vault_flags()
 
 
 def test_the_recogniser_needs_a_fresh_price(world) -> None:
@@ -325,11 +329,11 @@ def saver(world):
 
 
 def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
-    shares = world.view.membership("savings", saver.address).shares
+    shares = world.view.get_membership("savings", saver.address).shares
     assert world.wants(saver) == []
     world.run.paths["ETH"][0] = 50 * RAY  # outside; the feed does not know it yet
     assert world.wants(saver) == [("requestRedeem", shares, saver.address, saver.address)]
-    (intent,) = saver.decide(world.view, Memory(), GWEI)
+    (intent,) = saver.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
     assert world.wants(saver) == []
     # The crank has the batch cut and settled at the first second at which it may be.
@@ -350,7 +354,7 @@ def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
 
 def test_the_crank_waits_after_a_fall_and_comes_back(world, saver) -> None:
     world.run.paths["ETH"][0] = 50 * RAY
-    (intent,) = saver.decide(world.view, Memory(), GWEI)
+    (intent,) = saver.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
     crank = world.keeper("crank")
     world.run.go_to(world.run.system.timestamp + 86_400)
@@ -367,7 +371,7 @@ def test_the_crank_waits_after_a_fall_and_comes_back(world, saver) -> None:
 
 def test_the_crank_has_losses_covered_before_a_batch_is_paid(world, saver) -> None:
     """A pool whose cap is a share of what it holds pays nobody while it could cover a booked loss."""
-    shares = world.view.membership("savings", saver.address).shares
+    shares = world.view.get_membership("savings", saver.address).shares
     world.run.must(
         "Savings", "requestRedeem", shares // 2, saver.address, saver.address, sender=saver.address
     )
@@ -377,21 +381,21 @@ def test_the_crank_has_losses_covered_before_a_batch_is_paid(world, saver) -> No
     world.run.go_to(world.run.system.timestamp + 2 * 86_400)
     lose(world, cover=False)
     world.run.go_to(world.run.system.timestamp + 1_200)
-    assert world.view.deficit(0)
+    assert world.view.get_deficit(0)
     with pytest.raises(Exception, match="not covered yet"):
         world.run.must("Savings", "settle", sender=crank.address)
     assert [call for call in world.wants(crank) if call[0] in ("cover", "settle")] == [("cover", 0)]
     # Where a cover changes nothing, as that of a pool that fails, the next is tried ten minutes later.
-    memory = Memory()
-    memory.note(("cover", 0), True, world.run.system.timestamp)
-    wanted = [each.action.method for each in crank.decide(world.view, memory, GWEI)]
+    memory = KeeperMemory()
+    memory.record_outcome(("cover", 0), True, world.run.system.timestamp)
+    wanted = [each.action.method for each in crank.decide_calls(world.view, memory, GWEI)]
     assert not {"cover", "settle"} & set(wanted)
     world.run.must("LossWaterfall", "cover", 0, sender=crank.address)
     assert [call for call in world.wants(crank) if call[0] in ("cover", "settle")] == [("settle",)]
     # The rest of the losses, which no stage has room for, may take all of the batch: nothing is paid yet.
     with pytest.raises(Exception, match="nothing to settle"):
         world.run.must("Savings", "settle", sender=crank.address)
-    assert world.view.held_up_by("savings") == []
+    assert world.view.list_types_blocking_pool("savings") == []
 
 
 def test_a_member_who_stays_stays(world, saver) -> None:
@@ -407,24 +411,24 @@ def test_earlier_stages_calm_a_member(world, saver) -> None:
     world.liquidate("edge")
     view = world.view
     (auction,) = view.auctions
-    assert losses(view) == [0, 0, 0]
+    assert estimate_losses(view) == [0, 0, 0]
     world.run.paths["ETH"][0] = 100 * RAY
     view = world.view
     short = auction.principal - auction.lot * 100 * RAY
-    brink = next(each for each in view.vaults(0) if each.owner == world.run.account("brink"))
-    assert losses(view)[0] == short + brink.debt - brink.locked * 90 * RAY
-    has = view.buffer(0) + view.reserve()
-    assert losses_beyond(view, "reserve") == losses(view)[0] - view.buffer(0)
-    assert losses_beyond(view, "savings") == losses(view)[0] - has > 0
-    assert losses_beyond(view, "junior") == 0
+    brink = next(each for each in view.list_vaults(0) if each.owner == world.run.account("brink"))
+    assert estimate_losses(view)[0] == short + brink.debt - brink.locked * 90 * RAY
+    has = view.get_buffer(0) + view.get_reserve()
+    assert estimate_losses_reaching_stage(view, "reserve") == estimate_losses(view)[0] - view.get_buffer(0)
+    assert estimate_losses_reaching_stage(view, "savings") == estimate_losses(view)[0] - has > 0
+    assert estimate_losses_reaching_stage(view, "junior") == 0
 
 
 @pytest.fixture
-def owned() -> Iterator[World]:
+def owned() -> Iterator[KeeperScenario]:
     """The same world with equity at 10, some of it staked; losses go to it at once."""
     path = PricePath({0: 10 * RAY, 6 * 3_600: 10 * RAY}, frozenset(), 0)
     terms = EquityParameters(duration=3_600, surplus_lot=1_000, feed=FeedParameters(step=600, window=600))
-    made = World(
+    made = KeeperScenario(
         equity_price=path,
         parameters={
             "stages": (StageParameters("staked_equity"), StageParameters("minted_equity")),
@@ -437,7 +441,7 @@ def owned() -> Iterator[World]:
     made.close()
 
 
-def lose(world: World, cover: bool = True) -> None:
+def lose(world: KeeperScenario, cover: bool = True) -> None:
     """A good part of what `edge` owes, and the sale of equity for it."""
     world.feed(170)
     id = world.liquidate("edge")
@@ -452,7 +456,7 @@ def lose(world: World, cover: bool = True) -> None:
         world.run.must("LossWaterfall", "cover", 0, sender=maker)
 
 
-def rich(world: World, role: str, amount: int, **options) -> Keeper:
+def rich(world: KeeperScenario, role: str, amount: int, **options) -> Keeper:
     """A keeper with money whose spenders are approved."""
     keeper = world.keeper(role, **options)
     token, giver = ("Equity", "admin") if role == "surplus_bidder" else ("Stablecoin", "market_maker")
@@ -471,11 +475,11 @@ def test_the_recap_bidder_waits_for_its_discount(owned) -> None:
     assert (sale.contract, sale.collateral_type, sale.price) == ("StakeAuction", 0, 12 * RAY)
     assert owned.wants(keeper) == []
     owned.run.go_to(owned.run.system.timestamp + 30 * 60)  # from 12 to 5 in an hour
-    (intent,) = keeper.decide(owned.view, Memory(), GWEI)
+    (intent,) = keeper.decide_calls(owned.view, KeeperMemory(), GWEI)
     assert intent.action.contract == "StakeAuction" and intent.action.args[2] == 17 * RAY // 2
-    before = owned.view.deficit(0)
+    before = owned.view.get_deficit(0)
     assert owned.run.apply(intent.action).ok
-    assert owned.view.equity_auctions == [] and owned.view.deficit(0) < before // 1_000
+    assert owned.view.equity_auctions == [] and owned.view.get_deficit(0) < before // 1_000
 
 
 def test_the_recap_bidder_leaves_a_rest_that_is_allowed(owned) -> None:
@@ -483,9 +487,9 @@ def test_the_recap_bidder_leaves_a_rest_that_is_allowed(owned) -> None:
     owned.run.go_to(owned.run.system.timestamp + 40 * 60)
     target = owned.view.equity_auctions[0].target
     for short in (1, WAD // 2, 10_000 * WAD):
-        with owned.run.session.model.imagine():
+        with owned.run.session.model.fork_state():
             keeper = rich(owned, "recap_bidder", target - short, takes_at=9_000)
-            (intent,) = keeper.decide(owned.view, Memory(), GWEI)
+            (intent,) = keeper.decide_calls(owned.view, KeeperMemory(), GWEI)
             assert owned.run.system.apply(intent.action).ok
             assert owned.view.equity_auctions[0].target >= WAD
 
@@ -498,33 +502,36 @@ def test_the_crank_ends_a_sale_that_is_over(owned) -> None:
     owned.run.go_to(owned.run.system.timestamp + 1)
     assert owned.wants(crank) == [("end", 0)]
     assert owned.wants(rich(owned, "recap_bidder", 500_000 * WAD)) == []
-    (intent,) = crank.decide(owned.view, Memory(), GWEI)
+    (intent,) = crank.decide_calls(owned.view, KeeperMemory(), GWEI)
     assert owned.run.apply(intent.action).ok
 
 
 def test_the_treasurer_sells_surplus_and_the_bidder_buys_it(owned) -> None:
     treasurer, bidder = owned.keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
-    assert owned.view.surplus()[0] > 1_000 * WAD
+    assert owned.view.compute_surplus()[0] > 1_000 * WAD
     assert owned.wants(treasurer) == [("distribute",)]
-    (intent,) = treasurer.decide(owned.view, Memory(), GWEI)
+    (intent,) = treasurer.decide_calls(owned.view, KeeperMemory(), GWEI)
     assert owned.run.apply(intent.action).ok
     assert owned.wants(treasurer) == [("start",)]
     assert owned.wants(bidder) == []
-    (intent,) = treasurer.decide(owned.view, Memory(), GWEI)
+    (intent,) = treasurer.decide_calls(owned.view, KeeperMemory(), GWEI)
     assert owned.run.apply(intent.action).ok
     assert owned.wants(treasurer) == owned.wants(bidder) == []
     owned.run.go_to(owned.run.system.timestamp + 40 * 60)
-    (intent,) = bidder.decide(owned.view, Memory(), GWEI)
-    before = owned.view.stablecoins(bidder.address), owned.view.equity(bidder.address)
+    (intent,) = bidder.decide_calls(owned.view, KeeperMemory(), GWEI)
+    before = (
+        owned.view.get_spendable_stablecoins(bidder.address),
+        owned.view.get_spendable_equity(bidder.address),
+    )
     assert owned.run.apply(intent.action).ok
-    gained = owned.view.stablecoins(bidder.address) - before[0]
-    assert gained > (before[1] - owned.view.equity(bidder.address)) * 10 > 0
+    gained = owned.view.get_spendable_stablecoins(bidder.address) - before[0]
+    assert gained > (before[1] - owned.view.get_spendable_equity(bidder.address)) * 10 > 0
 
 
 def test_nothing_is_spent_or_bought_while_a_price_has_just_fallen(owned) -> None:
     treasurer, bidder = owned.keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
     for _ in range(2):
-        (intent,) = treasurer.decide(owned.view, Memory(), GWEI)
+        (intent,) = treasurer.decide_calls(owned.view, KeeperMemory(), GWEI)
         assert owned.run.apply(intent.action).ok
     owned.run.go_to(owned.run.system.timestamp + 40 * 60)
     assert [method for method, *_ in owned.wants(bidder)] == ["take"]
@@ -539,7 +546,7 @@ def test_nothing_is_spent_or_bought_while_a_price_has_just_fallen(owned) -> None
 
 def test_no_income_is_spent_while_a_loss_is_open(owned) -> None:
     lose(owned)
-    assert owned.view.pending_losses() > 0
+    assert owned.view.compute_unresolved_losses() > 0
     assert owned.wants(owned.keeper("treasurer")) == []
     assert owned.wants(rich(owned, "surplus_bidder", 5_000 * WAD)) == []
 
@@ -547,8 +554,8 @@ def test_no_income_is_spent_while_a_loss_is_open(owned) -> None:
 def test_a_staker_sees_losses_at_the_price_of_equity(owned) -> None:
     staker = owned.keeper("member", "staker", pool="staked_equity", leaves_at=1_000)
     owned.run.paths["ETH"][0] = 100 * RAY
-    staked = owned.view.assets("staked_equity") * 10 * RAY
-    seen = losses_beyond(owned.view, "staked_equity")
+    staked = owned.view.get_pool_assets("staked_equity") * 10 * RAY
+    seen = estimate_losses_reaching_stage(owned.view, "staked_equity")
     assert 0 < seen < staked
     asks = [call[0] for call in owned.wants(staker)]
     assert asks == (["requestRedeem"] if seen * 10 >= staked else [])
@@ -557,9 +564,9 @@ def test_a_staker_sees_losses_at_the_price_of_equity(owned) -> None:
 
 
 @pytest.fixture
-def doomed() -> Iterator[World]:
+def doomed() -> Iterator[KeeperScenario]:
     """A protocol that ends once 1,000 stayed uncovered in two epochs, with losses and an auction open."""
-    made = World(
+    made = KeeperScenario(
         parameters={"settlement": SettlementParameters(delay=3_600, bound=1_000, epochs=1)},
         members={"savings": {"saver": 10_000 * WAD, "me": 10_000 * WAD}},
     )
@@ -570,17 +577,17 @@ def doomed() -> Iterator[World]:
     made.close()
 
 
-def carry_out(world: World, keeper: Keeper) -> list[str]:
+def carry_out(world: KeeperScenario, keeper: Keeper) -> list[str]:
     """Everything that a keeper wants, until it wants nothing; the methods in order."""
     done = []
-    while intents := keeper.decide(world.view, Memory(), GWEI):
+    while intents := keeper.decide_calls(world.view, KeeperMemory(), GWEI):
         for intent in intents:
             assert world.run.apply(intent.action).ok, intent
             done.append(intent.action.method)
     return done
 
 
-def settle(world: World) -> list[str]:
+def settle(world: KeeperScenario) -> list[str]:
     """By the settler alone; nobody reports while final prices are made."""
     settler = world.keeper("settler", most=100)
     methods = carry_out(world, settler)
@@ -591,12 +598,12 @@ def settle(world: World) -> list[str]:
 
 
 def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
-    supply = doomed.view.supply()
+    supply = doomed.view.get_stablecoin_supply()
     assert settle(doomed) == [
         *("note", "begin", "unwind", "fix_price", "fix_price", "fix_price"),
         *("skim", "skim", "skim", "cover_last", "fix"),
     ]
-    assert 0 < doomed.view.coin_worth() < RAY
+    assert 0 < doomed.view.compute_coin_value() < RAY
     lost = doomed.run.recorder.netted
     assert supply * RAY > lost > 1_000 * RAD
 
@@ -604,7 +611,7 @@ def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
 def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
     settler = doomed.keeper("settler")
     assert carry_out(doomed, settler) == ["note"]
-    with doomed.run.session.model.imagine():
+    with doomed.run.session.model.fork_state():
         doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
         assert carry_out(doomed, settler) == ["note"]  # an epoch was missed
         assert doomed.view.settlement.above_since == doomed.run.system.timestamp
@@ -626,7 +633,7 @@ def test_the_settler_begins_what_is_announced(world) -> None:
     assert not world.wants(settler)
     world.run.go_to(world.run.system.timestamp + FINAL_DEADLINE)
     assert carry_out(world, settler)[-1] == "fix"
-    assert world.view.coin_worth() > 0
+    assert world.view.compute_coin_value() > 0
 
 
 def test_the_settler_waits_for_prices_that_reporters_make(world) -> None:
@@ -640,7 +647,9 @@ def test_the_settler_waits_for_prices_that_reporters_make(world) -> None:
         world.run.go_to(world.run.system.timestamp + 600)
         for name in ("reporter_1", "reporter_2", "reporter_3", "poker"):
             role = name.split("_")[0]
-            for intent in world.keeper(role, name, heartbeat=600).decide(world.view, Memory(), GWEI):
+            for intent in world.keeper(role, name, heartbeat=600).decide_calls(
+                world.view, KeeperMemory(), GWEI
+            ):
                 world.run.apply(intent.action)
     assert world.run.system.timestamp < world.view.settlement.begun_at + 8 * 3_600
     assert set(world.wants(settler)) == {("fix_price", c) for c in world.view.types}
@@ -669,7 +678,7 @@ def test_everybody_redeems_and_cashes(doomed) -> None:
     doomed.run.must("Stablecoin", "transfer", holder.address, 1_000 * WAD, sender=maker)
     assert carry_out(doomed, holder) == ["redeem", "cash", "cash"]  # nobody locked bitcoin
     worth = worth_of(doomed.run, holder.address)
-    assert abs(worth - 1_000 * doomed.view.coin_worth() // 10**9) < WAD
+    assert abs(worth - 1_000 * doomed.view.compute_coin_value() // 10**9) < WAD
     dust = doomed.keeper("poker", "another")
     doomed.run.must("Stablecoin", "transfer", dust.address, WAD // 1_000, sender=maker)
     assert doomed.wants(dust, gas_price=100 * GWEI) == []
@@ -696,22 +705,22 @@ BREAKER = BreakerParameters((0, 0), (1_000, 2_500), (HOUR, 2 * HOUR), (0, 0), ca
 
 
 @pytest.fixture
-def guarded() -> Iterator[World]:
+def guarded() -> Iterator[KeeperScenario]:
     """Ceilings of ETH follow its debt of about 425,000 at a distance of 100,000; a fall is an emergency."""
     ceiling = AutoCeilingParameters(gap=100_000, max_line=10**6, ttl=HOUR)
-    made = World({"guards": GuardsParameters((ceiling,), BREAKER)})
+    made = KeeperScenario({"guards": GuardsParameters((ceiling,), BREAKER)})
     made.feed(200)
     yield made
     made.close()
 
 
-def draw(world: World, amount: int) -> None:
+def draw(world: KeeperScenario, amount: int) -> None:
     """By the vault that has the most to spare."""
     who = world.run.account("safe")
     world.run.must("VaultEngine", "deposit_and_draw", 0, who, 0, amount * WAD, who, sender=who)
 
 
-def repay(world: World, amount: int) -> None:
+def repay(world: KeeperScenario, amount: int) -> None:
     who = world.run.account("safe")
     world.run.must("VaultEngine", "repay_and_withdraw", 0, who, amount * WAD, 0, who, sender=who)
 
@@ -720,7 +729,7 @@ def test_a_ceiling_is_raised_when_half_of_its_gap_is_used_up_and_it_may(guarded)
     keeper = guarded.keeper("ceilings")
     # The one of the deployment is far above the debt.
     assert carry_out(guarded, keeper) == ["adjust"]
-    assert guarded.view.terms(0).debt_ceiling == -(-guarded.view.type_debt(0) // RAD) + 100_000
+    assert guarded.view.get_terms(0).debt_ceiling == -(-guarded.view.get_type_debt(0) // RAD) + 100_000
     draw(guarded, 45_000)
     assert guarded.wants(keeper) == []
     draw(guarded, 6_000)
@@ -748,7 +757,7 @@ def test_a_debt_above_the_highest_line_leaves_nothing_to_raise(guarded) -> None:
     admin = guarded.run.account("admin")
     guarded.run.must("AutoCeiling", "set_terms", 0, 100_000, 400_000, HOUR, sender=admin)
     assert carry_out(guarded, guarded.keeper("ceilings")) == ["adjust"]
-    assert guarded.view.terms(0).debt_ceiling == 400_000
+    assert guarded.view.get_terms(0).debt_ceiling == 400_000
 
 
 def test_the_breaker_tells_of_the_worst_trigger_once(guarded) -> None:
@@ -777,7 +786,7 @@ def test_the_breaker_waits_for_the_calm(guarded) -> None:
 
 def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> None:
     guarded.run.go_to(guarded.run.system.timestamp + 8 * HOUR)
-    found = guarded.view.triggers()
+    found = guarded.view.list_active_triggers()
     model = guarded.run.session.model
     assert found and found == sorted(found, key=lambda each: -each[0])
     for trigger in range(1, 5):
@@ -796,7 +805,7 @@ def test_without_guards_there_is_nothing_to_do(world) -> None:
 def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
     """A halt lasts two days; the mode falls when it is calm, and what was done once is not done again."""
     start = guarded.run.scenario.start
-    schedule = Instruction(HOUR, halt="ETH"), Instruction(2 * HOUR, raise_to=1)
+    schedule = GuardianInstruction(HOUR, halt="ETH"), GuardianInstruction(2 * HOUR, raise_to=1)
     state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
     keeper, memory = state.keeper, state.memory
     endow(guarded.run, state)
@@ -806,17 +815,19 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
         guarded.feed(200)
         if guarded.view.breaker.mode and hour > 3:
             guarded.run.must("CircuitBreaker", "calm", sender=keeper.address)
-        for intent in keeper.decide(guarded.view, memory, GWEI):
+        for intent in keeper.decide_calls(guarded.view, memory, GWEI):
             assert guarded.run.apply(intent.action).ok
-            memory.note(intent.about, True, guarded.view.timestamp)
+            memory.record_outcome(intent.about, True, guarded.view.timestamp)
             done.append((hour, intent.action.method, *intent.action.args))
     assert done == [(1, "set_halted", 0, True), (2, "raise_to", 1)]
     assert guarded.view.breaker.mode == 0
-    assert guarded.view.liquidation_price(0) == 0 < guarded.view.price(0)
+    assert guarded.view.get_liquidation_price(0) == 0 < guarded.view.get_current_price(0)
 
 
 def test_a_guardian_halts_a_market_once_it_may_again(guarded) -> None:
-    state = KeeperState(guarded.keeper("guardian", "guardian", schedule=(Instruction(0, halt="ETH"),)))
+    state = KeeperState(
+        guarded.keeper("guardian", "guardian", schedule=(GuardianInstruction(0, halt="ETH"),))
+    )
     endow(guarded.run, state)
     # It was halted by another, and the keeper has seen nothing.
     guarded.run.must("PriceFeed", "set_halted", 0, True, sender=state.keeper.address)
@@ -826,14 +837,16 @@ def test_a_guardian_halts_a_market_once_it_may_again(guarded) -> None:
     guarded.run.go_to(again)
     assert guarded.wants(state.keeper, state.memory) == [("set_halted", 0, True)]
     assert carry_out(guarded, state.keeper) == ["set_halted"]
-    state.memory.note(("set_halted", 0), True, again)
+    state.memory.record_outcome(("set_halted", 0), True, again)
     guarded.run.go_to(again + GUARDIAN_HALT + GUARDIAN_PAUSE)
     assert guarded.wants(state.keeper, state.memory) == []
 
 
 def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
     state = KeeperState(
-        guarded.keeper("guardian", schedule=(Instruction(0, raise_to=1), Instruction(0, raise_to=2)))
+        guarded.keeper(
+            "guardian", schedule=(GuardianInstruction(0, raise_to=1), GuardianInstruction(0, raise_to=2))
+        )
     )
     endow(guarded.run, state)
     guarded.feed(165)
@@ -842,13 +855,13 @@ def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
 
 
 @pytest.fixture
-def calling() -> Iterator[World]:
+def calling() -> Iterator[KeeperScenario]:
     """Vaults are called under 154%, with an hour to answer, and brackets ask more of large ones."""
     policy = PolicyParameters(
         of_vaults=((200_000, 1_000), (0, 0)), call_ratio=15_400, call_grace=HOUR, call_valid=HOUR
     )
     types = load_scenario(SMALL).parameters.collateral_types
-    made = World(
+    made = KeeperScenario(
         {
             "collateral_types": (dataclasses.replace(types[0], policy=policy), *types[1:]),
             "guards": GuardsParameters(),
@@ -880,18 +893,18 @@ def test_an_owner_who_answers_meets_the_call(calling) -> None:
     maker = calling.run.account("market_maker")
     calling.run.must("Stablecoin", "transfer", keeper.address, 10_000 * WAD, sender=maker)
     assert carry_out(calling, keeper) == ["repay_and_withdraw"]
-    assert calling.view.calls(0) == []
-    assert calling.view.vault(0, calling.run.account("edge")).called_at == 0
+    assert calling.view.list_margin_calls(0) == []
+    assert calling.view.get_vault(0, calling.run.account("edge")).called_at == 0
 
 
 @pytest.fixture
-def restructuring() -> Iterator[World]:
+def restructuring() -> Iterator[KeeperScenario]:
     """The same, with workouts: two instalments, one an hour; the owners let `me` act."""
     types = load_scenario(SMALL).parameters.collateral_types
     policy = PolicyParameters(call_ratio=15_400, call_grace=HOUR, call_valid=HOUR)
     breaker = BreakerParameters(calm_period=HOUR)
     terms = WorkoutParameters(discount=2_000, ratio=11_500, interval=HOUR, cap=300_000)
-    made = World(
+    made = KeeperScenario(
         {
             "collateral_types": (dataclasses.replace(types[0], policy=policy), *types[1:]),
             "guards": GuardsParameters(breaker=breaker, workouts=(terms,)),
@@ -906,11 +919,11 @@ def restructuring() -> Iterator[World]:
     made.close()
 
 
-def be_cautious(world: World) -> None:
+def be_cautious(world: KeeperScenario) -> None:
     world.run.must("CircuitBreaker", "raise_to", 1, sender=world.run.account("guardian"))
 
 
-def give_money(world: World, amount: int) -> None:
+def give_money(world: KeeperScenario, amount: int) -> None:
     maker = world.run.account("market_maker")
     world.run.must("Stablecoin", "transfer", world.run.account("me"), amount * WAD, sender=maker)
 
@@ -966,7 +979,7 @@ def test_a_workout_under_its_ratio_is_flagged_and_foreclosed(restructuring) -> N
         restructuring.feed(130)
     assert ("foreclose", workout.id, liquidator.address) in restructuring.wants(liquidator)
     assert ("flag", workout.id) in restructuring.wants(recogniser)
-    assert losses(restructuring.view)[0] > 0
+    assert estimate_losses(restructuring.view)[0] > 0
 
 
 def test_the_settler_unwinds_workouts(restructuring) -> None:
@@ -979,7 +992,7 @@ def test_the_settler_unwinds_workouts(restructuring) -> None:
     restructuring.run.go_to(restructuring.run.system.timestamp + settlement.delay)
     assert "unwind" in carry_out(restructuring, restructuring.keeper("settler", most=20))
     assert restructuring.view.workouts == []
-    assert restructuring.view.vault(0, workout.owner).locked_collateral
+    assert restructuring.view.get_vault(0, workout.owner).locked_collateral
 
 
 def test_an_owner_uses_a_grace(world) -> None:
@@ -988,13 +1001,13 @@ def test_an_owner_uses_a_grace(world) -> None:
     maker = world.run.account("market_maker")
     world.run.must("Stablecoin", "transfer", keeper.address, 100_000 * WAD, sender=maker)
     world.feed(187)
-    unsafe = [vault.owner for vault in world.view.unsafe(0)]
+    unsafe = [vault.owner for vault in world.view.list_unsafe_vaults(0)]
     assert unsafe and world.wants(keeper) == []
     world.run.must("PriceFeed", "set_halted", 0, True, sender=admin)
     assert [call[2] for call in world.wants(keeper)] == unsafe
     assert set(carry_out(world, keeper)) == {"repay_and_withdraw"}
     world.run.must("PriceFeed", "set_halted", 0, False, sender=admin)
-    assert world.view.unsafe(0) == []
+    assert world.view.list_unsafe_vaults(0) == []
 
 
 def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
@@ -1015,21 +1028,21 @@ def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
         ratio=20_000,
         heartbeat=HOUR,
     )
-    memory = Memory()
+    memory = KeeperMemory()
     provide(world.run, KeeperState(keeper))
     for _ in range(2):
         drawn = 30_000 * WAD
-        (intent,) = keeper.decide(world.view, memory, GWEI)
-        assert intent.action.args[2:4] == (2 * drawn * RAY // world.view.price(0), drawn)
+        (intent,) = keeper.decide_calls(world.view, memory, GWEI)
+        assert intent.action.args[2:4] == (2 * drawn * RAY // world.view.get_current_price(0), drawn)
         assert world.run.apply(intent.action).ok
-        memory.note(intent.about, True, world.view.timestamp)
-        assert keeper.decide(world.view, memory, GWEI) == []
+        memory.record_outcome(intent.about, True, world.view.timestamp)
+        assert keeper.decide_calls(world.view, memory, GWEI) == []
         world.run.go_to(world.run.system.timestamp + HOUR)
-    assert keeper.decide(world.view, memory, GWEI) == []
+    assert keeper.decide_calls(world.view, memory, GWEI) == []
 
 
 def test_a_borrower_waits_while_it_is_too_dear(world) -> None:
-    fee = world.view.fee(0)
+    fee = world.view.get_stability_fee(0)
     assert fee
     for pays, calls in ((fee, 1), (fee - 1, 0), (None, 1)):
         options = {"collateral": "ETH", "capital": WAD, "each": WAD, "ratio": 20_000}
@@ -1047,14 +1060,14 @@ def test_an_exploiter_draws_where_the_feed_is_above_the_market(world) -> None:
 
 
 @pytest.fixture
-def bridged() -> Iterator[World]:
+def bridged() -> Iterator[KeeperScenario]:
     """A domain with a line of 100,000."""
-    made = World({"domains": (DomainParameters("Rollup", 100_000, HOUR),)})
+    made = KeeperScenario({"domains": (DomainParameters("Rollup", 100_000, HOUR),)})
     yield made
     made.close()
 
 
-def drawn(world: World) -> int:
+def drawn(world: KeeperScenario) -> int:
     """What the domain owes, whole stablecoins."""
     return world.view.domains["Rollup"].debt // RAD
 
@@ -1072,7 +1085,7 @@ def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> 
 
 def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
     """At every heartbeat while no loss is open; and says of a loss that was recovered that it is."""
-    made = World(
+    made = KeeperScenario(
         {
             "domains": (DomainParameters("Rollup", 100_000, HOUR),),
             "stages": (StageParameters("junior"), StageParameters("savings")),
@@ -1089,7 +1102,7 @@ def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
     assert made.wants(coverer) == [("cover", 3)]
     made.run.must("LossWaterfall", "cover", 3, sender=guardian)
     made.run.must("VaultEngine", "grant_role", STAGE, junior, sender=admin)
-    memory = Memory()
+    memory = KeeperMemory()
     assert made.wants(coverer, memory) == [("make_good", 3, 0)]
     memory.done["missed", 3, 0] = made.run.system.timestamp
     assert made.wants(coverer, memory) == []
@@ -1099,7 +1112,7 @@ def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
 
 
 def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:
-    guardian = bridged.keeper("guardian", "guardian", schedule=(Instruction(0, announce="Rollup"),))
+    guardian = bridged.keeper("guardian", "guardian", schedule=(GuardianInstruction(0, announce="Rollup"),))
     bridge = bridged.keeper("bridge", "bridge", domain="Rollup", capital=WAD, each=WAD)
     crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
     assert bridged.wants(guardian) == []
@@ -1117,18 +1130,18 @@ def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> Non
 
 
 def test_members_see_what_is_announced(bridged) -> None:
-    before = losses(bridged.view)
+    before = estimate_losses(bridged.view)
     bridge = bridged.run.account("bridge")
     bridged.run.must("Rollup", "draw", 50_000 * WAD, bridge, sender=bridge)
-    assert losses(bridged.view) == before
+    assert estimate_losses(bridged.view) == before
     bridged.run.must("Rollup", "announce_loss", 20_000 * WAD, sender=bridged.run.account("guardian"))
-    assert losses(bridged.view) == [*before[:-1], 20_000 * RAD]
+    assert estimate_losses(bridged.view) == [*before[:-1], 20_000 * RAD]
 
 
 def test_without_its_domain_a_bridge_has_nothing_to_do(world) -> None:
     for group in (
         {"role": "bridge", "domain": "Rollup", "capital": WAD, "each": WAD},
-        {"role": "guardian", "schedule": (Instruction(0, announce="Rollup"),)},
+        {"role": "guardian", "schedule": (GuardianInstruction(0, announce="Rollup"),)},
     ):
         assert world.wants(world.keeper(**group)) == []
 
@@ -1142,17 +1155,17 @@ def test_a_reporter_refuses_what_is_at_its_bound(world) -> None:
 
 
 def test_a_keeper_backs_off_after_failures() -> None:
-    memory, about = Memory(), ("take", 1)
-    assert memory.may(about, CALM)
-    memory.note(about, False, CALM)
-    assert not memory.may(about, CALM + 60)
-    assert memory.may(about, CALM + 61)
-    memory.note(about, False, CALM + 61)
-    assert not memory.may(about, CALM + 61 + 120)
-    assert memory.may(about, CALM + 61 + 121)
-    memory.note(about, True, CALM + 200)
-    assert memory.may(about, CALM + 200)
-    assert memory.since(about, CALM + 260) == 60
+    memory, about = KeeperMemory(), ("take", 1)
+    assert memory.can_retry(about, CALM)
+    memory.record_outcome(about, False, CALM)
+    assert not memory.can_retry(about, CALM + 60)
+    assert memory.can_retry(about, CALM + 61)
+    memory.record_outcome(about, False, CALM + 61)
+    assert not memory.can_retry(about, CALM + 61 + 120)
+    assert memory.can_retry(about, CALM + 61 + 121)
+    memory.record_outcome(about, True, CALM + 200)
+    assert memory.can_retry(about, CALM + 200)
+    assert memory.get_seconds_since_success(about, CALM + 260) == 60
 
 
 def test_no_more_than_the_most(world) -> None:
@@ -1165,17 +1178,17 @@ def test_no_more_than_the_most(world) -> None:
 
 def test_a_failure_holds_up_for_a_while_unless_it_is_yet_to_come() -> None:
     """Somebody may have said a wrong time when it was noted."""
-    memory, about = Memory(), ("take", 1)
-    assert memory.may(about, 0)
-    memory.note(about, False, 1_000)
-    assert [memory.may(about, at) for at in (999, 1_000, 1_060, 1_061)] == [True, False, False, True]
-    memory.note(about, False, 1_061)
-    assert [memory.may(about, at) for at in (1_060, 1_061, 1_181, 1_182)] == [True, False, False, True]
+    memory, about = KeeperMemory(), ("take", 1)
+    assert memory.can_retry(about, 0)
+    memory.record_outcome(about, False, 1_000)
+    assert [memory.can_retry(about, at) for at in (999, 1_000, 1_060, 1_061)] == [True, False, False, True]
+    memory.record_outcome(about, False, 1_061)
+    assert [memory.can_retry(about, at) for at in (1_060, 1_061, 1_181, 1_182)] == [True, False, False, True]
 
 
 def test_a_success_counts_from_when_it_was_unless_it_is_yet_to_come() -> None:
-    memory, about = Memory(), ("accrue", 0)
-    assert memory.since(about, 1_000) > 10**9
-    memory.note(about, True, 1_000)
-    assert [memory.since(about, at) for at in (1_000, 1_005)] == [0, 5]
-    assert memory.since(about, 999) > 10**9
+    memory, about = KeeperMemory(), ("accrue", 0)
+    assert memory.get_seconds_since_success(about, 1_000) > 10**9
+    memory.record_outcome(about, True, 1_000)
+    assert [memory.get_seconds_since_success(about, at) for at in (1_000, 1_005)] == [0, 5]
+    assert memory.get_seconds_since_success(about, 999) > 10**9

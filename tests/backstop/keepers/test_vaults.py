@@ -6,13 +6,13 @@ from random import Random
 
 import pytest
 
-from backstop.keepers.keeper import has_occasion
-from backstop.keepers.vaults import Vaults
+from backstop.keepers.keeper_decisions import has_occasion
+from backstop.keepers.vault_risk_index import VaultRiskIndex
 from backstop.model.interfaces import Vault
 from backstop.simulation import blocks
 from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
-from tests.support.world import each_block
+from tests.support.keeper_scenario import each_block
 
 LONGER = pytest.mark.deep(
     brief="tests/backstop/keepers/test_vaults.py::test_whoever_has_no_occasion_wants_nothing"
@@ -31,23 +31,23 @@ def random_vault(dice: Random) -> Vault:
 def test_it_agrees_with_a_look_at_every_vault(seed) -> None:
     dice = Random(seed)
     table = {(c, owner): random_vault(dice) for c in (0, 1) for owner in OWNERS if dice.random() < 0.7}
-    index = Vaults(table)
+    index = VaultRiskIndex(table)
     for _ in range(40):
         written = [(dice.randrange(2), dice.choice(OWNERS)) for _ in range(dice.randrange(4))]
         table |= {key: random_vault(dice) for key in written}
         for key in written:
-            index.update(key)
+            index.refresh_record(key)
         for c in (0, 1):
             mine = {owner: vault for (type_, owner), vault in table.items() if type_ == c}
-            assert index.locked(c) == sum(vault.locked_collateral for vault in mine.values())
-            assert index.all(c) == [owner for owner, vault in mine.items() if vault.normalized_debt]
+            assert index.get_locked_collateral(c) == sum(vault.locked_collateral for vault in mine.values())
+            assert index.list_owners(c) == [owner for owner, vault in mine.items() if vault.normalized_debt]
             price, rate = dice.randrange(1, 10**30), dice.randrange(10**27, 10**28)
             wanted = {
                 owner
                 for owner, vault in mine.items()
                 if vault.normalized_debt * rate > vault.locked_collateral * price
             }
-            found = index.riskier(c, price, rate)
+            found = index.list_riskier_owners(c, price, rate)
             # At the edge it may have more; what is well above, no.
             close = {
                 owner
@@ -67,7 +67,7 @@ def test_whoever_has_no_occasion_wants_nothing() -> None:
             role = state.keeper.group.role
             if not has_occasion(role, view):
                 skipped.add(role)
-                assert state.keeper.decide(view, state.memory, 1) == []
+                assert state.keeper.decide_calls(view, state.memory, 1) == []
     assert {"liquidator", "flash_taker", "bidder", "crank", "coverer"} <= skipped
 
 

@@ -4,23 +4,25 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.hosts.by_name import open_host
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.fuzz.machine import Machine
 from backstop.proof.fuzz.regression import _steps
 from backstop.proof.fuzz.shrink import _moved
 from backstop.proof.lockstep import lockstep, replay
 from backstop.proof.trace import Step, read_trace, write_trace
-from backstop.system import Action, slots
-from tests.support.auctions import start, take
-from tests.support.protocol import PRICES, Protocol
+from backstop.system import Action, count_slots
+from tests.support.auction_steps import start_auction, take_collateral
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
 
 SLOT = 12
 
 
 def protocol_on(host, artifacts):
-    made = Protocol(lockstep(host, replace(standard(), block_time=SLOT), artifacts=artifacts))
+    made = DeployedProtocol(
+        lockstep(host, replace(build_standard_parameters(), block_time=SLOT), artifacts=artifacts)
+    )
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     made.give_stablecoin("taker", 40_000 * WAD)
@@ -32,14 +34,14 @@ def recorded(artifacts):
     """A lot is sold in parts, before, in and after an outage."""
     with open_host("revm") as host:
         made = protocol_on(host, artifacts)
-        id = start(made)
+        id = start_auction(made)
         made.advance(1_200)
-        take(made, id, WAD)
+        take_collateral(made, id, WAD)
         made.advance(3_600, 0)
-        take(made, id, WAD)
+        take_collateral(made, id, WAD)
         made.advance(600, 25)
-        take(made, id, WAD)
-        return made.lockstep.record()
+        take_collateral(made, id, WAD)
+        return made.lockstep.record_trace()
 
 
 @pytest.mark.parametrize("host", ["revm", pytest.param("anvil", marks=pytest.mark.anvil)])
@@ -61,10 +63,10 @@ def test_a_trace_keeps_its_blocks(recorded, artifacts, tmp_path, host):
 
 def test_traces_of_seconds_have_no_blocks(artifacts, tmp_path):
     with open_host("revm") as host:
-        made = Protocol(lockstep(host, standard(), artifacts=artifacts))
+        made = DeployedProtocol(lockstep(host, build_standard_parameters(), artifacts=artifacts))
         made.post_price("WETH", 2_000 * RAY)
         assert {step.blocks for step in made.lockstep.trace} == {None}
-        write_trace(made.lockstep.record(), tmp_path / "trace.json")
+        write_trace(made.lockstep.record_trace(), tmp_path / "trace.json")
     assert '"blocks"' not in (tmp_path / "trace.json").read_text()
 
 
@@ -73,19 +75,19 @@ def test_traces_of_seconds_have_no_blocks(artifacts, tmp_path):
 def test_futures_take_blocks_back(artifacts, host):
     with open_host(host) as opened:
         made = protocol_on(opened, artifacts)
-        id = start(made)
+        id = start_auction(made)
         made.advance(SLOT)
         both = made.lockstep
         before = both.block_number, made.read("CollateralAuction.status", id)
-        with both.imagine():
+        with both.fork_state():
             made.advance(3_600)
             assert made.read("CollateralAuction.status", id)[1] < before[1][1]
             assert both.block_number == before[0] + 300
-            take(made, id, WAD)
+            take_collateral(made, id, WAD)
         assert (both.block_number, made.read("CollateralAuction.status", id)) == before
         made.advance(600)
         assert both.block_number == before[0] + 50
-        take(made, id, WAD)
+        take_collateral(made, id, WAD)
 
 
 def test_a_regression_test_lets_the_same_blocks_pass(recorded):
@@ -106,22 +108,22 @@ def test_a_shorter_gap_has_as_large_a_part_of_its_blocks():
 
 
 def test_a_slot_begins_at_its_multiples():
-    assert slots(24, 0, 12) == 0
-    assert [slots(24, seconds, 12) for seconds in (11, 12, 23, 24)] == [0, 1, 1, 2]
-    assert sum(slots(25 + 5 * i, 5, 12) for i in range(24)) == slots(25, 120, 12) == 10
-    assert slots(24, 10**6, 0) == 0
+    assert count_slots(24, 0, 12) == 0
+    assert [count_slots(24, seconds, 12) for seconds in (11, 12, 23, 24)] == [0, 1, 1, 2]
+    assert sum(count_slots(25 + 5 * i, 5, 12) for i in range(24)) == count_slots(25, 120, 12) == 10
+    assert count_slots(24, 10**6, 0) == 0
 
 
 def test_the_fuzzers_chain_misses_slots(artifacts, monkeypatch):
     """Time passes with all blocks of its slots, some, none, or one more."""
     with open_host("revm") as host:
-        parameters = replace(standard(), block_time=SLOT)
+        parameters = replace(build_standard_parameters(), block_time=SLOT)
         machine = Machine(host, 5, artifacts=artifacts, parameters=parameters, traces=None)
         seen = set()
         advance = machine.both.advance
 
         def noted(seconds, blocks=None):
-            full = slots(machine.both.timestamp, seconds, SLOT)
+            full = count_slots(machine.both.timestamp, seconds, SLOT)
             if full > 1 and blocks is not None:
                 seen.add("none" if blocks == 0 else (blocks > full) - (blocks < full))
             advance(seconds, blocks)

@@ -4,64 +4,64 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.hosts.layout import encode
+from backstop.hosts.storage_layout import encode_word
 from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import lockstep
-from tests.support.kept import Kept, Lent, Shelf
-from tests.support.protocol import PRICES, Protocol
+from tests.support.cached_deployments import CachedDeployment, DeploymentCache, SharedRevmHost
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
 
 
 @pytest.fixture
 def make(artifacts):
-    def made(host: Lent):
+    def made(host: SharedRevmHost):
         both = lockstep(host, artifacts=artifacts)
         for symbol, price in PRICES.items():
-            Protocol(both).post_price(symbol, price)
+            DeployedProtocol(both).post_price(symbol, price)
         return both
 
     return made
 
 
 @pytest.fixture
-def kept(make) -> Kept:
-    host = Lent()
-    return Kept(make(host), host)
+def kept(make) -> CachedDeployment:
+    host = SharedRevmHost()
+    return CachedDeployment(make(host), host)
 
 
 def test_what_was_done_is_gone(kept, make, tmp_path):
-    first = kept.anew(1, tmp_path)
-    before, storage = first.snapshot(), first.chain.host.storage(list(first.addresses.values()))
-    protocol = Protocol(first)
+    first = kept.restore_lockstep(1, tmp_path)
+    before, storage = first.snapshot(), first.chain.host.read_storage(list(first.addresses.values()))
+    protocol = DeployedProtocol(first)
     protocol.make_deficit("WETH")
     token = first.create("Token", "Later", "Later", "LTR", 18)
     world = first.model.world
     world.contracts["Stablecoin"].extra = world.contracts["WETH"].table("extra")  # and what no test should do
 
-    again = kept.anew(1, tmp_path)
-    fresh = make(Lent())
+    again = kept.restore_lockstep(1, tmp_path)
+    fresh = make(SharedRevmHost())
     assert again.snapshot() == before == fresh.snapshot()
-    assert again.chain.host.storage(list(again.addresses.values())) == storage
+    assert again.chain.host.read_storage(list(again.addresses.values())) == storage
     assert again.model.snapshot() == fresh.model.snapshot()
     assert again.trace == fresh.trace and again.steps == fresh.steps and again.timestamp == fresh.timestamp
-    assert again.chain.host.code_size(token) == 0 and "Later" not in again.addresses
+    assert again.chain.host.get_code_size(token) == 0 and "Later" not in again.addresses
     assert again.audit() == fresh.audit()
     # The name and the address are free again.
     assert again.create("Token", "Later", "Later", "LTR", 18) == token
-    Protocol(again).borrow("borrower", "WETH", 100 * WAD, 50_000 * WAD)
+    DeployedProtocol(again).borrow("borrower", "WETH", 100 * WAD, 50_000 * WAD)
 
 
 def test_two_at_a_time_are_two(make):
-    shelf = Shelf()
-    one, other = shelf.take("a", make), shelf.take("a", make)
+    shelf = DeploymentCache()
+    one, other = shelf.take_deployment("a", make), shelf.take_deployment("a", make)
     assert one.host is not other.host
     shelf.give_back("a", one)
-    assert shelf.take("a", make) is one and shelf.take("b", make) not in (one, other)
+    assert shelf.take_deployment("a", make) is one and shelf.take_deployment("b", make) not in (one, other)
 
 
 def test_what_was_written_from_outside_is_not_handed_out_again(make, tmp_path):
-    shelf = Shelf()
-    kept = shelf.take("a", make)
-    address = kept.anew(1, tmp_path).addresses["WETH"]
-    kept.host.write({(address, 0): encode(1)})
+    shelf = DeploymentCache()
+    kept = shelf.take_deployment("a", make)
+    address = kept.restore_lockstep(1, tmp_path).addresses["WETH"]
+    kept.host.write_slots({(address, 0): encode_word(1)})
     shelf.give_back("a", kept)
-    assert shelf.take("a", make) is not kept
+    assert shelf.take_deployment("a", make) is not kept

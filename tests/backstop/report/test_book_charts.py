@@ -19,8 +19,8 @@ from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, Position
-from tests.support import sample
-from tests.support.paths import DATA
+from tests.support import sample_runs
+from tests.support.checkout_paths import DATA
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_book_that_is_not_all_there_is_not_drawn(run: Run) -> None:
         assert book_charts(replace(run, summary=run.summary | {"collateral_types": each})) == []
     for name in ("events", "state"):
         assert book_charts(replace(run, frames=run.frames | {name: pd.DataFrame()})) == []
-    assert 'id="book"' not in page(sample.crash())
+    assert 'id="book"' not in page(sample_runs.build_crash_run())
 
 
 def made() -> Book:

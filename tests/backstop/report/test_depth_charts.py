@@ -14,20 +14,20 @@ from backstop.report.depth_charts import Depth, depths, market_depth, slippage
 from backstop.report.frames import records
 from backstop.report.run_page import page
 from backstop.simulation.run_directory import Run
-from tests.support import sample
-from tests.support.colors import filled
-from tests.support.figures_of import read
+from tests.support import sample_runs
+from tests.support.colors import fill_colors
+from tests.support.page_text_figures import read_page_figures
 
 
 def run() -> Run:
     """ETH at 200 falls by 1 every ten minutes; its market has 60,000 of each side, and later half of it."""
-    begun = sample.START
+    begun = sample_runs.START
     events = [
         ("Market.ETH", begun, [str(300 * WAD), str(60_000 * WAD)]),
         ("Market.WBTC", begun, [str(WAD), str(WAD)]),
         ("Market.ETH", begun + 600, [str(150 * WAD), str(30_000 * WAD)]),
     ]
-    made = sample.crash()
+    made = sample_runs.build_crash_run()
     auctions = [
         auction(7, begun - 99, 10),  # 200 a coin: 2,000
         auction(8, begun + 600, 100),  # 199: 19,900, the largest
@@ -45,7 +45,7 @@ def run() -> Run:
 
 
 def auction(id: int, at: int, coins: int) -> dict[str, Any]:
-    row = records(sample.crash().frames["auctions"])[0]
+    row = records(sample_runs.build_crash_run().frames["auctions"])[0]
     return row | {"auction_id": id, "started_at": at, "lot_wad": str(coins * WAD)}
 
 
@@ -64,7 +64,7 @@ def test_what_is_worth_as_much_as_the_depth_brings_half() -> None:
 def test_the_chart_has_a_curve_with_the_lots_on_it() -> None:
     chart = market_depth(run())
     assert chart is not None
-    go.Figure(filled(chart.figure))
+    go.Figure(fill_colors(chart.figure))
     curve, largest, together = chart.figure["data"]
     assert largest["x"] == [19_900.0] and largest["y"] == [0.249]
     assert together["x"] == [31_850.0] and together["y"] == [0.3467]
@@ -76,7 +76,9 @@ def test_the_page_has_the_figures_and_the_way_to_the_auction() -> None:
     html = page(run())
     assert 'id="depth-of-markets"' in html and '<a href="#auction-8">8</a>' in html
     (row,) = [
-        table["ETH"] for table in read(html)[1] if "ETH" in table and 60_000 * WAD * 10**27 in table["ETH"]
+        table["ETH"]
+        for table in read_page_figures(html)[1]
+        if "ETH" in table and 60_000 * WAD * 10**27 in table["ETH"]
     ]
     assert row[:3] == [60_000 * WAD * 10**27, 19_900 * WAD * 10**27, 31_850 * WAD * 10**27]
 
@@ -85,4 +87,6 @@ def test_without_a_market_or_an_auction_there_is_none() -> None:
     made = run()
     for name in ("events", "auctions", "state"):
         assert market_depth(replace(made, frames=made.frames | {name: pd.DataFrame()})) is None
-    assert market_depth(sample.crash()) is None and "depth-of-markets" not in page(sample.crash())
+    assert market_depth(sample_runs.build_crash_run()) is None and "depth-of-markets" not in page(
+        sample_runs.build_crash_run()
+    )

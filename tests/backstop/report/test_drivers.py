@@ -13,7 +13,7 @@ from backstop.report.drivers import of_proposal, of_sweep
 from backstop.report.grid_edge import at_edge
 from backstop.report.sweep_page import front
 from backstop.report.sweep_table import print_sweep
-from tests.support.colors import filled
+from tests.support.colors import fill_colors
 
 RATIOS, STEPS = ("120%", "130%", "140%"), ("60 s", "90 s", "120 s")
 
@@ -48,7 +48,7 @@ def ends(trace: dict[str, Any]) -> list[float]:
 def test_bars_go_from_the_recommended_setting_to_both_ends_of_an_axis() -> None:
     chart = of_sweep(sweep())
     assert chart is not None
-    go.Figure(filled(chart.figure))
+    go.Figure(fill_colors(chart.figure))
     least, most = chart.figure["data"]
     # 130% and 90 s have 117: the ratio takes it from 17 to 217, the step from 110 to 124.
     assert least["base"] == most["base"] == [117.0, 117.0]
@@ -87,7 +87,7 @@ def proposal() -> dict[str, Any]:
 def test_each_world_is_measured_against_its_own_setting() -> None:
     chart = of_proposal(proposal())
     assert chart is not None
-    go.Figure(filled(chart.figure))
+    go.Figure(fill_colors(chart.figure))
     now, proposed = chart.figure["data"]
     assert chart.figure["layout"]["yaxis"]["ticktext"] == ["a wild one", "a calm one"]
     assert now["x"] == [40.0, -5.0] and proposed["x"] == [55.0, 0.0]
@@ -100,7 +100,7 @@ def test_each_world_is_measured_against_its_own_setting() -> None:
 
 def test_the_front_says_how_sure_it_is() -> None:
     chart = front(sweep())
-    go.Figure(filled(chart.figure))
+    go.Figure(fill_colors(chart.figure))
     groups = {trace["name"]: trace["error_y"] for trace in chart.figure["data"] if "name" in trace}
     assert {name: bars["visible"] for name, bars in groups.items()} == {
         "the others": False,

@@ -19,10 +19,10 @@ from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.guard_comparison import compare_guards
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
-from tests.support import sample
-from tests.support.deep import cases
-from tests.support.figures_of import Whole, read
-from tests.support.paths import DATA
+from tests.support import sample_runs
+from tests.support.checkout_paths import DATA
+from tests.support.deep import mark_long_cases
+from tests.support.page_text_figures import FigureStrip, read_page_figures
 
 WEI = 10**27  # rad
 ADDS_UP = "tests/backstop/report/test_first_screen.py::test_a_run_adds_up_to_its_tables"
@@ -34,14 +34,14 @@ def named(tables: Iterable[dict[str, list[int]]], row: str) -> list[int]:
     return next((table[row] for table in tables if row in table), [0])
 
 
-def adds_up(whole: Whole) -> None:
+def adds_up(whole: FigureStrip) -> None:
     assert whole.parts and whole.total == sum(whole.parts.values())
 
 
 def lost_at_auction(html: str) -> int:
     """The last sum of each auction's row, which has its debt, what it raised and what it lost; rad."""
     section = html.partition('<section id="lots">')[2].partition("</section>")[0]
-    return sum(values[2] for table in read(f"<body>{section}")[1] for values in table.values())
+    return sum(values[2] for table in read_page_figures(f"<body>{section}")[1] for values in table.values())
 
 
 def elsewhere(html: str) -> int:
@@ -51,9 +51,9 @@ def elsewhere(html: str) -> int:
     return sum(map(int, found))
 
 
-def of_run(html: str) -> Whole:
+def of_run(html: str) -> FigureStrip:
     """The strip of a run's page, which has to say what its tables do; borrowers' sales are in none."""
-    (whole,), tables = read(html)
+    (whole,), tables = read_page_figures(html)
     adds_up(whole)
     assert whole.title == "lost in all"
     borrowers = sum(value for name, value in whole.parts.items() if name.startswith("Borrowers"))
@@ -73,10 +73,10 @@ def of_run(html: str) -> Whole:
 
 def test_a_run_names_the_sum_of_all_who_lost() -> None:
     """Vaults and a margin market in one run; the figures are made up, and so need not add up to the loss."""
-    (whole,), _ = read(run_page.page(sample.crash()))
+    (whole,), _ = read_page_figures(run_page.page(sample_runs.build_crash_run()))
     adds_up(whole)
     assert len(whole.parts) == 7
-    assert read(run_page.page(sample.calm()))[0] == []
+    assert read_page_figures(run_page.page(sample_runs.build_calm_run()))[0] == []
 
 
 def test_a_gain_is_a_part_without_a_length() -> None:
@@ -102,7 +102,7 @@ RUNS: dict[str, str | Path] = {
 LONG = ("a margin market", "keepers' rewards", "vaults, and a margin market")
 
 
-@pytest.mark.parametrize("name", cases(RUNS, LONG, ADDS_UP))
+@pytest.mark.parametrize("name", mark_long_cases(RUNS, LONG, ADDS_UP))
 def test_a_run_adds_up_to_its_tables(name: str, tmp_path: Path) -> None:
     simulate(load_scenario(RUNS[name]), "model", out=tmp_path)
     whole = of_run(run_page.page(load_run(tmp_path)))
@@ -118,7 +118,7 @@ def test_a_comparison_says_what_the_pages_of_its_runs_say(tmp_path: Path) -> Non
         out = tmp_path / presets
         out.mkdir()
         found = compare(str(DATA / name), load_presets(presets), "model", 1, out)
-        wholes, tables = read(compare_page.page(found, out))
+        wholes, tables = read_page_figures(compare_page.page(found, out))
         assert [whole.title for whole in wholes] == [row["title"] for row in found["presets"]]
         for k, (whole, row) in enumerate(zip(wholes, found["presets"], strict=True)):
             adds_up(whole)
@@ -142,7 +142,7 @@ def test_a_comparison_says_what_the_pages_of_its_runs_say(tmp_path: Path) -> Non
 @pytest.mark.deep(brief=BRIEF)
 def test_guards_and_studies_add_up_to_their_tables(tmp_path: Path) -> None:
     found = compare_guards([str(DATA / "guards" / "small.yaml")], "model", 1, tmp_path)
-    wholes, tables = read(guards_page.page(found, tmp_path))
+    wholes, tables = read_page_figures(guards_page.page(found, tmp_path))
     titles = [row["title"] for row in found["scenarios"][0]["runs"]]
     assert wholes and wholes[0].title == titles[0]
     for whole in wholes:
@@ -151,13 +151,13 @@ def test_guards_and_studies_add_up_to_their_tables(tmp_path: Path) -> None:
     # In the small crash all is sold by the end: the same page with something that is not.
     bare = found["scenarios"][0]["runs"][0]
     bare |= {"underwater_rad": str(7 * WEI), "bad_debt_rad": str(int(bare["bad_debt_rad"]) + 7 * WEI)}
-    wholes, tables = read(guards_page.page(found, tmp_path))
+    wholes, tables = read_page_figures(guards_page.page(found, tmp_path))
     adds_up(wholes[0])
     assert wholes[0].total == named(tables, "bad debt")[0] and len(wholes[0].parts) == 2
     out = tmp_path / "study"
     args = [str(DATA / "stress" / "small.yaml"), "--paths", "60", "--out", str(out)]
     assert CliRunner().invoke(stress.cli, args).exit_code == 0
-    (whole,), tables = read((out / "report.html").read_text())
+    (whole,), tables = read_page_figures((out / "report.html").read_text())
     adds_up(whole)
     average = int(json.loads((out / "summary.json").read_text())["bad_debt"]["mean"]["value_micro"]) * 10**39
     assert average in named(tables, "bad debt")

@@ -17,7 +17,7 @@ from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 HOSTILE = "<img src=x onerror=alert(1)> \u202e" + "long " * 40
 

@@ -17,19 +17,19 @@ from backstop.report.plotting import MOST_POINTS, changes, milliseconds, panels,
 from backstop.report.rendering import as_script
 from backstop.report.run_charts import charts
 from backstop.report.run_page import loss_gap, page, write_page
-from tests.support import sample
-from tests.support.colors import COLOR, filled
+from tests.support import sample_runs
+from tests.support.colors import COLOR, fill_colors
 
 BRIEF = "tests/backstop/report/test_page.py::test_the_largest_purchases_are_drawn_and_all_are_counted"
 
-RUNS = {"crash": sample.crash(), "calm": sample.calm()}
+RUNS = {"crash": sample_runs.build_crash_run(), "calm": sample_runs.build_calm_run()}
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_figures_are_valid_plotly(name: str) -> None:
     """plotly's own schema accepts every trace and layout once the colours are filled in."""
     for chart in charts(RUNS[name]):
-        go.Figure(filled(chart.figure))
+        go.Figure(fill_colors(chart.figure))
 
 
 def test_every_colour_is_defined_for_both_schemes() -> None:
@@ -56,7 +56,7 @@ def test_script_text_cannot_end_its_element() -> None:
 
 
 def test_a_loss_that_does_not_add_up_is_said() -> None:
-    run = sample.crash()
+    run = sample_runs.build_crash_run()
     assert loss_gap(run.summary) == 0
     run.summary["losses"]["outstanding_rad"] = str(int(run.summary["losses"]["outstanding_rad"]) + 1)
     assert loss_gap(run.summary) == -1
@@ -64,7 +64,7 @@ def test_a_loss_that_does_not_add_up_is_said() -> None:
 
 
 def test_a_difference_is_said_first_thing_in_the_verdict() -> None:
-    run = sample.crash()
+    run = sample_runs.build_crash_run()
     run.summary["differences"] = 2
     assert "Model and chain differ in" in page(run)
 
@@ -72,7 +72,7 @@ def test_a_difference_is_said_first_thing_in_the_verdict() -> None:
 @pytest.mark.deep(brief=BRIEF)
 def test_a_large_book_makes_a_page_that_can_still_be_mailed() -> None:
     """Marks and rows have a limit each, and the page says how many are left out."""
-    run = sample.crash()
+    run = sample_runs.build_crash_run()
     takes, losses = run.frames["takes"], run.frames["waterfall"]
     many = 5 * MOST_DOTS // len(takes)
     frames = run.frames | {
@@ -104,7 +104,7 @@ def test_a_large_book_makes_a_page_that_can_still_be_mailed() -> None:
 
 
 def test_the_largest_purchases_are_drawn_and_all_are_counted() -> None:
-    run = sample.crash()
+    run = sample_runs.build_crash_run()
     takes = run.frames["takes"]
     small = pd.concat([takes.assign(slice_wad="1", paid_wad="1")] * (2 * MOST_DOTS // len(takes)))
     whole = next(chart for chart in charts(run) if chart.id == "fills")
@@ -143,14 +143,14 @@ def test_panels_fill_the_height() -> None:
 
 
 def test_a_run_that_broke_off_says_so() -> None:
-    run = sample.crash()
+    run = sample_runs.build_crash_run()
     run.summary["completed"] = False
     run.meta["error"] = "the node is gone"
     assert re.search(r"This run broke off; .* the node is gone", page(run))
 
 
 def test_a_run_of_the_model_alone_claims_no_comparison() -> None:
-    run = sample.crash()
+    run = sample_runs.build_crash_run()
     run.summary["fields_compared"] = 0
     assert "nothing compared with a chain" in page(run)
     assert "Model and chain agreed" not in page(run)
@@ -158,7 +158,7 @@ def test_a_run_of_the_model_alone_claims_no_comparison() -> None:
 
 def test_tables_without_rows_make_a_page() -> None:
     """A run that was stopped at once has every table, but nothing in them."""
-    run = sample.crash()
+    run = sample_runs.build_crash_run()
     empty = {name: frame.iloc[:0] for name, frame in run.frames.items()}
     assert [chart.id for chart in charts(replace(run, frames=empty))] == ["waterfall", "margin-waterfall"]
     assert "</html>" in page(replace(run, frames=empty))
@@ -167,7 +167,7 @@ def test_tables_without_rows_make_a_page() -> None:
 def test_a_page_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "report.html").mkdir()
     with pytest.raises(BackstopError, match=r"report\.html cannot be written: "):
-        write_page(sample.crash(), tmp_path / "report.html")
+        write_page(sample_runs.build_crash_run(), tmp_path / "report.html")
 
 
 def test_equal_runs_have_equal_pages() -> None:

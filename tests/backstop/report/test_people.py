@@ -12,7 +12,7 @@ from backstop.report import people_tables, run_page, run_tables
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.studies.comparison.presets import apply_preset, load_preset
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 
 @pytest.fixture(scope="module")

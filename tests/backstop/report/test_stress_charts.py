@@ -16,8 +16,8 @@ from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.drawn import draw, rays
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.price_quantiles import FAN_PATHS, LEVELS, MOST_TIMES, compute_price_quantiles
-from tests.support.colors import filled
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
+from tests.support.colors import fill_colors
 
 COIN = 10**6
 
@@ -50,7 +50,7 @@ def test_equal_losses_are_one_step() -> None:
 def test_the_histogram_says_how_many_lose_nothing() -> None:
     losses = np.array([0] * 90 + [2 * COIN] * 3 + [1_000 * COIN] * 7)
     chart = histogram(summary(), {"bad_debt": losses})
-    go.Figure(filled(chart.figure))
+    go.Figure(fill_colors(chart.figure))
     assert chart.label.startswith("90 of 100 paths lose nothing; most of the others: 7 paths lose ")
     (trace,) = chart.figure["data"]
     assert sum(trace["y"][:-1]) == 10 and trace["y"][-1] == 7 and trace["x"][0] == 2
@@ -104,7 +104,7 @@ def prices() -> list[dict[str, Any]]:
 
 def test_the_worst_path_is_drawn_within_the_fan() -> None:
     (chart,) = price_fans(summary() | {"prices": prices()})
-    go.Figure(filled(chart.figure))
+    go.Figure(fill_colors(chart.figure))
     assert chart.id == "fan-0" and chart.title == "‹b›"
     *bands, middle, worst = chart.figure["data"]
     assert [line["y"] for line in bands[:2]] == [[200.0, 180.4], [200.0, 219.6]]

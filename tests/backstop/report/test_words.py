@@ -9,7 +9,7 @@ import pytest
 
 from backstop.report.numbers import counted, plural
 from backstop.report.rendering import TEMPLATES
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 WORDS = json.loads((TEMPLATES / "words.json").read_text())
 GLOSSARY = (ROOT / "docs" / "learn" / "glossary.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from backstop.simulation.run import simulate
 from backstop.simulation.scenario import Scenario, load_scenario
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 SMALL = DATA / "runs" / "small.yaml"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.parameters import BackstopParameters, MarginParameters
-from backstop.deployment.signing import trader
+from backstop.deployment.deployment_parameters import BackstopParameters, MarginParameters
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.report.run_page import page
@@ -17,7 +17,7 @@ from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 FILE = DATA / "runs" / "backstop_pool.yaml"
 POOL = "PerpetualBackstop"
@@ -42,7 +42,7 @@ def test_somebody_buys_what_it_quotes(result: RunResult) -> None:
     """At the mark and the spread, with its own signature: no fill fails for the one or the other."""
     fills = [row for row in result.tables["actions"] if row[3] == "fill" and row[6] == "pool_buyer"]
     assert len(fills) > 3 and all(row[7] for row in fills)
-    buyer = trader("pool_buyer")
+    buyer = get_trader_account("pool_buyer")
     changes = [row[4] for row in result.tables["events"] if row[3] == "PositionChanged"]
     assert [values for values in changes if values[0] == buyer][-1][2] != 0
 

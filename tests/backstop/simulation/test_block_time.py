@@ -8,7 +8,7 @@ from backstop.errors import BackstopError
 from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.writer import parameters_to_yaml
-from tests.support.devnet import SMALL
+from tests.support.devnet_process import SMALL
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli.common import stoppable
+from backstop.cli.command_helpers import handle_stop_signals
 from backstop.cli.simulate import cli
 from backstop.simulation.run_directory import load_run
-from tests.support.deep import cases
-from tests.support.helpers import shown
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
+from tests.support.deep import mark_long_cases
+from tests.support.helpers import read_terminal
 
 BRIEF = "tests/backstop/simulation/test_simulate.py::test_a_stopped_run_keeps_what_it_has"
 
@@ -75,7 +75,7 @@ def test_help_has_examples() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_set_a_flag_and_are_given_back(number) -> None:
     before = signal.getsignal(number)
-    with stoppable() as stop:
+    with handle_stop_signals() as stop:
         assert not stop()
         os.kill(os.getpid(), number)
         assert stop()
@@ -87,7 +87,7 @@ def test_signals_set_a_flag_and_are_given_back(number) -> None:
 
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_simulate.py::test_a_stopped_run_keeps_what_it_has")
-@pytest.mark.parametrize("number", cases((signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,), BRIEF))
+@pytest.mark.parametrize("number", mark_long_cases((signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,), BRIEF))
 def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
     # Long enough to be stopped in the middle on any machine.
     (tmp_path / "long.yaml").write_text(
@@ -111,9 +111,9 @@ def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
     )
     os.close(stderr)
     try:
-        assert "running" in shown(screen, until="running")
+        assert "running" in read_terminal(screen, until="running")
         process.send_signal(number)
-        errors = shown(screen)
+        errors = read_terminal(screen)
         assert process.wait(60) not in (0, -number)
     finally:
         process.kill()

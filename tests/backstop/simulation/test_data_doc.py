@@ -11,7 +11,7 @@ import pytest
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import TABLES
 from backstop.simulation.scenario import load_scenario
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 DOC = ROOT / "docs" / "know" / "data.md"
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.report.run_page import page
 from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 BRIEF = "tests/backstop/keepers/test_cycles.py::test_a_market_that_is_delisted_is_ended_and_the_other_goes_on"
 
@@ -76,7 +76,7 @@ def test_losses_of_the_last_move_are_paid(result: RunResult) -> None:
 def test_the_first_leaves_as_the_last(result: RunResult) -> None:
     """Eleven hours apart, to the wei; what they gained vests, and is the same as well."""
     got = withdrawn(result)
-    assert got[trader("first")] == got[trader("last")] > 30_000 * WAD
+    assert got[get_trader_account("first")] == got[get_trader_account("last")] > 30_000 * WAD
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -90,7 +90,7 @@ def test_everybody_leaves_with_all_that_is_theirs(result: RunResult) -> None:
         if row[3] == "PositionChanged":
             changed[row[4][0], row[4][1]] = row[4][2]
     stay = {owner for (owner, market), size in changed.items() if market == 0 and size}
-    assert stay == {trader("stays"), trader("against")}
+    assert stay == {get_trader_account("stays"), get_trader_account("against")}
     assert margin["emptied"] == margin["accounts"] - len(stay) - 2
     assert int(margin["withdrawn_wad"]) == sum(withdrawn(result).values())
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.parameters import BreakerParameters, GuardsParameters
-from backstop.keepers.group import GasPolicy, KeeperGroup
+from backstop.deployment.deployment_parameters import BreakerParameters, GuardsParameters
+from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
 from backstop.model.circuit_breaker import FALL, LOSSES
 from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.system import Action
-from tests.support.deep import cases
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
+from tests.support.deep import mark_long_cases
 
 MINUTE = 60
 ETH = 0
@@ -24,7 +24,7 @@ BRIEF = "tests/backstop/simulation/test_guards.py::test_a_summary_says_whether_m
     brief="tests/backstop/simulation/test_guards.py::test_a_summary_says_whether_margins_grow_with_size"
 )
 @pytest.mark.parametrize(
-    "name", cases(("black-thursday", "black-thursday-healthy"), ("black-thursday-healthy",), BRIEF)
+    "name", mark_long_cases(("black-thursday", "black-thursday-healthy"), ("black-thursday-healthy",), BRIEF)
 )
 def test_the_mode_on_black_thursday(name) -> None:
     scenario = load_scenario(name)

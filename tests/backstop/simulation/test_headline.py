@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from backstop.cli.common import print_summary
+from backstop.cli.command_helpers import print_summary
 from backstop.model.arithmetic import RAD, RAY
 from backstop.report.run_page import page
 from backstop.simulation.headline import agreement, completed, headline
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 TESTS = DATA
 # Bad debt of vaults alone; of a margin market, some of it posted; of vaults, beside margins left alone.

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.contracts import CLOSERS
-from backstop.deployment.signing import trader
+from backstop.deployment.contract_names import CLOSERS
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report.run_page import page
@@ -22,9 +22,9 @@ from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
 from backstop.system import Action, Outcome
-from tests.support.deep import cases
-from tests.support.paths import DATA
-from tests.support.perpetuals import alone, check_books, crowded
+from tests.support.checkout_paths import DATA
+from tests.support.deep import mark_long_cases
+from tests.support.perpetuals import check_books, deploy_on_model, open_crowded_positions
 
 FILE = DATA / "runs" / "margin_kept.yaml"
 ETH = 0
@@ -116,11 +116,11 @@ def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
         check_books(market)
         view = run.view().cycles
         assert view is not None
-        whale = trader("whale")
+        whale = get_trader_account("whale")
         fees = 15 * WAD + 900 * 200 * WAD * 15 // 10_000 + 4 * 8_000 * WAD * 15 // 10_000
         assert market.positions[whale, ETH].size == 90_000
-        assert 0 <= view.equity(whale) - (20_000 - 900 * 5) * WAD + fees <= fees
-        assert view.mark(ETH) == 2 * WAD
+        assert 0 <= view.get_account_equity(whale) - (20_000 - 900 * 5) * WAD + fees <= fees
+        assert view.get_last_mark(ETH) == 2 * WAD
 
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
@@ -176,10 +176,10 @@ def test_the_library_has_a_crash_in_which_gains_pay() -> None:
 
 def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     """Nobody meets the long in time: later gains pay its loss, and are not counted as its cycle's."""
-    market = alone()
+    market = deploy_on_model()
     market.refresh()
     market.use_up_line()
-    crowded(market).trade("other", "first", 500)
+    open_crowded_positions(market).trade("other", "first", 500)
     names = {market.at(name): name for name in ("long", "first", "second", "other")}
     recorder = CycleRecorder(market.world.contracts, ("ETH", "BTC"), names, "by-cycle")
     apply = market.system.apply
@@ -234,12 +234,12 @@ def test_the_book_is_open_before_the_start() -> None:
         assert market.holdings[()] == sum(run.margin_book.deposits.values())
         assert market.fund.insurances[()].amount == 10_000 * WAD
         for trade in run.margin_book.trades:
-            assert market.positions[trader(trade.long), trade.market].size > 0
-            assert market.positions[trader(trade.short), trade.market].size < 0
-        assert market.positions[trader("whale"), ETH].size == 90_000
+            assert market.positions[get_trader_account(trade.long), trade.market].size > 0
+            assert market.positions[get_trader_account(trade.short), trade.market].size < 0
+        assert market.positions[get_trader_account("whale"), ETH].size == 90_000
         assert all(market.fundings[m].rate == 0 for m in (0, 1))
-        assert market.accounts[trader("long_3")].markets == 0b11  # one margin for both
-        assert run.names[trader("long_3")] == "long_3"
+        assert market.accounts[get_trader_account("long_3")].markets == 0b11  # one margin for both
+        assert run.names[get_trader_account("long_3")] == "long_3"
 
 
 def test_left_alone_accounts_stay() -> None:
@@ -253,7 +253,7 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
     scenario = at_leisure()
     accounts = (replace(scenario.margin_book.accounts[0], takes_out=600), scenario.margin_book.accounts[1])
     with opened(at_leisure(margin_book=replace(scenario.margin_book, accounts=accounts))) as run:
-        whale, before = trader("whale"), run.stablecoins(trader("whale"))
+        whale, before = get_trader_account("whale"), run.stablecoins(get_trader_account("whale"))
         while run.now < 600:
             assert run.stablecoins(whale) == before and run.leaving
             run.block += 1
@@ -265,7 +265,7 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    cases(
+    mark_long_cases(
         ("jelly-squeeze", "oracle-jump"),
         ("jelly-squeeze", "oracle-jump"),
         "tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree",
@@ -281,7 +281,7 @@ def test_the_library_s_crashes_end_solvent(name: str) -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    cases(
+    mark_long_cases(
         CLOSERS,
         ("shared",),
         "tests/backstop/simulation/test_margin.py::test_positions_are_closed_where_a_policy_says_so",

@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 
 from backstop.cli.fuzz import RUN_BY
 from backstop.errors import BackstopError
-from backstop.files import outputs
-from backstop.files.outputs import MADE, Output, content, program, refuse_other
+from backstop.files import output_directories
+from backstop.files.output_directories import MADE, OutputDirectory, hash_content, hash_program, refuse_other
 from backstop.hosts.artifacts import CONTRACTS
-from tests.support.deep import cases
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
+from tests.support.deep import mark_long_cases
 
 TESTS = DATA
 SMALL = str(TESTS / "runs" / "small.yaml")
@@ -24,21 +24,21 @@ STUDY = str(TESTS / "stress" / "small.yaml")
 GRID = str(TESTS / "stress" / "ratios.yaml")
 GUARDED = str(TESTS / "guards" / "small.yaml")
 
-INPUTS = {"scenario": "small", "seed": 1, "content of the scenario": content("a")}
+INPUTS = {"scenario": "small", "seed": 1, "content of the scenario": hash_content("a")}
 
 
-def written(path: Path, paths: int = 10) -> Output:
+def written(path: Path, paths: int = 10) -> OutputDirectory:
     """A finished folder."""
-    output = Output.open(path, "study", INPUTS, {"paths": paths})
+    output = OutputDirectory.open_directory(path, "study", INPUTS, {"paths": paths})
     (path / "summary.json").write_text("{}")
-    output.finish()
+    output.mark_finished()
     return output
 
 
 def refused(path: Path, *args, **options) -> str:
     before = contents(path)
     with pytest.raises(BackstopError) as caught:
-        Output.open(path, *args, **options)
+        OutputDirectory.open_directory(path, *args, **options)
     assert contents(path) == before
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -49,22 +49,22 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 def test_the_same_again_is_there(tmp_path) -> None:
-    assert not Output.open(tmp_path / "a", "study", INPUTS, {"paths": 10}).finished
+    assert not OutputDirectory.open_directory(tmp_path / "a", "study", INPUTS, {"paths": 10}).finished
     written(tmp_path / "a")
-    again = Output.open(tmp_path / "a", "study", INPUTS, {"paths": 10})
-    assert again.finished and again.result() == {}
+    again = OutputDirectory.open_directory(tmp_path / "a", "study", INPUTS, {"paths": 10})
+    assert again.finished and again.read_result() == {}
     (tmp_path / "a" / "summary.json").unlink()
     with pytest.raises(BackstopError, match=r"summary\.json cannot be read .* give --fresh"):
-        again.result()
+        again.read_result()
 
 
 def test_an_unfinished_one_and_a_longer_one_go_on(tmp_path) -> None:
-    Output.open(tmp_path, "study", INPUTS, {"paths": 10})
+    OutputDirectory.open_directory(tmp_path, "study", INPUTS, {"paths": 10})
     (tmp_path / "chunk").write_text("kept")
     for paths in (10, 5):  # nothing is finished that could be lost
-        assert not Output.open(tmp_path, "study", INPUTS, {"paths": paths}).finished
+        assert not OutputDirectory.open_directory(tmp_path, "study", INPUTS, {"paths": paths}).finished
     written(tmp_path)
-    assert not Output.open(tmp_path, "study", INPUTS, {"paths": 11}).finished
+    assert not OutputDirectory.open_directory(tmp_path, "study", INPUTS, {"paths": 11}).finished
     assert (tmp_path / "chunk").read_text() == "kept"
 
 
@@ -85,19 +85,25 @@ def test_a_shorter_one_is_refused(tmp_path) -> None:
             "was made by `ape run study`, not `ape run sweep`: choose another --out, or give --fresh",
         ),
         ("study", {"seed": 2, "path": 7}, "was made with seed 1, not 2, path none, not 7: choose another"),
-        ("study", {"content of the scenario": content("b")}, "made with another content of the scenario: "),
+        (
+            "study",
+            {"content of the scenario": hash_content("b")},
+            "made with another content of the scenario: ",
+        ),
     ],
 )
 def test_what_differs_is_named_and_nothing_is_lost(tmp_path, command, changed, told) -> None:
     written(tmp_path)
     assert told in refused(tmp_path, command, INPUTS | changed, {"paths": 10})
-    assert not Output.open(tmp_path, command, INPUTS | changed, {"paths": 10}, fresh=True).finished
+    assert not OutputDirectory.open_directory(
+        tmp_path, command, INPUTS | changed, {"paths": 10}, fresh=True
+    ).finished
     assert list(contents(tmp_path)) == [MADE]
 
 
 def test_what_holds_nothing_is_anybodys(tmp_path) -> None:
-    Output.open(tmp_path, "study", INPUTS)
-    assert not Output.open(tmp_path, "sweep", INPUTS).finished
+    OutputDirectory.open_directory(tmp_path, "study", INPUTS)
+    assert not OutputDirectory.open_directory(tmp_path, "sweep", INPUTS).finished
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -119,27 +125,29 @@ def test_what_another_command_put_into_it_stays(tmp_path) -> None:
 def test_other_contracts_are_another_program(tmp_path) -> None:
     contracts = tmp_path / "contracts"
     shutil.copytree("contracts", contracts)
-    assert program(contracts) == program(CONTRACTS)
+    assert hash_program(contracts) == hash_program(CONTRACTS)
     with (contracts / "Pool.vy").open("a") as file:
         file.write("# changed\n")
     with pytest.raises(BackstopError, match="was made with another program: "):
-        refuse_other(tmp_path, {"program": program(CONTRACTS)}, {"program": program(contracts)})
+        refuse_other(tmp_path, {"program": hash_program(CONTRACTS)}, {"program": hash_program(contracts)})
 
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_outputs.py::test_other_contracts_are_another_program")
 def test_what_a_campaign_does_not_import_is_no_part_of_it(tmp_path, monkeypatch) -> None:
-    shutil.copytree(outputs.PACKAGE, tmp_path / "backstop", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(outputs, "PACKAGE", tmp_path / "backstop")
-    whole, campaign = program(CONTRACTS), program(CONTRACTS, *RUN_BY)
+    shutil.copytree(
+        output_directories.PACKAGE, tmp_path / "backstop", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    monkeypatch.setattr(output_directories, "PACKAGE", tmp_path / "backstop")
+    whole, campaign = hash_program(CONTRACTS), hash_program(CONTRACTS, *RUN_BY)
     edit = "\n# changed\n"
     with (tmp_path / "backstop/report/run_page.py").open("a") as file:
         file.write(edit)
-    assert program(CONTRACTS) != whole
-    assert program(CONTRACTS, *RUN_BY) == campaign
+    assert hash_program(CONTRACTS) != whole
+    assert hash_program(CONTRACTS, *RUN_BY) == campaign
     for part in ("model/pool.py", "proof/properties/pools.py", "proof/fuzz/catalogue/savings.py"):
         with (tmp_path / "backstop" / part).open("a") as file:
             file.write(edit)
-        changed = program(CONTRACTS, *RUN_BY)
+        changed = hash_program(CONTRACTS, *RUN_BY)
         assert changed != campaign
         campaign = changed
 
@@ -170,7 +178,7 @@ LONG = ("attack", "fuzz", "guards", "hunt", "reproduce", "sweep")
 
 
 @pytest.mark.deep(cases=1)
-@pytest.mark.parametrize("name", cases(FAMILIES, LONG, BRIEF))
+@pytest.mark.parametrize("name", mark_long_cases(FAMILIES, LONG, BRIEF))
 def test_every_command_has_the_rule(name, tmp_path) -> None:
     out = tmp_path / "out"
     args = (*FAMILIES[name], "--out", str(out))

@@ -12,7 +12,7 @@ from pyarrow.parquet import ParquetFile
 
 import backstop
 from backstop.errors import BackstopError
-from backstop.files.whole import write_long_json
+from backstop.files.atomic_files import write_long_json
 from backstop.simulation import run_directory
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.recorder import Recorder
@@ -27,7 +27,7 @@ from backstop.simulation.run_directory import (
     write_run,
 )
 from backstop.simulation.scenario import load_scenario
-from tests.support.world import SMALL
+from tests.support.keeper_scenario import SMALL
 
 BRIEF = "tests/backstop/simulation/test_runs.py::test_a_long_table_is_written_in_parts_and_read_as_one"
 

@@ -10,7 +10,7 @@ import pytest
 from backstop import load_run
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAY
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from backstop.cli import common
+from backstop.cli import command_helpers
 from backstop.cli.fuzz import cli as fuzz
 from backstop.cli.hunt import cli as hunt
 from backstop.cli.stress import cli as stress
 from backstop.cli.sweep import cli as sweep
 from backstop.errors import BackstopError
+from backstop.parallel import dask_cluster as module
+from backstop.parallel.dask_cluster import build_cluster_workers
 from backstop.proof.fuzz.campaign import Campaign, Settings
-from backstop.spread import cluster as module
-from backstop.spread.cluster import cluster
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.stress_study import Study
-from tests.support.certificates import certificates
+from tests.support.certificates import make_certificates
+from tests.support.checkout_paths import DATA
 from tests.support.object_store import object_store
-from tests.support.paths import DATA
 
 SMALL = DATA / "stress" / "small.yaml"
 GRID = DATA / "stress" / "ratios.yaml"
@@ -99,7 +99,7 @@ def test_a_study_outlives_all_its_workers(
         def __exit__(self, *error: object) -> None: ...
 
     monkeypatch.setattr("backstop.cli.stress.progress_bar", Bar)
-    monkeypatch.setattr(common, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(command_helpers, "RUNS", tmp_path / "runs")
     with object_store(monkeypatch) as (objects, _):
         result = run(stress, *study, "--dask", local.scheduler_address, "--out", "s3://results/a/study")
         assert result.exit_code == 0, result.stderr
@@ -150,7 +150,7 @@ def test_a_campaign_on_a_cluster_plays_the_same_runs(
             seen.append(kill_workers(local))
 
     progress = Campaign.open(settings, tmp_path / "there").run(
-        cluster=cluster(local.scheduler_address), show=show
+        cluster=build_cluster_workers(local.scheduler_address), show=show
     )
     assert seen and counted(tmp_path / "there") == counted(tmp_path / "here")
     assert progress.corpus
@@ -168,10 +168,10 @@ def test_a_campaign_plays_the_contracts_of_each_worker(local: Any, tmp_path: Pat
 def test_a_worker_with_another_program_is_refused(
     local: Any, small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "program", lambda: "another")
+    monkeypatch.setattr(module, "hash_modules", lambda: "another")
     with pytest.raises(BackstopError, match="a Dask worker has another version of this program"):
         Study.open_or_resume(Task(small, 1, "model"), 20, tmp_path).run_missing_paths(
-            cluster(local.scheduler_address)
+            build_cluster_workers(local.scheduler_address)
         )
 
 
@@ -194,7 +194,8 @@ def test_a_cluster_without_workers_is_waited_for_and_then_given_up(
         study = Study.open_or_resume(Task(small, 1, "model"), 30, tmp_path)
         with pytest.raises(BackstopError) as caught:
             study.run_missing_paths(
-                cluster(lone.scheduler_address), progress=lambda done, total, text: end(lone, done)
+                build_cluster_workers(lone.scheduler_address),
+                progress=lambda done, total, text: end(lone, done),
             )
     text = str(caught.value)
     assert "has had no workers for 0 s" in text and "of 30 paths are kept, the same command goes on" in text
@@ -206,27 +207,29 @@ def test_a_cluster_without_workers_is_waited_for_and_then_given_up(
 def test_a_cluster_with_certificates(small: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from distributed import LocalCluster, Security
 
-    found, others = certificates(tmp_path / "ours"), certificates(tmp_path / "theirs")
+    found, others = make_certificates(tmp_path / "ours"), make_certificates(tmp_path / "theirs")
     with LocalCluster(
         n_workers=1,
         threads_per_worker=1,
         processes=False,
         protocol="tls",
         host="127.0.0.1",
-        security=Security(require_encryption=True, **found.of("scheduler", "worker", "client")),
+        security=Security(
+            require_encryption=True, **found.get_security_options("scheduler", "worker", "client")
+        ),
         dashboard_address=":0",
     ) as safe:
         address = safe.scheduler_address
         assert address.startswith("tls://")
         study = Study.open_or_resume(Task(small, 1, "model"), 20, tmp_path / "out")
         monkeypatch.setattr(module, "PATIENCE", 3)
-        for wrong in ({}, others.environment("client")):
+        for wrong in ({}, others.get_dask_environment("client")):
             with configured(wrong), pytest.raises(BackstopError) as caught:
-                study.run_missing_paths(cluster(address))
+                study.run_missing_paths(build_cluster_workers(address))
             text = str(caught.value)
             assert text.startswith(f"there is no Dask scheduler at {address}: ") and "\n" not in text
-        with configured(found.environment("client")):
-            study.run_missing_paths(cluster(address))
+        with configured(found.get_dask_environment("client")):
+            study.run_missing_paths(build_cluster_workers(address))
     Study.open_or_resume(Task(small, 1, "model"), 20, tmp_path / "plain").run_missing_paths()
     assert files(tmp_path / "out") == files(tmp_path / "plain")
 

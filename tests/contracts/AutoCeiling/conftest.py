@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.guards import CEILING, opened, with_guards
+from tests.support.guard_steps import CEILING, deploy_with_prices, with_guards
 
 
 @pytest.fixture
 def guarded(new_protocol):
-    return opened(new_protocol, with_guards(ceilings=(CEILING,)))
+    return deploy_with_prices(new_protocol, with_guards(ceilings=(CEILING,)))

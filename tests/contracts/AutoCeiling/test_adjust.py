@@ -4,10 +4,10 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
 from backstop.model.signatures import keccak256
-from tests.support.auctions import event, start
-from tests.support.guards import CEILING, owe
+from tests.support.auction_steps import get_only_event, start_auction
+from tests.support.guard_steps import CEILING, open_secured_vault
 from tests.support.helpers import reverts
-from tests.support.settling import begin
+from tests.support.settlement_steps import start_settlement
 
 CALL = "AutoCeiling.adjust"
 K = 1_000 * WAD
@@ -33,29 +33,29 @@ def low(guarded):
 
 def test_without_debt_it_is_the_gap(guarded):
     assert adjust(guarded) == CEILING.gap
-    assert event(guarded, "Adjusted", "AutoCeiling") == (
+    assert get_only_event(guarded, "Adjusted", "AutoCeiling") == (
         0,
         50_000_000,
         CEILING.gap,
         guarded.address("stranger"),
     )
-    assert event(guarded, "ParameterChanged", "VaultEngine") == (0, "debt_ceiling", CEILING.gap)
+    assert get_only_event(guarded, "ParameterChanged", "VaultEngine") == (0, "debt_ceiling", CEILING.gap)
 
 
 def test_the_debt_is_rounded_up_to_a_whole_stablecoin(low):
-    owe(low, amount=50_000 * WAD + 1)
+    open_secured_vault(low, amount=50_000 * WAD + 1)
     assert adjust(low) == 150_001
 
 
 def test_a_whole_debt_is_not_rounded(low):
-    owe(low, amount=50_000 * WAD)
+    open_secured_vault(low, amount=50_000 * WAD)
     assert adjust(low) == 150_000
 
 
 def test_a_raise_is_used_up_for_a_ttl_to_the_second(low):
-    owe(low, amount=90_000 * WAD)
+    open_secured_vault(low, amount=90_000 * WAD)
     adjust(low)
-    owe(low, amount=90_000 * WAD, who="another")
+    open_secured_vault(low, amount=90_000 * WAD, who="another")
     low.advance(CEILING.ttl - 1)
     raised = low.read("AutoCeiling.terms_of", 0).raised_at
     assert adjust(low) == 190_000
@@ -66,18 +66,18 @@ def test_a_raise_is_used_up_for_a_ttl_to_the_second(low):
 
 def test_it_is_never_set_above_the_highest_line(low):
     for who in ("borrower", "another", "owner_1"):
-        owe(low, amount=90_000 * WAD, who=who)
+        open_secured_vault(low, amount=90_000 * WAD, who=who)
         low.advance(CEILING.ttl)
         adjust(low)
     assert adjust(low) == CEILING.max_line
-    owe(low, amount=20_000 * WAD, who="owner_2")
+    open_secured_vault(low, amount=20_000 * WAD, who="owner_2")
     low.advance(CEILING.ttl)
     assert adjust(low) == CEILING.max_line
 
 
 def test_it_is_lowered_at_any_time_and_twice_in_a_block(low):
-    owe(low, amount=90_000 * WAD)
-    owe(low, amount=5_000 * WAD, who="another")
+    open_secured_vault(low, amount=90_000 * WAD)
+    open_secured_vault(low, amount=5_000 * WAD, who="another")
     adjust(low)
     low.fund("WETH", "borrower", WAD)
     repay_all(low)
@@ -87,14 +87,14 @@ def test_it_is_lowered_at_any_time_and_twice_in_a_block(low):
 
 
 def test_draw_adjust_repay_raises_it_once_and_anybody_takes_it_back(low):
-    owe(low, amount=100_000 * WAD)
+    open_secured_vault(low, amount=100_000 * WAD)
     assert adjust(low) == 200_000
     repay_all(low)
     # What the raise left behind can be drawn, and no more.
-    owe(low, amount=200_000 * WAD)
+    open_secured_vault(low, amount=200_000 * WAD)
     assert adjust(low) == 200_000
     with reverts("vault_engine: debt ceiling"):
-        owe(low, amount=2_000 * WAD, who="another")
+        open_secured_vault(low, amount=2_000 * WAD, who="another")
     repay_all(low)
     assert adjust(low) == 100_000
 
@@ -108,21 +108,21 @@ def test_without_a_change_nothing_happens(low):
 
 
 def test_fees_count(low):
-    owe(low, amount=50_000 * WAD)
+    open_secured_vault(low, amount=50_000 * WAD)
     low.advance(365 * 86_400)
     assert adjust(low) > 151_000
     assert low.read("VaultEngine.debts_of", 0).accrued_at == low.timestamp
 
 
 def test_what_is_under_auction_and_in_deficit_counts(low):
-    start(low)
+    start_auction(low)
     in_auction, deficit = low.read("VaultEngine.in_auction_of", 0), low.read("VaultEngine.deficit_of", 0)
     assert low.read("VaultEngine.debts_of", 0).normalized_debt == 0 < deficit < in_auction
     assert adjust(low) == 100_000 - -(in_auction + deficit) // RAD
 
 
 def test_a_debt_above_the_line_is_not_touched(low):
-    owe(low, amount=90_000 * WAD)
+    open_secured_vault(low, amount=90_000 * WAD)
     low.do("AutoCeiling.set_terms", 0, 1_000, 10_000, 600, sender="admin")
     assert adjust(low) == 10_000
     low.do("VaultEngine.repay_and_withdraw", 0, "borrower", K, WAD, "borrower", sender="borrower")
@@ -148,22 +148,22 @@ def test_it_needs_its_role(guarded):
 
 
 def test_not_in_settlement(low):
-    owe(low)
-    begin(low)
+    open_secured_vault(low)
+    start_settlement(low)
     with reverts("auto_ceiling: in settlement"):
         low.do(CALL, 0, sender="stranger")
 
 
 def test_who_repays_and_draws_again_closes_room_for_a_ttl(low):
     """A known hole: the room is the gap less the owner's own debt, until a ttl after the last raise."""
-    owe(low, amount=90_000 * WAD)
+    open_secured_vault(low, amount=90_000 * WAD)
     assert adjust(low) == 190_000
     repay_all(low)
     assert adjust(low) == CEILING.gap
-    owe(low, amount=90_000 * WAD)
+    open_secured_vault(low, amount=90_000 * WAD)
     # Nobody takes it back yet, though nothing has changed.
     assert adjust(low) == CEILING.gap
     with reverts("vault_engine: debt ceiling"):
-        owe(low, amount=10_001 * WAD, who="another")
+        open_secured_vault(low, amount=10_001 * WAD, who="another")
     low.advance(CEILING.ttl)
     assert adjust(low) >= 190_000

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auctions import event
-from tests.support.guards import CEILING, owe
+from tests.support.auction_steps import get_only_event
+from tests.support.guard_steps import CEILING, open_secured_vault
 from tests.support.helpers import reverts
 
 CALL = "AutoCeiling.set_terms"
@@ -13,7 +13,7 @@ CALL = "AutoCeiling.set_terms"
 @pytest.mark.parametrize("terms", [(1, 0, 600), (10**9, 10**9, 30 * 86_400)], ids=["least", "most"])
 def test_within_bounds(guarded, terms):
     guarded.do(CALL, 2, *terms, sender="admin")
-    assert event(guarded, "TermsSet", "AutoCeiling") == (2, *terms)
+    assert get_only_event(guarded, "TermsSet", "AutoCeiling") == (2, *terms)
     assert tuple(guarded.read("AutoCeiling.terms_of", 2)) == (*terms, 0)
 
 
@@ -46,12 +46,12 @@ def test_admin_only(guarded, sender):
 
 def test_new_terms_do_not_bring_a_raise_forward(guarded):
     guarded.do("AutoCeiling.adjust", 0, sender="stranger")
-    owe(guarded, amount=50_000 * WAD)
+    open_secured_vault(guarded, amount=50_000 * WAD)
     guarded.do("AutoCeiling.adjust", 0, sender="stranger")
     raised_at = guarded.timestamp
     guarded.do(CALL, 0, CEILING.gap, 10**6, CEILING.ttl, sender="admin")
     assert guarded.read("AutoCeiling.terms_of", 0).raised_at == raised_at
-    owe(guarded, amount=50_000 * WAD, who="another")
+    open_secured_vault(guarded, amount=50_000 * WAD, who="another")
     assert guarded.do("AutoCeiling.adjust", 0, sender="stranger") == 150_000
 
 

@@ -3,12 +3,12 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.guards import BREAKER, opened, owe, with_guards
+from tests.support.guard_steps import BREAKER, deploy_with_prices, open_secured_vault, with_guards
 
 
 @pytest.fixture
 def guarded(new_protocol):
-    return opened(new_protocol, with_guards(breaker=BREAKER))
+    return deploy_with_prices(new_protocol, with_guards(breaker=BREAKER))
 
 
 @pytest.fixture
@@ -18,5 +18,5 @@ def indebted(guarded):
         guarded.post_next("WETH", guarded.price("WETH"))
     guarded.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     guarded.post_price("WBTC", guarded.price("WBTC"))
-    owe(guarded, "WBTC", 2_000 * WAD, "another")
+    open_secured_vault(guarded, "WBTC", 2_000 * WAD, "another")
     return guarded

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import event
-from tests.support.guards import (
+from tests.support.auction_steps import get_only_event
+from tests.support.guard_steps import (
     ALL_TYPES,
     BREAKER,
     CAUTION,
@@ -13,13 +13,13 @@ from tests.support.guards import (
     HOUR,
     NORMAL,
     SILENCE,
-    calm,
-    escalate,
+    escalate_mode,
+    lower_mode,
     set_triggers,
 )
 from tests.support.helpers import reverts
-from tests.support.savings import lose
-from tests.support.settling import begin
+from tests.support.saver_steps import lose_new_vault
+from tests.support.settlement_steps import start_settlement
 
 CALL = "CircuitBreaker.calm"
 
@@ -41,14 +41,14 @@ def test_one_level_at_a_time_each_after_its_period(raised):
     raised.advance(BREAKER.calm_period - 1)
     refused(raised, "too early")
     raised.advance(1)
-    assert calm(raised) == CAUTION
-    assert event(raised, "ModeChanged", "CircuitBreaker") == (
+    assert lower_mode(raised) == CAUTION
+    assert get_only_event(raised, "ModeChanged", "CircuitBreaker") == (
         *(EMERGENCY, CAUTION, 0, ALL_TYPES),
         raised.address("stranger"),
     )
     refused(raised, "too early")
     raised.advance(BREAKER.calm_period)
-    assert calm(raised) == NORMAL
+    assert lower_mode(raised) == NORMAL
     refused(raised, "is normal")
 
 
@@ -58,16 +58,16 @@ def test_a_trigger_that_holds_keeps_its_level(raised):
     assert raised.read("CircuitBreaker.worst_level") == EMERGENCY
     refused(raised, "not calm")
     for symbol in ("WETH", "WBTC"):
-        raised.post_price(symbol, raised.read("PriceFeed.last_price", raised.type_of(symbol)))
+        raised.post_price(symbol, raised.read("PriceFeed.last_price", raised.get_collateral_type(symbol)))
     assert raised.read("CircuitBreaker.worst_level") == NORMAL
-    assert calm(raised) == CAUTION
+    assert lower_mode(raised) == CAUTION
 
 
 def test_a_lower_trigger_does_not_keep_a_higher_level(raised):
     silent_from = min(raised.read("PriceFeed.prices_of", c).fresh_until for c in (0, 1))
     raised.advance(silent_from + BREAKER.silence[0] - raised.timestamp)
     assert raised.read("CircuitBreaker.worst_level") == CAUTION
-    assert calm(raised) == CAUTION
+    assert lower_mode(raised) == CAUTION
     raised.advance(BREAKER.calm_period)
     refused(raised, "not calm")
 
@@ -91,7 +91,7 @@ def test_a_silence_counts_for_a_week_beyond_its_thresholds(raised):
 
 
 def test_losses_count(indebted):
-    lose(indebted)
+    lose_new_vault(indebted)
     indebted.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
     indebted.advance(BREAKER.calm_period)
     set_triggers(indebted, losses=(1, 2))
@@ -109,16 +109,16 @@ def test_any_type_counts(raised):
 
 def test_each_trigger_seen_starts_the_period_again(indebted):
     indebted.post_price("WETH", 1_600 * RAY)
-    escalate(indebted, FALL)
+    escalate_mode(indebted, FALL)
     indebted.advance(HOUR)
-    escalate(indebted, FALL)
+    escalate_mode(indebted, FALL)
     set_triggers(indebted)
     indebted.advance(BREAKER.calm_period - 1)
     refused(indebted, "too early")
     indebted.advance(1)
-    assert calm(indebted) == NORMAL
+    assert lower_mode(indebted) == NORMAL
 
 
 def test_not_in_settlement(raised):
-    begin(raised)
+    start_settlement(raised)
     refused(raised, "in settlement")

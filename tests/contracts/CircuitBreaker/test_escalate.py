@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from tests.support.auctions import event, liquidate, start
-from tests.support.guards import (
+from tests.support.auction_steps import get_only_event, liquidate_vault, start_auction
+from tests.support.guard_steps import (
     ALL_TYPES,
     AUCTIONS,
     BREAKER,
@@ -15,14 +15,14 @@ from tests.support.guards import (
     LOSSES,
     NORMAL,
     SILENCE,
-    escalate,
-    mode,
-    owe,
+    escalate_mode,
+    open_secured_vault,
+    read_mode,
     set_triggers,
 )
 from tests.support.helpers import reverts
-from tests.support.savings import lose
-from tests.support.settling import begin
+from tests.support.saver_steps import lose_new_vault
+from tests.support.settlement_steps import start_settlement
 
 CALL = "CircuitBreaker.escalate"
 
@@ -46,20 +46,20 @@ def test_nothing_holds_in_ordinary_times(indebted, trigger):
 
 
 def test_losses_of_all_types_together(indebted):
-    lose(indebted)
+    lose_new_vault(indebted)
     deficit = sum(indebted.read("VaultEngine.deficit_of", c) for c in range(3))
     whole = deficit // RAD
     assert whole > 5_000
     set_triggers(indebted, losses=(whole + 1, 0))
     check_no_cause(indebted, LOSSES)
     set_triggers(indebted, losses=(whole, whole + 1))
-    assert escalate(indebted, LOSSES, 31) == CAUTION
-    assert event(indebted, "ModeChanged", "CircuitBreaker") == (
+    assert escalate_mode(indebted, LOSSES, 31) == CAUTION
+    assert get_only_event(indebted, "ModeChanged", "CircuitBreaker") == (
         *(NORMAL, CAUTION, LOSSES, ALL_TYPES),
         indebted.address("stranger"),
     )
     set_triggers(indebted, losses=(1, whole))
-    assert escalate(indebted, LOSSES) == EMERGENCY
+    assert escalate_mode(indebted, LOSSES) == EMERGENCY
 
 
 # ------------------------------------------------------------------------- fall
@@ -78,10 +78,10 @@ def test_a_fall_under_the_average(indebted):
     set_triggers(indebted, fall=(fallen + 1, 0))
     check_no_cause(indebted, FALL)
     set_triggers(indebted, fall=(fallen, fallen + 1))
-    assert escalate(indebted, FALL) == CAUTION
-    assert event(indebted, "ModeChanged", "CircuitBreaker")[2:4] == (FALL, 0)
+    assert escalate_mode(indebted, FALL) == CAUTION
+    assert get_only_event(indebted, "ModeChanged", "CircuitBreaker")[2:4] == (FALL, 0)
     set_triggers(indebted, fall=(0, fallen))
-    assert escalate(indebted, FALL) == EMERGENCY
+    assert escalate_mode(indebted, FALL) == EMERGENCY
 
 
 def test_the_next_price_is_no_fall_yet(indebted):
@@ -105,13 +105,13 @@ def test_a_stale_price_is_no_fall(indebted):
 def test_the_price_of_a_type_without_debt_does_not_matter(indebted):
     indebted.post_price("XAU", 1_000 * RAY)
     check_no_cause(indebted, FALL, 2)
-    owe(indebted, "XAU", 2_000 * WAD)
-    assert escalate(indebted, FALL, 2) == EMERGENCY
+    open_secured_vault(indebted, "XAU", 2_000 * WAD)
+    assert escalate_mode(indebted, FALL, 2) == EMERGENCY
 
 
 def test_what_is_under_auction_is_debt(indebted):
     indebted.post_price("WETH", 1_600 * RAY)
-    liquidate(indebted)
+    liquidate_vault(indebted)
     assert indebted.read("VaultEngine.debts_of", 0).normalized_debt == 0
     assert indebted.read("CircuitBreaker.level_of", FALL, 0) == CAUTION
 
@@ -124,17 +124,17 @@ def test_silence_to_the_second(indebted):
     indebted.advance(until + BREAKER.silence[0] - 1 - indebted.timestamp)
     check_no_cause(indebted, SILENCE)
     indebted.advance(1)
-    assert escalate(indebted, SILENCE) == CAUTION
+    assert escalate_mode(indebted, SILENCE) == CAUTION
     indebted.advance(until + BREAKER.silence[1] - 1 - indebted.timestamp)
     assert indebted.read("CircuitBreaker.level_of", SILENCE, 0) == CAUTION
     indebted.advance(1)
-    assert escalate(indebted, SILENCE) == EMERGENCY
+    assert escalate_mode(indebted, SILENCE) == EMERGENCY
 
 
 def test_the_silence_of_a_type_without_debt_does_not_matter(indebted):
     indebted.advance(3 * 86_400)
     check_no_cause(indebted, SILENCE, 2)
-    assert escalate(indebted, SILENCE, 1) == EMERGENCY
+    assert escalate_mode(indebted, SILENCE, 1) == EMERGENCY
 
 
 def test_the_last_fresh_second_is_no_silence(indebted):
@@ -142,7 +142,7 @@ def test_the_last_fresh_second_is_no_silence(indebted):
     indebted.advance(indebted.read("PriceFeed.prices_of", 0).fresh_until - indebted.timestamp)
     check_no_cause(indebted, SILENCE)
     indebted.advance(1)
-    assert escalate(indebted, SILENCE) == CAUTION
+    assert escalate_mode(indebted, SILENCE) == CAUTION
 
 
 # --------------------------------------------------------------------- auctions
@@ -150,16 +150,16 @@ def test_the_last_fresh_second_is_no_silence(indebted):
 
 def test_principal_against_the_auction_limit(indebted):
     indebted.post_price("WETH", 1_500 * RAY)
-    liquidate(indebted)
+    liquidate_vault(indebted)
     in_auction = indebted.read("VaultEngine.in_auction_of", 0)
     # As many basis points as 12,000 and a little are of the limit.
     indebted.do("VaultEngine.set_auction_limit", 0, 24_001, sender="admin")
     assert in_auction * 10_000 < 5_000 * 24_001 * RAD
     check_no_cause(indebted, AUCTIONS)
     indebted.do("VaultEngine.set_auction_limit", 0, 24_000, sender="admin")
-    assert escalate(indebted, AUCTIONS) == CAUTION
+    assert escalate_mode(indebted, AUCTIONS) == CAUTION
     indebted.do("VaultEngine.set_auction_limit", 0, 12_000, sender="admin")
-    assert escalate(indebted, AUCTIONS) == EMERGENCY
+    assert escalate_mode(indebted, AUCTIONS) == EMERGENCY
     check_no_cause(indebted, AUCTIONS, 1)
 
 
@@ -167,9 +167,9 @@ def test_a_limit_of_nothing_is_passed_by_any_auction(indebted):
     indebted.do("VaultEngine.set_auction_limit", 0, 0, sender="admin")
     check_no_cause(indebted, AUCTIONS)
     indebted.do("VaultEngine.set_auction_limit", 0, 10**7, sender="admin")
-    start(indebted)
+    start_auction(indebted)
     indebted.do("VaultEngine.set_auction_limit", 0, 0, sender="admin")
-    assert escalate(indebted, AUCTIONS) == EMERGENCY
+    assert escalate_mode(indebted, AUCTIONS) == EMERGENCY
 
 
 # ------------------------------------------------------------------------ modes
@@ -177,10 +177,10 @@ def test_a_limit_of_nothing_is_passed_by_any_auction(indebted):
 
 def test_a_trigger_seen_again_only_interrupts_the_calm(indebted):
     indebted.post_price("WETH", 1_000 * RAY)
-    escalate(indebted, FALL)
+    escalate_mode(indebted, FALL)
     indebted.advance(60)
-    assert escalate(indebted, FALL) == EMERGENCY
-    assert event(indebted, "TriggerSeen", "CircuitBreaker") == (
+    assert escalate_mode(indebted, FALL) == EMERGENCY
+    assert get_only_event(indebted, "TriggerSeen", "CircuitBreaker") == (
         *(FALL, 0, EMERGENCY),
         indebted.address("stranger"),
     )
@@ -192,18 +192,18 @@ def test_a_lesser_cause_does_not_hold_up_a_graver_mode(indebted):
     indebted.post_price("WETH", 1_600 * RAY)
     assert indebted.read("CircuitBreaker.level_of", FALL, 0) == CAUTION
     with reverts("circuit_breaker: no cause"):
-        escalate(indebted, FALL)
+        escalate_mode(indebted, FALL)
 
 
 def test_no_mode_stops_the_way_out(indebted):
     indebted.post_price("WETH", 1_000 * RAY)
-    assert escalate(indebted, FALL) == EMERGENCY
+    assert escalate_mode(indebted, FALL) == EMERGENCY
     indebted.fund("WETH", "borrower", WAD)
     indebted.do("VaultEngine.deposit_and_draw", 0, "borrower", WAD, 0, "borrower", sender="borrower")
     indebted.do(
         "VaultEngine.repay_and_withdraw", 0, "borrower", 1_000 * WAD, 0, "borrower", sender="borrower"
     )
-    liquidate(indebted)
+    liquidate_vault(indebted)
 
 
 @pytest.mark.parametrize("trigger", [0, 5, 2**256 - 1])
@@ -220,9 +220,9 @@ def test_only_of_a_known_type(guarded, trigger):
 
 def test_triggers_that_are_off_never_hold(indebted):
     set_triggers(indebted)
-    lose(indebted)
+    lose_new_vault(indebted)
     indebted.post_price("WETH", 1_000 * RAY)
-    liquidate(indebted)
+    liquidate_vault(indebted)
     for trigger in (LOSSES, FALL, AUCTIONS):
         check_no_cause(indebted, trigger)
     indebted.advance(86_400)
@@ -231,7 +231,7 @@ def test_triggers_that_are_off_never_hold(indebted):
 
 def test_not_in_settlement(indebted):
     indebted.do("CircuitBreaker.raise_to", CAUTION, sender="guardian")
-    begin(indebted)
+    start_settlement(indebted)
     assert indebted.read("CircuitBreaker.mode") == 3
     assert state(indebted).mode == CAUTION
     with reverts("circuit_breaker: in settlement"):
@@ -239,6 +239,6 @@ def test_not_in_settlement(indebted):
 
 
 def test_the_policy_is_told(indebted):
-    assert mode(indebted) == NORMAL
+    assert read_mode(indebted) == NORMAL
     indebted.post_price("WETH", 1_000 * RAY)
-    assert escalate(indebted, FALL) == EMERGENCY
+    assert escalate_mode(indebted, FALL) == EMERGENCY

@@ -1,6 +1,6 @@
 """The constructor and the deployment: what the breaker is wired to, and how it begins."""
 
-from tests.support.guards import ALL_TYPES, LOSSES, NORMAL, mode
+from tests.support.guard_steps import ALL_TYPES, LOSSES, NORMAL, read_mode
 from tests.support.helpers import GUARDIAN
 
 WIRING = {"VAULT_ENGINE": "VaultEngine", "PRICE_FEED": "PriceFeed"}
@@ -11,7 +11,7 @@ def test_is_wired(guarded):
         assert guarded.read(f"CircuitBreaker.{view}") == guarded.address(other)
     assert guarded.read("CircuitBreaker.admin") == guarded.address("admin")
     assert guarded.read("CircuitBreaker.has_role", GUARDIAN, "guardian")
-    assert mode(guarded) == NORMAL
+    assert read_mode(guarded) == NORMAL
 
 
 def test_begins_with_all_triggers_off_and_the_shortest_calm(protocol):

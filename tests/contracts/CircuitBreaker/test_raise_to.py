@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.support.auctions import event
-from tests.support.guards import ALL_TYPES, BREAKER, CAUTION, EMERGENCY, NORMAL, calm, mode
+from tests.support.auction_steps import get_only_event
+from tests.support.guard_steps import ALL_TYPES, BREAKER, CAUTION, EMERGENCY, NORMAL, lower_mode, read_mode
 from tests.support.helpers import reverts
-from tests.support.settling import begin
+from tests.support.settlement_steps import start_settlement
 
 CALL = "CircuitBreaker.raise_to"
 
@@ -13,11 +13,11 @@ CALL = "CircuitBreaker.raise_to"
 @pytest.mark.parametrize("to", [CAUTION, EMERGENCY])
 def test_is_raised_at_once(guarded, to):
     guarded.do(CALL, to, sender="guardian")
-    assert event(guarded, "ModeChanged", "CircuitBreaker") == (
+    assert get_only_event(guarded, "ModeChanged", "CircuitBreaker") == (
         *(NORMAL, to, 0, ALL_TYPES),
         guarded.address("guardian"),
     )
-    assert mode(guarded) == to
+    assert read_mode(guarded) == to
     assert guarded.read("CircuitBreaker.state_of").calm_from == guarded.timestamp
 
 
@@ -44,12 +44,12 @@ def test_guardian_only(guarded, sender):
 def test_it_is_held_only_by_repeating_it(guarded):
     guarded.do(CALL, EMERGENCY, sender="guardian")
     guarded.advance(BREAKER.calm_period)
-    assert calm(guarded) == CAUTION
+    assert lower_mode(guarded) == CAUTION
     guarded.do(CALL, EMERGENCY, sender="guardian")
-    assert event(guarded, "ModeChanged", "CircuitBreaker")[:2] == (CAUTION, EMERGENCY)
+    assert get_only_event(guarded, "ModeChanged", "CircuitBreaker")[:2] == (CAUTION, EMERGENCY)
 
 
 def test_not_in_settlement(guarded):
-    begin(guarded)
+    start_settlement(guarded)
     with reverts("circuit_breaker: in settlement"):
         guarded.do(CALL, CAUTION, sender="guardian")

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import event
-from tests.support.guards import EMERGENCY, FALL, escalate, mode, set_triggers
+from tests.support.auction_steps import get_only_event
+from tests.support.guard_steps import EMERGENCY, FALL, escalate_mode, read_mode, set_triggers
 from tests.support.helpers import reverts
 
 CALL = "CircuitBreaker.set_triggers"
@@ -17,7 +17,7 @@ MOST = ((8 * 10**9,) * 2, (10_000,) * 2, (30 * 86_400,) * 2, (10_000,) * 2)
 )
 def test_within_bounds(guarded, values):
     guarded.do(CALL, *values, sender="admin")
-    assert event(guarded, "TriggersSet", "CircuitBreaker") == values
+    assert get_only_event(guarded, "TriggersSet", "CircuitBreaker") == values
     assert tuple(guarded.read("CircuitBreaker.triggers_of")) == values
 
 
@@ -53,6 +53,6 @@ def test_admin_only(guarded, sender):
 
 def test_the_mode_stays(indebted):
     indebted.post_price("WETH", 1_000 * RAY)
-    escalate(indebted, FALL)
+    escalate_mode(indebted, FALL)
     set_triggers(indebted)
-    assert mode(indebted) == EMERGENCY
+    assert read_mode(indebted) == EMERGENCY

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.support.guards import BREAKER, CAUTION, NORMAL, opened, with_guards
+from tests.support.guard_steps import BREAKER, CAUTION, NORMAL, deploy_with_prices, with_guards
 from tests.support.helpers import reverts
 
 
 @pytest.fixture
 def two(new_protocol):
     """A breaker, and a second policy beside the one in force."""
-    protocol = opened(new_protocol, with_guards(breaker=BREAKER))
+    protocol = deploy_with_prices(new_protocol, with_guards(breaker=BREAKER))
     wiring = ("VaultEngine", "PriceFeed", "CircuitBreaker", "admin")
     protocol.lockstep.create("RiskPolicy", "Second", *map(protocol.address, wiring))
     return protocol

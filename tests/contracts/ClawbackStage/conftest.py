@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.deployment.accounts import account, created_address
+from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.savings import give, make_pool
+from tests.support.saver_steps import give_stablecoin, make_pool
 
 
 @pytest.fixture
 def earning(protocol):
     """The stage pays what the scripted waterfall says; a day of seven has vested."""
-    stage = created_address(account("deployer_of_Clawback"), 0)
+    stage = compute_contract_address(get_account("deployer_of_Clawback"), 0)
     protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
-    give(protocol, "payer", 1_000 * WAD)
+    give_stablecoin(protocol, "payer", 1_000 * WAD)
     for name, income in (("First", 700), ("Second", 70)):
         make_pool(protocol, name, clawback=stage)
         protocol.do("Stablecoin.approve", name, MAX_UINT256, sender="payer")

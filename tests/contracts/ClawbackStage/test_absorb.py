@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.helpers import STAGE, reverts
-from tests.support.savings import XAU, lose
+from tests.support.saver_steps import XAU, lose_new_vault
 
 
 def charge(protocol, amount):
@@ -25,7 +25,7 @@ def test_has_what_has_not_vested_whatever_the_type(earning):
 
 
 def test_the_first_pool_pays_first(earning):
-    lose(earning)
+    lose_new_vault(earning)
     held = earning.read("Clawback.capacity", XAU)
     first = earning.read("First.unvested")
     assert charge(earning, RAD) == (RAD, 0)
@@ -34,7 +34,7 @@ def test_the_first_pool_pays_first(earning):
 
 
 def test_then_the_next_up_to_all_there_is(earning):
-    lose(earning)
+    lose_new_vault(earning)
     first, second = earning.read("First.unvested"), earning.read("Second.unvested")
     assert charge(earning, first * RAY + RAY + 1) == (first * RAY + RAY + 1, 0)
     assert earning.read("First.unvested") == 0
@@ -45,14 +45,14 @@ def test_then_the_next_up_to_all_there_is(earning):
 
 
 def test_covers_the_deficit(earning):
-    lost = lose(earning)
+    lost = lose_new_vault(earning)
     paid, _ = charge(earning, 10**60)
     assert earning.read("VaultEngine.deficit_of", XAU) == lost - paid
 
 
 def test_a_pool_that_fails_is_passed_over(earning):
     """The next one pays in its place, and keeps nobody from leaving."""
-    lose(earning)
+    lose_new_vault(earning)
     second = earning.read("Second.unvested")
     earning.do("VaultEngine.revoke_role", STAGE, "First", sender="admin")
     first = earning.read("First.unvested")

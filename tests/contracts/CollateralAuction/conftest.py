@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auctions import start
+from tests.support.auction_steps import start_auction
 
 
 @pytest.fixture
@@ -18,4 +18,4 @@ def funded(protocol):
 @pytest.fixture
 def auction(funded):
     """The id of the auction, just started."""
-    return start(funded)
+    return start_auction(funded)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, start, take
+from tests.support.auction_steps import WETH, start_auction, take_collateral
 from tests.support.helpers import reverts
 
 TAIL = 8_400
@@ -19,7 +19,7 @@ def slot(request):
 
 @pytest.fixture
 def counting(new_protocol, slot):
-    made = new_protocol(replace(standard(), block_time=slot), prices=True)
+    made = new_protocol(replace(build_standard_parameters(), block_time=slot), prices=True)
     made.give_stablecoin("taker", 40_000 * WAD)
     return made
 
@@ -41,7 +41,7 @@ def test_of_blocks(counting, slot):
 
 
 def test_each_slot_has_a_block_unless_told_otherwise(counting, slot):
-    start(counting)
+    start_auction(counting)
     counting.advance(slot)
     before = counting.read("CollateralAuction.clock")
     counting.advance(100 * slot)
@@ -49,7 +49,7 @@ def test_each_slot_has_a_block_unless_told_otherwise(counting, slot):
 
 
 def test_an_auction_starts_at_it(counting, slot):
-    id = start(counting)
+    id = start_auction(counting)
     started = counting.read("CollateralAuction.auction_of", id).started_at
     assert started % slot == 0
     # On a node the call has taken a block of its own.
@@ -59,7 +59,7 @@ def test_an_auction_starts_at_it(counting, slot):
 def test_a_tail_is_over_after_its_blocks(counting, slot):
     """At the last block of the tail a lot that is not under its cusp can be bought, at the next it is not."""
     counting.do("CollateralAuction.set_curve", WETH, 1, 86_400, RAY - 1, TAIL, 1, sender="admin")
-    id = start(counting)
+    id = start_auction(counting)
     counting.advance(slot)
     started = counting.read("CollateralAuction.auction_of", id).started_at
     now = counting.read("CollateralAuction.clock")
@@ -68,11 +68,11 @@ def test_a_tail_is_over_after_its_blocks(counting, slot):
     counting.advance(1, 1)
     assert counting.read("CollateralAuction.status", id)[0]
     with reverts("collateral_auction: needs reset"):
-        take(counting, id)
+        take_collateral(counting, id)
 
 
 def test_a_reset_starts_at_it_again(counting, slot):
-    id = start(counting)
+    id = start_auction(counting)
     counting.advance(TAIL + 2 * slot)
     counting.post_price("WETH", 1_500 * RAY)
     counting.do("CollateralAuction.reset", id, "stranger", sender="stranger")

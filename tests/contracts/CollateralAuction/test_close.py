@@ -1,7 +1,7 @@
 """close: principal that nothing can repay becomes a deficit, only when that is certain."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, event, start, take
+from tests.support.auction_steps import WETH, get_only_event, start_auction, take_collateral
 from tests.support.helpers import reverts
 
 TAIL = 8_400
@@ -24,12 +24,12 @@ def hold(protocol, price, seconds=TAIL + 1):
 
 def test_a_sold_out_lot(funded, auction):
     funded.advance(90 * 60)
-    take(funded, auction)
+    take_collateral(funded, auction)
     principal = state(funded, auction).principal
     assert principal > 0
     deficit = funded.read("VaultEngine.deficit_of", WETH)
     close(funded, auction)
-    assert event(funded, "AuctionClosed") == (auction, WETH, principal, 0)
+    assert get_only_event(funded, "AuctionClosed") == (auction, WETH, principal, 0)
     assert funded.read("VaultEngine.deficit_of", WETH) == deficit + principal
     assert funded.read("VaultEngine.in_auction_of", WETH) == 0
     with reverts("collateral_auction: no auction"):
@@ -42,11 +42,11 @@ def test_a_sold_out_lot_that_repaid_the_principal(funded, auction):
     while 10 * WAD * price > target - 500 * WAD * RAY:
         funded.advance(90)
         price = funded.read("CollateralAuction.status", auction)[1]
-    take(funded, auction)
+    take_collateral(funded, auction)
     assert (state(funded, auction).lot, state(funded, auction).principal) == (0, 0)
     deficit = funded.read("VaultEngine.deficit_of", WETH)
     close(funded, auction)
-    assert event(funded, "AuctionClosed")[2:] == (0, 0)
+    assert get_only_event(funded, "AuctionClosed")[2:] == (0, 0)
     assert funded.read("VaultEngine.deficit_of", WETH) == deficit
 
 
@@ -55,7 +55,7 @@ def test_a_worthless_lot(funded, auction):
     hold(funded, 200)
     deficit = funded.read("VaultEngine.deficit_of", WETH)
     close(funded, auction)
-    assert event(funded, "AuctionClosed") == (auction, WETH, principal, 10 * WAD)
+    assert get_only_event(funded, "AuctionClosed") == (auction, WETH, principal, 10 * WAD)
     assert funded.read("VaultEngine.deficit_of", WETH) == deficit + principal
     # What is left of the lot is kept, for sale as recovery.
     assert funded.read("VaultEngine.salvage_of", WETH) == 10 * WAD
@@ -106,7 +106,7 @@ def test_a_guardian_holds_up_no_close(funded, auction):
 
 
 def test_not_before_the_tail_is_over(funded):
-    id = start(funded, price=2)
+    id = start_auction(funded, price=2)
     started_at = state(funded, id).started_at
     while funded.timestamp + 3_600 < started_at + TAIL:
         funded.post_price("WETH", 2 * RAY)
@@ -154,7 +154,7 @@ def test_at_the_last_price_of_a_dead_feed(funded, auction):
 
 def test_a_sold_out_lot_needs_no_price(funded, auction):
     funded.advance(90 * 60)
-    take(funded, auction)
+    take_collateral(funded, auction)
     funded.advance(30 * 86_400)
     close(funded, auction)
 
@@ -162,13 +162,13 @@ def test_a_sold_out_lot_needs_no_price(funded, auction):
 def test_what_is_left_of_a_repaid_auction_is_the_owners(funded):
     """Principal repaid, penalty and a small lot left: takers may end it, nobody may confiscate it."""
     funded.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
-    auction = start(funded)
+    auction = start_auction(funded)
     funded.advance(90 * 38)
     # As little of the lot as may be left.
-    take(funded, auction, 10 * WAD + -2_260 * WAD // 1_500)
+    take_collateral(funded, auction, 10 * WAD + -2_260 * WAD // 1_500)
     left = state(funded, auction)
     price = funded.read("CollateralAuction.status", auction)[1]
-    take(funded, auction, -(-left.principal // price))
+    take_collateral(funded, auction, -(-left.principal // price))
     assert state(funded, auction).principal == 0
     assert state(funded, auction).lot > 0
     hold(funded, 1)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.bounds import MAX_BLOCK_TIME
-from tests.support.auctions import NOBODY
+from tests.support.auction_steps import NOBODY
 from tests.support.helpers import check_cannot_be_made
 
 
@@ -24,7 +24,7 @@ def test_is_wired(protocol):
 
 @pytest.mark.parametrize("slot", [0, 1, 12, MAX_BLOCK_TIME])
 def test_of_a_slot(new_protocol, slot):
-    protocol = new_protocol(replace(standard(), block_time=slot))
+    protocol = new_protocol(replace(build_standard_parameters(), block_time=slot))
     assert protocol.read("CollateralAuction.BLOCK_TIME") == slot
 
 

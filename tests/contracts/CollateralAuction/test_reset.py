@@ -3,10 +3,16 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WETH, event, liquidate, stablecoins, take
-from tests.support.books import hold_price
+from tests.support.auction_steps import (
+    WETH,
+    get_only_event,
+    liquidate_vault,
+    read_stablecoins,
+    take_collateral,
+)
 from tests.support.helpers import reverts
-from tests.support.settling import begin
+from tests.support.ledger_accounts import hold_price
+from tests.support.settlement_steps import start_settlement
 
 TAIL = 8_400
 
@@ -64,9 +70,9 @@ def mostly_repaid(funded):
     funded.give_stablecoin("taker", 100_000 * WAD)
     funded.borrow("saver", "WETH", 100 * WAD, 120_000 * WAD)
     funded.post_price("WETH", 1_500 * RAY)
-    id = liquidate(funded, "saver")
+    id = liquidate_vault(funded, "saver")
     # Of a penalty of 15,600 two thirds are in.
-    take(funded, id, (state(funded, id).target - 5_200 * RAD) // (1_800 * RAY))
+    take_collateral(funded, id, (state(funded, id).target - 5_200 * RAD) // (1_800 * RAY))
     assert state(funded, id).principal == 0
     later(funded, 1_400)
     return funded, id
@@ -79,34 +85,34 @@ def test_pays_the_same_reward_as_the_start_of_penalty_that_is_in(repaid):
     budget, target = state(protocol, id).reward_budget, state(protocol, id).target
     reset(protocol, id, receiver="stranger", sender="stranger")
     reward = 50 * WAD + target // RAY // 1_000
-    assert stablecoins(protocol, "stranger") == reward
+    assert read_stablecoins(protocol, "stranger") == reward
     assert state(protocol, id).reward_budget == budget - reward
-    assert event(protocol, "AuctionReset") == (id, 1_680 * RAY, reward)
+    assert get_only_event(protocol, "AuctionReset") == (id, 1_680 * RAY, reward)
 
 
 def test_rewards_end_with_the_penalty_that_is_in(funded):
     """However often it is reset: all rewards, that of the start too, are less than what came in."""
     funded.do("CollateralAuction.set_rewards", WETH, 4_000, 0, sender="admin")
     protocol, id = mostly_repaid(funded)
-    before = stablecoins(protocol, "liquidator")
+    before = read_stablecoins(protocol, "liquidator")
     for _ in range(4):
         reset(protocol, id)
         later(protocol, 1_400)
     reset(protocol, id)
     found = state(protocol, id)
-    assert stablecoins(protocol, "liquidator") - before > 6_000 * WAD
+    assert read_stablecoins(protocol, "liquidator") - before > 6_000 * WAD
     assert found.reward_budget * RAY == found.target
-    assert event(protocol, "AuctionReset")[2] == 0
+    assert get_only_event(protocol, "AuctionReset")[2] == 0
 
 
 def test_pays_nothing_of_a_penalty_that_is_not_in(funded, auction):
     budget, reserve = state(funded, auction).reward_budget, funded.read("VaultEngine.reserve")
     later(funded, 1_400)
     reset(funded, auction, receiver="stranger", sender="stranger")
-    assert stablecoins(funded, "stranger") == 0
+    assert read_stablecoins(funded, "stranger") == 0
     assert state(funded, auction).reward_budget == budget
     assert funded.read("VaultEngine.reserve") == reserve
-    assert event(funded, "AuctionReset") == (auction, 1_680 * RAY, 0)
+    assert get_only_event(funded, "AuctionReset") == (auction, 1_680 * RAY, 0)
 
 
 def test_not_while_the_price_is_good(funded, auction):
@@ -141,9 +147,9 @@ def test_a_worthless_lot_of_which_nearly_all_principal_is_repaid(funded):
     funded.give_stablecoin("taker", 200_000 * WAD)
     funded.borrow("saver", "WETH", 100 * WAD, 120_000 * WAD)
     funded.post_price("WETH", 1_500 * RAY)
-    id = liquidate(funded, "saver")
+    id = liquidate_vault(funded, "saver")
     price = funded.read("CollateralAuction.status", id)[1]
-    take(funded, id, (state(funded, id).principal - WAD * RAY // 2) // price)
+    take_collateral(funded, id, (state(funded, id).principal - WAD * RAY // 2) // price)
     assert 0 < state(funded, id).principal < RAD
     hold_price(funded, "WETH", RAY // 1_000, TAIL + 5 * 3_600)
     with reverts("collateral_auction: worthless"):
@@ -196,7 +202,7 @@ def test_at_the_last_price_of_a_dead_feed(funded, auction):
 
 def test_not_without_a_lot(funded, auction):
     funded.advance(90 * 60)
-    take(funded, auction)
+    take_collateral(funded, auction)
     later(funded, 1_400)
     with reverts("collateral_auction: empty lot"):
         reset(funded, auction)
@@ -225,14 +231,14 @@ def test_no_reward_for_a_lot_under_the_least(repaid):
         later(protocol, 1)
         for _ in range(2):
             protocol.post_price("WETH", worth * RAD // lot)
-        before = stablecoins(protocol, "stranger")
+        before = read_stablecoins(protocol, "stranger")
         reset(protocol, id, receiver="stranger", sender="stranger")
-        assert (stablecoins(protocol, "stranger") - before) // WAD == paid
+        assert (read_stablecoins(protocol, "stranger") - before) // WAD == paid
 
 
 def test_not_for_a_reward_in_settlement(repaid):
     protocol, id = repaid
-    begin(protocol)
+    start_settlement(protocol)
     protocol.post_price("WETH", 1_400 * RAY)
     with reverts("ledger: in settlement"):
         reset(protocol, id)
@@ -243,7 +249,7 @@ def test_what_the_reserve_lacks_is_a_deficit_beside_the_penalty_in_the_buffer(fu
     protocol, id = mostly_repaid(funded)
     reserve = protocol.read("VaultEngine.reserve")
     reset(protocol, id)
-    reward = event(protocol, "AuctionReset")[2]
+    reward = get_only_event(protocol, "AuctionReset")[2]
     assert reward == 5_000 * WAD > reserve // RAY
     assert protocol.read("VaultEngine.reserve") == 0
     lost = protocol.read("VaultEngine.deficit_of", WETH)

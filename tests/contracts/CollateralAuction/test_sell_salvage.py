@@ -3,10 +3,10 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import NOBODY, WETH, XAU, event, stablecoins, take
+from tests.support.auction_steps import NOBODY, WETH, XAU, get_only_event, read_stablecoins, take_collateral
 from tests.support.helpers import reverts
-from tests.support.savings import BUFFER, lose
-from tests.support.settling import begin
+from tests.support.saver_steps import BUFFER, lose_new_vault
+from tests.support.settlement_steps import start_settlement
 
 CALL = "CollateralAuction.sell_salvage"
 # A loss of gold happens at this price; the top is 1.1 times as high.
@@ -16,7 +16,7 @@ PRICE = 25 * RAY // 100
 @pytest.fixture
 def lost(protocol):
     """8 gold are left over from a vault of 10,000."""
-    lose(protocol)
+    lose_new_vault(protocol)
     assert protocol.read("VaultEngine.salvage_of", XAU) == 8 * WAD
     protocol.give_stablecoin("taker", 20_000 * WAD)
     return protocol
@@ -30,7 +30,7 @@ def sell(protocol) -> int:
 def test_all_of_it_for_what_it_is_worth_at_the_top(lost):
     id = sell(lost)
     top, target = PRICE * 11 // 10, 8 * WAD * 11 // 40
-    assert event(lost, "AuctionStarted") == (id, XAU, NOBODY, 8 * WAD, top, target * RAY, 0)
+    assert get_only_event(lost, "AuctionStarted") == (id, XAU, NOBODY, 8 * WAD, top, target * RAY, 0)
     auction = lost.read("CollateralAuction.auction_of", id)
     assert (auction.owner, auction.principal, auction.reward_budget) == (NOBODY, 0, 0)
     assert auction.started_at == lost.timestamp
@@ -52,16 +52,16 @@ def test_the_target_is_rounded_up_to_a_millionth(lost):
     lost.post_price("XAU", PRICE + 1)
     lost.do(CALL, XAU, sender="stranger")
     top = (PRICE + 1) * 10_001 // 10_000
-    target = event(lost, "AuctionStarted")[5]
+    target = get_only_event(lost, "AuctionStarted")[5]
     assert target == -(-8 * WAD * top // 10**39) * 10**39
 
 
 def test_what_it_brings_is_the_types_buffers(lost):
     id = sell(lost)
     lost.advance(3_600)
-    buffer, held = lost.read("VaultEngine.buffer_of", XAU), stablecoins(lost, "taker")
-    take(lost, id)
-    paid = held - stablecoins(lost, "taker")
+    buffer, held = lost.read("VaultEngine.buffer_of", XAU), read_stablecoins(lost, "taker")
+    take_collateral(lost, id)
+    paid = held - read_stablecoins(lost, "taker")
     # Gold's price falls to zero within four hours.
     assert paid == -(-8 * WAD * (PRICE * 11 // 10) * 3 // 4 // RAY)
     assert lost.read("VaultEngine.buffer_of", XAU) == buffer + paid * RAY
@@ -75,7 +75,7 @@ def test_what_it_brings_is_the_types_buffers(lost):
 def test_a_sold_out_lot_is_no_longer_on_sale(lost):
     id = sell(lost)
     lost.advance(3_600)
-    take(lost, id)
+    take_collateral(lost, id)
     assert lost.read("CollateralAuction.salvage_on_sale", XAU) == 0
     assert lost.read("CollateralAuction.auction_of", id).lot == 0
     # Whoever likes may clear it away; no loss is booked.
@@ -86,8 +86,8 @@ def test_a_sold_out_lot_is_no_longer_on_sale(lost):
 
 def test_at_the_top_the_target_is_filled(lost):
     id = sell(lost)
-    take(lost, id)
-    assert event(lost, "AuctionEnded")[1:] == (XAU, NOBODY, 0)
+    take_collateral(lost, id)
+    assert get_only_event(lost, "AuctionEnded")[1:] == (XAU, NOBODY, 0)
     assert lost.read("XAU.balanceOf", "taker") == 8 * 10**6
 
 
@@ -97,11 +97,11 @@ def test_what_a_filled_target_leaves_is_salvage_again(lost):
     lost.advance(10_801)
     lost.post_price("XAU", 10 * PRICE)
     lost.do("CollateralAuction.reset", id, "liquidator", sender="liquidator")
-    assert event(lost, "AuctionReset") == (id, 11 * PRICE, 0)
-    held = stablecoins(lost, "taker")
-    take(lost, id)
-    assert held - stablecoins(lost, "taker") == 8 * WAD * 11 // 40
-    returned = event(lost, "AuctionEnded")[3]
+    assert get_only_event(lost, "AuctionReset") == (id, 11 * PRICE, 0)
+    held = read_stablecoins(lost, "taker")
+    take_collateral(lost, id)
+    assert held - read_stablecoins(lost, "taker") == 8 * WAD * 11 // 40
+    returned = get_only_event(lost, "AuctionEnded")[3]
     assert returned == 8 * WAD - 8 * WAD // 10 // 10**12 * 10**12
     assert lost.read("VaultEngine.salvage_of", XAU) == returned
     lost.do(CALL, XAU, sender="stranger")
@@ -110,18 +110,18 @@ def test_what_a_filled_target_leaves_is_salvage_again(lost):
 def test_a_part_as_of_any_lot(lost):
     lost.do("VaultEngine.set_debt_floor", XAU, 0, sender="admin")
     id = sell(lost)
-    take(lost, id, 3 * WAD)
+    take_collateral(lost, id, 3 * WAD)
     assert lost.read("CollateralAuction.salvage_on_sale", XAU) == 5 * WAD
-    take(lost, id, 5 * WAD)
+    take_collateral(lost, id, 5 * WAD)
 
 
 def test_one_sale_at_a_time(lost):
     id = sell(lost)
-    lose(lost)
+    lose_new_vault(lost)
     with reverts("collateral_auction: on sale"):
         lost.do(CALL, XAU, sender="stranger")
     lost.do("CollateralAuction.reset", id, "liquidator", sender="liquidator")
-    take(lost, id)
+    take_collateral(lost, id)
     assert lost.do(CALL, XAU, sender="stranger") == lost.read("CollateralAuction.last_id")
 
 
@@ -181,7 +181,7 @@ def test_not_of_an_unknown_type(protocol):
 
 
 def test_not_in_settlement(lost):
-    begin(lost)
+    start_settlement(lost)
     lost.post_price("XAU", PRICE)
     with reverts("ledger: in settlement"):
         lost.do(CALL, XAU, sender="stranger")

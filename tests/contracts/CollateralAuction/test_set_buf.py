@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.auctions import WETH
+from tests.support.auction_steps import WETH
 from tests.support.helpers import reverts
 
 LOWEST, HIGHEST = 10_000, 60_000

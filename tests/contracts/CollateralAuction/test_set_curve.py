@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, XAU, start, take
+from tests.support.auction_steps import WETH, XAU, start_auction, take_collateral
 from tests.support.helpers import reverts
 
 MONTH = 30 * 86_400
@@ -60,7 +60,7 @@ def test_is_for_the_admin(protocol, sender):
 def test_an_auction_keeps_the_terms_that_it_began_with(protocol):
     """Through a reset too: only the level of the stop acts on what is under way."""
     protocol.give_stablecoin("taker", 40_000 * WAD)
-    old = start(protocol)
+    old = start_auction(protocol)
     protocol.do("VaultEngine.set_debt_floor", WETH, 9, sender="admin")
     set_curve(protocol, 2, 1, RAY // 2, 60, 5_000)
     protocol.do("CollateralAuction.set_buf", WETH, 20_000, sender="admin")
@@ -72,7 +72,7 @@ def test_an_auction_keeps_the_terms_that_it_began_with(protocol):
     assert protocol.read("CollateralAuction.auction_of", old).top == 1_800 * RAY
     protocol.advance(900)
     assert protocol.read("CollateralAuction.status", old)[:2] == (False, price_after(10))
-    take(protocol, old, WAD)
+    take_collateral(protocol, old, WAD)
     assert protocol.read("WETH.balanceOf", "taker") == WAD
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.auctions import WETH, start
+from tests.support.auction_steps import WETH, start_auction
 from tests.support.helpers import reverts
 
 LOWEST, HIGHEST = 10_000, 20_000
@@ -61,7 +61,7 @@ def test_the_least_remainder_is_rounded_up_as_well(protocol):
 
 
 def test_auctions_under_way_keep_theirs(protocol):
-    id = start(protocol)
+    id = start_auction(protocol)
     before = protocol.read("CollateralAuction.auction_of", id)
     protocol.do("CollateralAuction.set_penalty", WETH, 10_000, sender="admin")
     assert protocol.read("CollateralAuction.auction_of", id) == before

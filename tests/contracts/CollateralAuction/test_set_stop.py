@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.auctions import WBTC, WETH
+from tests.support.auction_steps import WBTC, WETH
 from tests.support.helpers import GUARDIAN, reverts
 
 

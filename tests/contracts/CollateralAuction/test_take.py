@@ -3,7 +3,18 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
-from tests.support.auctions import ALL, NOBODY, WBTC, WETH, XAU, event, liquidate, stablecoins, start, take
+from tests.support.auction_steps import (
+    ALL,
+    NOBODY,
+    WBTC,
+    WETH,
+    XAU,
+    get_only_event,
+    liquidate_vault,
+    read_stablecoins,
+    start_auction,
+    take_collateral,
+)
 from tests.support.helpers import reverts
 
 # ceil(debt floor x penalty), wad
@@ -27,21 +38,27 @@ def at_price(protocol, factor):
 
 def test_a_part(funded, auction):
     before = state(funded, auction)
-    paid = stablecoins(funded, "taker")
-    take(funded, auction, WAD)
+    paid = read_stablecoins(funded, "taker")
+    take_collateral(funded, auction, WAD)
     after = state(funded, auction)
     assert before.lot - after.lot == WAD == funded.read("WETH.balanceOf", "taker")
-    assert paid - stablecoins(funded, "taker") == 1_800 * WAD
+    assert paid - read_stablecoins(funded, "taker") == 1_800 * WAD
     assert before.target - after.target == 1_800 * RAD
-    assert event(funded, "Taken") == (auction, funded.address("taker"), WAD, 1_800 * WAD, after.target)
+    assert get_only_event(funded, "Taken") == (
+        auction,
+        funded.address("taker"),
+        WAD,
+        1_800 * WAD,
+        after.target,
+    )
 
 
 def test_the_price_falls(funded, auction):
     paid = []
     for _ in range(3):
-        before = stablecoins(funded, "taker")
-        take(funded, auction, WAD)
-        paid.append(before - stablecoins(funded, "taker"))
+        before = read_stablecoins(funded, "taker")
+        take_collateral(funded, auction, WAD)
+        paid.append(before - read_stablecoins(funded, "taker"))
         funded.advance(90)
     assert paid == [1_800 * WAD, 1_782 * WAD, 1_764 * WAD + 18 * WAD // 100]
 
@@ -51,9 +68,9 @@ def test_payment_is_rounded_up_to_the_wei(funded, auction):
     price = funded.read("CollateralAuction.status", auction)[1]
     amount = 10**17 + 1
     assert amount * price % RAY
-    before = state(funded, auction), stablecoins(funded, "taker")
-    take(funded, auction, amount)
-    paid = before[1] - stablecoins(funded, "taker")
+    before = state(funded, auction), read_stablecoins(funded, "taker")
+    take_collateral(funded, auction, amount)
+    paid = before[1] - read_stablecoins(funded, "taker")
     assert paid == amount * price // RAY + 1
     # All that is paid counts.
     assert before[0].target - state(funded, auction).target == paid * RAY
@@ -62,25 +79,25 @@ def test_payment_is_rounded_up_to_the_wei(funded, auction):
 def test_collateral_is_whole_units_of_the_token(funded):
     funded.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
     funded.post_price("WBTC", 45_000 * RAY)
-    id = liquidate(funded, c=WBTC)
-    take(funded, id, WAD // 4 + 10**10 - 1)
+    id = liquidate_vault(funded, collateral_type=WBTC)
+    take_collateral(funded, id, WAD // 4 + 10**10 - 1)
     assert funded.read("WBTC.balanceOf", "taker") == 10**8 // 4
-    assert event(funded, "Taken")[2] == WAD // 4
+    assert get_only_event(funded, "Taken")[2] == WAD // 4
 
 
 def test_the_highest_price_of_the_taker(funded, auction):
     with reverts("dutch: price too high"):
-        take(funded, auction, WAD, 1_800 * RAY - 1)
-    take(funded, auction, WAD, 1_800 * RAY)
+        take_collateral(funded, auction, WAD, 1_800 * RAY - 1)
+    take_collateral(funded, auction, WAD, 1_800 * RAY)
 
 
 @pytest.mark.parametrize("amount", [0, 1, 10**10 - 1])
 def test_nothing_is_not_sold(funded, amount):
     funded.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
     funded.post_price("WBTC", 45_000 * RAY)
-    id = liquidate(funded, c=WBTC)
+    id = liquidate_vault(funded, collateral_type=WBTC)
     with reverts("dutch: nothing taken"):
-        take(funded, id, amount)
+        take_collateral(funded, id, amount)
 
 
 # ------------------------------------------------------------------- how it ends
@@ -88,28 +105,33 @@ def test_nothing_is_not_sold(funded, amount):
 
 def test_all_of_the_target_ends_it_and_the_rest_goes_back(funded, auction):
     before = state(funded, auction)
-    paid = stablecoins(funded, "taker")
-    take(funded, auction)
+    paid = read_stablecoins(funded, "taker")
+    take_collateral(funded, auction)
     bought = before.target // (1_800 * RAY)
     assert funded.read("WETH.balanceOf", "taker") == bought
-    assert paid - stablecoins(funded, "taker") == before.target // RAY
+    assert paid - read_stablecoins(funded, "taker") == before.target // RAY
     # Credited to the vault, not pushed.
     assert funded.read("VaultEngine.vault", WETH, "borrower").locked_collateral == 10 * WAD - bought
     assert funded.read("WETH.balanceOf", "borrower") == 0
-    assert event(funded, "AuctionEnded") == (auction, WETH, funded.address("borrower"), 10 * WAD - bought)
+    assert get_only_event(funded, "AuctionEnded") == (
+        auction,
+        WETH,
+        funded.address("borrower"),
+        10 * WAD - bought,
+    )
     with reverts("collateral_auction: no auction"):
-        take(funded, auction)
+        take_collateral(funded, auction)
 
 
 def test_principal_is_repaid_before_the_penalty(funded, auction):
     before = state(funded, auction)
     buffer = funded.read("VaultEngine.buffer_of", WETH)
-    take(funded, auction, 6 * WAD)
+    take_collateral(funded, auction, 6 * WAD)
     after = state(funded, auction)
     assert before.principal - after.principal == 6 * 1_800 * RAD
     assert funded.read("VaultEngine.in_auction_of", WETH) == after.principal
     assert funded.read("VaultEngine.buffer_of", WETH) == buffer
-    take(funded, auction)
+    take_collateral(funded, auction)
     assert funded.read("VaultEngine.in_auction_of", WETH) == 0
     assert funded.read("VaultEngine.buffer_of", WETH) - buffer == before.target - before.principal
 
@@ -117,12 +139,12 @@ def test_principal_is_repaid_before_the_penalty(funded, auction):
 def test_all_of_the_lot_may_leave_a_target(funded, auction):
     at_price(funded, 6_000)
     before = state(funded, auction)
-    take(funded, auction)
+    take_collateral(funded, auction)
     after = state(funded, auction)
     assert after.lot == 0
     assert 0 < after.target < before.target
     with reverts("dutch: nothing taken"):
-        take(funded, auction)
+        take_collateral(funded, auction)
 
 
 def test_a_lot_that_brings_exactly_the_target(new_protocol):
@@ -134,9 +156,9 @@ def test_a_lot_that_brings_exactly_the_target(new_protocol):
     protocol.give_stablecoin("taker", 40_000 * WAD)
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.post_price("WETH", 1_250 * RAY)
-    id = liquidate(protocol)
-    take(protocol, id)
-    assert event(protocol, "AuctionEnded")[3] == 0
+    id = liquidate_vault(protocol)
+    take_collateral(protocol, id)
+    assert get_only_event(protocol, "AuctionEnded")[3] == 0
     assert protocol.read("WETH.balanceOf", "taker") == 10 * WAD
 
 
@@ -146,17 +168,17 @@ def test_a_lot_that_brings_exactly_the_target(new_protocol):
 def test_the_rest_of_a_target_is_worth_a_take(funded, auction):
     """7 ETH would leave 960 of the target: as much less is sold as leaves the least."""
     before = state(funded, auction)
-    take(funded, auction, 7 * WAD)
+    take_collateral(funded, auction, 7 * WAD)
     after = state(funded, auction)
     assert after.target == LEAST * RAY
     assert before.lot - after.lot == (before.target // RAY - LEAST) // 1_800
 
 
 def test_a_target_of_the_least_is_sold_whole(funded, auction):
-    take(funded, auction, 7 * WAD)
+    take_collateral(funded, auction, 7 * WAD)
     with reverts("dutch: rest of target too small"):
-        take(funded, auction, WAD)
-    take(funded, auction)
+        take_collateral(funded, auction, WAD)
+    take_collateral(funded, auction)
 
 
 def test_the_rest_of_a_lot_is_worth_a_take(funded, auction):
@@ -164,26 +186,26 @@ def test_the_rest_of_a_lot_is_worth_a_take(funded, auction):
     amount = 10 * WAD + -LEAST // 1_500
     assert amount * 1_260 < state(funded, auction).target // RAY - LEAST
     with reverts("dutch: rest of lot too small"):
-        take(funded, auction, amount + 1)
-    take(funded, auction, amount)
+        take_collateral(funded, auction, amount + 1)
+    take_collateral(funded, auction, amount)
 
 
 def test_a_small_lot_is_sold_whole(funded):
     """At 300 ETH the whole lot is worth less than the least twice over."""
     funded.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     funded.post_price("WETH", 300 * RAY)
-    id = liquidate(funded)
+    id = liquidate_vault(funded)
     with reverts("dutch: rest of lot too small"):
-        take(funded, id, 5 * WAD)
-    take(funded, id)
+        take_collateral(funded, id, 5 * WAD)
+    take_collateral(funded, id)
     assert state(funded, id).lot == 0
 
 
 def test_without_a_floor_any_rest_will_do(funded):
     funded.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
-    id = start(funded)
-    take(funded, id, 10 * WAD * 3 // 4)
-    take(funded, id, 1)
+    id = start_auction(funded)
+    take_collateral(funded, id, 10 * WAD * 3 // 4)
+    take_collateral(funded, id, 1)
     assert state(funded, id).target < LEAST * RAY
 
 
@@ -192,49 +214,49 @@ def test_without_a_floor_any_rest_will_do(funded):
 
 def test_not_after_the_tail(funded):
     funded.do("CollateralAuction.set_curve", WETH, 1, 900, 99 * RAY // 100, 8_400, 4_000, sender="admin")
-    auction = start(funded)
+    auction = start_auction(funded)
     funded.advance(8_400)
-    take(funded, auction, WAD)
+    take_collateral(funded, auction, WAD)
     funded.advance(1)
     with reverts("collateral_auction: needs reset"):
-        take(funded, auction, WAD)
+        take_collateral(funded, auction, WAD)
 
 
 def test_not_under_the_cusp(funded, auction):
     at_price(funded, 4_000)
     with reverts("collateral_auction: needs reset"):
-        take(funded, auction)
+        take_collateral(funded, auction)
 
 
 def test_not_at_a_price_of_zero(funded):
     funded.do("CollateralAuction.set_curve", XAU, 0, 600, RAY // 2, 86_400, 1, sender="admin")
     funded.borrow("borrower", "XAU", 10 * WAD, 19_000 * WAD)
     funded.post_price("XAU", 2_000 * RAY)
-    id = liquidate(funded, c=XAU)
+    id = liquidate_vault(funded, collateral_type=XAU)
     funded.advance(599)
     assert funded.read("CollateralAuction.status", id)[1] == 2_200 * (RAY // 600)
-    take(funded, id, WAD)
+    take_collateral(funded, id, WAD)
     funded.advance(1)
     with reverts("collateral_auction: needs reset"):
-        take(funded, id)
+        take_collateral(funded, id)
 
 
 def test_no_stop_and_no_dead_feed_holds_it_up(funded):
     funded.do("CollateralAuction.set_curve", WETH, 1, 86_400, 99 * RAY // 100, 86_400, 1, sender="admin")
-    auction = start(funded)
+    auction = start_auction(funded)
     funded.do("CollateralAuction.set_stop", WETH, 2, sender="admin")
-    take(funded, auction, WAD)
+    take_collateral(funded, auction, WAD)
     funded.advance(8_000)
     assert funded.read("PriceFeed.current_price", WETH) != 0
     funded.advance(10_000)
     assert funded.read("PriceFeed.current_price", WETH) == 0
-    take(funded, auction, WAD)
+    take_collateral(funded, auction, WAD)
 
 
 def test_an_unknown_auction(funded):
     for id in (0, 1, ALL):
         with reverts("collateral_auction: no auction"):
-            take(funded, id)
+            take_collateral(funded, id)
 
 
 def test_who_cannot_pay_gets_nothing(funded, auction):
@@ -248,7 +270,7 @@ def test_who_cannot_pay_gets_nothing(funded, auction):
 
 
 def test_somebody_else_may_receive(funded, auction):
-    take(funded, auction, WAD, receiver="saver")
+    take_collateral(funded, auction, WAD, receiver="saver")
     assert funded.read("WETH.balanceOf", "saver") == WAD
 
 
@@ -299,6 +321,6 @@ def test_the_largest_amounts_do_not_overflow(funded):
     funded.do("VaultEngine.deposit_and_draw", WETH, "whale", 10**25, debt, "whale", sender="whale")
     funded.do("VaultEngine.deposit_and_draw", WETH, "whale", 2**102 - 10**25, 0, "whale", sender="whale")
     funded.post_price("WETH", 1)
-    id = liquidate(funded, "whale")
-    take(funded, id, MAX_UINT256)
+    id = liquidate_vault(funded, "whale")
+    take_collateral(funded, id, MAX_UINT256)
     assert state(funded, id).lot == 0

@@ -3,10 +3,10 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import NOBODY, WETH, event, start, take
+from tests.support.auction_steps import NOBODY, WETH, get_only_event, start_auction, take_collateral
 from tests.support.helpers import reverts
-from tests.support.savings import lose
-from tests.support.settling import begin
+from tests.support.saver_steps import lose_new_vault
+from tests.support.settlement_steps import start_settlement
 
 CALL = "CollateralAuction.unwind"
 
@@ -23,11 +23,11 @@ def test_not_before_settlement(funded, auction):
 
 def test_lot_and_principal_go_back(funded, auction):
     principal = funded.read("CollateralAuction.auction_of", auction).principal
-    begin(funded)
+    start_settlement(funded)
     reserve = funded.read("VaultEngine.reserve")
     funded.do(CALL, auction, sender="stranger")
     owner = funded.address("borrower")
-    assert event(funded, "AuctionUnwound") == (auction, WETH, owner, 10 * WAD, principal)
+    assert get_only_event(funded, "AuctionUnwound") == (auction, WETH, owner, 10 * WAD, principal)
     rate = funded.read("VaultEngine.debts_of", WETH).accumulated_rate
     debt = -(-principal // rate)
     assert vault(funded)[:2] == (10 * WAD, debt)
@@ -39,47 +39,47 @@ def test_lot_and_principal_go_back(funded, auction):
 
 def test_a_type_without_a_deficit_is_out_of_distress(funded):
     funded.earn_fees("XAU")
-    id = start(funded)
-    begin(funded)
+    id = start_auction(funded)
+    start_settlement(funded)
     assert funded.read("VaultEngine.debts_of", WETH).distressed
     funded.do(CALL, id, sender="stranger")
     assert not funded.read("VaultEngine.debts_of", WETH).distressed
 
 
 def test_of_a_part_only_the_rest(funded, auction):
-    take(funded, auction, 3 * WAD)
+    take_collateral(funded, auction, 3 * WAD)
     principal = funded.read("CollateralAuction.auction_of", auction).principal
-    begin(funded)
+    start_settlement(funded)
     funded.do(CALL, auction, sender="stranger")
-    assert event(funded, "AuctionUnwound")[3:] == (7 * WAD, principal)
+    assert get_only_event(funded, "AuctionUnwound")[3:] == (7 * WAD, principal)
     assert vault(funded).locked_collateral == 7 * WAD
 
 
 def test_a_sold_out_lot_leaves_its_principal(funded, auction):
     funded.advance(90 * 60)
-    take(funded, auction)
+    take_collateral(funded, auction)
     principal = funded.read("CollateralAuction.auction_of", auction).principal
     assert principal > 0
-    begin(funded)
+    start_settlement(funded)
     funded.do(CALL, auction, sender="stranger")
-    assert event(funded, "AuctionUnwound")[3:] == (0, principal)
+    assert get_only_event(funded, "AuctionUnwound")[3:] == (0, principal)
     assert vault(funded).locked_collateral == 0
     assert vault(funded).normalized_debt > 0
 
 
 def test_once_the_principal_is_repaid_only_collateral_goes_back(funded):
     funded.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
-    auction = start(funded)
+    auction = start_auction(funded)
     funded.advance(90 * 38)
-    take(funded, auction, 10 * WAD + -2_260 * WAD // 1_500)
+    take_collateral(funded, auction, 10 * WAD + -2_260 * WAD // 1_500)
     left = funded.read("CollateralAuction.auction_of", auction)
     price = funded.read("CollateralAuction.status", auction)[1]
-    take(funded, auction, -(-left.principal // price))
+    take_collateral(funded, auction, -(-left.principal // price))
     lot = funded.read("CollateralAuction.auction_of", auction).lot
     assert lot > 0
-    begin(funded)
+    start_settlement(funded)
     funded.do(CALL, auction, sender="stranger")
-    assert event(funded, "AuctionUnwound")[3:] == (lot, 0)
+    assert get_only_event(funded, "AuctionUnwound")[3:] == (lot, 0)
     assert vault(funded)[:2] == (lot, 0)
 
 
@@ -87,14 +87,14 @@ def test_once_the_principal_is_repaid_only_collateral_goes_back(funded):
 def test_nothing_is_taken_nor_rewarded_any_more(funded, tip):
     """Without a reward a reset goes through, and nobody can take all the same."""
     funded.do("CollateralAuction.set_rewards", WETH, tip, 0, sender="admin")
-    auction = start(funded)
-    begin(funded)
+    auction = start_auction(funded)
+    start_settlement(funded)
     funded.post_price("WETH", 1_500 * RAY)
     with reverts("collateral_auction: needs reset"):
-        take(funded, auction)
+        take_collateral(funded, auction)
     funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
     with reverts("ledger: in settlement"):
-        take(funded, auction)
+        take_collateral(funded, auction)
     funded.do(CALL, auction, sender="stranger")
 
 
@@ -107,7 +107,7 @@ def test_the_settlement_of_a_vault_that_is_full_is_held_up_by_nobody(protocol):
         price //= 2
         protocol.post_price("WETH", price)
         protocol.do("LiquidationEngine.liquidate", WETH, "attacker", "liquidator", sender="liquidator")
-    begin(protocol)
+    start_settlement(protocol)
     for auction in (1, 2):
         protocol.do(CALL, auction, sender="stranger")
     assert vault(protocol, "attacker").locked_collateral == 2 * full
@@ -119,18 +119,18 @@ def test_the_settlement_of_a_vault_that_is_full_is_held_up_by_nobody(protocol):
 
 
 def test_unsold_salvage_is_salvage_again(protocol):
-    lose(protocol)
+    lose_new_vault(protocol)
     salvage = protocol.read("VaultEngine.salvage_of", 2)
     id = protocol.do("CollateralAuction.sell_salvage", 2, sender="stranger")
-    begin(protocol)
+    start_settlement(protocol)
     protocol.do(CALL, id, sender="stranger")
-    assert event(protocol, "AuctionUnwound") == (id, 2, NOBODY, salvage, 0)
+    assert get_only_event(protocol, "AuctionUnwound") == (id, 2, NOBODY, salvage, 0)
     assert protocol.read("VaultEngine.salvage_of", 2) == salvage
     assert protocol.read("CollateralAuction.salvage_on_sale", 2) == 0
 
 
 @pytest.mark.parametrize("id", [0, 1, 7])
 def test_an_unknown_auction(protocol, id):
-    begin(protocol)
+    start_settlement(protocol)
     with reverts("collateral_auction: no auction"):
         protocol.do(CALL, id, sender="stranger")

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import WETH
+from tests.support.auction_steps import WETH
 from tests.support.helpers import reverts
 
 CALLS = {

@@ -3,15 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.domains import draw, opened
+from tests.support.domain_steps import deploy_domain, draw_stablecoin
 
 
 @pytest.fixture
 def bridged(new_protocol):
-    return opened(new_protocol)
+    return deploy_domain(new_protocol)
 
 
 @pytest.fixture
 def owing(bridged):
-    draw(bridged, 100_000 * WAD)
+    draw_stablecoin(bridged, 100_000 * WAD)
     return bridged

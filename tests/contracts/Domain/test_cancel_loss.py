@@ -3,17 +3,17 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import event
-from tests.support.domains import DAY, ROLLUP, announce, doubt
+from tests.support.auction_steps import get_only_event
+from tests.support.domain_steps import DAY, ROLLUP, announce_loss, read_debt_at_risk
 from tests.support.helpers import reverts
 
 
 def test_all_is_as_before(owing):
-    announce(owing, 1_000 * WAD)
+    announce_loss(owing, 1_000 * WAD)
     owing.do("Rollup.cancel_loss", sender="admin")
-    assert event(owing, "LossAnnounced", "Rollup") == (0, 0)
+    assert get_only_event(owing, "LossAnnounced", "Rollup") == (0, 0)
     assert tuple(owing.read("Rollup.announcement")) == (0, 0)
-    assert doubt(owing) == 0
+    assert read_debt_at_risk(owing) == 0
     assert owing.read("PriceFeed.current_price", ROLLUP) == RAY
     owing.advance(DAY)
     with reverts("domain: no loss"):
@@ -22,6 +22,6 @@ def test_all_is_as_before(owing):
 
 @pytest.mark.parametrize("sender", ["stranger", "guardian", "bridge"])
 def test_admin_only(owing, sender):
-    announce(owing, 1)
+    announce_loss(owing, 1)
     with reverts("roles: not admin"):
         owing.do("Rollup.cancel_loss", sender=sender)

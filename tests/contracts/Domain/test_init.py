@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.roles import GUARDIAN, MINTER, STAGE
-from tests.support.domains import DAY, LINE, ROLLUP
+from tests.support.domain_steps import DAY, LINE, ROLLUP
 from tests.support.helpers import check_cannot_be_made
 
 

@@ -4,10 +4,17 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.auctions import event, stablecoins
-from tests.support.domains import LINE, ROLLUP, deficit, draw, lose, pay
+from tests.support.auction_steps import get_only_event, read_stablecoins
+from tests.support.domain_steps import (
+    LINE,
+    ROLLUP,
+    draw_stablecoin,
+    pay_domain,
+    read_domain_deficit,
+    realise_loss,
+)
 from tests.support.helpers import reverts
-from tests.support.settling import begin
+from tests.support.settlement_steps import start_settlement
 
 K = 1_000 * WAD
 
@@ -15,17 +22,17 @@ K = 1_000 * WAD
 @pytest.fixture
 def lossy(owing):
     """It has lost 30,000, all of it uncovered."""
-    lose(owing, 30 * K)
+    realise_loss(owing, 30 * K)
     return owing
 
 
 def test_the_deficit_first(lossy):
-    assert pay(lossy, 10 * K, "recover") == 10 * K
-    assert event(lossy, "Recovered", "Rollup") == (lossy.address("receiver"), 10 * K)
-    assert deficit(lossy) == 20 * K * RAY
+    assert pay_domain(lossy, 10 * K, "recover") == 10 * K
+    assert get_only_event(lossy, "Recovered", "Rollup") == (lossy.address("receiver"), 10 * K)
+    assert read_domain_deficit(lossy) == 20 * K * RAY
     assert lossy.read("Rollup.lost") == 20 * K
     assert lossy.read("VaultEngine.reserve") == 0
-    assert stablecoins(lossy, "Rollup") == 0
+    assert read_stablecoins(lossy, "Rollup") == 0
 
 
 def test_the_rest_is_the_reserves(lossy):
@@ -34,23 +41,23 @@ def test_the_rest_is_the_reserves(lossy):
     lossy.do("Savings.deposit", 20 * K, "receiver", sender="receiver")
     covered = lossy.do("LossWaterfall.cover", ROLLUP, sender="stranger")
     assert 0 < covered < 30 * K * RAY
-    pay(lossy, 30 * K, "recover")
-    assert deficit(lossy) == 0
+    pay_domain(lossy, 30 * K, "recover")
+    assert read_domain_deficit(lossy) == 0
     assert lossy.read("VaultEngine.reserve") == covered
 
 
 @pytest.mark.parametrize("amount", [30 * K + 1, MAX_UINT256])
 def test_no_more_than_was_lost(lossy, amount):
-    assert pay(lossy, amount, "recover") == 30 * K
+    assert pay_domain(lossy, amount, "recover") == 30 * K
     assert lossy.read("Rollup.lost") == 0
-    assert pay(lossy, amount, "recover") == 0
+    assert pay_domain(lossy, amount, "recover") == 0
 
 
 def test_the_line_has_room_again(lossy):
     with reverts("domain: over its line"):
-        draw(lossy, LINE * WAD - 70 * K)
-    pay(lossy, 30 * K, "recover")
-    draw(lossy, LINE * WAD - 70 * K)
+        draw_stablecoin(lossy, LINE * WAD - 70 * K)
+    pay_domain(lossy, 30 * K, "recover")
+    draw_stablecoin(lossy, LINE * WAD - 70 * K)
 
 
 def test_not_while_a_stage_has_reserved_of_the_deficit(lossy):
@@ -62,13 +69,13 @@ def test_not_while_a_stage_has_reserved_of_the_deficit(lossy):
     lossy.do("LossWaterfall.cover", ROLLUP, sender="stranger")
     assert lossy.read("LossWaterfall.reserved_of", ROLLUP) != 0
     with reverts("domain: stages are busy"):
-        pay(lossy, K, "recover")
+        pay_domain(lossy, K, "recover")
 
 
 def test_not_in_settlement(lossy):
-    begin(lossy)
+    start_settlement(lossy)
     with reverts("domain: in settlement"):
-        pay(lossy, K, "recover")
+        pay_domain(lossy, K, "recover")
 
 
 def test_with_an_allowance(lossy):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.roles import MINTER
-from tests.support.equity import with_equity
+from tests.support.equity_steps import with_equity
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.equity import next_epoch
+from tests.support.equity_steps import next_epoch
 from tests.support.helpers import reverts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.equity import WEEK, next_epoch
+from tests.support.equity_steps import WEEK, next_epoch
 from tests.support.helpers import reverts
 
 

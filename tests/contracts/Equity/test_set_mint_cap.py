@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.equity import events
+from tests.support.equity_steps import read_events
 from tests.support.helpers import reverts
 
 
@@ -16,7 +16,7 @@ def test_only_the_admin(equity, sender):
 @pytest.mark.parametrize("new", [0, 1, 10**9])
 def test_sets(equity, new):
     equity.do("Issued.set_mint_cap", new, sender="admin")
-    assert events(equity, "MintCapSet", "Issued") == [(new,)]
+    assert read_events(equity, "MintCapSet", "Issued") == [(new,)]
     assert equity.read("Issued.mintable") == new * WAD
 
 

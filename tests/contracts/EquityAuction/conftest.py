@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.equity import cover, open_protocol, report_equity, with_equity
-from tests.support.savings import lose
+from tests.support.equity_steps import cover_deficit, open_protocol, report_equity, with_equity
+from tests.support.saver_steps import lose_new_vault
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def priced(new_protocol):
 @pytest.fixture
 def losing(priced):
     """The same with a deficit of about 10,000; equity has been reported again."""
-    lose(priced)
+    lose_new_vault(priced)
     report_equity(priced, 100 * RAY)
     return priced
 
@@ -26,7 +26,7 @@ def losing(priced):
 @pytest.fixture
 def auction(losing):
     """The same with the whole deficit but dust under auction."""
-    cover(losing)
+    cover_deficit(losing)
     return losing
 
 
@@ -34,7 +34,7 @@ def auction(losing):
 def scarce(new_protocol):
     """A loss of which the equity that may be minted pays but 4,000 (50 at a floor of 80)."""
     made = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=50)))
-    lose(made)
+    lose_new_vault(made)
     assert made.read("VaultEngine.deficit_of", 2) > 10_000 * WAD * RAY
     report_equity(made, 100 * RAY)
     return made
@@ -54,7 +54,7 @@ def staked(new_protocol):
 @pytest.fixture
 def slashed(staked):
     """The same with a deficit of about 10,000 under auction."""
-    lose(staked)
+    lose_new_vault(staked)
     report_equity(staked, 100 * RAY)
-    cover(staked)
+    cover_deficit(staked)
     return staked

@@ -2,8 +2,15 @@
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.equity import XAU, cover, open_protocol, price_equity, report_equity, with_equity
-from tests.support.savings import lose
+from tests.support.equity_steps import (
+    XAU,
+    cover_deficit,
+    open_protocol,
+    price_equity,
+    report_equity,
+    with_equity,
+)
+from tests.support.saver_steps import lose_new_vault
 
 ALL = 2**256 - 1
 
@@ -30,9 +37,9 @@ def test_whole_wei(auction):
 def test_without_a_price_there_is_none(new_protocol):
     made = open_protocol(new_protocol(with_equity("minted_equity", "savings")), price=None)
     assert made.read("MintAuction.capacity", XAU) == 0
-    lose(made)
+    lose_new_vault(made)
     # The next stage pays.
-    cover(made)
+    cover_deficit(made)
     assert made.read("VaultEngine.deficit_of", XAU) == 0
 
 

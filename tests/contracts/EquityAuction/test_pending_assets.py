@@ -1,7 +1,7 @@
 """pending_assets: what losses would take in equity, beyond what is under auction already."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.equity import XAU, open_protocol, take, with_equity
+from tests.support.equity_steps import XAU, open_protocol, take_equity, with_equity
 from tests.support.helpers import reverts
 
 NAME = "MintAuction"
@@ -21,10 +21,10 @@ def test_at_the_floor(priced):
 def test_under_auction(auction):
     before = auction.read(f"{NAME}.under_auction")
     assert before == auction.read(f"{NAME}.auction_of", XAU).lot
-    take(auction, WAD)
+    take_equity(auction, WAD)
     # It was sold for three times the floor.
     assert auction.read(f"{NAME}.under_auction") == before - 3 * WAD
-    take(auction)
+    take_equity(auction)
     assert auction.read(f"{NAME}.under_auction") == 0
 
 

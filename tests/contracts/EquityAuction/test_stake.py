@@ -4,9 +4,17 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.equity import ALL, XAU, cover, equity_of, events, report_equity, take
+from tests.support.equity_steps import (
+    ALL,
+    XAU,
+    cover_deficit,
+    read_equity,
+    read_events,
+    report_equity,
+    take_equity,
+)
 from tests.support.helpers import reverts
-from tests.support.savings import lose, mature, request
+from tests.support.saver_steps import lose_new_vault, mature_batch, request_all_shares
 
 NAME = "StakeAuction"
 HOURS = 36_000
@@ -17,7 +25,7 @@ def up(a, b):
 
 
 def buy(protocol, amount=ALL, **where):
-    take(protocol, amount, auction=NAME, **where)
+    take_equity(protocol, amount, auction=NAME, **where)
 
 
 def lot(protocol):
@@ -30,14 +38,14 @@ def test_capacity(staked):
 
 
 def test_slashes(staked):
-    lose(staked)
+    lose_new_vault(staked)
     report_equity(staked, 100 * RAY)
     floor = staked.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     supply = staked.read("Equity.totalSupply")
-    target = cover(staked)
+    target = cover_deficit(staked)
     assert target == staked.read("VaultEngine.deficit_of", XAU) // RAY * RAY
     slashed = up(target, floor)
-    assert lot(staked) == slashed == equity_of(staked, NAME)
+    assert lot(staked) == slashed == read_equity(staked, NAME)
     assert staked.read("StakedEquity.totalAssets") == 500 * WAD - slashed
     assert staked.read("Equity.totalSupply") == supply
     assert staked.read(f"{NAME}.capacity", XAU) == 0
@@ -46,10 +54,10 @@ def test_slashes(staked):
 def test_at_most_all_of_it(staked):
     """A loss of more than the stake is worth at the floor."""
     for _ in range(5):
-        lose(staked)
+        lose_new_vault(staked)
     report_equity(staked, 100 * RAY)
-    assert cover(staked) <= 500 * 80 * RAD
-    assert equity_of(staked, "StakedEquity") <= 1
+    assert cover_deficit(staked) <= 500 * 80 * RAD
+    assert read_equity(staked, "StakedEquity") <= 1
     assert staked.read("VaultEngine.deficit_of", XAU) > 50_000 * RAD
 
 
@@ -59,8 +67,8 @@ def test_a_part_is_sold(slashed):
     kept = slashed.read("StakedEquity.totalAssets")
     deficit = slashed.read("VaultEngine.deficit_of", XAU)
     buy(slashed, WAD, receiver="friend")
-    assert equity_of(slashed, "friend") == WAD
-    assert lot(slashed) == before - 3 * WAD == equity_of(slashed, NAME)
+    assert read_equity(slashed, "friend") == WAD
+    assert lot(slashed) == before - 3 * WAD == read_equity(slashed, NAME)
     assert slashed.read("StakedEquity.totalAssets") == kept + 2 * WAD
     assert slashed.read("Equity.totalSupply") == supply
     assert deficit - slashed.read("VaultEngine.deficit_of", XAU) == 240 * RAD
@@ -69,11 +77,11 @@ def test_a_part_is_sold(slashed):
 def test_what_the_target_does_not_need_comes_back(slashed):
     kept, before = slashed.read("StakedEquity.totalAssets"), lot(slashed)
     buy(slashed)
-    sold = equity_of(slashed, "taker")
+    sold = read_equity(slashed, "taker")
     assert sold < before
     assert slashed.read("StakedEquity.totalAssets") == kept + before - sold
-    assert events(slashed, "Taken", NAME)[0][-1] == 0
-    assert equity_of(slashed, NAME) == 0
+    assert read_events(slashed, "Taken", NAME)[0][-1] == 0
+    assert read_equity(slashed, NAME) == 0
     assert slashed.read("Equity.allowance", NAME, "StakedEquity") == 0
 
 
@@ -82,8 +90,8 @@ def test_what_is_not_sold_comes_back(slashed):
     slashed.advance(HOURS + 1)
     slashed.do(f"{NAME}.end", XAU, sender="stranger")
     assert slashed.read("StakedEquity.totalAssets") == 497 * WAD
-    assert equity_of(slashed, NAME) == 0
-    cover(slashed)
+    assert read_equity(slashed, NAME) == 0
+    cover_deficit(slashed)
     assert slashed.read("VaultEngine.deficit_of", XAU) == 0
 
 
@@ -92,8 +100,8 @@ def test_nothing_is_left_to_come_back(slashed):
     before = lot(slashed)
     slashed.advance(HOURS)
     buy(slashed)
-    assert before - equity_of(slashed, "taker") in (0, 1)
-    assert equity_of(slashed, NAME) == 0
+    assert before - read_equity(slashed, "taker") in (0, 1)
+    assert read_equity(slashed, NAME) == 0
 
 
 @pytest.mark.parametrize("receiver", ["StakedEquity", NAME, "Equity"])
@@ -103,9 +111,9 @@ def test_not_for_its_own_contracts(slashed, receiver):
 
 
 def test_nobody_leaves_while_a_loss_is_known(staked):
-    request(staked, "staker", "StakedEquity")
-    mature(staked, "StakedEquity")
-    lose(staked)
+    request_all_shares(staked, "staker", "StakedEquity")
+    mature_batch(staked, "StakedEquity")
+    lose_new_vault(staked)
     report_equity(staked, 100 * RAY)
     loss = staked.read("LossWaterfall.losses_beyond", NAME)
     pending = staked.read(f"{NAME}.pending_assets", loss)
@@ -114,4 +122,4 @@ def test_nobody_leaves_while_a_loss_is_known(staked):
     for _ in range(2):
         with reverts("pool: losses are open"):
             staked.do("StakedEquity.settle", sender="stranger")
-        cover(staked)
+        cover_deficit(staked)

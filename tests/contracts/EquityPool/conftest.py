@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.savings import make_equity_pool
+from tests.support.saver_steps import make_equity_pool
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, cut, make_equity_pool
+from tests.support.saver_steps import DAY, cut_batch, make_equity_pool
 
 
 def test_a_batch_of_equity_stays_members(staked):
     staked.do("Staked.requestRedeem", 300 * WAD * 10**6, "staker", "staker", sender="staker")
-    cut(staked, "Staked")
+    cut_batch(staked, "Staked")
     assert staked.read("Staked.totalSupply") == 400 * WAD * 10**6
     assert staked.read("Staked.totalAssets") == 400 * WAD
     logs = [log.values for log in staked.last.logs if log.event == "BatchCut"]
@@ -18,7 +18,7 @@ def test_its_shares_go_on_to_earn(staked):
     """Income that has not vested stays the pool's: there is no reserve of equity."""
     staked.do("Staked.requestRedeem", 300 * WAD * 10**6, "staker", "staker", sender="staker")
     staked.do("Staked.add_income", 70 * WAD, sender="newcomer")
-    cut(staked, "Staked")
+    cut_batch(staked, "Staked")
     assert staked.read("Staked.unvested") == 60 * WAD
     assert staked.read("Staked.totalAssets") == 410 * WAD
 

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import check_cannot_be_made, reverts
-from tests.support.savings import XAU, lose, save
+from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault
 
 
 @pytest.mark.parametrize("stage", ["BufferStage", "ReserveStage"])
@@ -15,9 +15,9 @@ def test_only_the_waterfall_may_call(protocol, stage, sender):
 
 
 def test_both_pay_all_that_they_hold_before_the_pool_pays(protocol):
-    save(protocol, "saver", 40_000 * WAD)
+    deposit_savings(protocol, "saver", 40_000 * WAD)
     protocol.earn_fees("XAU")
-    lose(protocol, debt=30_000 * WAD)
+    lose_new_vault(protocol, debt=30_000 * WAD)
     buffer, reserve = protocol.read("VaultEngine.buffer_of", XAU), protocol.read("VaultEngine.reserve")
     deficit = protocol.read("VaultEngine.deficit_of", XAU)
     assert buffer % RAY and 0 < buffer + reserve < deficit
@@ -31,7 +31,7 @@ def test_both_pay_all_that_they_hold_before_the_pool_pays(protocol):
 def test_a_buffer_pays_for_its_own_type_only(protocol):
     protocol.earn_fees("WBTC")
     buffer = protocol.read("VaultEngine.buffer_of", 1)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     assert protocol.read("VaultEngine.buffer_of", 1) == buffer > 0
 

@@ -1,6 +1,6 @@
 """capacity: what the account holds."""
 
-from tests.support.savings import XAU
+from tests.support.saver_steps import XAU
 
 
 def test_the_buffer_of_the_type(protocol):

@@ -3,15 +3,23 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WETH, liquidate
-from tests.support.workouts import DEBT, FORECLOSED, begin, foreclose, give, opened_with_workouts, pay
+from tests.support.auction_steps import WETH, liquidate_vault
+from tests.support.workout_steps import (
+    DEBT,
+    FORECLOSED,
+    deploy_with_workouts,
+    foreclose_workout,
+    pay_workout,
+    start_workout,
+    transfer_stablecoin,
+)
 
 XAU = 2
 
 
 @pytest.fixture
 def workouts(new_protocol):
-    return opened_with_workouts(new_protocol)
+    return deploy_with_workouts(new_protocol)
 
 
 def doubt(protocol, c=WETH):
@@ -26,7 +34,7 @@ def test_nothing_while_nothing_is_sold_or_flagged(protocol):
 def test_all_that_is_under_auction_until_it_is_repaid_or_written_off(protocol):
     protocol.borrow("borrower", "XAU", 8 * WAD, 10_000 * WAD)
     protocol.post_price("XAU", 1_000 * RAY)
-    auction = liquidate(protocol, "borrower", XAU)
+    auction = liquidate_vault(protocol, "borrower", XAU)
     assert doubt(protocol, XAU) == protocol.read("VaultEngine.in_auction_of", XAU) >= 10_000 * RAD
     protocol.give_stablecoin("taker", 30_000 * WAD)
     protocol.do("CollateralAuction.take", auction, 8 * WAD, 2**255, "taker", b"", sender="taker")
@@ -40,25 +48,25 @@ def test_all_that_is_under_auction_until_it_is_repaid_or_written_off(protocol):
 
 
 def test_a_sound_workout_is_none(workouts):
-    begin(workouts)
+    start_workout(workouts)
     assert workouts.read("VaultEngine.in_auction_of", WETH) == DEBT * RAY
     assert workouts.read("Workouts.sound_of", WETH) == DEBT * RAY
     assert doubt(workouts) == 0
 
 
 def test_one_that_was_foreclosed_is(workouts):
-    begin(workouts)
+    start_workout(workouts)
     workouts.post_price("WETH", (FORECLOSED - 1) * RAY)
-    foreclose(workouts, 1)
+    foreclose_workout(workouts, 1)
     assert workouts.read("Workouts.sound_of", WETH) == 0
     assert doubt(workouts) == DEBT * RAY
 
 
 def test_one_that_is_flagged_is_for_what_is_left(workouts):
-    begin(workouts)
+    start_workout(workouts)
     workouts.post_price("WETH", (FORECLOSED - 1) * RAY)
     workouts.do("Workouts.flag", 1, sender="stranger")
     assert doubt(workouts) == DEBT * RAY
-    give(workouts, "borrower", DEBT)
-    pay(workouts, 1, DEBT // 2)
+    transfer_stablecoin(workouts, "borrower", DEBT)
+    pay_workout(workouts, 1, DEBT // 2)
     assert doubt(workouts) == DEBT * RAY // 2

@@ -1,7 +1,7 @@
 """doubt_total: the debt in doubt of all types that are listed, whichever of them have flags."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, liquidate
+from tests.support.auction_steps import WETH, liquidate_vault
 
 WBTC, XAU = 1, 2
 
@@ -30,7 +30,7 @@ def test_a_type_counts_until_its_last_flag_is_gone(protocol):
         protocol.do("LiquidationEngine.flag", XAU, who, sender="stranger") for who in ("borrower", "saver")
     ]
     assert total(protocol) == sum(flags) > 0
-    liquidate(protocol, "borrower", XAU)
+    liquidate_vault(protocol, "borrower", XAU)
     assert total(protocol) == protocol.read("VaultEngine.in_auction_of", XAU) + flags[1]
     protocol.give_stablecoin("saver", 100 * WAD)
     protocol.do("VaultEngine.repay_and_withdraw", XAU, "saver", 2**255, 0, "saver", sender="saver")

@@ -4,12 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WETH, event, liquidate
-from tests.support.guards import opened
+from tests.support.auction_steps import WETH, get_only_event, liquidate_vault
+from tests.support.guard_steps import deploy_with_prices
 from tests.support.helpers import reverts
-from tests.support.policy import GRACE, allow_calls, call, draw, open_between, repay
+from tests.support.risk_policy_steps import (
+    GRACE,
+    allow_calls,
+    call_vault,
+    draw_debt,
+    open_callable_vault,
+    repay_debt,
+)
 
 UNSAFE, SAFE = 1_500 * RAY, 1_741 * RAY
 
@@ -39,7 +46,7 @@ def test_all_of_an_unsafe_vault(owing):
     owing.post_price("WETH", UNSAFE)
     assert flag(owing) == doubt(owing) == owed(owing) >= 12_000 * RAD
     normalized = owing.read("VaultEngine.vault", WETH, "borrower").normalized_debt
-    assert event(owing, "VaultFlagged", "LiquidationEngine") == (
+    assert get_only_event(owing, "VaultFlagged", "LiquidationEngine") == (
         WETH,
         owing.address("borrower"),
         normalized,
@@ -51,7 +58,7 @@ def test_all_of_an_unsafe_vault(owing):
 def test_nothing_of_a_safe_one(owing):
     owing.post_price("WETH", SAFE)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(owing)
+        liquidate_vault(owing)
     assert flag(owing) == doubt(owing) == 0
 
 
@@ -59,7 +66,7 @@ def test_a_fall_that_is_only_the_next_price_is_news(owing):
     owing.post_price("WETH", 2_000 * RAY)
     owing.post_next("WETH", UNSAFE)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(owing)
+        liquidate_vault(owing)
     assert flag(owing) == owed(owing)
 
 
@@ -89,7 +96,7 @@ def test_a_silent_feed_flags_nothing(owing):
 def test_without_a_debt_no_price_is_needed_to_clear_it(owing):
     owing.post_price("WETH", UNSAFE)
     flag(owing)
-    repay(owing, "borrower", 2**256 - 1)
+    repay_debt(owing, "borrower", 2**256 - 1)
     assert doubt(owing) == 0
     owing.advance(10 * 86_400)
     assert flag(owing) == 0
@@ -110,7 +117,7 @@ def test_after_a_repayment_in_part_anybody_has_it_looked_at_again(owing):
     """It is too high until then, and never above all that the type owes."""
     owing.post_price("WETH", UNSAFE)
     before = flag(owing)
-    repay(owing, "borrower", 1_000 * WAD)
+    repay_debt(owing, "borrower", 1_000 * WAD)
     assert owed(owing) < before
     assert doubt(owing) == owed(owing)
     assert flag(owing) == doubt(owing) == owed(owing)
@@ -121,7 +128,7 @@ def test_a_top_up_that_makes_it_safe_clears_it_at_the_next_look(owing):
     owing.post_price("WETH", UNSAFE)
     flag(owing)
     owing.fund("WETH", "borrower", 10 * WAD)
-    draw(owing, "borrower", 0, deposit=10 * WAD)
+    draw_debt(owing, "borrower", 0, deposit=10 * WAD)
     assert doubt(owing) == owed(owing)
     assert flag(owing) == doubt(owing) == 0
 
@@ -130,7 +137,7 @@ def test_a_liquidation_takes_it_over(owing):
     """Flagged, then under auction: it counts once."""
     owing.post_price("WETH", UNSAFE)
     before = flag(owing)
-    liquidate(owing)
+    liquidate_vault(owing)
     assert owing.read("LiquidationEngine.flag_of", WETH, "borrower") == 0
     assert doubt(owing) == owing.read("VaultEngine.in_auction_of", WETH) == before
 
@@ -139,7 +146,7 @@ def test_a_liquidation_in_part_leaves_it_on_the_rest(owing):
     owing.do("VaultEngine.set_auction_limit", WETH, 5_000, sender="admin")
     owing.post_price("WETH", UNSAFE)
     before = flag(owing)
-    liquidate(owing)
+    liquidate_vault(owing)
     left = owing.read("VaultEngine.vault", WETH, "borrower").normalized_debt
     assert 0 < owing.read("LiquidationEngine.flag_of", WETH, "borrower") == left
     assert doubt(owing) == before
@@ -150,11 +157,11 @@ def test_a_stale_flag_hides_no_debt(owing):
     owing.post_price("WETH", UNSAFE)
     flag(owing)
     owing.fund("WETH", "borrower", 30 * WAD)
-    draw(owing, "borrower", 12_000 * WAD, deposit=30 * WAD)
+    draw_debt(owing, "borrower", 12_000 * WAD, deposit=30 * WAD)
     first = owing.read("LiquidationEngine.flag_of", WETH, "borrower")
     owing.do("VaultEngine.set_auction_limit", WETH, 5_000, sender="admin")
     owing.post_price("WETH", 700 * RAY)
-    liquidate(owing)
+    liquidate_vault(owing)
     assert owing.read("LiquidationEngine.flag_of", WETH, "borrower") == first
     assert flag(owing) == owed(owing) > first * RAY
 
@@ -172,8 +179,8 @@ def test_brackets_count(guarded):
 
 def test_a_call_that_is_overdue_counts(guarded):
     allow_calls(guarded)
-    open_between(guarded)
-    call(guarded)
+    open_callable_vault(guarded)
+    call_vault(guarded)
     assert flag(guarded) == 0
     price = guarded.read("PriceFeed.current_price", WETH)
     guarded.advance(GRACE)
@@ -184,12 +191,19 @@ def test_a_call_that_is_overdue_counts(guarded):
 @pytest.mark.parametrize("ratio", [10_500, 11_000, 15_000])
 def test_no_ratio_makes_a_safe_vault_flagged(new_protocol, ratio):
     """One wei of value above it and one under it."""
-    auction = replace(standard().collateral_types[WETH].auction, penalty=10_400)
+    auction = replace(build_standard_parameters().collateral_types[WETH].auction, penalty=10_400)
     weth = replace(
-        standard().collateral_types[WETH], liquidation_ratio=ratio, initial_ratio=ratio, auction=auction
+        build_standard_parameters().collateral_types[WETH],
+        liquidation_ratio=ratio,
+        initial_ratio=ratio,
+        auction=auction,
     )
-    protocol = opened(
-        new_protocol, replace(standard(), collateral_types=(weth, *standard().collateral_types[1:]))
+    protocol = deploy_with_prices(
+        new_protocol,
+        replace(
+            build_standard_parameters(),
+            collateral_types=(weth, *build_standard_parameters().collateral_types[1:]),
+        ),
     )
     protocol.do("VaultEngine.set_stability_fee", WETH, 0, sender="admin")
     debt = 10_000 * WAD

@@ -1,7 +1,7 @@
 """is_policy: what a contract has to answer before it may be the risk policy."""
 
-from tests.support.auctions import WETH
-from tests.support.scripted_policy import EATS, REVERTS, fail, replace_policy
+from tests.support.auction_steps import WETH
+from tests.support.scripted_policy_steps import EATS, REVERTS, replace_policy, set_policy_failure
 
 
 def test_the_one_in_force_is(guarded):
@@ -17,7 +17,7 @@ def test_one_that_fails_is_not_and_keeps_nobody_out(guarded):
     """Its own mode is asked for, to compare; where it does not say, the new one's counts."""
     replace_policy(guarded)
     for how in (REVERTS, EATS):
-        fail(guarded, how)
+        set_policy_failure(guarded, how)
         assert not guarded.read("LiquidationEngine.is_policy", "ScriptedPolicy")
         assert guarded.read("LiquidationEngine.is_policy", "RiskPolicy")
     assert guarded.read("LiquidationEngine.steepest_of", WETH) == 10_000

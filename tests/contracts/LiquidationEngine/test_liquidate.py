@@ -4,25 +4,33 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import NOBODY, WBTC, WETH, event, liquidate, stablecoins, start
+from tests.support.auction_steps import (
+    NOBODY,
+    WBTC,
+    WETH,
+    get_only_event,
+    liquidate_vault,
+    read_stablecoins,
+    start_auction,
+)
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.policy import (
+from tests.support.risk_policy_steps import (
     GRACE,
     INITIAL,
     LIQUIDATION,
     NONE,
     VALID,
     allow_calls,
-    call,
-    called_at,
-    collateral_for,
-    margin,
-    open_between,
-    repay,
+    call_vault,
+    compute_collateral,
+    compute_size_margin,
+    open_callable_vault,
+    read_call_time,
+    repay_debt,
 )
-from tests.support.protocol import PRICES
 
 RATIO = 14_500
 
@@ -41,7 +49,7 @@ def test_takes_the_whole_vault(protocol):
     open_vault(protocol)
     protocol.post_price("WETH", 1_500 * RAY)
     debt = debt_of(protocol)
-    id = liquidate(protocol)
+    id = liquidate_vault(protocol)
     auction = protocol.read("CollateralAuction.auction_of", id)
     assert auction.owner == protocol.address("borrower")
     assert (auction.collateral_type, auction.lot, auction.principal) == (WETH, 10 * WAD, debt)
@@ -52,14 +60,14 @@ def test_takes_the_whole_vault(protocol):
 def test_reports_what_it_did(protocol):
     open_vault(protocol)
     protocol.post_price("WETH", 1_500 * RAY)
-    id = liquidate(protocol)
+    id = liquidate_vault(protocol)
     debt = protocol.read("CollateralAuction.auction_of", id).principal
     # The principal in whole wei, and 13% in whole millionths; of that a thousandth, and 50.
     target = -(-debt // RAY) + debt * 13 // 100 // 10**39 * 10**12
     reward = 50 * WAD + target // 1_000
-    log = event(protocol, "Liquidated", "LiquidationEngine")
+    log = get_only_event(protocol, "Liquidated", "LiquidationEngine")
     assert log == (id, WETH, protocol.address("borrower"), 10 * WAD, debt, reward)
-    assert stablecoins(protocol, "liquidator") == reward
+    assert read_stablecoins(protocol, "liquidator") == reward
 
 
 def test_only_under_the_ratio_to_the_wei(protocol):
@@ -69,27 +77,27 @@ def test_only_under_the_ratio_to_the_wei(protocol):
     lowest_safe = -(-debt * RATIO // (10 * WAD * 10_000))
     protocol.post_price("WETH", lowest_safe)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(protocol)
+        liquidate_vault(protocol)
     protocol.post_price("WETH", lowest_safe - 1)
-    liquidate(protocol)
+    liquidate_vault(protocol)
 
 
 def test_fees_make_a_vault_unsafe(protocol):
     open_vault(protocol, debt=13_000 * WAD)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(protocol)
+        liquidate_vault(protocol)
     for _ in range(3):
         protocol.advance(365 * 86_400)
         protocol.do("VaultEngine.accrue", WETH, sender="stranger")
     protocol.post_price("WETH", 2_000 * RAY)
-    liquidate(protocol)
+    liquidate_vault(protocol)
 
 
 def test_the_next_price_does_not_liquidate(protocol):
     open_vault(protocol)
     protocol.post_next("WETH", 1_000 * RAY)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(protocol)
+        liquidate_vault(protocol)
 
 
 @pytest.mark.parametrize("coming", [1_400, 1_500, 1_501, 3_000])
@@ -98,7 +106,7 @@ def test_the_lot_is_sold_from_the_next_price_where_that_is_higher(protocol, comi
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.post_price("WETH", 1_500 * RAY)
     protocol.post_next("WETH", coming * RAY)
-    id = liquidate(protocol)
+    id = liquidate_vault(protocol)
     assert protocol.read("CollateralAuction.auction_of", id).top == max(1_500, coming) * RAY * 12 // 10
 
 
@@ -107,7 +115,7 @@ def test_needs_a_fresh_price(protocol):
     protocol.post_price("WETH", 1_000 * RAY)
     protocol.advance(14_401)
     with reverts("liquidation_engine: no price"):
-        liquidate(protocol)
+        liquidate_vault(protocol)
 
 
 def test_not_in_a_halt(protocol):
@@ -115,9 +123,9 @@ def test_not_in_a_halt(protocol):
     protocol.post_price("WETH", 1_000 * RAY)
     protocol.do("PriceFeed.set_halted", 0, True, sender="admin")
     with reverts("liquidation_engine: no price"):
-        liquidate(protocol)
+        liquidate_vault(protocol)
     protocol.do("PriceFeed.set_halted", 0, False, sender="admin")
-    liquidate(protocol)
+    liquidate_vault(protocol)
 
 
 def test_at_the_last_price_of_a_dead_feed(protocol):
@@ -125,24 +133,24 @@ def test_at_the_last_price_of_a_dead_feed(protocol):
     open_vault(protocol)
     protocol.post_price("WETH", 1_000 * RAY)
     protocol.advance(14_400 + 86_400 + 1)
-    id = liquidate(protocol)
+    id = liquidate_vault(protocol)
     assert protocol.read("CollateralAuction.auction_of", id).top == 1_200 * RAY
 
 
 def test_an_unknown_type_has_no_price(protocol):
     with reverts("liquidation_engine: no price"):
-        liquidate(protocol, c=31)
+        liquidate_vault(protocol, collateral_type=31)
 
 
 def test_an_empty_vault_is_safe(protocol):
     with reverts("liquidation_engine: safe vault"):
-        liquidate(protocol, "stranger")
+        liquidate_vault(protocol, "stranger")
 
 
 def test_not_twice(protocol):
-    start(protocol)
+    start_auction(protocol)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(protocol)
+        liquidate_vault(protocol)
 
 
 def test_nothing_beyond_the_limit(protocol):
@@ -151,10 +159,10 @@ def test_nothing_beyond_the_limit(protocol):
     protocol.do("VaultEngine.set_auction_limit", WETH, 12_000, sender="admin")
     protocol.post_price("WETH", 1_500 * RAY)
     # The rest would be under the floor, so the whole vault goes, a little over the limit.
-    liquidate(protocol)
+    liquidate_vault(protocol)
     assert protocol.read("VaultEngine.in_auction_of", WETH) > 12_000 * RAD
     with reverts("liquidation_engine: no room"):
-        liquidate(protocol, "saver")
+        liquidate_vault(protocol, "saver")
 
 
 @pytest.mark.parametrize("setter", ["set_auction_limit", "set_global_auction_limit"])
@@ -165,7 +173,7 @@ def test_a_part_fills_the_limit_and_leaves_the_vault_no_worse(protocol, setter):
     protocol.post_price("WETH", 1_500 * RAY)
     rate = protocol.do("VaultEngine.accrue", WETH, sender="stranger")
     before = protocol.read("VaultEngine.vault", WETH, "borrower")
-    id = liquidate(protocol)
+    id = liquidate_vault(protocol)
     after = protocol.read("VaultEngine.vault", WETH, "borrower")
     auction = protocol.read("CollateralAuction.auction_of", id)
     # A unit of collateral stands for some 1,200 of debt.
@@ -182,7 +190,7 @@ def test_the_limits_are_passed_by_less_than_a_floor(protocol):
     open_vault(protocol)
     protocol.do("VaultEngine.set_auction_limit", WETH, 10_001, sender="admin")
     protocol.post_price("WETH", 1_500 * RAY)
-    liquidate(protocol)
+    liquidate_vault(protocol)
     assert protocol.read("VaultEngine.vault", WETH, "borrower").normalized_debt == 0
     assert protocol.read("VaultEngine.in_auction_of", WETH) - 10_001 * RAD < 2_000 * RAD
 
@@ -192,7 +200,7 @@ def test_a_part_under_the_floor_waits(protocol):
     protocol.do("VaultEngine.set_auction_limit", WETH, 1_999, sender="admin")
     protocol.post_price("WETH", 1_500 * RAY)
     with reverts("liquidation_engine: part too low"):
-        liquidate(protocol)
+        liquidate_vault(protocol)
 
 
 def test_without_a_floor_a_part_still_needs_collateral(protocol):
@@ -205,17 +213,17 @@ def test_without_a_floor_a_part_still_needs_collateral(protocol):
     open_vault(protocol, collateral=20_000 * WAD)
     open_vault(protocol, "saver", collateral=20_000 * WAD)
     protocol.post_price("WETH", 3 * RAY // 4)
-    liquidate(protocol)
+    liquidate_vault(protocol)
     assert protocol.read("VaultEngine.in_auction_of", WETH) < 5_000 * RAD
     with reverts("liquidation_engine: nothing in"):
-        liquidate(protocol, "saver")
+        liquidate_vault(protocol, "saver")
 
 
 def test_a_lot_is_whole_units_of_the_token(protocol):
     protocol.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
     protocol.do("VaultEngine.set_auction_limit", WBTC, 10_000, sender="admin")
     protocol.post_price("WBTC", 45_000 * RAY)
-    auction = protocol.read("CollateralAuction.auction_of", liquidate(protocol, c=WBTC))
+    auction = protocol.read("CollateralAuction.auction_of", liquidate_vault(protocol, collateral_type=WBTC))
     assert auction.lot % 10**10 == 0
     left = protocol.read("VaultEngine.vault", WBTC, "borrower").locked_collateral
     assert left % 10**10 == 0 and left + auction.lot == WAD
@@ -225,8 +233,8 @@ def test_anyone_may_and_names_who_is_paid(protocol):
     open_vault(protocol)
     protocol.post_price("WETH", 1_500 * RAY)
     protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "saver", sender="stranger")
-    assert stablecoins(protocol, "saver") > 0
-    assert stablecoins(protocol, "stranger") == 0
+    assert read_stablecoins(protocol, "saver") > 0
+    assert read_stablecoins(protocol, "stranger") == 0
 
 
 def test_nobody_can_be_paid(protocol):
@@ -242,8 +250,8 @@ def test_never_stops_for_lack_of_reward_money(protocol):
     open_vault(protocol)
     protocol.post_price("WETH", 1_500 * RAY)
     reserve = protocol.read("VaultEngine.reserve")
-    id = liquidate(protocol)
-    reward = event(protocol, "Liquidated", "LiquidationEngine")[5]
+    id = liquidate_vault(protocol)
+    reward = get_only_event(protocol, "Liquidated", "LiquidationEngine")[5]
     assert reserve < reward * RAY
     assert protocol.read("VaultEngine.deficit_of", WETH) > 0
     assert protocol.read("VaultEngine.reserve") == 0
@@ -257,15 +265,15 @@ def test_never_stops_for_lack_of_reward_money(protocol):
 def called(guarded):
     """A vault between both ratios has been called, just now."""
     allow_calls(guarded)
-    open_between(guarded)
-    call(guarded)
+    open_callable_vault(guarded)
+    call_vault(guarded)
     return guarded
 
 
 def wait(protocol, until, price=None):
     """Let time pass until so long after the call; a price is fresh then, the same or another."""
     price = price or protocol.read("PriceFeed.prices_of", WETH).current
-    end = called_at(protocol) + until
+    end = read_call_time(protocol) + until
     # The price counts from the second of two posts on.
     protocol.advance(end - 3_600 - protocol.timestamp)
     for seconds in (3_600, 0):
@@ -279,7 +287,7 @@ def wait(protocol, until, price=None):
 @pytest.mark.parametrize("until", [GRACE, GRACE + VALID])
 def test_a_called_vault_is_liquidated_from_the_end_of_its_grace_on(called, until):
     wait(called, until)
-    auction = called.read("CollateralAuction.auction_of", liquidate(called))
+    auction = called.read("CollateralAuction.auction_of", liquidate_vault(called))
     assert auction.principal == 10_000 * RAD
     # All of it: nothing is left to be called.
     assert called.read("VaultEngine.vault", WETH, "borrower")[:3] == (0, 0, 0)
@@ -289,42 +297,42 @@ def test_a_called_vault_is_liquidated_from_the_end_of_its_grace_on(called, until
 def test_and_not_before_nor_after_its_time(called, until):
     wait(called, until)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(called)
-    assert called_at(called) != 0
+        liquidate_vault(called)
+    assert read_call_time(called) != 0
 
 
 def test_a_vault_that_has_met_the_call_is_safe(called):
-    repay(called, "borrower", 1_000 * WAD)
+    repay_debt(called, "borrower", 1_000 * WAD)
     called.advance(GRACE)
     called.post_price("WETH", called.read("PriceFeed.prices_of", WETH).current)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(called)
+        liquidate_vault(called)
 
 
 def test_a_call_that_the_price_has_met_is_no_reason(called):
     wait(called, GRACE, price=2_000 * RAY)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(called)
+        liquidate_vault(called)
 
 
 def test_a_due_vault_waits_for_a_fresh_price(called):
     called.advance(GRACE)
     with reverts("liquidation_engine: no price"):
-        liquidate(called)
+        liquidate_vault(called)
 
 
 def test_calls_that_are_switched_off_liquidate_nobody(called):
     wait(called, GRACE)
     allow_calls(called, ratio=0)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(called)
+        liquidate_vault(called)
 
 
 def test_a_vault_that_was_never_called_is_not_due(called):
     open_between_another(called)
     wait(called, GRACE)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(called, "saver")
+        liquidate_vault(called, "saver")
 
 
 def open_between_another(protocol):
@@ -333,23 +341,23 @@ def open_between_another(protocol):
     price = protocol.read("PriceFeed.current_price", WETH)
     protocol.borrow("saver", "WETH", 2 * vault.locked_collateral, 10_000 * WAD)
     protocol.post_price("WETH", 2_000 * RAY)
-    repay(protocol, "saver", 0, vault.locked_collateral)
+    repay_debt(protocol, "saver", 0, vault.locked_collateral)
     protocol.post_price("WETH", price)
 
 
 def test_under_the_liquidation_ratio_nobody_waits(called):
     called.post_price("WETH", 1_500 * RAY)
-    assert called.timestamp < called_at(called) + GRACE
-    liquidate(called)
+    assert called.timestamp < read_call_time(called) + GRACE
+    liquidate_vault(called)
 
 
 def test_a_part_leaves_the_rest_called(called):
     called.do("VaultEngine.set_auction_limit", WETH, 4_000, sender="admin")
     wait(called, GRACE)
-    before = called_at(called)
-    liquidate(called)
+    before = read_call_time(called)
+    liquidate_vault(called)
     assert called.read("VaultEngine.vault", WETH, "borrower").normalized_debt == 6_000 * WAD
-    assert called_at(called) == before
+    assert read_call_time(called) == before
 
 
 def test_a_large_debt_is_unsafe_earlier(guarded):
@@ -357,15 +365,15 @@ def test_a_large_debt_is_unsafe_earlier(guarded):
     brackets = ((4_000, 1_000), (8_000, 2_000))
     guarded.do("RiskPolicy.set_brackets", WETH, brackets, NONE, sender="admin")
     debt = 10_000 * RAD
-    needed = debt * INITIAL + margin(brackets, debt)
-    guarded.borrow("borrower", "WETH", collateral_for(needed), 10_000 * WAD)
+    needed = debt * INITIAL + compute_size_margin(brackets, debt)
+    guarded.borrow("borrower", "WETH", compute_collateral(needed), 10_000 * WAD)
     locked = guarded.read("VaultEngine.vault", WETH, "borrower").locked_collateral
-    lowest_safe = -(-(debt * LIQUIDATION + margin(brackets, debt)) // (locked * 10_000))
+    lowest_safe = -(-(debt * LIQUIDATION + compute_size_margin(brackets, debt)) // (locked * 10_000))
     guarded.post_price("WETH", lowest_safe)
     with reverts("liquidation_engine: safe vault"):
-        liquidate(guarded)
+        liquidate_vault(guarded)
     guarded.post_price("WETH", lowest_safe - 1)
-    liquidate(guarded)
+    liquidate_vault(guarded)
 
 
 def test_knows_its_wiring(protocol):
@@ -379,13 +387,13 @@ def test_knows_its_wiring(protocol):
 
 def test_one_unit_of_debt_puts_its_type_in_distress(new_protocol):
     """There is no less. Where a type has no floor, anybody may owe it."""
-    weth, *others = standard().collateral_types
+    weth, *others = build_standard_parameters().collateral_types
     weth = replace(weth, debt_floor=0, stability_fee=0)
-    protocol = new_protocol(replace(standard(), collateral_types=(weth, *others)))
+    protocol = new_protocol(replace(build_standard_parameters(), collateral_types=(weth, *others)))
     for symbol, price in PRICES.items():
         protocol.post_price(symbol, price)
     open_vault(protocol, debt=1, collateral=1)
     protocol.post_price("WETH", RAY)
-    liquidate(protocol)
+    liquidate_vault(protocol)
     assert protocol.read("VaultEngine.in_auction_of", WETH) == RAY
     assert protocol.read("VaultEngine.debts_of", WETH).distressed != 0

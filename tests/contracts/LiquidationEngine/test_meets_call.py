@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WBTC, WETH
-from tests.support.policy import CALL, NONE, allow_calls, collateral_for, margin
+from tests.support.auction_steps import WBTC, WETH
+from tests.support.risk_policy_steps import CALL, NONE, allow_calls, compute_collateral, compute_size_margin
 
 BRACKETS = ((4_000, 1_000), (8_000, 2_000))
 
@@ -17,7 +17,7 @@ def meets(protocol, locked, debt, c=WETH):
 def test_to_the_wei(guarded, debt):
     allow_calls(guarded)
     guarded.do("RiskPolicy.set_brackets", WETH, BRACKETS, NONE, sender="admin")
-    least = collateral_for(debt * CALL + margin(BRACKETS, debt))
+    least = compute_collateral(debt * CALL + compute_size_margin(BRACKETS, debt))
     assert meets(guarded, least, debt)
     assert not meets(guarded, least - 1, debt)
 
@@ -46,7 +46,7 @@ def test_without_a_fresh_price_never(guarded):
 def test_at_the_current_price_alone(guarded):
     allow_calls(guarded)
     debt = 1_000 * RAD
-    least = collateral_for(debt * CALL)
+    least = compute_collateral(debt * CALL)
     guarded.post_next("WETH", RAY)
     guarded.do("RiskPolicy.set_growth_cap", WETH, 1, 0, sender="admin")
     assert meets(guarded, least, debt)
@@ -55,4 +55,4 @@ def test_at_the_current_price_alone(guarded):
 def test_the_types_brackets_are_no_part_of_it(guarded):
     allow_calls(guarded)
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, ((0, 5_000), (0, 5_000)), sender="admin")
-    assert meets(guarded, collateral_for(RAD * CALL), RAD)
+    assert meets(guarded, compute_collateral(RAD * CALL), RAD)

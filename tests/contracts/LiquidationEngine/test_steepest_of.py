@@ -1,8 +1,13 @@
 """steepest_of: how fast an add-on grows, which redistribution has to leave room for."""
 
-from tests.support.auctions import WETH
-from tests.support.policy import NONE
-from tests.support.scripted_policy import REVERTS, fail, replace_policy, say
+from tests.support.auction_steps import WETH
+from tests.support.risk_policy_steps import NONE
+from tests.support.scripted_policy_steps import (
+    REVERTS,
+    replace_policy,
+    set_policy_answers,
+    set_policy_failure,
+)
 
 
 def test_is_the_policys(guarded):
@@ -17,7 +22,7 @@ def test_without_one_it_is_nothing(protocol):
 
 def test_what_nobody_says_is_the_most_that_it_could_be(guarded):
     replace_policy(guarded)
-    say(guarded, add_on_rate=10_001)
+    set_policy_answers(guarded, add_on_rate=10_001)
     assert guarded.read("LiquidationEngine.steepest_of", WETH) == 10_000
-    fail(guarded, REVERTS)
+    set_policy_failure(guarded, REVERTS)
     assert guarded.read("LiquidationEngine.steepest_of", WETH) == 10_000

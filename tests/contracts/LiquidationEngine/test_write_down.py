@@ -6,8 +6,8 @@ What it books is told by the tests of `Domain.realise_loss`, its only caller in 
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH
-from tests.support.domains import ROLLUP, draw, opened
+from tests.support.auction_steps import WETH
+from tests.support.domain_steps import ROLLUP, deploy_domain, draw_stablecoin
 from tests.support.helpers import reverts
 
 CALL = "LiquidationEngine.write_down"
@@ -15,8 +15,8 @@ CALL = "LiquidationEngine.write_down"
 
 @pytest.fixture
 def bridged(new_protocol):
-    protocol = opened(new_protocol)
-    draw(protocol, 10 * WAD)
+    protocol = deploy_domain(new_protocol)
+    draw_stablecoin(protocol, 10 * WAD)
     protocol.do("PriceFeed.set_issuer", 7, "issuer", sender="admin")
     return protocol
 

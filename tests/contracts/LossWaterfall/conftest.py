@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import StageParameters, with_stage
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_parameters import StageParameters, replace_stage
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.protocol import PRICES
-from tests.support.savings import fill, give, lose, save
+from tests.support.deployed_protocol import PRICES
+from tests.support.saver_steps import deposit_savings, fill_buffer, give_stablecoin, lose_new_vault
 
 
 @pytest.fixture
@@ -19,14 +19,14 @@ def deployed(new_protocol):
     """Makes protocols with other parameters, with prices and one saver of 40,000."""
 
     def make(saved=40_000 * WAD, caps=None, **changes):
-        parameters = replace(standard(), **changes)
+        parameters = replace(build_standard_parameters(), **changes)
         for stage, cap in (caps or {}).items():
-            parameters = with_stage(parameters, stage, **cap)
+            parameters = replace_stage(parameters, stage, **cap)
         made = new_protocol(parameters)
         for symbol, price in PRICES.items():
             made.post_price(symbol, price)
         if saved:
-            save(made, "saver", saved)
+            deposit_savings(made, "saver", saved)
         return made
 
     return make
@@ -47,13 +47,13 @@ def scripted(protocol):
 @pytest.fixture
 def slow(new_protocol):
     """A protocol with a loss of 10,000, whose first stage may take its time."""
-    stages = (StageParameters("scripted"), *standard().stages)
-    made = new_protocol(replace(standard(), stages=stages))
+    stages = (StageParameters("scripted"), *build_standard_parameters().stages)
+    made = new_protocol(replace(build_standard_parameters(), stages=stages))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    save(made, "saver", 40_000 * WAD)
-    lose(made)
-    give(made, "buyer", 100_000 * WAD)
+    deposit_savings(made, "saver", 40_000 * WAD)
+    lose_new_vault(made)
+    give_stablecoin(made, "buyer", 100_000 * WAD)
     made.do("Stablecoin.approve", "ScriptedStage", MAX_UINT256, sender="buyer")
     return made
 
@@ -63,14 +63,14 @@ def scripted_first(monkeypatch):
     """Deployments have a stage that claims what it is told to in the place of their buffer."""
 
     def rewired(*args):
-        made = plan(*args)
+        made = plan_deployment(*args)
         creations = tuple(
             replace(each, kind="ScriptedStage", args=each.args[1:2]) if each.name == "BufferStage" else each
             for each in made.creations
         )
         return replace(made, creations=creations)
 
-    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
 
 
 @pytest.fixture
@@ -79,6 +79,6 @@ def lying(new_protocol, scripted_first):
     made = new_protocol()
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    fill(made)
-    lose(made)
+    fill_buffer(made)
+    lose_new_vault(made)
     return made

@@ -6,7 +6,7 @@ from eth_utils import keccak
 
 from backstop.model.arithmetic import MAX_UINT256, RAD
 from tests.support.helpers import reverts
-from tests.support.savings import SAVINGS, XAU, lose
+from tests.support.saver_steps import SAVINGS, XAU, lose_new_vault
 
 DELAY = 30 * 86_400
 
@@ -85,7 +85,7 @@ def test_a_new_proposal_takes_the_place_of_the_old(protocol):
 def test_not_while_a_deficit_is_open(protocol):
     new = propose(protocol, bps=1)
     protocol.advance(DELAY)
-    lose(protocol)
+    lose_new_vault(protocol)
     with reverts("loss_waterfall: losses open"):
         protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
 
@@ -102,7 +102,7 @@ def test_a_later_loss_meets_the_new_cap(deployed):
     new = propose(protocol, absolute=RAD, bps=10_000)
     protocol.advance(DELAY)
     protocol.do("LossWaterfall.apply_stages", new, sender="stranger")
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     epoch = protocol.read("LossWaterfall.last_epoch", XAU)
     assert protocol.read("LossWaterfall.covered", XAU, epoch, SAVINGS) == RAD

@@ -2,11 +2,21 @@
 
 import pytest
 
-from backstop.deployment.parameters import PoolParameters
+from backstop.deployment.deployment_parameters import PoolParameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.support.helpers import STAGE, reverts
-from tests.support.plain import only, steady
-from tests.support.savings import DAY, XAU, fill, leave, lose, make_pool, mature, request, save
+from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.saver_steps import (
+    DAY,
+    XAU,
+    deposit_savings,
+    fill_buffer,
+    lose_new_vault,
+    make_pool,
+    mature_batch,
+    redeem_all_shares,
+    request_all_shares,
+)
 
 DELAY = 30 * DAY
 NONE = MAX_UINT256
@@ -17,8 +27,10 @@ BREAK, REPAIR = "VaultEngine.revoke_role", "VaultEngine.grant_role"
 @pytest.fixture
 def made(new_protocol):
     """Buffer, reserve, an empty Junior, Savings with 40,000; and a pool that is no stage yet."""
-    protocol = steady(new_protocol, stages=only("buffer", "reserve", "junior", "savings"))
-    save(protocol, "saver", 40_000 * WAD)
+    protocol = deploy_without_fees(
+        new_protocol, stages=build_uncapped_stages("buffer", "reserve", "junior", "savings")
+    )
+    deposit_savings(protocol, "saver", 40_000 * WAD)
     make_pool(protocol, "Fresh")
     return protocol
 
@@ -65,8 +77,8 @@ def test_a_new_stage_pays_in_its_place(made):
     change(made, with_fresh(made))
     assert ids(made) == [0, 1, 2, 4, 3]
     assert made.read("LossWaterfall.stage_count") == 5
-    save(made, "newcomer", 4_000 * WAD, "Fresh")
-    lose(made)
+    deposit_savings(made, "newcomer", 4_000 * WAD, "Fresh")
+    lose_new_vault(made)
     deficit = made.read("VaultEngine.deficit_of", XAU)
     assert made.read("LossWaterfall.losses_beyond", "Fresh") == deficit
     assert made.read("LossWaterfall.losses_beyond", "Savings") == deficit - 4_000 * RAD
@@ -79,7 +91,7 @@ def test_a_new_stage_pays_in_its_place(made):
 
 def test_what_is_kept_of_others_keeps_its_meaning(made):
     """Savings stay number 3, with what they have paid."""
-    lose(made)
+    lose_new_vault(made)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     epoch = made.read("LossWaterfall.last_epoch", XAU)
     paid = made.read("LossWaterfall.covered", XAU, epoch, 3)
@@ -87,7 +99,7 @@ def test_what_is_kept_of_others_keeps_its_meaning(made):
     assert ids(made) == [0, 1, 3]
     assert made.read("LossWaterfall.covered", XAU, epoch, 3) == paid > 9_000 * RAD
     assert made.read("LossWaterfall.event_of", XAU, epoch).covered == paid
-    lose(made)
+    lose_new_vault(made)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     assert [log.values[2] for log in made.last.logs if log.event == "LossCovered"] == [3]
 
@@ -118,7 +130,7 @@ def test_before_there_is_an_order_none_is_proposed(made):
 def test_not_while_a_loss_is_open(made):
     terms = with_fresh(made)
     propose(made, terms)
-    lose(made)
+    lose_new_vault(made)
     with reverts("loss_waterfall: losses open"):
         apply(made, terms)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
@@ -177,7 +189,7 @@ def test_there_are_16_ids_in_all(made):
 
 def test_one_that_failed_only_later_stays(made):
     """What fails for a moment when somebody applies is not gone for that."""
-    save(made, "elder", 5_000 * WAD, "Junior")
+    deposit_savings(made, "elder", 5_000 * WAD, "Junior")
     terms = without(made, JUNIOR)
     propose(made, terms)
     made.do(BREAK, STAGE, "Junior", sender="admin")
@@ -186,7 +198,7 @@ def test_one_that_failed_only_later_stays(made):
 
 
 def test_one_that_works_again_stays(made):
-    save(made, "elder", 5_000 * WAD, "Junior")
+    deposit_savings(made, "elder", 5_000 * WAD, "Junior")
     terms = without(made, JUNIOR)
     made.do(BREAK, STAGE, "Junior", sender="admin")
     propose(made, terms)
@@ -197,43 +209,46 @@ def test_one_that_works_again_stays(made):
 
 def test_one_that_fails_when_announced_and_when_applied_goes(made):
     """It has failed for as long as anybody needs to leave; its members then bear nothing any more."""
-    save(made, "elder", 5_000 * WAD, "Junior")
+    deposit_savings(made, "elder", 5_000 * WAD, "Junior")
     made.do(BREAK, STAGE, "Junior", sender="admin")
     change(made, without(made, JUNIOR))
     assert ids(made) == [0, 1, 3]
-    request(made, "elder", "Junior")
-    mature(made, "Junior")
-    assert leave(made, "elder", "Junior") >= 5_000 * WAD - 10
+    request_all_shares(made, "elder", "Junior")
+    mature_batch(made, "Junior")
+    assert redeem_all_shares(made, "elder", "Junior") >= 5_000 * WAD - 10
 
 
 def test_one_that_was_left_out_owes_still(new_protocol):
     """Whoever leaves it pays a part of that, and of no loss that came afterwards."""
-    stages, junior = only("buffer", "reserve", "junior", "savings"), PoolParameters(cooldown=0)
-    made = steady(new_protocol, stages=stages, junior=junior)
-    save(made, "saver", 60_000 * WAD)
-    save(made, "elder", 50_000 * WAD, "Junior")
-    fill(made)
-    lose(made, debt=30_000 * WAD)
+    stages, junior = (
+        build_uncapped_stages("buffer", "reserve", "junior", "savings"),
+        PoolParameters(cooldown=0),
+    )
+    made = deploy_without_fees(new_protocol, stages=stages, junior=junior)
+    deposit_savings(made, "saver", 60_000 * WAD)
+    deposit_savings(made, "elder", 50_000 * WAD, "Junior")
+    fill_buffer(made)
+    lose_new_vault(made, debt=30_000 * WAD)
     made.do(BREAK, STAGE, "Junior", sender="admin")
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     owed = made.read("LossWaterfall.missed", JUNIOR, XAU)
     assert owed != 0
     change(made, without(made, JUNIOR))
     made.do(REPAIR, STAGE, "Junior", sender="admin")
-    lose(made, debt=10_000 * WAD)
+    lose_new_vault(made, debt=10_000 * WAD)
     left = made.do("Junior.redeem", made.read("Junior.balanceOf", "elder"), "elder", "elder", sender="elder")
     assert 0 <= 50_000 * WAD - owed // RAY - left <= 2
 
 
 def test_one_that_owes_stays_until_it_has_paid(made):
     """It is empty, and what it owes is not forgiven yet."""
-    save(made, "elder", 5_000 * WAD, "Junior")
-    fill(made)
-    lose(made, debt=30_000 * WAD)
+    deposit_savings(made, "elder", 5_000 * WAD, "Junior")
+    fill_buffer(made)
+    lose_new_vault(made, debt=30_000 * WAD)
     made.do(BREAK, STAGE, "Junior", sender="admin")
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     made.do(REPAIR, STAGE, "Junior", sender="admin")
-    lose(made, debt=10_000 * WAD)
+    lose_new_vault(made, debt=10_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     assert made.read("Junior.capacity", 0) == 0 != made.read("LossWaterfall.missed", JUNIOR, XAU)
     terms = without(made, JUNIOR)

@@ -2,12 +2,21 @@
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import StageParameters
+from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
-from tests.support.auctions import WBTC
+from tests.support.auction_steps import WBTC
 from tests.support.helpers import STAGE, reverts
-from tests.support.savings import BUFFER, RESERVE, SAVINGS, XAU, fill, give, lose, save
+from tests.support.saver_steps import (
+    BUFFER,
+    RESERVE,
+    SAVINGS,
+    XAU,
+    deposit_savings,
+    fill_buffer,
+    give_stablecoin,
+    lose_new_vault,
+)
 
 CALL = "LossWaterfall.cover"
 WEEK, YEAR = 7 * 86_400, 365 * 86_400
@@ -40,8 +49,8 @@ def drain(protocol):
 
 def test_the_first_stages_pay_first_and_to_the_last_rad(deployed):
     protocol = deployed()
-    fill(protocol)
-    lose(protocol, debt=40_000 * WAD)
+    fill_buffer(protocol)
+    lose_new_vault(protocol, debt=40_000 * WAD)
     buffer, reserve = protocol.read("VaultEngine.buffer_of", XAU), protocol.read("VaultEngine.reserve")
     deficit = protocol.read("VaultEngine.deficit_of", XAU)
     assert protocol.do(CALL, XAU, sender="stranger") == sum(amount for _, amount in covered(protocol))
@@ -53,8 +62,8 @@ def test_the_first_stages_pay_first_and_to_the_last_rad(deployed):
 
 def test_a_later_stage_pays_nothing_while_an_earlier_one_can(deployed):
     protocol = deployed()
-    fill(protocol)
-    deficit = lose(protocol, debt=2_000 * WAD)
+    fill_buffer(protocol)
+    deficit = lose_new_vault(protocol, debt=2_000 * WAD)
     assert deficit < protocol.read("VaultEngine.buffer_of", XAU) + protocol.read("VaultEngine.reserve")
     protocol.do(CALL, XAU, sender="stranger")
     assert SAVINGS not in dict(covered(protocol))
@@ -64,7 +73,7 @@ def test_a_later_stage_pays_nothing_while_an_earlier_one_can(deployed):
 
 def test_each_call_starts_again_at_the_first_stage(deployed):
     protocol = deployed(saved=0, epoch_length=YEAR)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     left = protocol.read("VaultEngine.deficit_of", XAU)
     assert left > 0
@@ -82,7 +91,7 @@ def test_nothing_to_cover(protocol):
 
 def test_dry_stages_pay_nothing_without_a_revert(deployed):
     protocol = deployed(saved=0)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     deficit = protocol.read("VaultEngine.deficit_of", XAU)
     assert protocol.do(CALL, XAU, sender="stranger") == 0
@@ -95,20 +104,20 @@ def test_dry_stages_pay_nothing_without_a_revert(deployed):
 
 def test_a_share_of_the_balance_before_the_first_payment(deployed):
     protocol = deployed(saved=10_000 * WAD, epoch_length=YEAR)  # capped at half
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert dict(covered(protocol))[SAVINGS] == 5_000 * RAD
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert SAVINGS not in dict(covered(protocol))
 
 
 def test_new_deposits_widen_the_cap_by_their_own_share_alone(deployed):
     protocol = deployed(saved=10_000 * WAD, epoch_length=YEAR)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert dict(covered(protocol))[SAVINGS] == 5_000 * RAD
-    save(protocol, "newcomer", 2_000 * WAD)
+    deposit_savings(protocol, "newcomer", 2_000 * WAD)
     protocol.do(CALL, XAU, sender="stranger")
     assert dict(covered(protocol))[SAVINGS] == 1_000 * RAD
     protocol.do(CALL, XAU, sender="stranger")
@@ -118,10 +127,10 @@ def test_new_deposits_widen_the_cap_by_their_own_share_alone(deployed):
 def test_an_absolute_cap_binds_on_the_total_of_the_event(deployed):
     cap = 1_000 * RAD + 7
     protocol = deployed(epoch_length=YEAR, caps={"savings": {"cap_absolute": cap, "cap_bps": 10_000}})
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert dict(covered(protocol))[SAVINGS] == 1_000 * RAD  # whole wei
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert SAVINGS not in dict(covered(protocol))
 
@@ -134,15 +143,15 @@ def test_an_absolute_cap_binds_on_the_total_of_the_event(deployed):
 def test_the_smaller_cap_binds(deployed, absolute, bps, most):
     both = {"cap_absolute": absolute, "cap_bps": bps}
     protocol = deployed(saved=10_000 * WAD, caps={"savings": both})
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert dict(covered(protocol))[SAVINGS] == most
 
 
 def test_every_stage_can_be_capped(deployed):
     protocol = deployed(caps={"buffer": {"cap_bps": 5_000}, "reserve": {"cap_absolute": 5 * RAD}})
-    fill(protocol)
-    lose(protocol, debt=40_000 * WAD)
+    fill_buffer(protocol)
+    lose_new_vault(protocol, debt=40_000 * WAD)
     buffer = protocol.read("VaultEngine.buffer_of", XAU)
     protocol.do(CALL, XAU, sender="stranger")
     paid = dict(covered(protocol))
@@ -151,9 +160,9 @@ def test_every_stage_can_be_capped(deployed):
 
 
 def test_a_share_is_rounded_down_to_a_whole_wei(deployed):
-    stages = (StageParameters("scripted", cap_bps=1), *standard().stages)
+    stages = (StageParameters("scripted", cap_bps=1), *build_standard_parameters().stages)
     protocol = deployed(saved=0, stages=stages)
-    lose(protocol)
+    lose_new_vault(protocol)
     for balance, share in ((10**4 * RAY - 1, 0), (10**4 * RAY, RAY)):
         protocol.do("ScriptedStage.claim", balance, 0, RAY, sender="stranger")
         protocol.do(CALL, XAU, sender="stranger")
@@ -162,10 +171,10 @@ def test_a_share_is_rounded_down_to_a_whole_wei(deployed):
 
 def test_in_parts_as_much_as_at_once(deployed):
     """Half of the balance and of what was paid, to the last wei."""
-    stages = (StageParameters("scripted", cap_bps=5_000), *standard().stages)
+    stages = (StageParameters("scripted", cap_bps=5_000), *build_standard_parameters().stages)
     protocol = deployed(saved=0, epoch_length=YEAR, stages=stages)
-    lose(protocol)
-    give(protocol, "buyer", 10 * WAD)
+    lose_new_vault(protocol)
+    give_stablecoin(protocol, "buyer", 10 * WAD)
     protocol.do("Stablecoin.approve", "ScriptedStage", MAX_UINT256, sender="buyer")
     for balance, share in ((4 * RAY, RAY), (3 * RAY, RAY), (2 * RAY, 0)):
         protocol.do("ScriptedStage.claim", balance, 0, RAY, sender="stranger")
@@ -178,7 +187,7 @@ def test_in_parts_as_much_as_at_once(deployed):
 def test_a_cap_holds_over_any_stretch_as_long_as_an_epoch(deployed):
     protocol = deployed(saved=10_000 * WAD)
     protocol.advance(2 * WEEK - 1 - protocol.timestamp % WEEK)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert dict(covered(protocol))[SAVINGS] == 5_000 * RAD
     # The last second of the next epoch: a week later, less a second or two.
@@ -195,8 +204,8 @@ def test_losses_of_two_types_meet_one_cap_of_a_pool(deployed):
     paid = []
     for order in ((XAU, WBTC), (WBTC, XAU)):
         protocol = deployed(saved=10_000 * WAD, epoch_length=YEAR)
-        lose(protocol)
-        lose(protocol, "WBTC")
+        lose_new_vault(protocol)
+        lose_new_vault(protocol, "WBTC")
         for c in order:
             protocol.do(CALL, c, sender="stranger")
         paid.append(10_000 * WAD - protocol.read("Savings.totalAssets"))
@@ -205,17 +214,17 @@ def test_losses_of_two_types_meet_one_cap_of_a_pool(deployed):
 
 def test_of_a_stage_with_a_balance_for_each_type_each_has_its_cap(deployed):
     protocol = deployed(saved=0, caps={"buffer": {"cap_absolute": 5 * RAD}})
-    fill(protocol)
+    fill_buffer(protocol)
     for symbol, c in (("XAU", XAU), ("WBTC", WBTC)):
         protocol.earn_fees(symbol)
-        lose(protocol, symbol)
+        lose_new_vault(protocol, symbol)
         protocol.do(CALL, c, sender="stranger")
         assert dict(covered(protocol))[BUFFER] == 5 * RAD
 
 
 def test_what_is_not_covered_is_carried(deployed):
     protocol = deployed(saved=10_000 * WAD)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     left, old = protocol.read("VaultEngine.deficit_of", XAU), protocol.timestamp // WEEK
     protocol.advance(WEEK)
@@ -231,9 +240,9 @@ def test_what_is_not_covered_is_carried(deployed):
 
 def test_a_deficit_repaid_without_a_stage_is_recovered(deployed):
     protocol = deployed(saved=0)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
-    give(protocol, "donor", 1_000 * WAD)
+    give_stablecoin(protocol, "donor", 1_000 * WAD)
     protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 1_000 * RAD, sender="donor")
     assert event(protocol).recovered == 1_000 * RAD  # also before anyone calls the waterfall
     protocol.do(CALL, XAU, sender="stranger")
@@ -245,9 +254,9 @@ def test_a_deficit_repaid_without_a_stage_is_recovered(deployed):
 def test_one_that_is_recovered_in_full_is_open_no_more(deployed):
     """It kept the treasury and new caps waiting until another loss of the type had been covered."""
     protocol = deployed()
-    due = lose(protocol)
+    due = lose_new_vault(protocol)
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
-    give(protocol, "donor", 20_000 * WAD)
+    give_stablecoin(protocol, "donor", 20_000 * WAD)
     protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", due, sender="donor")
     assert protocol.read("LossWaterfall.pending_total") == due
     assert protocol.do(CALL, XAU, sender="stranger") == 0
@@ -259,10 +268,10 @@ def test_one_that_is_recovered_in_full_is_open_no_more(deployed):
 
 def test_what_was_recovered_is_not_carried(deployed):
     protocol = deployed(saved=0)
-    deficit = lose(protocol)
+    deficit = lose_new_vault(protocol)
     drain(protocol)
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
-    give(protocol, "donor", 2_000 * WAD)
+    give_stablecoin(protocol, "donor", 2_000 * WAD)
     protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 2_000 * RAD, sender="donor")
     left = protocol.read("VaultEngine.deficit_of", XAU)
     assert left < deficit - 2_000 * RAD + 1
@@ -277,7 +286,7 @@ def test_what_was_recovered_is_not_carried(deployed):
 
 def test_logs_each_payment(deployed):
     protocol = deployed()
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     epoch = protocol.read("LossWaterfall.last_epoch", XAU)
     logs = [log.values for log in protocol.last.logs if log.event == "LossCovered"]
@@ -292,10 +301,10 @@ def test_covering_in_parts_costs_nobody_more_than_a_wei_for_each(deployed):
     for parts in (1, 2):
         protocol = deployed(epoch_length=YEAR)
         protocol.earn_fees("XAU")
-        lose(protocol)
+        lose_new_vault(protocol)
         if parts == 2:
             protocol.do(CALL, XAU, sender="stranger")
-        lose(protocol)
+        lose_new_vault(protocol)
         protocol.do(CALL, XAU, sender="stranger")
         paid.append(40_000 * WAD - protocol.read("Savings.totalAssets"))
     assert paid[0] > 0
@@ -338,8 +347,8 @@ def test_a_stage_that_claims_what_nobody_can_hold_has_failed(lying, claimed):
 
 def test_a_stage_that_reverts_pays_nothing_and_nobody_else_minds(deployed):
     protocol = deployed()
-    fill(protocol)
-    lose(protocol, debt=40_000 * WAD)
+    fill_buffer(protocol)
+    lose_new_vault(protocol, debt=40_000 * WAD)
     protocol.do("VaultEngine.revoke_role", STAGE, "ReserveStage", sender="admin")
     reserve = protocol.read("VaultEngine.reserve")
     protocol.do(CALL, XAU, sender="stranger")

@@ -4,11 +4,11 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import LOOK
-from tests.support.auctions import liquidate
+from tests.support.auction_steps import liquidate_vault
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
-from tests.support.savings import XAU, lose
-from tests.support.settling import begin, settle
+from tests.support.saver_steps import XAU, lose_new_vault
+from tests.support.settlement_steps import settle_protocol, start_settlement
 
 CALL = "LossWaterfall.doubt_at_payment"
 
@@ -36,7 +36,7 @@ def test_flags_and_lots_after_ten_minutes(doubtful):
     doubtful.earn_fees("WETH")  # so that the reserve pays the liquidator and no deficit is left
     doubtful.post_price("XAU", PRICES["XAU"] // 2)
     doubtful.advance(LOOK)
-    liquidate(doubtful, "borrower", XAU)
+    liquidate_vault(doubtful, "borrower", XAU)
     assert doubtful.read(CALL) == doubtful.read("VaultEngine.in_auction_of", XAU) > 0
 
 
@@ -46,7 +46,7 @@ def test_a_rise_is_waited_for_by_nobody(protocol):
 
 
 def test_none_while_a_loss_is_open(protocol):
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.advance(LOOK)
     with reverts("loss_waterfall: losses pending"):
         protocol.read(CALL)
@@ -54,7 +54,9 @@ def test_none_while_a_loss_is_open(protocol):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
-@pytest.mark.parametrize(("until", "is_refused"), [(begin, True), (settle, False)], ids=["begun", "closed"])
+@pytest.mark.parametrize(
+    ("until", "is_refused"), [(start_settlement, True), (settle_protocol, False)], ids=["begun", "closed"]
+)
 def test_in_settlement_nothing_is_paid_until_the_books_are_closed(doubtful, until, is_refused):
     until(doubtful)
     if is_refused:

@@ -1,8 +1,8 @@
 """doubt_total: all that may be lost, booked or not; new caps do not wait for what is only in doubt."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, liquidate
-from tests.support.savings import XAU, lose
+from tests.support.auction_steps import WETH, liquidate_vault
+from tests.support.saver_steps import XAU, lose_new_vault
 
 
 def total(protocol):
@@ -18,13 +18,13 @@ def fall(protocol):
 
 def test_deficits_auctions_and_flags_of_all_types(protocol):
     assert total(protocol) == 0
-    deficit = lose(protocol, "WBTC")
+    deficit = lose_new_vault(protocol, "WBTC")
     assert total(protocol) == deficit
     fall(protocol)
     assert total(protocol) == deficit
     flagged = protocol.do("LiquidationEngine.flag", XAU, "borrower", sender="stranger")
     assert total(protocol) == deficit + flagged
-    liquidate(protocol, "borrower", XAU)
+    liquidate_vault(protocol, "borrower", XAU)
     booked = sum(protocol.read("VaultEngine.deficit_of", c) for c in range(3))
     assert total(protocol) == booked + protocol.read("VaultEngine.in_auction_of", XAU)
     assert protocol.read("LossWaterfall.pending_total") == booked

@@ -2,7 +2,7 @@
 
 from backstop.model.arithmetic import RAD, WAD
 from tests.support.helpers import STAGE
-from tests.support.savings import XAU, give, lose
+from tests.support.saver_steps import XAU, give_stablecoin, lose_new_vault
 
 WEEK = 7 * 86_400
 
@@ -23,7 +23,7 @@ def test_the_books_of_every_event_close_after_every_step(deployed):
     protocol = deployed(saved=10_000 * WAD)
     first = protocol.timestamp // WEEK
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
-    give(protocol, "donor", 3_000 * WAD)
+    give_stablecoin(protocol, "donor", 3_000 * WAD)
 
     def repay():
         protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 500 * RAD + 1, sender="donor")
@@ -35,10 +35,10 @@ def test_the_books_of_every_event_close_after_every_step(deployed):
         protocol.advance(WEEK)
 
     def loss():
-        lose(protocol)
+        lose_new_vault(protocol)
 
     def other_loss():
-        lose(protocol, "WBTC")
+        lose_new_vault(protocol, "WBTC")
 
     for step in (
         loss,

@@ -2,14 +2,14 @@
 
 import pytest
 
-from backstop.deployment.parameters import with_stage
+from backstop.deployment.deployment_parameters import replace_stage
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import LOOK
-from tests.support.equity import open_protocol, price_equity, with_equity
+from tests.support.deployed_protocol import PRICES
+from tests.support.equity_steps import open_protocol, price_equity, with_equity
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
-from tests.support.savings import XAU, lose, save
-from tests.support.settling import begin, settle
+from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault
+from tests.support.settlement_steps import settle_protocol, start_settlement
 
 CALL = "LossWaterfall.losses_at_payment"
 UNCAPPED = {"savings": {"cap_bps": 10_000}}
@@ -19,7 +19,7 @@ UNCAPPED = {"savings": {"cap_bps": 10_000}}
 def fallen(deployed):
     """Gold has lost 6% this very second, after a loss."""
     protocol = deployed(caps=UNCAPPED)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.post_price("XAU", PRICES["XAU"])
     protocol.post_next("XAU", PRICES["XAU"] * 94 // 100)
     return protocol
@@ -27,7 +27,7 @@ def fallen(deployed):
 
 def test_what_would_reach_a_stage(deployed):
     protocol = deployed(caps=UNCAPPED)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.advance(LOOK)
     losses = protocol.read("LossWaterfall.losses_beyond", "Savings")
     assert protocol.read(CALL, "Savings") == losses > 9_000 * WAD
@@ -45,7 +45,7 @@ def test_none_for_ten_minutes_after_a_fall(fallen):
 
 def test_none_before_a_pool_under_a_share_has_covered_what_it_can(deployed):
     protocol = deployed(saved=10_000 * WAD)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.advance(LOOK)
     with reverts("loss_waterfall: not covered yet"):
         protocol.read(CALL, "Savings")
@@ -56,11 +56,11 @@ def test_none_before_a_pool_under_a_share_has_covered_what_it_can(deployed):
 
 def test_while_equity_is_sold_for_the_loss_nobody_waits(new_protocol):
     """What the sale leaves for the pool is not known, for days."""
-    parameters = with_stage(with_equity("minted_equity", "savings"), "savings", cap_bps=5_000)
+    parameters = replace_stage(with_equity("minted_equity", "savings"), "savings", cap_bps=5_000)
     protocol = open_protocol(new_protocol(parameters))
     price_equity(protocol, 100 * RAY)
-    save(protocol, "saver", 10_000 * WAD)
-    lose(protocol)
+    deposit_savings(protocol, "saver", 10_000 * WAD)
+    lose_new_vault(protocol)
     protocol.advance(LOOK)
     with reverts("loss_waterfall: not covered yet"):
         protocol.read(CALL, "Savings")
@@ -71,13 +71,15 @@ def test_while_equity_is_sold_for_the_loss_nobody_waits(new_protocol):
 
 def test_a_loss_that_does_not_reach_the_pool_holds_nobody_up(deployed):
     protocol = deployed()
-    save(protocol, "elder", 20_000 * WAD, "Junior")
-    lose(protocol)
+    deposit_savings(protocol, "elder", 20_000 * WAD, "Junior")
+    lose_new_vault(protocol)
     protocol.advance(LOOK)
     assert protocol.read(CALL, "Savings") == 0 < protocol.read("VaultEngine.deficit_of", XAU)
 
 
-@pytest.mark.parametrize(("until", "expected"), [(begin, 2**255), (settle, 0)], ids=["begun", "closed"])
+@pytest.mark.parametrize(
+    ("until", "expected"), [(start_settlement, 2**255), (settle_protocol, 0)], ids=["begun", "closed"]
+)
 def test_in_settlement_there_is_nothing_to_wait_for(fallen, until, expected):
     """While it winds up nobody is paid whatever prices do, and then nothing can be lost any more."""
     until(fallen)

@@ -2,7 +2,7 @@
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.savings import XAU, lose
+from tests.support.saver_steps import XAU, lose_new_vault
 
 WBTC = 1
 WEEK = 7 * 86_400
@@ -24,7 +24,7 @@ def test_only_the_ledger_recognises(protocol):
 
 def test_what_the_ledger_books_is_created(protocol):
     next_epoch(protocol)
-    deficit = lose(protocol)
+    deficit = lose_new_vault(protocol)
     event = protocol.read("LossWaterfall.event_of", XAU, epoch_of(protocol))
     assert event.created == event.outstanding == deficit
     assert protocol.read("LossWaterfall.outstanding", XAU) == deficit
@@ -32,7 +32,7 @@ def test_what_the_ledger_books_is_created(protocol):
 
 
 def test_logs_type_epoch_and_amount(protocol):
-    lose(protocol)
+    lose_new_vault(protocol)
     recognised = [log.values for log in protocol.last.logs if log.event == "LossRecognised"]
     assert [values[:2] for values in recognised] == [(XAU, epoch_of(protocol))]
     assert recognised[0][2] <= protocol.read("VaultEngine.deficit_of", XAU)
@@ -40,7 +40,7 @@ def test_logs_type_epoch_and_amount(protocol):
 
 def test_losses_of_one_epoch_are_one_event(protocol):
     next_epoch(protocol)
-    total = lose(protocol) + lose(protocol, debt=4_000 * WAD)
+    total = lose_new_vault(protocol) + lose_new_vault(protocol, debt=4_000 * WAD)
     event = protocol.read("LossWaterfall.event_of", XAU, epoch_of(protocol))
     assert event.created == total
     assert event.carried_in == 0
@@ -48,16 +48,16 @@ def test_losses_of_one_epoch_are_one_event(protocol):
 
 def test_types_have_events_of_their_own(protocol):
     next_epoch(protocol)
-    gold, bitcoin = lose(protocol), lose(protocol, "WBTC")
+    gold, bitcoin = lose_new_vault(protocol), lose_new_vault(protocol, "WBTC")
     assert protocol.read("LossWaterfall.event_of", XAU, epoch_of(protocol)).created == gold
     assert protocol.read("LossWaterfall.event_of", WBTC, epoch_of(protocol)).created == bitcoin
 
 
 def test_what_is_left_is_carried_into_the_next_event(protocol):
     next_epoch(protocol)
-    first, old = lose(protocol), epoch_of(protocol)
+    first, old = lose_new_vault(protocol), epoch_of(protocol)
     next_epoch(protocol)
-    second = lose(protocol)
+    second = lose_new_vault(protocol)
     before = protocol.read("LossWaterfall.event_of", XAU, old)
     after = protocol.read("LossWaterfall.event_of", XAU, epoch_of(protocol))
     assert (before.created, before.carried_out, before.outstanding) == (first, first, 0)
@@ -66,11 +66,11 @@ def test_what_is_left_is_carried_into_the_next_event(protocol):
 
 def test_epochs_without_a_loss_have_no_event(protocol):
     next_epoch(protocol)
-    first, old = lose(protocol), epoch_of(protocol)
+    first, old = lose_new_vault(protocol), epoch_of(protocol)
     protocol.advance(3 * WEEK)
     empty = (0, 0, 0, 0, 0, 0)
     assert tuple(protocol.read("LossWaterfall.event_of", XAU, old + 1)) == empty
     assert protocol.read("LossWaterfall.event_of", XAU, old).outstanding == first
-    lose(protocol)
+    lose_new_vault(protocol)
     assert tuple(protocol.read("LossWaterfall.event_of", XAU, old + 1)) == empty
     assert protocol.read("LossWaterfall.event_of", XAU, epoch_of(protocol)).carried_in == first

@@ -1,15 +1,15 @@
 """reserved_of: what stages hold of a deficit until they have paid it or given it up."""
 
 from backstop.model.arithmetic import RAD
-from tests.support.reservations import reserve
-from tests.support.savings import XAU
+from tests.support.reservations import reserve_deficit_part
+from tests.support.saver_steps import XAU
 
 CALL = "LossWaterfall.reserved_of"
 
 
 def test_falls_with_payments_and_ends_with_release(slow):
     assert slow.read(CALL, XAU) == 0
-    reserve(slow, 3_000 * RAD)
+    reserve_deficit_part(slow, 3_000 * RAD)
     assert (slow.read(CALL, XAU), slow.read(CALL, 0)) == (3_000 * RAD, 0)
     slow.do("ScriptedStage.pay", XAU, 1_000 * RAD, sender="buyer")
     assert slow.read(CALL, XAU) == 2_000 * RAD

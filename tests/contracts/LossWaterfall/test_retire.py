@@ -3,10 +3,10 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import STAGE, reverts
-from tests.support.protocol import PRICES
-from tests.support.reservations import reserve
-from tests.support.savings import XAU, give
+from tests.support.reservations import reserve_deficit_part
+from tests.support.saver_steps import XAU, give_stablecoin
 
 CALL = "LossWaterfall.retire"
 
@@ -26,7 +26,7 @@ def pay(protocol) -> None:
     protocol.lockstep.state_check = None
     deficit = protocol.read("VaultEngine.deficit_of", XAU)
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
-    give(protocol, "donor", -(-deficit // 10**27))
+    give_stablecoin(protocol, "donor", -(-deficit // 10**27))
     protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", deficit, sender="donor")
 
 
@@ -35,7 +35,7 @@ def retire(protocol) -> None:
 
 
 def test_not_while_a_stage_sells_for_it(slow):
-    reserve(slow, 3_000 * RAD)
+    reserve_deficit_part(slow, 3_000 * RAD)
     pay(slow)
     with reverts("loss_waterfall: stages sell"):
         retire(slow)

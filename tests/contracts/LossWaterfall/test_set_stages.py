@@ -4,7 +4,7 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
-from backstop.deployment.accounts import account, created_address
+from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model.arithmetic import MAX_UINT256, RAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import STAGE, reverts
@@ -120,7 +120,7 @@ def test_one_that_pays_something_for_nothing_is_none(scripted, claim):
 def test_one_without_its_role_is_none(protocol):
     """The stages of a deployment have it before they are set."""
     engine, liquidations = map(protocol.address, ("VaultEngine", "LiquidationEngine"))
-    other = created_address(account("deployer_of_Other"), 0)
+    other = compute_contract_address(get_account("deployer_of_Other"), 0)
     protocol.lockstep.create("LedgerStage", "Mine", engine, other, 0)
     protocol.lockstep.create(
         "LossWaterfall", "Other", engine, liquidations, protocol.address("admin"), 86_400, 86_400

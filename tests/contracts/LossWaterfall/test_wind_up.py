@@ -4,13 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import StageParameters
+from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAD, RAY, WAD
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
-from tests.support.savings import XAU, fill, leave, lose, mature, request, save
-from tests.support.settling import settle
+from tests.support.saver_steps import (
+    XAU,
+    deposit_savings,
+    fill_buffer,
+    lose_new_vault,
+    mature_batch,
+    redeem_all_shares,
+    request_all_shares,
+)
+from tests.support.settlement_steps import settle_protocol
 
 STAGES = (
     StageParameters("scripted"),
@@ -23,16 +31,16 @@ STAGES = (
 @pytest.fixture
 def ending(new_protocol):
     """A loss, a saver who may leave, and a settlement that can begin."""
-    made = new_protocol(replace(standard(), stages=STAGES))
+    made = new_protocol(replace(build_standard_parameters(), stages=STAGES))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    fill(made)
-    save(made, "saver", 40_000 * WAD)
+    fill_buffer(made)
+    deposit_savings(made, "saver", 40_000 * WAD)
     made.do("Settlement.announce", sender="admin")
     made.advance(made.read("Settlement.DELAY"))
-    lose(made, debt=40_000 * WAD)
-    request(made, "saver")
-    mature(made)
+    lose_new_vault(made, debt=40_000 * WAD)
+    request_all_shares(made, "saver")
+    mature_batch(made)
     return made
 
 
@@ -58,26 +66,28 @@ def test_caps_are_lifted_but_the_savers(ending):
 
 def test_nobody_leaves_a_pool_until_the_books_are_closed(ending):
     ending.do("Settlement.begin", sender="stranger")
-    assert leave(ending, "saver") == 0
+    assert redeem_all_shares(ending, "saver") == 0
     assert ending.read("Savings.pending_losses") == ending.read("Savings.capacity", XAU) // RAY
 
 
 def test_what_was_flagged_keeps_nobody_in_once_the_books_are_closed(new_protocol):
-    made = new_protocol(replace(standard(), stages=(StageParameters("buffer"), StageParameters("savings"))))
+    made = new_protocol(
+        replace(build_standard_parameters(), stages=(StageParameters("buffer"), StageParameters("savings")))
+    )
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    save(made, "saver", 40_000 * WAD)
+    deposit_savings(made, "saver", 40_000 * WAD)
     made.borrow("borrower", "XAU", 80_000 * RAD // PRICES["XAU"], 40_000 * WAD)
     for _ in range(3):
         made.post_price("XAU", PRICES["XAU"] * 9 // 20)
     made.do("LiquidationEngine.flag", XAU, "borrower", sender="stranger")
-    settle(made)
+    settle_protocol(made)
     assert made.read("LiquidationEngine.flagged_of", XAU) >= 40_000 * WAD
     assert made.read("LossWaterfall.losses_beyond", "Savings") == 0
     assert made.read("LossWaterfall.pending_total") == made.read("Savings.pending_losses") == 0
-    request(made, "saver")
+    request_all_shares(made, "saver")
     assets = made.read("Savings.totalAssets")
-    mature(made)
-    assert leave(made, "saver") >= assets - 1 > 30_000 * WAD
+    mature_batch(made)
+    assert redeem_all_shares(made, "saver") >= assets - 1 > 30_000 * WAD
     made.do("LiquidationEngine.flag", XAU, "borrower", sender="stranger")
     assert made.read("LiquidationEngine.flagged_of", XAU) == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.margin_fund import lock, own_fund
+from tests.support.margin_fund_steps import lock_profit, own_fund
 
 
 @pytest.fixture
@@ -19,6 +19,6 @@ def profits(margin):
     for day in range(3):
         if day:
             margin.advance(86_400)
-        lock(margin, "winner", 100 * WAD)
-    lock(margin, "other", 100 * WAD)
+        lock_profit(margin, "winner", 100 * WAD)
+    lock_profit(margin, "other", 100 * WAD)
     return margin

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auctions import event, stablecoins
+from tests.support.auction_steps import get_only_event, read_stablecoins
 from tests.support.helpers import check_cannot_be_made, reverts
-from tests.support.margin_fund import DAY, absorb, booked, lock, profit
+from tests.support.margin_fund_steps import DAY, absorb_loss, lock_profit, read_profit, sum_booked_assets
 
 ZERO = "0x" + "00" * 20
 
@@ -15,41 +15,46 @@ def claim(protocol, owner, bucket):
 
 
 def test_vests_seven_buckets_later(margin):
-    bucket = lock(margin, "winner", 5 * WAD)
-    assert event(margin, "ProfitLocked", "Fund") == (margin.address("winner"), bucket, 5 * WAD, 5 * WAD)
+    bucket = lock_profit(margin, "winner", 5 * WAD)
+    assert get_only_event(margin, "ProfitLocked", "Fund") == (
+        margin.address("winner"),
+        bucket,
+        5 * WAD,
+        5 * WAD,
+    )
     margin.advance((bucket + 7) * DAY - 1 - margin.timestamp)
     with reverts("margin_fund: not vested"):
         claim(margin, "winner", bucket)
     margin.advance(1)
     assert claim(margin, "winner", bucket) == 5 * WAD
-    assert event(margin, "ProfitClaimed", "Fund") == (margin.address("winner"), bucket, 5 * WAD)
-    assert stablecoins(margin, "winner") == 5 * WAD
+    assert get_only_event(margin, "ProfitClaimed", "Fund") == (margin.address("winner"), bucket, 5 * WAD)
+    assert read_stablecoins(margin, "winner") == 5 * WAD
     with reverts("margin_fund: nothing to claim"):
         claim(margin, "winner", bucket)
 
 
 def test_profits_of_a_bucket_add_up(margin):
-    bucket = lock(margin, "winner", 1)
-    lock(margin, "winner", 2)
-    lock(margin, "other", 4)
-    assert profit(margin, "winner", bucket) == 3
+    bucket = lock_profit(margin, "winner", 1)
+    lock_profit(margin, "winner", 2)
+    lock_profit(margin, "other", 4)
+    assert read_profit(margin, "winner", bucket) == 3
     assert margin.read("Fund.bucket_of", bucket) == (7, 7, 0)
-    assert margin.read("Fund.unvested") == booked(margin) == 7
+    assert margin.read("Fund.unvested") == sum_booked_assets(margin) == 7
     with reverts(""):
         claim(margin, "winner", 2**256 - 1)
 
 
 def test_the_last_one_gets_the_rest(margin):
     """After a clawback of a wei in seven each part is rounded down, until nobody else has one."""
-    bucket = lock(margin, "winner", 3)
-    lock(margin, "other", 4)
-    absorb(margin, 1)
-    assert profit(margin, "winner", bucket) == 2
-    assert profit(margin, "other", bucket) == 3
+    bucket = lock_profit(margin, "winner", 3)
+    lock_profit(margin, "other", 4)
+    absorb_loss(margin, 1)
+    assert read_profit(margin, "winner", bucket) == 2
+    assert read_profit(margin, "other", bucket) == 3
     margin.advance(7 * DAY)
     assert claim(margin, "winner", bucket) == 2
     assert claim(margin, "other", bucket) == 4
-    assert booked(margin) == 0
+    assert sum_booked_assets(margin) == 0
 
 
 @pytest.mark.parametrize(
@@ -57,17 +62,17 @@ def test_the_last_one_gets_the_rest(margin):
 )
 def test_who_locks_after_a_clawback_gets_no_part_of_others(margin, first, lost, amount, shares, left):
     """Shares are rounded down, also where a wei is left; of a bucket that is empty they begin again."""
-    bucket = lock(margin, "winner", first)
-    absorb(margin, lost)
-    lock(margin, "late", amount)
-    assert event(margin, "ProfitLocked", "Fund") == (margin.address("late"), bucket, amount, shares)
-    assert profit(margin, "late", bucket) == left
-    assert profit(margin, "winner", bucket) <= first - lost + amount - left
+    bucket = lock_profit(margin, "winner", first)
+    absorb_loss(margin, lost)
+    lock_profit(margin, "late", amount)
+    assert get_only_event(margin, "ProfitLocked", "Fund") == (margin.address("late"), bucket, amount, shares)
+    assert read_profit(margin, "late", bucket) == left
+    assert read_profit(margin, "winner", bucket) <= first - lost + amount - left
 
 
 def test_a_profit_that_nobody_could_be_paid_is_not_locked(margin):
     with reverts("margin_fund: zero owner"):
-        lock(margin, ZERO, 5 * WAD)
+        lock_profit(margin, ZERO, 5 * WAD)
 
 
 def test_the_market_only(margin):

@@ -4,13 +4,13 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, ETH, FUND, HOUSE, crowded, opened
+from tests.support.perpetuals import BTC, ETH, FUND, HOUSE, deploy_perpetuals, open_crowded_positions
 
 
 @pytest.fixture
 def lost(new_protocol):
     """A cycle with two losses: a long in ether owes 1,000, and a short in bitcoin 500."""
-    market = crowded(opened(new_protocol))
+    market = open_crowded_positions(deploy_perpetuals(new_protocol))
     for name, amount in (("short", 1_500), ("winner", 10_000)):
         market.deposit(name, amount * WAD)
     market.trade("winner", "short", 100, BTC)
@@ -53,7 +53,7 @@ def test_it_stays_under_its_cap(lost):
 
 
 def test_without_a_loss_nothing_is_paid(new_protocol):
-    market = crowded(opened(new_protocol))
+    market = open_crowded_positions(deploy_perpetuals(new_protocol))
     market.do(f"{FUND}.insure", 100 * WAD, sender="rich")
     market.roll()
     assert market.read(f"{FUND}.insurance_of").spent == 0

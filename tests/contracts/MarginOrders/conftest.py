@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.trading import trading
+from tests.support.perpetual_trading_steps import deploy_with_margin
 
 
 @pytest.fixture
 def margin(new_protocol):
-    return trading(new_protocol, maker=10_000, taker=10_000, third=10_000)
+    return deploy_with_margin(new_protocol, maker=10_000, taker=10_000, third=10_000)

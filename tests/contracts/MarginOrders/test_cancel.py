@@ -2,19 +2,19 @@
 
 import pytest
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.auctions import event
+from tests.support.auction_steps import get_only_event
 from tests.support.helpers import reverts
-from tests.support.margin import ETH, order, signed
+from tests.support.margin_order_steps import ETH, attach_signature, build_order
 
 PRICE = 20 * WAD
 
 
 @pytest.fixture
 def orders(margin):
-    buy, sell = order("maker", ETH, 100, PRICE, nonce=7), order("taker", ETH, -60, PRICE, nonce=7)
-    return signed(margin, "maker", buy), signed(margin, "taker", sell)
+    buy, sell = build_order("maker", ETH, 100, PRICE, nonce=7), build_order("taker", ETH, -60, PRICE, nonce=7)
+    return attach_signature(margin, "maker", buy), attach_signature(margin, "taker", sell)
 
 
 def match(protocol, orders):
@@ -23,13 +23,13 @@ def match(protocol, orders):
 
 def test_a_cancelled_order_is_never_filled_again(margin, orders):
     match(margin, orders)
-    margin.do("MarginOrders.cancel", orders[0][0], sender=trader("maker"))
+    margin.do("MarginOrders.cancel", orders[0][0], sender=get_trader_account("maker"))
     digest = margin.read("MarginOrders.digest_of", orders[0][0])
-    assert event(margin, "Cancelled", "MarginOrders") == (trader("maker"), digest)
+    assert get_only_event(margin, "Cancelled", "MarginOrders") == (get_trader_account("maker"), digest)
     assert margin.read("MarginOrders.filled", digest) == MAX_UINT256
     with reverts("margin_orders: not so much left"):
         match(margin, orders)
-    other = signed(margin, "maker", orders[0][0]._replace(nonce=6))
+    other = attach_signature(margin, "maker", orders[0][0]._replace(nonce=6))
     match(margin, (other, orders[1]))
 
 
@@ -39,40 +39,43 @@ def test_its_account_only(margin, orders):
 
 
 def test_a_floor_voids_all_under_it(margin, orders):
-    margin.do("MarginOrders.raise_nonce", 7, sender=trader("maker"))
+    margin.do("MarginOrders.raise_nonce", 7, sender=get_trader_account("maker"))
     match(margin, orders)
-    margin.do("MarginOrders.raise_nonce", 8, sender=trader("maker"))
-    assert event(margin, "NonceRaised", "MarginOrders") == (trader("maker"), 8)
-    assert margin.read("MarginOrders.nonce_floor", trader("maker")) == 8
+    margin.do("MarginOrders.raise_nonce", 8, sender=get_trader_account("maker"))
+    assert get_only_event(margin, "NonceRaised", "MarginOrders") == (get_trader_account("maker"), 8)
+    assert margin.read("MarginOrders.nonce_floor", get_trader_account("maker")) == 8
     with reverts("margin_orders: nonce is void"):
         match(margin, orders)
 
 
 @pytest.mark.parametrize("new", [0, 7, 8])
 def test_a_floor_only_rises(margin, new):
-    margin.do("MarginOrders.raise_nonce", 8, sender=trader("maker"))
+    margin.do("MarginOrders.raise_nonce", 8, sender=get_trader_account("maker"))
     with reverts("margin_orders: floor only rises"):
-        margin.do("MarginOrders.raise_nonce", new, sender=trader("maker"))
+        margin.do("MarginOrders.raise_nonce", new, sender=get_trader_account("maker"))
 
 
 @pytest.mark.parametrize("name", ["maker#1", "maker#255"])
 def test_an_account_of_ones_own(margin, name):
     """Its orders are cancelled, and its floor is raised, by its address; other accounts' stay."""
-    mine = order(name, ETH, 100, PRICE, nonce=7)
-    for sender in (trader("taker"), trader(name)[:-4] + "0000"):
+    mine = build_order(name, ETH, 100, PRICE, nonce=7)
+    for sender in (get_trader_account("taker"), get_trader_account(name)[:-4] + "0000"):
         with reverts("margin_orders: not its account"):
             margin.do("MarginOrders.cancel", mine, sender=sender)
         with reverts("margin_orders: not its owner"):
-            margin.do("MarginOrders.raise_nonce", 8, trader(name), sender=sender)
-    margin.do("MarginOrders.cancel", mine, sender=trader("maker"))
-    assert event(margin, "Cancelled", "MarginOrders")[0] == trader(name)
-    margin.do("MarginOrders.raise_nonce", 8, trader(name), sender=trader("maker"))
-    assert event(margin, "NonceRaised", "MarginOrders") == (trader(name), 8)
-    floors = [margin.read("MarginOrders.nonce_floor", trader(each)) for each in (name, "maker", "maker#2")]
+            margin.do("MarginOrders.raise_nonce", 8, get_trader_account(name), sender=sender)
+    margin.do("MarginOrders.cancel", mine, sender=get_trader_account("maker"))
+    assert get_only_event(margin, "Cancelled", "MarginOrders")[0] == get_trader_account(name)
+    margin.do("MarginOrders.raise_nonce", 8, get_trader_account(name), sender=get_trader_account("maker"))
+    assert get_only_event(margin, "NonceRaised", "MarginOrders") == (get_trader_account(name), 8)
+    floors = [
+        margin.read("MarginOrders.nonce_floor", get_trader_account(each))
+        for each in (name, "maker", "maker#2")
+    ]
     assert floors == [8, 0, 0]
     assert margin.read("MarginOrders.filled", margin.read("MarginOrders.digest_of", mine)) == MAX_UINT256
-    other = margin.read("MarginOrders.digest_of", mine._replace(account=trader("maker")))
+    other = margin.read("MarginOrders.digest_of", mine._replace(account=get_trader_account("maker")))
     assert margin.read("MarginOrders.filled", other) == 0
     # The own one may be named as well.
-    margin.do("MarginOrders.raise_nonce", 9, trader("maker"), sender=trader("maker"))
-    assert margin.read("MarginOrders.nonce_floor", trader("maker")) == 9
+    margin.do("MarginOrders.raise_nonce", 9, get_trader_account("maker"), sender=get_trader_account("maker"))
+    assert margin.read("MarginOrders.nonce_floor", get_trader_account("maker")) == 9

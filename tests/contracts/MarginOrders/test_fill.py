@@ -2,17 +2,17 @@
 
 import pytest
 
-from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
-from backstop.hosts.host import CHAIN_ID
+from backstop.deployment.devnet_signing import derive_trader_key, get_trader_account, sign_digest, sign_order
+from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import order_digest
 from backstop.model.owned import account_of
 from backstop.model.signatures import keccak256
 from backstop.model.signed import IS_VALID
-from tests.support.auctions import event
+from tests.support.auction_steps import get_only_event
 from tests.support.helpers import reverts
-from tests.support.margin import BTC, ETH, order, signed
-from tests.support.trading import equity, size
+from tests.support.margin_order_steps import BTC, ETH, attach_signature, build_order
+from tests.support.perpetual_trading_steps import read_size, sum_equity
 
 PRICE = 20 * WAD
 
@@ -24,8 +24,8 @@ def match(protocol, one, other, lots, sender="matcher"):
 @pytest.fixture
 def orders(margin):
     """To buy 100 and to sell 60 lots."""
-    buy, sell = order("maker", ETH, 100, PRICE), order("taker", ETH, -60, PRICE)
-    return signed(margin, "maker", buy), signed(margin, "taker", sell)
+    buy, sell = build_order("maker", ETH, 100, PRICE), build_order("taker", ETH, -60, PRICE)
+    return attach_signature(margin, "maker", buy), attach_signature(margin, "taker", sell)
 
 
 def test_parts_of_orders_at_the_makers_price(margin, orders):
@@ -33,9 +33,9 @@ def test_parts_of_orders_at_the_makers_price(margin, orders):
     match(margin, buy, sell, 25)
     match(margin, buy, sell, 35)
     digests = [margin.read("MarginOrders.digest_of", each[0]) for each in orders]
-    assert event(margin, "Filled", "MarginOrders") == (
-        trader("maker"),
-        trader("taker"),
+    assert get_only_event(margin, "Filled", "MarginOrders") == (
+        get_trader_account("maker"),
+        get_trader_account("taker"),
         ETH,
         35,
         PRICE,
@@ -44,8 +44,8 @@ def test_parts_of_orders_at_the_makers_price(margin, orders):
     assert [margin.read("MarginOrders.filled", digest) for digest in digests] == [60, 60]
     with reverts("margin_orders: not so much left"):
         match(margin, buy, sell, 1)
-    match(margin, buy, signed(margin, "third", order("third", ETH, -60, PRICE)), 40)
-    assert size(margin, "maker") == 100
+    match(margin, buy, attach_signature(margin, "third", build_order("third", ETH, -60, PRICE)), 40)
+    assert read_size(margin, "maker") == 100
 
 
 def test_the_digest_is_that_of_eip_712(margin, orders):
@@ -59,9 +59,9 @@ def test_the_digest_is_that_of_eip_712(margin, orders):
 
 def pair(margin, buyers, sellers, buyer=1, seller=2):
     """Orders of 10 lots at two limits, signed at two times [ns]: the maker's to buy, the taker's to sell."""
-    buy = order("maker", ETH, 10, buyers, nonce=buyer)
-    sell = order("taker", ETH, -10, sellers, nonce=seller)
-    return signed(margin, "maker", buy), signed(margin, "taker", sell)
+    buy = build_order("maker", ETH, 10, buyers, nonce=buyer)
+    sell = build_order("taker", ETH, -10, sellers, nonce=seller)
+    return attach_signature(margin, "maker", buy), attach_signature(margin, "taker", sell)
 
 
 def test_orders_that_do_not_meet(margin):
@@ -80,10 +80,12 @@ def test_what_is_offered_too_much_stays_with_who_came_later(margin, buyer, selle
     with reverts("margin_orders: taker was first"):
         match(margin, second, first, 10)
     match(margin, first, second, 10)
-    assert event(margin, "Filled", "MarginOrders")[4] == price
+    assert get_only_event(margin, "Filled", "MarginOrders")[4] == price
     # The seller pays for the premium that a price above the mark would be.
-    assert equity(margin, "maker") - 10_000 * WAD in range(10 * (PRICE - price) - 9, 10 * (PRICE - price) + 1)
-    assert equity(margin, "maker", "taker") - 20_000 * WAD in range(-9, 1)
+    assert sum_equity(margin, "maker") - 10_000 * WAD in range(
+        10 * (PRICE - price) - 9, 10 * (PRICE - price) + 1
+    )
+    assert sum_equity(margin, "maker", "taker") - 20_000 * WAD in range(-9, 1)
 
 
 def test_of_one_time_neither_is_first(margin):
@@ -95,7 +97,7 @@ def test_of_one_time_neither_is_first(margin):
     buy, sell = pair(margin, PRICE, PRICE, 5, 5)
     match(margin, buy, sell, 5)
     match(margin, sell, buy, 5)
-    assert size(margin, "maker") == 10
+    assert read_size(margin, "maker") == 10
 
 
 def test_first_is_who_signed_first_at_one_limit_too(margin):
@@ -129,11 +131,11 @@ def test_no_other_lots(margin, orders, lots):
 def test_two_accounts_on_two_sides_of_one_market(margin, orders):
     buy = orders[0]
     with reverts("margin_orders: same account"):
-        match(margin, buy, signed(margin, "maker", order("maker", ETH, -60, PRICE)), 1)
+        match(margin, buy, attach_signature(margin, "maker", build_order("maker", ETH, -60, PRICE)), 1)
     with reverts("margin_orders: same side"):
-        match(margin, buy, signed(margin, "taker", order("taker", ETH, 60, PRICE)), 1)
+        match(margin, buy, attach_signature(margin, "taker", build_order("taker", ETH, 60, PRICE)), 1)
     with reverts("margin_orders: other market"):
-        match(margin, buy, signed(margin, "taker", order("taker", BTC, -60, PRICE)), 1)
+        match(margin, buy, attach_signature(margin, "taker", build_order("taker", BTC, -60, PRICE)), 1)
 
 
 @pytest.mark.parametrize("reduces", ["maker", "taker"])
@@ -146,7 +148,9 @@ def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces
 
     def fill_back(only):
         one, other = [
-            signed(margin, name, order(name, ETH, size, PRICE, nonce=1, reduce_only=side == only))
+            attach_signature(
+                margin, name, build_order(name, ETH, size, PRICE, nonce=1, reduce_only=side == only)
+            )
             for side, (name, size) in sides.items()
         ]
         match(margin, one, other, 60)
@@ -154,7 +158,7 @@ def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces
     with reverts("desk: would not reduce"):
         fill_back("taker" if reduces == "maker" else "maker")
     fill_back(reduces)
-    assert size(margin, "maker") == 0
+    assert read_size(margin, "maker") == 0
 
 
 def test_its_own_signature(margin, orders):
@@ -185,7 +189,7 @@ def test_the_form_of_a_signature(margin, orders):
             match(margin, (buy, good[:64] + bytes([v])), sell, 1)
     digest = order_digest(buy, CHAIN_ID, margin.address("MarginOrders"))
     with reverts("margin_orders: not its signer"):
-        match(margin, (buy, sign_digest(key_of("maker"), digest, low=False)), sell, 1)
+        match(margin, (buy, sign_digest(derive_trader_key("maker"), digest, low=False)), sell, 1)
     # Whoever signs like this has the address that no signature has.
     zero = buy._replace(account="0x" + "00" * 20)
     with reverts("margin_orders: not its signer"):
@@ -194,8 +198,8 @@ def test_the_form_of_a_signature(margin, orders):
 
 def test_until_it_expires(margin):
     now = margin.timestamp
-    buy = signed(margin, "maker", order("maker", ETH, 10, PRICE, expiry=now))
-    sell = signed(margin, "taker", order("taker", ETH, -10, PRICE, expiry=now + 5))
+    buy = attach_signature(margin, "maker", build_order("maker", ETH, 10, PRICE, expiry=now))
+    sell = attach_signature(margin, "taker", build_order("taker", ETH, -10, PRICE, expiry=now + 5))
     match(margin, buy, sell, 1)
     margin.advance(1)
     with reverts("margin_orders: expired"):
@@ -203,7 +207,7 @@ def test_until_it_expires(margin):
 
 
 def test_the_smallest_size_there_is(margin, orders):
-    least = signed(margin, "taker", order("taker", ETH, -(2**255), PRICE))
+    least = attach_signature(margin, "taker", build_order("taker", ETH, -(2**255), PRICE))
     with reverts(""):
         match(margin, orders[0], least, 1)
 
@@ -253,26 +257,38 @@ def test_a_contract_that_cannot_say_so_has_not_signed(margin, orders):
 @pytest.mark.parametrize("number", [1, 64, 255])
 def test_a_key_signs_for_all_accounts_of_its_address(margin, number):
     name = f"maker#{number}"
-    margin.do("PerpetualMarket.deposit", trader(name), 1_000 * WAD, sender=trader("rich"))
-    buy, sell = order(name, ETH, 100, PRICE), order("taker", ETH, -100, PRICE)
-    match(margin, signed(margin, name, buy), signed(margin, "taker", sell), 100)
-    assert [size(margin, each) for each in (name, "maker", "taker")] == [100, 0, -100]
-    assert equity(margin, "maker") == 10_000 * WAD
+    margin.do(
+        "PerpetualMarket.deposit", get_trader_account(name), 1_000 * WAD, sender=get_trader_account("rich")
+    )
+    buy, sell = build_order(name, ETH, 100, PRICE), build_order("taker", ETH, -100, PRICE)
+    match(margin, attach_signature(margin, name, buy), attach_signature(margin, "taker", sell), 100)
+    assert [read_size(margin, each) for each in (name, "maker", "taker")] == [100, 0, -100]
+    assert sum_equity(margin, "maker") == 10_000 * WAD
 
 
 def test_two_accounts_of_one_address_may_trade(margin):
-    margin.do("PerpetualMarket.deposit", trader("maker#1"), 1_000 * WAD, sender=trader("rich"))
-    buy, sell = order("maker#1", ETH, 100, PRICE), order("maker", ETH, -100, PRICE)
-    match(margin, signed(margin, "maker", buy), signed(margin, "maker", sell), 100)
-    assert [size(margin, each) for each in ("maker#1", "maker")] == [100, -100]
+    margin.do(
+        "PerpetualMarket.deposit",
+        get_trader_account("maker#1"),
+        1_000 * WAD,
+        sender=get_trader_account("rich"),
+    )
+    buy, sell = build_order("maker#1", ETH, 100, PRICE), build_order("maker", ETH, -100, PRICE)
+    match(margin, attach_signature(margin, "maker", buy), attach_signature(margin, "maker", sell), 100)
+    assert [read_size(margin, each) for each in ("maker#1", "maker")] == [100, -100]
     with reverts("margin_orders: same account"):
-        match(margin, signed(margin, "maker", buy), signed(margin, "maker", buy._replace(size=-100)), 1)
+        match(
+            margin,
+            attach_signature(margin, "maker", buy),
+            attach_signature(margin, "maker", buy._replace(size=-100)),
+            1,
+        )
 
 
 def test_a_contract_signs_for_no_account_but_its_own(margin, wallet):
     """Where it has no code nobody answers."""
     beside = account_of(wallet, 1)
-    sell = signed(margin, "taker", order("taker", ETH, -10, PRICE))
+    sell = attach_signature(margin, "taker", build_order("taker", ETH, -10, PRICE))
     margin.do("Wallet.answer", margin.read("MarginOrders.digest_of", of(beside)), IS_VALID, sender="stranger")
     with reverts("margin_orders: not its signer"):
         match(margin, (of(beside), b""), sell, 10)
@@ -280,4 +296,4 @@ def test_a_contract_signs_for_no_account_but_its_own(margin, wallet):
 
 def of(account):
     """An order to buy of any account."""
-    return order("maker", ETH, 10, PRICE)._replace(account=account)
+    return build_order("maker", ETH, 10, PRICE)._replace(account=account)

@@ -5,8 +5,8 @@ import pytest
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MAX_NOTICE, MIN_NOTICE
 from tests.support.helpers import reverts
-from tests.support.margin import ETH
-from tests.support.settling import begin, make_prices
+from tests.support.margin_order_steps import ETH
+from tests.support.settlement_steps import make_prices, start_settlement
 
 DAY = 86_400
 
@@ -88,18 +88,18 @@ def test_the_mark_goes_over_to_the_final_price(margin):
 
 def test_settlement_that_begins_before_has_the_price(margin):
     delist(margin, MAX_NOTICE)
-    begin(margin)
+    start_settlement(margin)
     make_prices(margin)
     assert margin.read("MarginPolicy.final_price", ETH) == 20 * WAD
 
 
 def test_in_settlement_nothing_is_delisted_that_it_ends(margin):
-    begin(margin)
+    start_settlement(margin)
     with reverts("price_feed: closing has begun"):
         delist(margin)
 
 
 def test_no_price_of_no_market(margin):
-    begin(margin)
+    start_settlement(margin)
     make_prices(margin)
     assert margin.read("MarginPolicy.final_price", margin.read("MarginPolicy.markets")) == 0

@@ -2,19 +2,19 @@
 
 import pytest
 
-from tests.support.backstop_pool import pooled, seized, staffed
+from tests.support.market_with_pool import deploy_market_with_pool, deposit_two_members, seize_long
 
 
 @pytest.fixture
 def pool(new_protocol):
-    return pooled(new_protocol)
+    return deploy_market_with_pool(new_protocol)
 
 
 @pytest.fixture
 def members(pool):
-    return staffed(pool)
+    return deposit_two_members(pool)
 
 
 @pytest.fixture
 def offered(members):
-    return seized(members)
+    return seize_long(members)

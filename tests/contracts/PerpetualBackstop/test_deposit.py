@@ -3,8 +3,15 @@
 from backstop.model.arithmetic import WAD
 from backstop.model.denominations import VOID
 from backstop.model.state import ZERO_ADDRESS
-from tests.support.backstop_pool import POOL, failed, pooled, seized, staffed, wiped
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import (
+    POOL,
+    deploy_market_with_pool,
+    deposit_two_members,
+    make_failed_pool,
+    make_wiped_pool,
+    seize_long,
+)
 from tests.support.perpetuals import ETH, HOUSE
 
 
@@ -37,7 +44,7 @@ def test_nothing_and_nobody(pool):
 
 def test_only_at_rest(new_protocol):
     """Neither with a position, nor with gains that are not final, nor before its bond has come back."""
-    pool = seized(staffed(pooled(new_protocol, third_bond=5 * WAD)))
+    pool = seize_long(deposit_two_members(deploy_market_with_pool(new_protocol, third_bond=5 * WAD)))
     pool.take(1_000)
     with reverts("backstop: not at rest"):
         pool.enter("carl", WAD)
@@ -56,7 +63,7 @@ def test_only_at_rest(new_protocol):
 
 
 def test_not_while_it_owes_and_then_shares_are_void(new_protocol):
-    pool = failed(new_protocol)
+    pool = make_failed_pool(new_protocol)
     batch = pool.request("bob", 10**26)
     # While nobody books what it lacks it goes on to owe.
     for meets in (False, False, False, True, True):
@@ -76,7 +83,7 @@ def test_not_while_it_owes_and_then_shares_are_void(new_protocol):
 
 def test_what_a_new_generation_finds_in_the_account_is_its_own(new_protocol):
     """A gift to a pool whose shares are void is the next member's: a wei less than they need to live on."""
-    pool = wiped(new_protocol, 10**6 - 1)
+    pool = make_wiped_pool(new_protocol, 10**6 - 1)
     assert pool.enter("carl", WAD) == WAD
     assert pool.read("generation") == VOID and pool.read("totalSupply") == WAD
 

@@ -4,17 +4,17 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.model.denominations import MOST_SHARES, STEP, VOID
-from tests.support.backstop_pool import (
+from tests.support.helpers import reverts
+from tests.support.market_with_pool import (
     POOL,
     POOL_RULES,
-    give,
-    pooled,
-    seized,
-    staffed,
-    wipe,
-    wiped,
+    deploy_market_with_pool,
+    deposit_two_members,
+    give_to_pool,
+    make_wiped_pool,
+    seize_long,
+    settle_failed_pool,
 )
-from tests.support.helpers import reverts
 from tests.support.perpetuals import ETH
 
 LEAST = 10**6
@@ -29,7 +29,7 @@ def price(pool, shares):
 
 
 def test_a_division_leaves_all_what_they_had(new_protocol):
-    pool = wiped(new_protocol, LEAST)
+    pool = make_wiped_pool(new_protocol, LEAST)
     assert pool.read("totalSupply") == SHARES
     expected = pool.read("convertToShares", WAD)
     assert pool.enter("carl", WAD) == expected == WAD * (SHARES // STEP + 10**6) // (LEAST + 1)
@@ -41,7 +41,7 @@ def test_a_division_leaves_all_what_they_had(new_protocol):
 
 
 def test_shares_are_minted_at_the_price_of_the_next_generation(new_protocol):
-    pool = wiped(new_protocol, LEAST)
+    pool = make_wiped_pool(new_protocol, LEAST)
     made = 10**30 + 7
     expected = -(-made * (LEAST + 1) // (SHARES // STEP + 10**6))
     assert pool.do("mint", made, pool.market.at("carl"), sender="rich") == expected
@@ -51,14 +51,14 @@ def test_shares_are_minted_at_the_price_of_the_next_generation(new_protocol):
 @pytest.mark.parametrize("missing", [0, 1])
 def test_the_most_shares_for_a_wei_are_divided_beyond(new_protocol, missing):
     """With as many wei as its shares just need nothing is divided, with one less they are."""
-    pool = wiped(new_protocol)
-    give(pool, -(-(SHARES + 10**6) // MOST_SHARES) - 1 - missing)
+    pool = make_wiped_pool(new_protocol)
+    give_to_pool(pool, -(-(SHARES + 10**6) // MOST_SHARES) - 1 - missing)
     pool.enter("carl", WAD)
     assert pool.read("generation") == missing
 
 
 def test_shares_are_void_where_a_wei_is_missing(new_protocol):
-    pool = wiped(new_protocol, LEAST - 1)
+    pool = make_wiped_pool(new_protocol, LEAST - 1)
     assert pool.read("convertToShares", WAD) == WAD
     assert pool.enter("carl", WAD) == WAD == pool.read("totalSupply")
     assert pool.read("generation") == VOID and pool.shares("ann") == pool.shares("bob") == 0
@@ -66,7 +66,7 @@ def test_shares_are_void_where_a_wei_is_missing(new_protocol):
 
 def test_a_record_is_divided_once(new_protocol):
     """Whoever gets shares, sends some and asks has each of them counted in the generation of then."""
-    pool = wiped(new_protocol, LEAST)
+    pool = make_wiped_pool(new_protocol, LEAST)
     made = pool.enter("ann", WAD)
     assert pool.shares("ann") == 3 * SHARES // 4 // STEP + made
     moved = pool.shares("ann") // 2
@@ -85,12 +85,12 @@ def test_a_record_is_divided_once(new_protocol):
 
 def test_requests_outlive_a_division(new_protocol):
     """Of two that are listed and one that is a crumb, each as it was; the next days follow in the list."""
-    pool = wiped(new_protocol)
+    pool = make_wiped_pool(new_protocol)
     bob, ann = pool.market.at("bob"), pool.market.at("ann")
     batch = pool.request("bob", 10**26)
     crumb = 3 * STEP - 1
     pool.request("ann", crumb)
-    give(pool, LEAST)
+    give_to_pool(pool, LEAST)
     pool.enter("carl", WAD)
     assert pool.read("request_of", batch, bob) == 10**26 // STEP
     assert pool.read("request_of", batch, ann) == 2
@@ -110,10 +110,10 @@ def test_requests_outlive_a_division(new_protocol):
 
 
 def test_more_of_a_request_after_a_division_is_the_same_request(new_protocol):
-    pool = wiped(new_protocol)
+    pool = make_wiped_pool(new_protocol)
     bob = pool.market.at("bob")
     batch = pool.request("bob", 10**26)
-    give(pool, LEAST)
+    give_to_pool(pool, LEAST)
     pool.enter("bob", WAD)
     assert pool.request("bob", 7) == batch
     assert pool.read("request_of", batch, bob) == 10**26 // STEP + 7
@@ -125,10 +125,10 @@ def test_more_of_a_request_after_a_division_is_the_same_request(new_protocol):
 
 def test_a_crumb_is_a_part_of_all_shares_of_its_generation(new_protocol):
     """What was no crumb of the last generation is one now; and with what was asked for before."""
-    pool = wiped(new_protocol)
+    pool = make_wiped_pool(new_protocol)
     asked = SHARES // 10**4 - 1
     batch = pool.request("bob", asked)
-    give(pool, LEAST)
+    give_to_pool(pool, LEAST)
     pool.enter("bob", WAD)
     least = -(-pool.read("totalSupply") // 10**4)
     pool.request("bob", least - asked // STEP - 1)
@@ -140,17 +140,17 @@ def test_a_crumb_is_a_part_of_all_shares_of_its_generation(new_protocol):
 @pytest.fixture
 def divided_to_nothing(new_protocol):
     """Two requests were parts of a small pool, which grew, lost all and was divided: nothing is left."""
-    pool = pooled(new_protocol, rules=POOL_RULES._replace(leverage=100_000))
+    pool = deploy_market_with_pool(new_protocol, rules=POOL_RULES._replace(leverage=100_000))
     pool.enter("ann", LEAST)
     pool.enter("dora", 10**5)
     batch = pool.request("dora", STEP - 1)
     assert pool.read("first_batch") == batch
     pool.request("ann", STEP - 1)
-    seized(staffed(pool, 2_000))
+    seize_long(deposit_two_members(pool, 2_000))
     pool.take(1_000)
     pool.market.mark(ETH, 13 * WAD)
     assert pool.market.meet(pool.market.at(POOL))
-    wipe(pool, LEAST)
+    settle_failed_pool(pool, LEAST)
     pool.enter("carl", 1_000 * WAD)
     assert pool.read("generation") == 1
     return pool, batch
@@ -178,7 +178,7 @@ def test_a_request_of_nothing_is_waited_for_and_can_be_cleared(divided_to_nothin
 
 def test_a_void_ends_all_requests_of_its_era(new_protocol):
     """The list begins anew, with the same batch and for the same controllers."""
-    pool = wiped(new_protocol)
+    pool = make_wiped_pool(new_protocol)
     bob, ann = pool.market.at("bob"), pool.market.at("ann")
     batch = pool.request("bob", 10**26)
     pool.request("ann", 5)

@@ -3,10 +3,10 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256
-from tests.support.backstop_pool import NAMES, POOL, POOL_RULES
+from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import check_cannot_be_made
+from tests.support.market_with_pool import NAMES, POOL, POOL_RULES
 from tests.support.perpetuals import DESK, HOUSE, ORDERS
-from tests.support.protocol import Protocol
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_bounds(pool, rule, amount, fits, reason):
     wired = tuple(market.at(name) for name in (HOUSE, DESK, ORDERS, "admin"))
     market.system.create(POOL, "Fine", *NAMES, wired, POOL_RULES._replace(**{rule: fits}))
     refused = POOL_RULES._replace(**{rule: amount})
-    check_cannot_be_made(Protocol(market.system), POOL, *NAMES, wired, refused, reason=reason)
+    check_cannot_be_made(DeployedProtocol(market.system), POOL, *NAMES, wired, refused, reason=reason)
 
 
 def test_what_it_was_made_with(pool):

@@ -5,8 +5,8 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_backstop import encode_offer
-from tests.support.backstop_pool import POOL
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import POOL
 from tests.support.perpetuals import BTC, ETH, ORDERS
 
 YES, NO = bytes.fromhex("1626ba7e"), b"\xff" * 4

@@ -3,8 +3,14 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.backstop_pool import POOL, failed, pooled, seized, staffed
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import (
+    POOL,
+    deploy_market_with_pool,
+    deposit_two_members,
+    make_failed_pool,
+    seize_long,
+)
 from tests.support.perpetuals import ETH, HOUSE
 
 
@@ -51,7 +57,7 @@ def test_not_at_work(offered):
 
 def earned(new_protocol, third_bond=0):
     """A pool that has made 1,000 and something by 1,000 lots of nobody, at rest, both members due."""
-    pool = seized(staffed(pooled(new_protocol, third_bond=third_bond)))
+    pool = seize_long(deposit_two_members(deploy_market_with_pool(new_protocol, third_bond=third_bond)))
     pool.take(1_000)
     pool.market.mark(ETH, 17 * WAD)
     pool.close("first")
@@ -126,7 +132,7 @@ def test_a_crumb_is_paid_nothing(members):
 
 
 def test_who_leaves_a_pool_that_failed_gets_nothing(new_protocol):
-    pool = failed(new_protocol)
+    pool = make_failed_pool(new_protocol)
     batch = pool.request("bob")
     pool.market.roll()
     pool.market.meet(POOL)

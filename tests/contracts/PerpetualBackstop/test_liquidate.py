@@ -3,15 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.backstop_pool import POOL
 from tests.support.helpers import reverts
-from tests.support.perpetuals import ETH, crowded
+from tests.support.market_with_pool import POOL
+from tests.support.perpetuals import ETH, open_crowded_positions
 
 
 @pytest.fixture
 def short_of_margin(members):
     """A long of 1,000 lots at 17.6 has 600 left, and needs more."""
-    crowded(members.market)
+    open_crowded_positions(members.market)
     members.market.mark(ETH, 176 * WAD // 10)
     return members
 

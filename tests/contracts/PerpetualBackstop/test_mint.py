@@ -1,8 +1,8 @@
 """mint: a number of shares, for assets rounded up."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.backstop_pool import POOL
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import POOL
 from tests.support.perpetuals import HOUSE
 
 
@@ -15,7 +15,7 @@ def test_assets_are_rounded_up(members):
     supply, held = members.read("totalSupply") + 10**6, members.cash() + 1
     for shares in (1, 10**6, 3 * WAD * 10**6 + 7):
         expected = -(-shares * held // supply)
-        with members.market.system.imagine():
+        with members.market.system.fork_state():
             assert mint(members, shares) == expected
             assert members.shares("carl") == shares and members.cash() == held - 1 + expected
 

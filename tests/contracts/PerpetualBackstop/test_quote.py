@@ -3,8 +3,13 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.backstop_pool import POOL_RULES, pooled, seized, staffed
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import (
+    POOL_RULES,
+    deploy_market_with_pool,
+    deposit_two_members,
+    seize_long,
+)
 from tests.support.perpetuals import BTC, ETH
 
 
@@ -30,7 +35,7 @@ def test_nothing_to_quote(offered):
 @pytest.mark.parametrize(("share", "left"), [(1, 999), (10_000, 0)])
 def test_the_least_and_the_most(new_protocol, share, left):
     rules = POOL_RULES._replace(share=share)
-    pool = seized(staffed(pooled(new_protocol, rules=rules)))
+    pool = seize_long(deposit_two_members(deploy_market_with_pool(new_protocol, rules=rules)))
     pool.take(1_000)
     pool.quote()
     assert pool.read("quote_of", ETH).down_to == left

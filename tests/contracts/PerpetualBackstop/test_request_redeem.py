@@ -1,8 +1,8 @@
 """requestRedeem: shares into the batch of today, for good."""
 
 from backstop.model.state import ZERO_ADDRESS
-from tests.support.backstop_pool import DAY, POOL
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import DAY, POOL
 
 BIG = 10**25
 """Shares, of 2e28: far from a crumb."""

@@ -3,8 +3,13 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.backstop_pool import POOL_RULES, pooled, seized, staffed
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import (
+    POOL_RULES,
+    deploy_market_with_pool,
+    deposit_two_members,
+    seize_long,
+)
 from tests.support.perpetuals import ETH
 
 
@@ -44,7 +49,7 @@ def test_up_to_the_limit_of_the_market(offered):
 def test_up_to_what_its_money_allows(new_protocol, leverage, most):
     """1,000 at 16 a lot."""
     rules = POOL_RULES._replace(leverage=leverage)
-    pool = seized(staffed(pooled(new_protocol, rules=rules), 1_000))
+    pool = seize_long(deposit_two_members(deploy_market_with_pool(new_protocol, rules=rules), 1_000))
     with reverts("backstop: too little money"):
         pool.take(most + 1)
     pool.take(most)
@@ -52,7 +57,7 @@ def test_up_to_what_its_money_allows(new_protocol, leverage, most):
 
 def test_the_fee_counts_as_well(new_protocol):
     """A taker's fee of 10 basis points leaves a lot less."""
-    pool = seized(staffed(pooled(new_protocol, taker_fee=100), 1_000))
+    pool = seize_long(deposit_two_members(deploy_market_with_pool(new_protocol, taker_fee=100), 1_000))
     with reverts("backstop: too little money"):
         pool.take(62)
     pool.take(61)
@@ -107,7 +112,7 @@ def test_to_turn_is_new_risk(offered):
 
 
 def test_without_a_limit_it_takes_nothing(members):
-    seized(members)
+    seize_long(members)
     members.do("set_limit", ETH, 0, sender="admin")
     with reverts("backstop: above its limit"):
         members.take(1)

@@ -1,8 +1,8 @@
 """transfer: shares, but not those that are committed."""
 
 from backstop.model.state import ZERO_ADDRESS
-from tests.support.backstop_pool import POOL
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import POOL
 
 
 def test_shares_move_at_any_time(offered):

@@ -1,8 +1,8 @@
 """The views: prices as if at rest, what is at rest, and how much room there is."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.backstop_pool import POOL, failed
 from tests.support.helpers import reverts
+from tests.support.market_with_pool import POOL, make_failed_pool
 from tests.support.perpetuals import ETH, HOUSE
 
 
@@ -26,7 +26,7 @@ def test_at_rest_until_it_has_something(offered):
 
 
 def test_a_debtor_has_nothing_and_is_not_at_rest(new_protocol):
-    pool = failed(new_protocol)
+    pool = make_failed_pool(new_protocol)
     assert pool.cash() == 0 and pool.equity() < 0
     assert not pool.read("at_rest")
 

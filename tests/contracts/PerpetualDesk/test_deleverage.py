@@ -3,11 +3,11 @@
 from backstop.model.arithmetic import WAD
 from backstop.model.price_path import SHORT
 from tests.support.helpers import reverts
-from tests.support.perpetuals import DESK, ETH, fallen, opened
+from tests.support.perpetuals import DESK, ETH, deploy_perpetuals, make_long_insolvent
 
 
 def test_is_for_the_closer_alone(new_protocol):
-    market = fallen(opened(new_protocol, third_bond=WAD, policy="ranked"))
+    market = make_long_insolvent(deploy_perpetuals(new_protocol, third_bond=WAD, policy="ranked"))
     for sender in ("stranger", "admin", "small"):
         args = (ETH, SHORT, (market.at("small"),), (1,), market.at(sender), market.at(sender))
         with reverts("desk: not the closer"):

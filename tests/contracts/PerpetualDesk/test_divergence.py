@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, ETH, HOUSE, opened
+from tests.support.perpetuals import BTC, ETH, HOUSE, deploy_perpetuals
 
 OFF = "desk: mark is off its index"
 SHARE = 2_000
@@ -14,7 +14,7 @@ INDEX = 20 * WAD
 @pytest.fixture
 def guarded(new_protocol):
     """A long and a short of 100 lots at 20, where a mark may be 20% from the feed's price."""
-    made = opened(new_protocol, divergence=SHARE)
+    made = deploy_perpetuals(new_protocol, divergence=SHARE)
     for name in ("long", "short", "other"):
         made.deposit(name, 10_000 * WAD)
     made.trade("long", "short", 100)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import check_cannot_be_made
 from tests.support.perpetuals import DESK_RULES
-from tests.support.protocol import Protocol
 
 
 @pytest.mark.parametrize(
@@ -20,5 +20,5 @@ from tests.support.protocol import Protocol
 def test_bounds(market, rule, amount, reason):
     wired = [market.at(name) for name in ("VaultEngine", "MarginPolicy", *("stranger",) * 4)]
     rules = DESK_RULES._replace(**{rule: amount})
-    check_cannot_be_made(Protocol(market.system), "PerpetualDesk", *wired, rules, reason=reason)
+    check_cannot_be_made(DeployedProtocol(market.system), "PerpetualDesk", *wired, rules, reason=reason)
     market.system.create("PerpetualDesk", "Fine", *wired, DESK_RULES._replace(**{rule: amount - 1}))

@@ -4,8 +4,8 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.margin import TERMS, terms
-from tests.support.perpetuals import BTC, DESK, ETH, FUND, HOUSE, opened
+from tests.support.margin_order_steps import TERMS, build_terms
+from tests.support.perpetuals import BTC, DESK, ETH, FUND, HOUSE, deploy_perpetuals
 
 DAY = 86_400
 TENTH = 1_000
@@ -14,7 +14,7 @@ TENTH = 1_000
 
 def ask(market, number=ETH, insured=TENTH):
     lot = {ETH: WAD // 100, BTC: WAD // 1_000}[number]
-    market.do("MarginPolicy.set_terms", number, terms(lot=lot, insured=insured), sender="admin")
+    market.do("MarginPolicy.set_terms", number, build_terms(lot=lot, insured=insured), sender="admin")
 
 
 def insure(market, amount):
@@ -24,7 +24,7 @@ def insure(market, amount):
 @pytest.fixture
 def crowd(new_protocol):
     """Rich accounts, no insurance, and a market that asks for a tenth of what is open."""
-    made = opened(new_protocol)
+    made = deploy_perpetuals(new_protocol)
     for name in ("left", "right", "third"):
         made.deposit(name, 50_000 * WAD)
     ask(made)
@@ -167,7 +167,7 @@ def test_nothing_else_asks(crowd):
 def test_eight_markets_are_counted(crowd):
     """Six more of ether, each with 10 lots at 20: a tenth is 20 of each."""
     for market in range(2, 8):
-        crowd.do("MarginPolicy.add_market", 0, WAD // 100, terms(insured=TENTH), sender="admin")
+        crowd.do("MarginPolicy.add_market", 0, WAD // 100, build_terms(insured=TENTH), sender="admin")
         crowd.do(f"{HOUSE}.accrue", market, sender="keeper")
     insure(crowd, 7 * 20 * WAD - 1)
     for market in (ETH, *range(2, 7)):

@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.helpers import reverts
-from tests.support.perpetuals import DESK, ETH, crowded, opened
+from tests.support.perpetuals import DESK, ETH, deploy_perpetuals, open_crowded_positions
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_debtors_of_both_sides_make_each_others_lots_whole(market):
 
 
 def test_a_taker_pays_its_fee_to_the_insurance(new_protocol):
-    market = crowded(opened(new_protocol, taker_fee=10))
+    market = open_crowded_positions(deploy_perpetuals(new_protocol, taker_fee=10))
     market.mark(ETH, 16 * WAD)
     market.meet("long")
     before, fees = market.equity("other"), market.market.fee_table[()]

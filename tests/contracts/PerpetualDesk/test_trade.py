@@ -2,8 +2,8 @@
 
 from backstop.model.arithmetic import WAD, div_up
 from tests.support.helpers import reverts
-from tests.support.margin import terms
-from tests.support.perpetuals import BTC, DESK, ETH, crowded, opened
+from tests.support.margin_order_steps import build_terms
+from tests.support.perpetuals import BTC, DESK, ETH, deploy_perpetuals, open_crowded_positions
 
 
 def test_both_have_what_they_traded(crowd):
@@ -13,7 +13,7 @@ def test_both_have_what_they_traded(crowd):
 
 
 def test_fees_are_insurance(new_protocol):
-    market = opened(new_protocol, maker_fee=2, taker_fee=5)
+    market = deploy_perpetuals(new_protocol, maker_fee=2, taker_fee=5)
     market.deposit("long", 3_000 * WAD)
     market.deposit("short", 3_000 * WAD)
     market.trade("long", "short", 1_000)
@@ -32,9 +32,9 @@ def test_only_orders_at_sensible_prices(crowd):
 
 
 def test_no_trade_before_a_first_mark(new_protocol):
-    market = opened(new_protocol)
+    market = deploy_perpetuals(new_protocol)
     lot = WAD // 100
-    market.do("MarginPolicy.add_market", 2, lot, terms(), sender="admin")
+    market.do("MarginPolicy.add_market", 2, lot, build_terms(), sender="admin")
     market.deposit("long", 3_000 * WAD)
     market.deposit("short", 3_000 * WAD)
     with reverts("desk: no mark yet"):
@@ -80,7 +80,7 @@ def test_a_gain_that_is_not_final_opens_nothing(crowd):
     crowd.mark(ETH, 18 * WAD)
     crowd.deposit("poor", 900 * WAD)
     crowd.trade("other", "poor", 100)
-    with crowd.model.imagine():
+    with crowd.model.fork_state():
         assert crowd.standing("first").unfinal == 1_000 * WAD
     # 11,000 of equity, of which 1,000 does not count, carry 10% of 5,555 lots at 18.
     with reverts("desk: initial margin"):
@@ -105,7 +105,7 @@ def test_who_owes_only_pays_in(crowd):
 
 def test_a_reduction_may_not_take_its_maintenance_margin_away(crowd):
     """Where maintenance is less than the band, a reduction at a bad price leaves less for the rest."""
-    crowd.do("MarginPolicy.set_terms", ETH, terms(maintenance=40), sender="admin")
+    crowd.do("MarginPolicy.set_terms", ETH, build_terms(maintenance=40), sender="admin")
     price = 17_001 * WAD // 1_000
     crowd.mark(ETH, price)
     with reverts("desk: margin would fall"):
@@ -159,7 +159,7 @@ def test_beyond_gains_that_are_not_final_all_may_be_given_away(market):
 
 
 def test_the_open_limit_holds(crowd):
-    crowd.do("MarginPolicy.set_terms", ETH, terms(open_limit=1_001), sender="admin")
+    crowd.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=1_001), sender="admin")
     crowd.trade("other", "first", 1)
     with reverts("desk: open limit"):
         crowd.trade("other", "first", 1)
@@ -167,14 +167,14 @@ def test_the_open_limit_holds(crowd):
 
 
 def test_a_limit_that_has_come_down_keeps_no_lots_from_changing_hands(crowd):
-    crowd.do("MarginPolicy.set_terms", ETH, terms(open_limit=1), sender="admin")
+    crowd.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=1), sender="admin")
     crowd.trade("other", "long", 10)
     assert crowd.size("other") == 10 and crowd.size("long") == 990
 
 
 def test_lots_may_be_sold_for_as_much_less_as_their_maintenance_margin(new_protocol):
     """At 17.10 the long is under its margin: 5% under the mark it is no further under, a wei more it is."""
-    market = crowded(opened(new_protocol, band=1_000))
+    market = open_crowded_positions(deploy_perpetuals(new_protocol, band=1_000))
     market.mark(ETH, 171 * WAD // 10)
     least = 171 * WAD // 10 * 95 // 100
     with reverts("desk: margin would fall"):

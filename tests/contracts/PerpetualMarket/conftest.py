@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.support.perpetuals import crowded, opened
+from tests.support.perpetuals import deploy_perpetuals, open_crowded_positions
 
 
 @pytest.fixture
 def market(new_protocol):
-    return opened(new_protocol)
+    return deploy_perpetuals(new_protocol)
 
 
 @pytest.fixture
 def crowd(market):
-    return crowded(market)
+    return open_crowded_positions(market)

@@ -4,12 +4,12 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.delisting import delist, go_on, wait_for
+from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import reverts
-from tests.support.margin import terms
+from tests.support.margin_order_steps import build_terms
+from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds
 from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
-from tests.support.protocol import Protocol
-from tests.support.settling import begin, make_prices
+from tests.support.settlement_steps import make_prices, start_settlement
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def settled(crowd):
     crowd.do("MarginFund.insure", 400 * WAD, sender="rich")
     crowd.post(ETH, 1_600)
     crowd.mark(ETH, 16 * WAD)
-    begin(Protocol(crowd.system))
+    start_settlement(DeployedProtocol(crowd.system))
     return crowd
 
 
 @pytest.fixture
 def closing(settled):
-    make_prices(Protocol(settled.system))
+    make_prices(DeployedProtocol(settled.system))
     end(settled)
     return settled
 
@@ -52,8 +52,8 @@ def test_only_in_settlement_at_final_prices_and_once(crowd):
             crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
         if crowd.read("VaultEngine.in_settlement"):
             break
-        begin(Protocol(crowd.system))
-    make_prices(Protocol(crowd.system))
+        start_settlement(DeployedProtocol(crowd.system))
+    make_prices(DeployedProtocol(crowd.system))
     with reverts("perpetuals: no final price"):
         crowd.do(f"{HOUSE}.end_market", 2, sender="stranger")
     for each in (BTC, ETH):
@@ -66,7 +66,7 @@ def test_only_in_settlement_at_final_prices_and_once(crowd):
 def test_nothing_is_traded_any_more(settled):
     with reverts("desk: in settlement"):
         settled.trade("other", "first", 1)
-    make_prices(Protocol(settled.system))
+    make_prices(DeployedProtocol(settled.system))
     end(settled)
     settled.deposit("long", 2_000 * WAD)
     with reverts("perpetuals: price is final"):
@@ -107,8 +107,8 @@ def test_funding_ends_with_the_prices(crowd):
     crowd.advance(3_601)
     crowd.refresh()
     assert crowd.market.fundings[ETH].rate > 0
-    begin(Protocol(crowd.system))
-    make_prices(Protocol(crowd.system))
+    start_settlement(DeployedProtocol(crowd.system))
+    make_prices(DeployedProtocol(crowd.system))
     end(crowd)
     before = crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own
     crowd.advance(86_400)
@@ -122,15 +122,15 @@ def test_funding_ends_with_the_prices(crowd):
 def ended(crowd):
     """Ether ends at 19, with a long of 1,000 and shorts of 500; one of them and another hold bitcoin."""
     crowd.trade("first", "other", 5, BTC)
-    wait_for(crowd, delist(crowd), 1_900)
-    go_on(crowd, [1_900] * 6)
+    advance_to_moment(crowd, announce_delisting(crowd), 1_900)
+    step_feeds(crowd, [1_900] * 6)
     crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
     return crowd
 
 
 def test_it_is_told_at_what_it_ends(crowd):
-    wait_for(crowd, delist(crowd), 1_900)
-    go_on(crowd, [1_900] * 6)
+    advance_to_moment(crowd, announce_delisting(crowd), 1_900)
+    step_feeds(crowd, [1_900] * 6)
     outcome = crowd.system.apply(Action(HOUSE, "end_market", (ETH,), crowd.at("stranger")))
     told = [log.values for log in outcome.logs if log.event == "MarketEnded"]
     assert told == [(ETH, 19 * WAD)]
@@ -202,16 +202,16 @@ def test_gains_of_its_last_cycle_pay_what_is_late_though_nobody_is_in_it_any_mor
     crowd.use_up_line()
     crowd.deposit("thin", 3_100 * WAD)
     crowd.trade("thin", "other", 100, BTC)
-    crowd.do("MarginPolicy.set_terms", ETH, terms(haircut=5_000), sender="admin")
+    crowd.do("MarginPolicy.set_terms", ETH, build_terms(haircut=5_000), sender="admin")
     crowd.mark(BTC, 19 * WAD)
     for _ in range(2):
         crowd.roll()
     crowd.meet("thin")
     late = crowd.market.late_table[()]
     crowd.roll()
-    wait_for(crowd, delist(crowd), 1_900)
-    go_on(crowd, [1_900] * 5)
-    go_on(crowd, [1_900] * 2)
+    advance_to_moment(crowd, announce_delisting(crowd), 1_900)
+    step_feeds(crowd, [1_900] * 5)
+    step_feeds(crowd, [1_900] * 2)
     crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
     crowd.wake_all()
     assert not any(crowd.market.lots[ETH])

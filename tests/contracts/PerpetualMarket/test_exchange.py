@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.margin import terms
+from tests.support.margin_order_steps import build_terms
 from tests.support.perpetuals import ETH, HOUSE
 
 
@@ -12,7 +12,7 @@ from tests.support.perpetuals import ETH, HOUSE
 def own(market):
     """A market with a desk that is an account."""
     market.create_market("Own", market.at("desk"))
-    market.do("MarginPolicy.set_terms", ETH, terms(open_limit=10**12), sender="admin")
+    market.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=10**12), sender="admin")
     market.do("Own.accrue", ETH, sender="keeper")
     return market
 

@@ -2,14 +2,14 @@
 
 from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import Lockstep
+from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, ETH, HOUSE, fallen, opened
-from tests.support.protocol import Protocol
-from tests.support.settling import begin, make_prices
+from tests.support.perpetuals import BTC, ETH, HOUSE, deploy_perpetuals, make_long_insolvent
+from tests.support.settlement_steps import make_prices, start_settlement
 
 
 def test_gains_are_of_the_pending_cycle_and_stay(market):
-    crash = fallen(market)
+    crash = make_long_insolvent(market)
     cycle = crash.market.clocks[()].cycle - 1
     assert crash.read(f"{HOUSE}.cycle_of", ETH, cycle)[0] == (0, 4_000 * WAD)
     assert crash.read(f"{HOUSE}.cycle_of", BTC, cycle)[0] == (0, 0)
@@ -34,12 +34,12 @@ def test_no_more_is_given_than_bonds_have_left(market):
 
 
 def test_what_nobody_has_got_is_insurance_in_the_end(new_protocol):
-    market = fallen(opened(new_protocol, third_bond=5 * WAD))
+    market = make_long_insolvent(deploy_perpetuals(new_protocol, third_bond=5 * WAD))
     fees = market.read(f"{HOUSE}.fees")
     assert market.read(f"{HOUSE}.rewards") == 5 * WAD
     assert isinstance(market.system, Lockstep)
-    begin(Protocol(market.system))
-    make_prices(Protocol(market.system))
+    start_settlement(DeployedProtocol(market.system))
+    make_prices(DeployedProtocol(market.system))
     market.do(f"{HOUSE}.end_market", ETH, sender="stranger")
     assert market.read(f"{HOUSE}.rewards") == 0 and market.read(f"{HOUSE}.fees") - fees == 5 * WAD
 

@@ -7,15 +7,15 @@ import random
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.deep import cases
-from tests.support.perpetual_steps import NAMES, step
-from tests.support.perpetuals import HOUSE, Perpetuals, alone
+from tests.support.deep import mark_long_cases
+from tests.support.perpetual_steps import NAMES, take_random_step
+from tests.support.perpetuals import HOUSE, Perpetuals, deploy_on_model
 
 
 def history(seed: int, in_time: bool, steps: int = 90, wakes: bool = False) -> Perpetuals:
     """Play one, and let everything become final; a stranger may wake everybody after each step."""
     dice = random.Random(seed)
-    market = alone(third_bond=dice.choice((0, WAD)), taker_fee=dice.choice((0, 5)))
+    market = deploy_on_model(third_bond=dice.choice((0, WAD)), taker_fee=dice.choice((0, 5)))
     if dice.random() < 0.5:
         market.do("MarginFund.insure", dice.randint(1, 10**4) * WAD, sender="rich")
     market.refresh()
@@ -23,7 +23,7 @@ def history(seed: int, in_time: bool, steps: int = 90, wakes: bool = False) -> P
         market.deposit(name, dice.randint(10**2, 10**4) * WAD)
     for number in range(steps):
         market.refresh()
-        step(market, dice, in_time)
+        take_random_step(market, dice, in_time)
         market.check()
         if wakes:
             market.wake_all()
@@ -36,7 +36,9 @@ def history(seed: int, in_time: bool, steps: int = 90, wakes: bool = False) -> P
 
 @pytest.mark.parametrize(
     "seed",
-    cases(range(120), range(6, 120), "tests/contracts/PerpetualMarket/test_histories.py::test_books_balance"),
+    mark_long_cases(
+        range(120), range(6, 120), "tests/contracts/PerpetualMarket/test_histories.py::test_books_balance"
+    ),
 )
 def test_books_balance(seed):
     market = history(seed, in_time=seed % 2 == 0)
@@ -47,7 +49,7 @@ def test_books_balance(seed):
 
 @pytest.mark.parametrize(
     "seed",
-    cases(
+    mark_long_cases(
         range(60),
         range(4, 60),
         "tests/contracts/PerpetualMarket/test_histories.py::test_waking_changes_nothing",

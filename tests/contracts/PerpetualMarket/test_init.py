@@ -4,19 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.configuration import configuration
-from backstop.deployment.contracts import CLOSERS
-from backstop.deployment.create import model_class
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import GuardsParameters, TimelockParameters
-from backstop.deployment.plan import plan
+from backstop.deployment.configuration_calls import build_configuration_calls
+from backstop.deployment.contract_creation import find_model_class
+from backstop.deployment.contract_names import CLOSERS
+from backstop.deployment.deployment_parameters import GuardsParameters, TimelockParameters
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import WAD
 from backstop.model.roles import SHORTFALL
 from backstop.model.state import ZERO_ADDRESS
+from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import check_cannot_be_made
-from tests.support.margin import with_margin
+from tests.support.margin_order_steps import with_margin
 from tests.support.perpetuals import RULES
-from tests.support.protocol import Protocol
 
 CASES = [
     ("window", 599, 600, "cycle_losses: window bounds"),
@@ -30,7 +30,7 @@ CASES = [
 
 def test_is_wired(new_protocol):
     """By the configuration alone: with guards as well, and its terms are what the contracts say."""
-    parameters = with_margin(replace(standard(), guards=GuardsParameters()))
+    parameters = with_margin(replace(build_standard_parameters(), guards=GuardsParameters()))
     made = new_protocol(parameters)
     terms = parameters.margin
     assert terms is not None
@@ -72,11 +72,13 @@ def test_a_closer_is_wired(new_protocol, policy):
 
 def test_the_timelock_delays_what_can_hurt_a_position():
     """Terms and the cap of insurance; the market and its desk have nothing that anybody could set."""
-    deployment = plan(replace(with_margin(), timelock=TimelockParameters()))
-    handed = {each.contract for each in configuration(deployment) if each.method == "transfer_admin"}
+    deployment = plan_deployment(replace(with_margin(), timelock=TimelockParameters()))
+    handed = {
+        each.contract for each in build_configuration_calls(deployment) if each.method == "transfer_admin"
+    }
     assert {"MarginPolicy", "MarginFund", "Perpetuals"} <= handed
     for kind in ("PerpetualMarket", "PerpetualDesk", "MarginOrders", *CLOSERS.values()):
-        assert not any("admin" in each for each in dir(model_class(kind)))
+        assert not any("admin" in each for each in dir(find_model_class(kind)))
 
 
 @pytest.mark.parametrize(("rule", "amount", "fits", "reason"), CASES)
@@ -84,4 +86,4 @@ def test_bounds(market, rule, amount, fits, reason):
     wiring = tuple(market.at(name) for name in ("stranger",) * 5)
     market.create_market("Fine", market.at("desk"), RULES._replace(**{rule: fits}))
     rules = tuple(RULES._replace(**{rule: amount}))
-    check_cannot_be_made(Protocol(market.system), "PerpetualMarket", wiring, rules, reason=reason)
+    check_cannot_be_made(DeployedProtocol(market.system), "PerpetualMarket", wiring, rules, reason=reason)

@@ -5,14 +5,14 @@ import random
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.deep import cases
-from tests.support.perpetual_steps import NAMES, step
+from tests.support.deep import mark_long_cases
+from tests.support.perpetual_steps import NAMES, take_random_step
 from tests.support.perpetuals import Perpetuals, by_cycle
 
 
 @pytest.mark.parametrize(
     "seed",
-    cases(
+    mark_long_cases(
         range(20),
         range(1, 20),
         "tests/contracts/PerpetualMarket/test_lockstep.py::test_model_and_contract_agree",
@@ -28,6 +28,6 @@ def test_model_and_contract_agree(new_protocol, seed):
         market.deposit(name, dice.randint(10**2, 10**4) * WAD)
     for _ in range(60):
         market.refresh()
-        step(market, dice, in_time=dice.random() < 0.8)
+        take_random_step(market, dice, in_time=dice.random() < 0.8)
     market.finish()
     market.check_woken()

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, opened
+from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, deploy_perpetuals
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_debt_that_its_own_haircut_makes_is_passed_on(market):
 
 
 def test_who_finds_has_the_bond(new_protocol):
-    market = opened(new_protocol, third_bond=5 * WAD)
+    market = deploy_perpetuals(new_protocol, third_bond=5 * WAD)
     for name, amount in (("long", 3_015), ("first", 10_015)):
         market.deposit(name, amount * WAD)
     market.trade("long", "first", 1_000)

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import BTC, ETH, HOUSE, opened
+from tests.support.perpetuals import BTC, ETH, HOUSE, deploy_perpetuals
 
 NAMES = ("alone", "both", "weak", "winner", "nobody")
 THIRD = 7 * WAD
@@ -14,7 +14,7 @@ THIRD = 7 * WAD
 @pytest.fixture
 def crashed(new_protocol):
     """Make such markets: three owe, one of them in two markets; all that they lost the winner gained."""
-    return lambda: crash(opened(new_protocol, third_bond=THIRD))
+    return lambda: crash(deploy_perpetuals(new_protocol, third_bond=THIRD))
 
 
 def crash(market):

@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.interfaces import Mark
 from backstop.model.price_path import LONG, MAX_GAINS, SHORT
-from tests.support.margin import terms
+from tests.support.margin_order_steps import build_terms
 from tests.support.perpetuals import ETH, HOUSE
 
 CENT = WAD // 100
@@ -14,7 +14,7 @@ CENT = WAD // 100
 @pytest.fixture
 def still(market):
     """Two accounts, ten lots, no funding."""
-    market.do("MarginPolicy.set_terms", ETH, terms(max_funding=0), sender="admin")
+    market.do("MarginPolicy.set_terms", ETH, build_terms(max_funding=0), sender="admin")
     for name in ("long", "short"):
         market.deposit(name, 1_000 * WAD)
     market.trade("long", "short", 10)
@@ -86,7 +86,7 @@ def test_a_halted_market_has_no_mark(still):
 def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
     """A desk that opens as much as a position holds, at prices that no market has."""
     market.create_market("Own", market.at("desk"))
-    market.do("MarginPolicy.set_terms", ETH, terms(open_limit=10**12, max_funding=0), sender="admin")
+    market.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=10**12, max_funding=0), sender="admin")
     market.do("Own.accrue", ETH, sender="keeper")
     lots = 10**12
     market.do("Own.exchange", ETH, market.at("a"), market.at("b"), lots, 1, 0, 0, sender="desk")

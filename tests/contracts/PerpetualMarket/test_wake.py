@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import ETH, HOUSE, lose, opened
+from tests.support.perpetuals import ETH, HOUSE, deploy_perpetuals, lose_against_maker
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_who_sleeps_ends_as_who_does_not(years):
         if number % 3:
             years.roll()
         else:
-            lose(years, number)
+            lose_against_maker(years, number)
         years.do(f"{HOUSE}.wake", years.at("other"), sender="keeper")
     years.roll()
     years.roll()
@@ -41,7 +41,7 @@ def test_a_position_of_the_other_side_bears_its_own_losses(years):
     years.deposit("long_sleeper", 10**5 * WAD)
     years.trade("long_sleeper", "other", 100)
     for number in range(3):
-        lose(years, number)
+        lose_against_maker(years, number)
         years.do(f"{HOUSE}.wake", years.at("maker"), sender="keeper")
     before = years.market.accounts[years.at("long_sleeper")].cycle
     years.do(f"{HOUSE}.wake", years.at("long_sleeper"), sender="stranger")
@@ -58,14 +58,14 @@ def test_what_was_booked_before_it_slept_is_given_once(years):
     years.meet("debtor")
     years.mark(ETH, 20 * WAD)
     for number in range(3):
-        lose(years, number)
+        lose_against_maker(years, number)
     years.finish()
     assert years.equity("debtor") == 0
 
 
 def test_a_bond_that_came_back_counts_for_who_slept_too(new_protocol):
     """A deposit counts as far as the account had as much at the last roll: its bond with it."""
-    market = opened(new_protocol, third_bond=WAD)
+    market = deploy_perpetuals(new_protocol, third_bond=WAD)
     for name in ("maker", "sleeper", "other"):
         market.deposit(name, 100 * WAD)
     for name in ("sleeper", "other"):

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.deep import cases
-from tests.support.margin import terms
-from tests.support.perpetuals import BTC, ETH, Perpetuals, alone
+from tests.support.deep import mark_long_cases
+from tests.support.margin_order_steps import build_terms
+from tests.support.perpetuals import BTC, ETH, Perpetuals, deploy_on_model
 
 RICH = 10**5 * WAD
 FAMILY = ("dodger", "second_self", "third_self")
@@ -17,7 +17,7 @@ FAMILY = ("dodger", "second_self", "third_self")
 
 def crowd(dice: random.Random) -> tuple[Perpetuals, list[str]]:
     """Fourteen accounts, in two markets, at high leverage; then both prices leap."""
-    market = alone()
+    market = deploy_on_model()
     market.refresh()
     names = [f"trader_{index}" for index in range(14)]
     for name in names:
@@ -38,7 +38,7 @@ def crowd(dice: random.Random) -> tuple[Perpetuals, list[str]]:
 
 @pytest.mark.parametrize(
     "seed",
-    cases(
+    mark_long_cases(
         range(60),
         range(4, 60),
         "tests/contracts/PerpetualMarket/test_who_bears.py::test_the_order_of_bookings_changes_nobody",
@@ -49,7 +49,7 @@ def test_the_order_of_bookings_changes_nobody(seed):
     market.roll()
     ends = []
     for order in range(4):
-        with market.model.imagine():
+        with market.model.fork_state():
             mixed = [*market.owners()]
             random.Random(order).shuffle(mixed)
             market.meet_all(mixed)
@@ -62,9 +62,9 @@ def test_the_order_of_bookings_changes_nobody(seed):
 def story(seed: int, dodges: bool) -> tuple[int, int, int]:
     """A dodger and a holder have gained alike, others cannot pay: what both end with, and had gained."""
     dice, later = random.Random(seed), random.Random(seed + 1)
-    market = alone()
+    market = deploy_on_model()
     for each in (ETH, BTC):
-        market.do("MarginPolicy.set_terms", each, terms(max_funding=0), sender="admin")
+        market.do("MarginPolicy.set_terms", each, build_terms(max_funding=0), sender="admin")
     market.refresh()
     for name in (*FAMILY, "holder", "other", "another"):
         market.deposit(name, RICH)
@@ -115,7 +115,7 @@ def story(seed: int, dodges: bool) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize(
     "seed",
-    cases(
+    mark_long_cases(
         range(400),
         range(8, 400),
         "tests/contracts/PerpetualMarket/test_who_bears.py::test_a_dodger_and_a_holder_end_alike",

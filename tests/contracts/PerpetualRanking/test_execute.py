@@ -11,14 +11,14 @@ from tests.support.perpetuals import CLOSER, DESK, ETH
 
 @pytest.fixture
 def proven(crash):
-    crash.submit(SHORT, crash.ranking(SHORT))
+    crash.submit(SHORT, crash.list_ranking(SHORT))
     return crash
 
 
 @pytest.fixture
 def calls(crowd):
     """Those in which the ranking of thirty is proven."""
-    ranking = crowd.ranking(SHORT)
+    ranking = crowd.list_ranking(SHORT)
     found = ranking[:MIN_RANKED], ranking[MIN_RANKED:]
     for accounts in found:
         crowd.submit(SHORT, accounts)
@@ -72,7 +72,7 @@ def test_in_the_order_of_the_calls_and_as_they_were(crowd, calls):
 
 
 def test_only_what_is_proven(crowd):
-    ranking = crowd.ranking(SHORT)
+    ranking = crowd.list_ranking(SHORT)
     crowd.submit(SHORT, ranking[:MIN_RANKED])
     with reverts("ranking: not proven"):
         crowd.execute(SHORT, ranking[:MIN_RANKED])
@@ -86,7 +86,7 @@ def test_in_its_window_and_in_the_next(crowd, calls):
     first, second = calls
     assert crowd.execute(SHORT, first) == 120
     crowd.roll()
-    with crowd.system.imagine():
+    with crowd.system.fork_state():
         assert crowd.execute(SHORT, second) == 0
     crowd.roll()
     with reverts("ranking: not proven"):
@@ -95,7 +95,7 @@ def test_in_its_window_and_in_the_next(crowd, calls):
 
 def test_in_the_next_window_until_a_newer_one_is_proven(crash):
     """The price falls on for somebody who took 400 over: small and large gain, and others are before them."""
-    old = crash.ranking(SHORT)
+    old = crash.list_ranking(SHORT)
     crash.submit(SHORT, old)
     for name in ("taker", "friend"):
         crash.deposit(name, 50_000 * WAD)
@@ -103,9 +103,9 @@ def test_in_the_next_window_until_a_newer_one_is_proven(crash):
     crash.do(f"{DESK}.take", ETH, 400, sender="taker")
     crash.mark(ETH, 15 * WAD)
     crash.roll()
-    new = crash.ranking(SHORT)
+    new = crash.list_ranking(SHORT)
     assert new != old
-    with crash.system.imagine():
+    with crash.system.fork_state():
         assert crash.execute(SHORT, old) == 0
     crash.submit(SHORT, new, by="another")
     with reverts("ranking: not the next"):
@@ -159,7 +159,7 @@ def test_longs_as_well(market):
     market.roll()
     market.refresh()
     assert market.nobodys() == -1_000
-    ranking = market.ranking(LONG)
+    ranking = market.list_ranking(LONG)
     assert ranking == at(market, "one", "two")
     market.submit(LONG, ranking)
     assert market.execute(LONG, ranking) == 0
@@ -178,7 +178,7 @@ def test_calls_of_an_older_run_are_no_part_of_a_later_one(crowd, calls):
     crowd.do(f"{DESK}.take", ETH, 10, sender="taker")
     crowd.mark(ETH, 15 * WAD)
     crowd.roll()
-    ranking = crowd.ranking(SHORT)
+    ranking = crowd.list_ranking(SHORT)
     assert len(ranking) == 30
     crowd.trade("short_29", "late", 20)
     crowd.submit(SHORT, ranking)

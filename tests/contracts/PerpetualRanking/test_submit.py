@@ -15,15 +15,15 @@ def addresses(market, *names):
 
 def test_who_gained_most_for_what_it_had_is_first(crash):
     """A bond is out of what an account is worth: small 1,200 of 2,697, other 800 of 1,797, large 2,000."""
-    assert crash.ranking(SHORT) == addresses(crash, "other", "small", "large")
-    assert crash.ranking(LONG) == ()
-    crash.submit(SHORT, crash.ranking(SHORT))
+    assert crash.list_ranking(SHORT) == addresses(crash, "other", "small", "large")
+    assert crash.list_ranking(LONG) == ()
+    crash.submit(SHORT, crash.list_ranking(SHORT))
     case = crash.read(f"{CLOSER}.case_of", ETH, SHORT)
     assert case == (crash.market.clocks[()].cycle - 1, 0, crash.at("prover"), 1)
 
 
 def test_in_as_many_calls_as_it_takes(crowd):
-    ranking = crowd.ranking(SHORT)
+    ranking = crowd.list_ranking(SHORT)
     assert ranking == addresses(crowd, *(f"short_{number}" for number in range(30)))
     for number, accounts in enumerate((ranking[:MIN_RANKED], ranking[MIN_RANKED:])):
         assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == 0
@@ -35,7 +35,7 @@ def test_in_as_many_calls_as_it_takes(crowd):
 
 
 def test_only_the_last_call_has_less_than_24_accounts(crowd):
-    ranking = crowd.ranking(SHORT)
+    ranking = crowd.list_ranking(SHORT)
     for count in (1, MIN_RANKED - 1):
         with reverts("ranking: too few"):
             crowd.submit(SHORT, ranking[:count])
@@ -69,7 +69,7 @@ def test_in_no_other_order_nobody_twice_and_no_others(crash, names, reason):
 
 
 def test_who_leaves_somebody_out_proves_nothing(crowd):
-    ranking = crowd.ranking(SHORT)
+    ranking = crowd.list_ranking(SHORT)
     crowd.submit(SHORT, ranking[:3] + ranking[4:])
     assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == 0
     with reverts("ranking: out of rank"):
@@ -82,11 +82,11 @@ def test_who_leaves_somebody_out_proves_nothing(crowd):
 
 
 def test_nobody_trades_or_pays_its_rank_away(crash):
-    before = crash.ranking(SHORT)
+    before = crash.list_ranking(SHORT)
     crash.deposit("other", 100_000 * WAD)
     crash.deposit("friend", 100_000 * WAD)
     crash.trade("other", "friend", 200)
-    assert crash.size("other") == 0 and crash.ranking(SHORT) == before
+    assert crash.size("other") == 0 and crash.list_ranking(SHORT) == before
 
 
 def test_each_side_of_each_market_has_its_own(crash):
@@ -100,7 +100,7 @@ def test_each_side_of_each_market_has_its_own(crash):
 
 
 def test_a_run_is_of_one_cycle(crowd):
-    ranking = crowd.ranking(SHORT)
+    ranking = crowd.list_ranking(SHORT)
     crowd.submit(SHORT, ranking[:MIN_RANKED])
     crowd.roll()
     with reverts("ranking: has not gained"):
@@ -110,7 +110,7 @@ def test_a_run_is_of_one_cycle(crowd):
     crowd.do(f"{DESK}.take", ETH, 600, sender="taker")
     crowd.mark(ETH, 15 * WAD)
     crowd.roll()
-    ranking = crowd.ranking(SHORT)
+    ranking = crowd.list_ranking(SHORT)
     crowd.submit(SHORT, ranking)
     assert crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.at("prover")).batches == 1
     assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == crowd.market.clocks[()].cycle - 1

@@ -3,14 +3,14 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import fallen, opened
+from tests.support.perpetuals import deploy_perpetuals, make_long_insolvent
 
 
 @pytest.fixture
 def market(new_protocol):
-    return opened(new_protocol, third_bond=WAD, policy="shared")
+    return deploy_perpetuals(new_protocol, third_bond=WAD, policy="shared")
 
 
 @pytest.fixture
 def crash(market):
-    return fallen(market)
+    return make_long_insolvent(market)

@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.model.price_path import LONG, SHORT
 from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, CLOSER, DESK, ETH, fallen
+from tests.support.perpetuals import BTC, CLOSER, DESK, ETH, make_long_insolvent
 
 
 def test_parts_by_gain_whoever_comes_first(crash):
@@ -37,7 +37,7 @@ def test_nobody_is_closed_twice_for_its_part(crash):
 def test_a_part_is_remembered_in_a_late_cycle(market):
     for _ in range(64):
         market.roll()
-    fallen(market)
+    make_long_insolvent(market)
     market.deposit("taker", 50_000 * WAD)
     market.do(f"{DESK}.take", ETH, 299, sender="taker")
     assert market.share(SHORT, "large") == 701 - 350

@@ -6,51 +6,58 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import PoolParameters
+from backstop.deployment.deployment_parameters import PoolParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.protocol import PRICES
-from tests.support.savings import give, lose, make_junior, make_pool, request, save
+from tests.support.deployed_protocol import PRICES
+from tests.support.saver_steps import (
+    deposit_savings,
+    give_stablecoin,
+    lose_new_vault,
+    make_junior,
+    make_pool,
+    request_all_shares,
+)
 
 
 @pytest.fixture
 def savers(protocol):
     """Two savers, of 30,000 and 10,000."""
-    save(protocol, "saver", 30_000 * WAD)
-    save(protocol, "neighbour", 10_000 * WAD)
+    deposit_savings(protocol, "saver", 30_000 * WAD)
+    deposit_savings(protocol, "neighbour", 10_000 * WAD)
     return protocol
 
 
 @pytest.fixture
 def leavers(savers):
     """The same, both committed to the first batch."""
-    request(savers, "saver")
-    request(savers, "neighbour")
+    request_all_shares(savers, "saver")
+    request_all_shares(savers, "neighbour")
     return savers
 
 
 @pytest.fixture
 def pending(leavers):
     """The same with a recognised loss that is not covered."""
-    lose(leavers)
+    lose_new_vault(leavers)
     return leavers
 
 
 @pytest.fixture
 def naive(new_protocol):
     """A pool without a cooldown, as other protocols have them."""
-    made = new_protocol(replace(standard(), savings=PoolParameters(0)))
+    made = new_protocol(replace(build_standard_parameters(), savings=PoolParameters(0)))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    save(made, "saver", 30_000 * WAD)
-    save(made, "neighbour", 10_000 * WAD)
+    deposit_savings(made, "saver", 30_000 * WAD)
+    deposit_savings(made, "neighbour", 10_000 * WAD)
     return made
 
 
 @pytest.fixture
 def naive_pending(naive):
     """The same with a recognised loss that is not covered."""
-    lose(naive)
+    lose_new_vault(naive)
     return naive
 
 
@@ -64,9 +71,9 @@ def pool_of(protocol, kind: str, symbol: str) -> str:
 def junior(protocol):
     """A pool with claims; two members, of 3,000 and 1,000, and somebody with stablecoin for income."""
     make_junior(protocol)
-    save(protocol, "saver", 3_000 * WAD, "Young")
-    save(protocol, "neighbour", 1_000 * WAD, "Young")
-    give(protocol, "payer", 10_000 * WAD)
+    deposit_savings(protocol, "saver", 3_000 * WAD, "Young")
+    deposit_savings(protocol, "neighbour", 1_000 * WAD, "Young")
+    give_stablecoin(protocol, "payer", 10_000 * WAD)
     for spender in ("Young", "Young.Claims"):
         protocol.do("Stablecoin.approve", spender, MAX_UINT256, sender="payer")
     return protocol

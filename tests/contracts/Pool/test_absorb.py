@@ -4,19 +4,19 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import (
+from tests.support.saver_steps import (
     DAY,
     XAU,
-    bear,
-    cut,
-    give,
-    leave,
-    lose,
+    charge_pool,
+    cut_batch,
+    deposit_savings,
+    give_stablecoin,
+    lose_new_vault,
     make_junior,
     make_pool,
-    mature,
-    request,
-    save,
+    mature_batch,
+    redeem_all_shares,
+    request_all_shares,
 )
 
 
@@ -27,7 +27,7 @@ def test_only_the_waterfall_may_call(savers, sender):
 
 
 def test_burns_what_it_pays(savers):
-    lose(savers)
+    lose_new_vault(savers)
     booked, supply = savers.read("Savings.totalAssets"), savers.read("Stablecoin.totalSupply")
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     paid = booked - savers.read("Savings.totalAssets")
@@ -39,7 +39,7 @@ def test_burns_what_it_pays(savers):
 
 
 def test_the_payment_is_rounded_up_and_the_rest_goes_to_the_reserve(savers):
-    lose(savers)
+    lose_new_vault(savers)
     booked = savers.read("Savings.totalAssets")
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     paid = (booked - savers.read("Savings.totalAssets")) * RAY
@@ -49,7 +49,7 @@ def test_the_payment_is_rounded_up_and_the_rest_goes_to_the_reserve(savers):
 
 
 def test_shares_do_not_change(savers):
-    lose(savers)
+    lose_new_vault(savers)
     supply = savers.read("Savings.totalSupply")
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     assert savers.read("Savings.totalSupply") == supply
@@ -69,7 +69,7 @@ def test_never_more_than_what_is_vested(junior):
 @pytest.mark.parametrize(("left", "void"), [(0, True), (999_999, True), (1_000_000, False)], ids=str)
 def test_less_than_a_million_wei_left_voids_the_shares(junior, left, void):
     supply = junior.read("Young.totalSupply")
-    bear(junior, "Young", 4_000 * WAD - left)
+    charge_pool(junior, "Young", 4_000 * WAD - left)
     begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
     assert begun == ([(5, supply, left)] if void else [])
     assert junior.read("Young.generation") == (5 if void else 0)
@@ -83,7 +83,7 @@ def test_income_that_has_not_vested_does_not_save_the_shares(junior):
     """999,999 wei are vested; the reserve gets these and the 700 that were still to vest."""
     supply = junior.read("Young.totalSupply")
     junior.do("Young.add_income", 700 * WAD, sender="payer")
-    bear(junior, "Young", 4_000 * WAD - 999_999)
+    charge_pool(junior, "Young", 4_000 * WAD - 999_999)
     begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
     assert begun == [(5, supply, 700 * WAD + 999_999)]
     assert junior.read("VaultEngine.reserve") == 4_700 * WAD * RAY
@@ -92,9 +92,9 @@ def test_income_that_has_not_vested_does_not_save_the_shares(junior):
 @pytest.mark.parametrize(("left", "void"), [(999_999, True), (1_000_000, False)], ids=str)
 def test_what_batches_hold_counts(junior, left, void):
     """Three quarters of what is left are a batch's: 250,000 wei of live shares alone are no reason."""
-    request(junior, "saver", "Young")
-    cut(junior, "Young")
-    bear(junior, "Young", 4_000 * WAD - left)
+    request_all_shares(junior, "saver", "Young")
+    cut_batch(junior, "Young")
+    charge_pool(junior, "Young", 4_000 * WAD - left)
     assert junior.read("Young.generation") == (5 if void else 0)
     held = junior.read("Young.batch_of", 1)[3]
     assert held == (0 if void else 3 * left // 4)
@@ -105,12 +105,12 @@ def test_what_batches_hold_counts(junior, left, void):
 def test_a_batch_alone_is_void_as_well(junior):
     """Nobody has stayed."""
     for who in ("saver", "neighbour"):
-        request(junior, who, "Young")
-    cut(junior, "Young")
+        request_all_shares(junior, who, "Young")
+    cut_batch(junior, "Young")
     assert junior.read("Young.totalSupply") == 0
-    bear(junior, "Young", 4_000 * WAD - 1_000_000)
+    charge_pool(junior, "Young", 4_000 * WAD - 1_000_000)
     assert junior.read("Young.generation") == 0
-    bear(junior, "Young", 1)
+    charge_pool(junior, "Young", 1)
     begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
     assert begun == [(5, 0, 999_999)]
     assert junior.read("Young.batch_of", 1)[2:] == (0, 0, True)
@@ -118,35 +118,35 @@ def test_a_batch_alone_is_void_as_well(junior):
 
 def test_a_small_pool_keeps_its_shares_to_the_wei(protocol):
     make_junior(protocol)
-    save(protocol, "saver", 2 * 10**6, "Young")
-    bear(protocol, "Young", 10**6)
+    deposit_savings(protocol, "saver", 2 * 10**6, "Young")
+    charge_pool(protocol, "Young", 10**6)
     assert protocol.read("Young.totalAssets") == 10**6
     assert protocol.read("Young.generation") == 0
-    bear(protocol, "Young", 1)
+    charge_pool(protocol, "Young", 1)
     assert protocol.read("Young.generation") == 5
 
 
 def test_who_pays_nothing_keeps_what_little_it_has(protocol):
     """As a stage proves itself: it once voided the shares, and took a few wei into books that were closed."""
     make_junior(protocol)
-    save(protocol, "saver", 6, "Young")
-    bear(protocol, "Young", 0)
+    deposit_savings(protocol, "saver", 6, "Young")
+    charge_pool(protocol, "Young", 0)
     assert protocol.read("Young.generation") == 0
     assert protocol.read("Young.totalAssets") == 6
-    bear(protocol, "Young", 1)
+    charge_pool(protocol, "Young", 1)
     assert protocol.read("Young.generation") == 5
 
 
 def test_without_members_nothing_becomes_void(protocol):
     make_junior(protocol)
-    bear(protocol, "Young", 5)
+    charge_pool(protocol, "Young", 5)
     assert protocol.read("Young.generation") == 0
     assert [log.event for log in protocol.last.logs if log.contract == "Young"] == ["LossAbsorbed"]
 
 
 def test_requests_are_void_as_well(junior):
     junior.do("Young.requestRedeem", 10**24, "saver", "saver", sender="saver")
-    bear(junior, "Young", 4_000 * WAD)
+    charge_pool(junior, "Young", 4_000 * WAD)
     junior.advance(DAY)
     with reverts("pool: no requests"):
         junior.do("Young.cut", sender="stranger")
@@ -158,15 +158,15 @@ def test_a_pool_can_be_wiped_out_again_and_again(junior):
     """Neither entering nor covering ever fails; each time members get claims for all they lost."""
     for generation in range(1, 21):
         lost = junior.read("Young.totalAssets")
-        bear(junior, "Young", lost - generation * 40_000)
+        charge_pool(junior, "Young", lost - generation * 40_000)
         assert junior.read("Young.generation") == 5 * generation
-        save(junior, "saver", 100 * WAD, "Young")
+        deposit_savings(junior, "saver", 100 * WAD, "Young")
         shares = junior.read("Young.balanceOf", "saver")
         assert 100 * WAD - 10**7 < junior.read("Young.convertToAssets", shares) <= 100 * WAD
-        request(junior, "saver", "Young")
-        mature(junior, "Young")
-        leave(junior, "saver", "Young")
-        save(junior, "saver", 100 * WAD, "Young")
+        request_all_shares(junior, "saver", "Young")
+        mature_batch(junior, "Young")
+        redeem_all_shares(junior, "saver", "Young")
+        deposit_savings(junior, "saver", 100 * WAD, "Young")
     before = junior.read("Young.Claims.outstanding")
     junior.do("Young.collect_claims", "saver", sender="stranger")
     held = junior.read("Young.Claims.balanceOf", "saver")
@@ -175,7 +175,7 @@ def test_a_pool_can_be_wiped_out_again_and_again(junior):
 
 
 def test_members_get_claims_for_what_they_lose(junior):
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     recorded = [log.values for log in junior.last.logs if log.event == "LossRecorded"]
     (borne,) = {amount for _, amount, tokens in recorded if amount == tokens}
     assert 0 < 400 * WAD - borne < 10**6
@@ -185,18 +185,18 @@ def test_members_get_claims_for_what_they_lose(junior):
 def test_a_pool_without_claims_gives_none(protocol):
     protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
     make_pool(protocol, loss_waterfall="Waterfall")
-    save(protocol, "saver", 1_000 * WAD, "Made")
-    bear(protocol, "Made", 100 * WAD)
+    deposit_savings(protocol, "saver", 1_000 * WAD, "Made")
+    charge_pool(protocol, "Made", 100 * WAD)
     protocol.do("Made.collect_claims", "saver", sender="saver")
     assert protocol.last.logs == ()
 
 
 def test_what_the_virtual_shares_lose_is_owed_to_nobody(protocol):
     make_junior(protocol)
-    save(protocol, "saver", 1, "Young")
-    give(protocol, "payer", 1_000 * WAD)
+    deposit_savings(protocol, "saver", 1, "Young")
+    give_stablecoin(protocol, "payer", 1_000 * WAD)
     protocol.do("Stablecoin.approve", "Young", 1_000 * WAD, sender="payer")
     protocol.do("Young.add_income", 1_000 * WAD, sender="payer")
     protocol.advance(7 * DAY)
-    bear(protocol, "Young", 100 * WAD)
+    charge_pool(protocol, "Young", 100 * WAD)
     assert protocol.read("Young.Claims.outstanding") == 50 * WAD

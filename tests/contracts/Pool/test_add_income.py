@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, make_pool
+from tests.support.saver_steps import DAY, make_pool
 
 CALL = "Young.add_income"
 

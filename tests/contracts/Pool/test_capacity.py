@@ -1,7 +1,7 @@
 """capacity: what losses can take at once."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.savings import DAY, give, request
+from tests.support.saver_steps import DAY, give_stablecoin, request_all_shares
 
 
 def test_an_empty_pool_can_pay_nothing(protocol):
@@ -22,12 +22,12 @@ def test_income_counts_once_it_has_vested(junior):
 
 def test_requested_shares_count(savers):
     before = savers.read("Savings.capacity", 0)
-    request(savers, "saver")
+    request_all_shares(savers, "saver")
     assert savers.read("Savings.capacity", 0) == before
 
 
 def test_donations_do_not_count(savers):
     before = savers.read("Savings.capacity", 0)
-    give(savers, "stranger", 5_000 * WAD)
+    give_stablecoin(savers, "stranger", 5_000 * WAD)
     savers.do("Stablecoin.transfer", "Savings", 5_000 * WAD, sender="stranger")
     assert savers.read("Savings.capacity", 0) == before

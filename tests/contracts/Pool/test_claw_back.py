@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, XAU, lose
+from tests.support.saver_steps import DAY, XAU, lose_new_vault
 
 CALL = "Young.claw_back"
 
@@ -12,7 +12,7 @@ CALL = "Young.claw_back"
 @pytest.fixture
 def earning(junior):
     """The pool with an income of 700, of which 100 have vested; and a loss."""
-    lose(junior)
+    lose_new_vault(junior)
     junior.do("Young.add_income", 700 * WAD, sender="payer")
     junior.advance(DAY)
     return junior

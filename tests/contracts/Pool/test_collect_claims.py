@@ -7,7 +7,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import bear, leave, mature, save
+from tests.support.saver_steps import charge_pool, deposit_savings, mature_batch, redeem_all_shares
 
 CALL = "Young.collect_claims"
 CLAIMS = "Young.Claims"
@@ -23,14 +23,14 @@ def close(found, expected):
 
 
 def test_pro_rata(junior):
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     for who, expected in (("saver", 300), ("neighbour", 100), ("stranger", 0)):
         junior.do(CALL, who, sender="stranger")
         assert close(claims(junior, who), expected * WAD)
 
 
 def test_once(junior):
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     junior.do(CALL, "saver", sender="saver")
     before = claims(junior, "saver")
     junior.do(CALL, "saver", sender="saver")
@@ -40,7 +40,7 @@ def test_once(junior):
 
 def test_requested_shares_count_and_the_escrow_owns_nothing(junior):
     junior.do("Young.requestRedeem", 1_000 * WAD * 10**6, "saver", "saver", sender="saver")
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     with reverts("pool: no member"):
         junior.do(CALL, "Young", sender="saver")
     junior.do(CALL, "saver", sender="stranger")
@@ -55,56 +55,56 @@ def test_those_of_a_request_come_also_before_it_is_paid_and_by_a_claim_of_nothin
         ("Young.withdraw", (0, "saver", "saver"), 400),
     ):
         if so_far > claims(junior, "saver") // WAD + 1:
-            bear(junior, "Young", 400 * WAD)
+            charge_pool(junior, "Young", 400 * WAD)
         junior.do(call, *args, sender="saver")
         assert close(claims(junior, "saver"), so_far * WAD)
 
 
 def test_whoever_enters_later_bore_nothing(junior):
-    bear(junior, "Young", 400 * WAD)
-    save(junior, "newcomer", 900 * WAD, "Young")
+    charge_pool(junior, "Young", 400 * WAD)
+    deposit_savings(junior, "newcomer", 900 * WAD, "Young")
     junior.do(CALL, "newcomer", sender="newcomer")
     assert claims(junior, "newcomer") == 0
-    bear(junior, "Young", 450 * WAD)
+    charge_pool(junior, "Young", 450 * WAD)
     junior.do(CALL, "newcomer", sender="newcomer")
     assert close(claims(junior, "newcomer"), 90 * WAD)
 
 
 def test_adding_to_a_share_settles_first(junior):
-    bear(junior, "Young", 400 * WAD)
-    save(junior, "saver", 2_700 * WAD, "Young")
+    charge_pool(junior, "Young", 400 * WAD)
+    deposit_savings(junior, "saver", 2_700 * WAD, "Young")
     assert close(claims(junior, "saver"), 300 * WAD)
 
 
 def test_leaving_settles_first(junior):
     junior.do("Young.requestRedeem", 1_000 * WAD * 10**6, "saver", "saver", sender="saver")
-    bear(junior, "Young", 400 * WAD)
-    mature(junior, "Young")
-    assert leave(junior, "saver", "Young") == 900 * WAD
+    charge_pool(junior, "Young", 400 * WAD)
+    mature_batch(junior, "Young")
+    assert redeem_all_shares(junior, "saver", "Young") == 900 * WAD
     assert close(claims(junior, "saver"), 100 * WAD)
-    bear(junior, "Young", 270 * WAD)
+    charge_pool(junior, "Young", 270 * WAD)
     junior.do(CALL, "saver", sender="saver")
     assert close(claims(junior, "saver"), 480 * WAD)
 
 
 def test_of_a_generation_that_is_over(junior):
     """Whoever enters again is handed what the void shares bore; others get all at once when they ask."""
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     junior.do(CALL, "neighbour", sender="stranger")
-    bear(junior, "Young", 3_600 * WAD)
+    charge_pool(junior, "Young", 3_600 * WAD)
     assert claims(junior, "saver") == 0
-    save(junior, "saver", 100 * WAD, "Young")
+    deposit_savings(junior, "saver", 100 * WAD, "Young")
     assert close(claims(junior, "saver"), 3_000 * WAD)
-    bear(junior, "Young", 10 * WAD)
+    charge_pool(junior, "Young", 10 * WAD)
     for who, expected in (("saver", 3_010), ("neighbour", 1_000)):
         junior.do(CALL, who, sender="stranger")
         assert close(claims(junior, who), expected * WAD)
 
 
 def test_cash_paid_before_is_credited(junior):
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     junior.do(f"{CLAIMS}.repay", 100 * WAD, sender="payer")
-    bear(junior, "Young", 360 * WAD)
+    charge_pool(junior, "Young", 360 * WAD)
     junior.do(CALL, "saver", sender="stranger")
     # The second loss got no part of the payment, and its tokens are as many as its worth.
     assert close(junior.read(f"{CLAIMS}.cash", "saver"), 75 * WAD)
@@ -116,9 +116,9 @@ def test_cash_paid_before_is_credited(junior):
 def test_over_generations_of_claims(junior, looks):
     """Claims that were repaid in whole are cash; it does not matter when somebody looks."""
     for k in range(1, 5):
-        bear(junior, "Young", 100 * WAD)
+        charge_pool(junior, "Young", 100 * WAD)
         junior.do(f"{CLAIMS}.repay", 30 * WAD, sender="payer")
-        bear(junior, "Young", 100 * WAD)
+        charge_pool(junior, "Young", 100 * WAD)
         if k in looks:
             junior.do(CALL, "saver", sender="saver")
         if k < 4:
@@ -141,14 +141,14 @@ def test_any_order_of_events_is_fair(junior):
     cash = {who: Fraction(0) for who in people}
     tokens = owed = Fraction(0)
     total_repaid = 0
-    save(junior, "third", 500 * WAD, "Young")
+    deposit_savings(junior, "third", 500 * WAD, "Young")
     for _ in range(60):
         kind = random.randrange(4)
         if kind == 0:
             owned = {who: junior.read("Young.balanceOf", who) for who in people}
             supply = junior.read("Young.totalSupply")
             loss = junior.read("Young.totalAssets") // random.randrange(2, 30)
-            bear(junior, "Young", loss)
+            charge_pool(junior, "Young", loss)
             new = Fraction(loss) if not tokens else loss * tokens / owed
             tokens, owed = tokens + new, owed + loss
             for who in people:
@@ -168,7 +168,7 @@ def test_any_order_of_events_is_fair(junior):
             held = junior.read("Young.balanceOf", who)
             junior.do("Young.transfer", other, held // random.randrange(1, 5), sender=who)
         else:
-            save(junior, random.choice(people), random.randrange(1, 300) * WAD + 7, "Young")
+            deposit_savings(junior, random.choice(people), random.randrange(1, 300) * WAD + 7, "Young")
         if junior.read("Stablecoin.balanceOf", "payer") < 3_000 * WAD:
             junior.give_stablecoin("payer", 20_000 * WAD)
         junior.advance(random.randrange(3_600))

@@ -1,7 +1,7 @@
 """convertToShares, convertToAssets: the entry price, rounded down."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.savings import XAU, entry, lose
+from tests.support.saver_steps import XAU, compute_entry_shares, lose_new_vault
 
 
 def test_an_empty_pool_starts_at_a_million_shares_for_each_wei(protocol):
@@ -11,17 +11,17 @@ def test_an_empty_pool_starts_at_a_million_shares_for_each_wei(protocol):
 
 
 def test_both_directions_round_down(savers):
-    lose(savers)
+    lose_new_vault(savers)
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     for assets in (1, 2, 999, 10**18 + 1):
         shares = savers.read("Savings.convertToShares", assets)
-        assert shares == entry(savers, assets)
+        assert shares == compute_entry_shares(savers, assets)
         assert savers.read("Savings.convertToAssets", shares) <= assets
 
 
 def test_a_loss_that_is_not_covered_does_not_count(savers):
     before = savers.read("Savings.convertToAssets", WAD), savers.read("Savings.convertToShares", WAD)
-    lose(savers)
+    lose_new_vault(savers)
     after = savers.read("Savings.convertToAssets", WAD), savers.read("Savings.convertToShares", WAD)
     assert after == before
 

@@ -5,14 +5,23 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, XAU, cut, entry, give, lose, request, save
+from tests.support.saver_steps import (
+    DAY,
+    XAU,
+    compute_entry_shares,
+    cut_batch,
+    deposit_savings,
+    give_stablecoin,
+    lose_new_vault,
+    request_all_shares,
+)
 
 CALL = "Savings.deposit"
 
 
 @pytest.fixture
 def funded(protocol):
-    give(protocol, "saver", 1_000 * WAD)
+    give_stablecoin(protocol, "saver", 1_000 * WAD)
     protocol.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="saver")
     return protocol
 
@@ -46,25 +55,25 @@ def test_a_second_deposit_pays_the_same_price(savers):
 
 
 def test_after_a_loss_shares_are_rounded_down(savers):
-    lose(savers)
+    lose_new_vault(savers)
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
-    give(savers, "newcomer", 1_001)
+    give_stablecoin(savers, "newcomer", 1_001)
     savers.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="newcomer")
-    expected = entry(savers, 1_001)
+    expected = compute_entry_shares(savers, 1_001)
     assert expected > 1_001 * 10**6
     assert savers.do(CALL, 1_001, "newcomer", sender="newcomer") == expected
 
 
 def test_whoever_enters_before_the_cover_bears_the_loss_too(savers):
-    lose(savers)
-    before = save(savers, "early", 10_000 * WAD)
+    lose_new_vault(savers)
+    before = deposit_savings(savers, "early", 10_000 * WAD)
     assert before == 10_000 * WAD * 10**6
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
-    assert save(savers, "late", 10_000 * WAD) > before
+    assert deposit_savings(savers, "late", 10_000 * WAD) > before
 
 
 def test_a_donation_does_not_change_the_price(savers):
-    give(savers, "attacker", 50_000 * WAD)
+    give_stablecoin(savers, "attacker", 50_000 * WAD)
     price = savers.read("Savings.convertToAssets", WAD)
     savers.do("Stablecoin.transfer", "Savings", 50_000 * WAD, sender="attacker")
     assert savers.read("Savings.convertToAssets", WAD) == price
@@ -79,15 +88,15 @@ def test_a_deposit_that_gets_no_shares_is_refused(funded):
 def test_a_deposit_too_small_for_a_share_is_refused(junior):
     """Income that vested while nobody was there makes a share dear."""
     for who in ("saver", "neighbour"):
-        request(junior, who, "Young")
-    cut(junior, "Young")
+        request_all_shares(junior, who, "Young")
+    cut_batch(junior, "Young")
     junior.do("Young.add_income", 700 * WAD, sender="payer")
     junior.advance(7 * DAY)
     assert junior.read("Young.totalSupply") == 0
     assert junior.read("Young.totalAssets") == 700 * WAD
     # (700e18 + 1) / 1e6 wei for a share.
     dearest = 700 * 10**12
-    give(junior, "newcomer", WAD)
+    give_stablecoin(junior, "newcomer", WAD)
     junior.do("Stablecoin.approve", "Young", MAX_UINT256, sender="newcomer")
     with reverts("pool: no shares"):
         junior.do("Young.deposit", dearest, "newcomer", sender="newcomer")
@@ -95,7 +104,7 @@ def test_a_deposit_too_small_for_a_share_is_refused(junior):
 
 
 def test_needs_an_allowance(protocol):
-    give(protocol, "saver", WAD)
+    give_stablecoin(protocol, "saver", WAD)
     with reverts("erc20: insufficient allowance"):
         protocol.do(CALL, WAD, "saver", sender="saver")
 

@@ -8,7 +8,16 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import LOOK, bear, claim, cut, mature, open_junior, request, save
+from tests.support.saver_steps import (
+    LOOK,
+    charge_pool,
+    claim_requests,
+    cut_batch,
+    deposit_savings,
+    mature_batch,
+    open_junior,
+    request_all_shares,
+)
 
 SHARE, STEP = 10**6, 10**9
 
@@ -28,7 +37,7 @@ def enter(protocol, who, assets):
 
 def ruin(protocol, left):
     """Take all but so many wei of what is vested."""
-    bear(protocol, "Young", protocol.read("Young.capacity", 0) // RAY - left)
+    charge_pool(protocol, "Young", protocol.read("Young.capacity", 0) // RAY - left)
 
 
 # ------------------------------------------------------------------------ when
@@ -87,10 +96,10 @@ def test_only_entries_divide(young):
     ruin(young, 10**6)
     young.do("Young.transfer", "neighbour", 5, sender="saver")
     young.do("Young.collect_claims", "saver", sender="saver")
-    request(young, "saver", "Young")
-    mature(young, "Young")
+    request_all_shares(young, "saver", "Young")
+    mature_batch(young, "Young")
     young.do("Young.settle", sender="stranger")
-    claim(young, "saver", "Young")
+    claim_requests(young, "saver", "Young")
     assert young.read("Young.generation") == 0
     assert young.read("Young.balanceOf", "neighbour") == 5
 
@@ -173,7 +182,7 @@ def test_claims_are_handed_over_across_divisions(young):
     enter(young, "newcomer", 10**9)
     assert events(young, "SharesDivided") == [(1, 1)]
     # The saver's 3e9 of 5e9 now.
-    bear(young, "Young", 5 * 10**8)
+    charge_pool(young, "Young", 5 * 10**8)
     young.do("Young.collect_claims", "saver", sender="stranger")
     held = young.read("Young.Claims.balanceOf", "saver")
     expected = 3_000 * WAD - 3 * 10**9 + 3 * 10**8
@@ -190,8 +199,8 @@ def test_claims_are_handed_over_across_divisions(young):
 def test_a_request_that_waits_for_its_cut_is_divided(junior):
     """The batch too, to the share; and what is added later is added to the shares of now."""
     junior.do("Young.requestRedeem", 1_000 * WAD * SHARE + STEP - 1, "saver", "saver", sender="saver")
-    bear(junior, "Young", 4_000 * WAD - 4 * 10**9)
-    save(junior, "newcomer", 4 * 10**9, "Young")
+    charge_pool(junior, "Young", 4_000 * WAD - 4 * 10**9)
+    deposit_savings(junior, "newcomer", 4 * 10**9, "Young")
     assert events(junior, "SharesDivided") == [(1, 1)]
     assert junior.read("Young.pendingRedeemRequest", 1, "saver") == 10**18
     # Of members' shares: 3e18 - 1e18, less the one that was rounded away.
@@ -199,39 +208,39 @@ def test_a_request_that_waits_for_its_cut_is_divided(junior):
     junior.do("Young.requestRedeem", 7, "saver", "saver", sender="saver")
     assert junior.read("Young.batch_of", 1)[0] == 10**18 + 7
     assert junior.read("Young.balanceOf", "Young") == 10**18 + 7
-    mature(junior, "Young")
+    mature_batch(junior, "Young")
     junior.do("Young.settle", sender="stranger")
     # 4e18 of shares and the newcomer's have 8e9 wei: 1e9 for 1e18.
-    assert 10**9 - claim(junior, "saver", "Young") in (0, 1)
+    assert 10**9 - claim_requests(junior, "saver", "Young") in (0, 1)
 
 
 def test_collecting_claims_changes_no_request_that_waits_for_its_cut(junior):
     junior.do("Young.requestRedeem", 1_000 * WAD * SHARE, "saver", "saver", sender="saver")
     junior.do("Young.requestRedeem", 1_000 * WAD * SHARE, "neighbour", "neighbour", sender="neighbour")
-    bear(junior, "Young", 4_000 * WAD - 4 * 10**9)
-    save(junior, "newcomer", 100 * WAD, "Young")
+    charge_pool(junior, "Young", 4_000 * WAD - 4 * 10**9)
+    deposit_savings(junior, "newcomer", 100 * WAD, "Young")
     assert events(junior, "SharesDivided") == [(1, 1)]
     junior.do("Young.collect_claims", "saver", sender="stranger")
     junior.do("Young.redeem", 0, "saver", "saver", sender="saver")
     assert junior.read("Young.pendingRedeemRequest", 1, "saver") == 10**18
-    mature(junior, "Young")
+    mature_batch(junior, "Young")
     junior.do("Young.settle", sender="stranger")
     for who in ("saver", "neighbour"):
         assert junior.read("Young.maxRedeem", who) == 10**18
-        assert 10**9 - claim(junior, who, "Young") in range(100)
+        assert 10**9 - claim_requests(junior, who, "Young") in range(100)
 
 
 def test_collecting_claims_revives_no_request_that_is_void(junior):
     junior.do("Young.requestRedeem", 1_000 * WAD * SHARE, "saver", "saver", sender="saver")
-    bear(junior, "Young", 4_000 * WAD)
-    save(junior, "newcomer", 100 * WAD, "Young")
+    charge_pool(junior, "Young", 4_000 * WAD)
+    deposit_savings(junior, "newcomer", 100 * WAD, "Young")
     junior.do("Young.collect_claims", "saver", sender="stranger")
     assert junior.read("Young.pendingRedeemRequest", 1, "saver") == 0
-    request(junior, "newcomer", "Young")
-    mature(junior, "Young")
+    request_all_shares(junior, "newcomer", "Young")
+    mature_batch(junior, "Young")
     junior.do("Young.settle", sender="stranger")
-    assert claim(junior, "saver", "Young") == 0
-    assert claim(junior, "newcomer", "Young") == 100 * WAD
+    assert claim_requests(junior, "saver", "Young") == 0
+    assert claim_requests(junior, "newcomer", "Young") == 100 * WAD
 
 
 # --------------------------------------------------------------------- batches
@@ -241,10 +250,10 @@ def test_collecting_claims_revives_no_request_that_is_void(junior):
 def divided(junior):
     """A batch of half of the shares, cut at a coin a share; when somebody enters 4e9 wei are left."""
     junior.do("Young.requestRedeem", 2_000 * WAD * SHARE, "saver", "saver", sender="saver")
-    cut(junior, "Young")
-    bear(junior, "Young", 4_000 * WAD - 4 * 10**9)
+    cut_batch(junior, "Young")
+    charge_pool(junior, "Young", 4_000 * WAD - 4 * 10**9)
     assert junior.read("Young.batch_of", 1)[3] == 2 * 10**9
-    save(junior, "newcomer", 2 * 10**9, "Young")
+    deposit_savings(junior, "newcomer", 2 * 10**9, "Young")
     assert events(junior, "SharesDivided") == [(1, 1)]
     return junior
 
@@ -259,12 +268,12 @@ def test_a_batch_goes_on_as_it_was(divided):
     divided.do("Young.settle", sender="stranger")
     assert divided.read("Young.batch_of", 1)[2:] == (2 * 10**9 - 1, 0, True)
     assert divided.read("Young.maxRedeem", "saver") == 2_000 * WAD * SHARE
-    assert claim(divided, "saver", "Young") == 2 * 10**9 - 1
+    assert claim_requests(divided, "saver", "Young") == 2 * 10**9 - 1
 
 
 def test_a_batch_bears_losses_on_share_for_share(divided):
     """Of 6e9 wei it has a third."""
-    bear(divided, "Young", 3 * 10**9)
+    charge_pool(divided, "Young", 3 * 10**9)
     assert abs(divided.read("Young.batch_of", 1)[3] - 10**9) <= 1
 
 
@@ -272,7 +281,7 @@ def test_claims_of_a_batch_cut_before_are_of_its_divided_shares(divided):
     divided.do("Young.collect_claims", "saver", sender="stranger")
     before = divided.read("Young.Claims.balanceOf", "saver")
     # The batch bears 1e8 of them, and the saver's 1,000 of the others' 4,000 a quarter of 2e8.
-    bear(divided, "Young", 3 * 10**8)
+    charge_pool(divided, "Young", 3 * 10**8)
     divided.do("Young.collect_claims", "saver", sender="stranger")
     assert 0 <= 15 * 10**7 - (divided.read("Young.Claims.balanceOf", "saver") - before) < 10**3
 
@@ -285,10 +294,10 @@ def test_what_a_run_was_paid_is_told_back_over_divisions(divided):
     divided.do("Young.settle", sender="stranger")
     paid, held = divided.read("Young.batch_of", 1)[2:4]
     assert abs(paid - 1_700_000_000) <= 1 and abs(held - 300_000_000) <= 1
-    assert abs(claim(divided, "saver", "Young") - 1_700_000_000) <= 1
+    assert abs(claim_requests(divided, "saver", "Young") - 1_700_000_000) <= 1
     divided.do("Waterfall.claim", 0, sender="stranger")
     divided.do("Young.settle", sender="stranger")
-    rest = claim(divided, "saver", "Young")
+    rest = claim_requests(divided, "saver", "Young")
     assert abs(rest - 300_000_000) <= 2
     assert divided.read("Young.batch_of", 1)[2:] == (2 * 10**9 - 1, 0, True)
     assert divided.table("Young", "line.queue").owed <= 2
@@ -299,7 +308,7 @@ def test_a_run_that_holds_next_to_nothing_is_divided_with_nobody_while_others_ha
     open with a few wei, and those who stay have 1/256 each: whoever enters divides nothing."""
     for shares in (1_000, 1_000):
         junior.do("Young.requestRedeem", shares * WAD * SHARE, "saver", "saver", sender="saver")
-        mature(junior, "Young")
+        mature_batch(junior, "Young")
     junior.do("Waterfall.claim", (4_000 - 31) * RAD - RAD // 4, sender="stranger")
     junior.do("Young.settle", sender="stranger")
     # 2,000 / 256.
@@ -307,15 +316,15 @@ def test_a_run_that_holds_next_to_nothing_is_divided_with_nobody_while_others_ha
     paid, held = first[0] + second[0], first[1] + second[1]
     assert 7_812_500 * 10**12 - paid in range(4)
     assert 1_992_187_500 * 10**12 - held in range(4)
-    before = claim(junior, "saver", "Young")
+    before = claim_requests(junior, "saver", "Young")
     assert paid - before in range(3)
     # All that the run holds, and as much of the 2,000 of who stays: 1/256 of these is left, and 7.8125.
-    bear(junior, "Young", 2 * (held - 10**9))
+    charge_pool(junior, "Young", 2 * (held - 10**9))
     assert junior.read("Young.batch_of", 1)[3] + junior.read("Young.batch_of", 2)[3] - 10**9 in range(-3, 3)
     assert junior.read("Young.queue")[0] == 1
     # Live shares have 1/256 left beyond: no entry would divide them; that is lost by none.
-    save(junior, "newcomer", WAD, "Young")
+    deposit_savings(junior, "newcomer", WAD, "Young")
     assert junior.read("Young.generation") == 0
     junior.do("Waterfall.claim", 0, sender="stranger")
     junior.do("Young.settle", sender="stranger")
-    assert claim(junior, "saver", "Young") - 10**9 in range(-6, 6)
+    assert claim_requests(junior, "saver", "Young") - 10**9 in range(-6, 6)

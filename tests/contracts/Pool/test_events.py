@@ -8,13 +8,21 @@ from typing import Any
 from backstop.model.arithmetic import WAD
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.lockstep import Lockstep
-from tests.support.protocol import Protocol
-from tests.support.savings import bear, claim, cut, make_junior, mature, request, save
+from tests.support.deployed_protocol import DeployedProtocol
+from tests.support.saver_steps import (
+    charge_pool,
+    claim_requests,
+    cut_batch,
+    deposit_savings,
+    make_junior,
+    mature_batch,
+    request_all_shares,
+)
 
 PEOPLE = ("saver", "neighbour", "newcomer")
 
 
-class Indexer(Protocol):
+class Indexer(DeployedProtocol):
     """Balances by `Transfer`; `NewGeneration` sets all of them to 0, and tells what was void."""
 
     def __init__(self, both: Lockstep) -> None:
@@ -45,20 +53,20 @@ def test_balances_and_supply_follow_from_events(protocol):
     """Members, a batch that collects and one that is cut, all void at once; then others begin anew."""
     junior = Indexer(protocol.lockstep)
     make_junior(junior)
-    save(junior, "saver", 3_000 * WAD, "Young")
-    save(junior, "neighbour", 1_000 * WAD, "Young")
+    deposit_savings(junior, "saver", 3_000 * WAD, "Young")
+    deposit_savings(junior, "neighbour", 1_000 * WAD, "Young")
     junior.do("Young.requestRedeem", 10**24, "saver", "saver", sender="saver")
-    cut(junior, "Young")
-    request(junior, "neighbour", "Young")
+    cut_batch(junior, "Young")
+    request_all_shares(junior, "neighbour", "Young")
     junior.check()
     assert junior.read("Young.balanceOf", "Young") == junior.read("Young.batch_of", 2)[0] > 0
-    bear(junior, "Young", 10**9 * WAD)
+    charge_pool(junior, "Young", 10**9 * WAD)
     junior.check()
     assert junior.supply == 0 and not junior.balances
-    save(junior, "newcomer", 100 * WAD, "Young")
-    request(junior, "newcomer", "Young")
+    deposit_savings(junior, "newcomer", 100 * WAD, "Young")
+    request_all_shares(junior, "newcomer", "Young")
     junior.check()
-    mature(junior, "Young")
+    mature_batch(junior, "Young")
     junior.do("Young.settle", sender="stranger")
-    assert claim(junior, "newcomer", "Young") == 100 * WAD
+    assert claim_requests(junior, "newcomer", "Young") == 100 * WAD
     junior.check()

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.helpers import check_cannot_be_made
-from tests.support.savings import DAY, make_junior, make_pool, pool_arguments
+from tests.support.saver_steps import DAY, make_junior, make_pool, pool_arguments
 
 
 @pytest.mark.parametrize("cooldown", [0, 60, 2_303_466], ids=["naive", "least", "most"])

@@ -14,7 +14,7 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.redeem_queue import MOST_UNSETTLED
 from backstop.model.state import Revert
-from tests.support.deep import cases
+from tests.support.deep import mark_long_cases
 from tests.support.lone_pool import lone_pool
 
 HOUR = 3_600
@@ -190,7 +190,7 @@ def play(seed: int, new_losses: bool) -> None:
         history.check()
 
 
-HISTORIES = cases(
+HISTORIES = mark_long_cases(
     (QUICK, MANY),
     (MANY,),
     "tests/contracts/Pool/test_leavers_and_stayers.py::test_leaver_and_stayer_end_alike",

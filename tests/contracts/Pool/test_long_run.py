@@ -11,7 +11,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.state import Revert
-from tests.support.deep import cases
+from tests.support.deep import mark_long_cases
 from tests.support.lone_pool import Ledger, lone_pool
 
 FEW, MANY = 10_000, 50_000
@@ -203,7 +203,9 @@ class Run:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     "events",
-    cases((FEW, MANY), (MANY,), "tests/contracts/Pool/test_long_run.py::test_rounding_adds_up_to_nothing"),
+    mark_long_cases(
+        (FEW, MANY), (MANY,), "tests/contracts/Pool/test_long_run.py::test_rounding_adds_up_to_nothing"
+    ),
 )
 def test_rounding_adds_up_to_nothing(seed, events):
     run = Run(seed)

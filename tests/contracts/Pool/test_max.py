@@ -1,7 +1,7 @@
 """maxDeposit, maxMint, maxWithdraw, maxRedeem: what would succeed now."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.savings import exit, mature, save
+from tests.support.saver_steps import compute_exit_assets, deposit_savings, mature_batch
 
 
 def test_entry_is_limited_by_what_can_be_booked(savers):
@@ -11,8 +11,8 @@ def test_entry_is_limited_by_what_can_be_booked(savers):
 
 
 def test_only_what_was_paid_is_redeemed_where_leaving_takes_a_request(leavers):
-    save(leavers, "newcomer", 5 * WAD)
-    mature(leavers)
+    deposit_savings(leavers, "newcomer", 5 * WAD)
+    mature_batch(leavers)
     for who in ("saver", "neighbour", "newcomer"):
         assert leavers.read("Savings.maxRedeem", who) == leavers.read("Savings.maxWithdraw", who) == 0
     leavers.do("Savings.settle", sender="stranger")
@@ -25,11 +25,11 @@ def test_assets_are_those_of_the_exit_price(naive_pending):
     shares = naive_pending.read("Savings.maxRedeem", "saver")
     assert shares == 30_000 * WAD * 10**6
     most = naive_pending.read("Savings.maxWithdraw", "saver")
-    assert most == exit(naive_pending, shares) < 30_000 * WAD
+    assert most == compute_exit_assets(naive_pending, shares) < 30_000 * WAD
 
 
 def test_nobody_else_has_any(leavers):
-    mature(leavers)
+    mature_batch(leavers)
     assert leavers.read("Savings.maxRedeem", "stranger") == 0
     assert leavers.read("Savings.maxWithdraw", "stranger") == 0
 

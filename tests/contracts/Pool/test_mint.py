@@ -5,14 +5,14 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import XAU, give, lose
+from tests.support.saver_steps import XAU, give_stablecoin, lose_new_vault
 
 CALL = "Savings.mint"
 
 
 @pytest.fixture
 def funded(protocol):
-    give(protocol, "saver", 1_000 * WAD)
+    give_stablecoin(protocol, "saver", 1_000 * WAD)
     protocol.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="saver")
     return protocol
 
@@ -37,9 +37,9 @@ def test_shares_go_to_the_receiver_and_are_logged(funded):
 
 
 def test_after_a_loss_shares_are_cheaper_but_never_free(savers):
-    lose(savers)
+    lose_new_vault(savers)
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
-    give(savers, "newcomer", 100 * WAD)
+    give_stablecoin(savers, "newcomer", 100 * WAD)
     savers.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="newcomer")
     assert savers.do(CALL, 1, "newcomer", sender="newcomer") == 1
     assert savers.do(CALL, 100 * WAD * 10**6, "newcomer", sender="newcomer") < 100 * WAD
@@ -56,7 +56,7 @@ def test_needs_the_balance(funded):
 
 
 def test_needs_an_allowance(protocol):
-    give(protocol, "saver", WAD)
+    give_stablecoin(protocol, "saver", WAD)
     with reverts("erc20: insufficient allowance"):
         protocol.do(CALL, 10**6, "saver", sender="saver")
 

@@ -2,42 +2,52 @@
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import XAU, entry, exit, give, lose
+from tests.support.saver_steps import (
+    XAU,
+    compute_entry_shares,
+    compute_exit_assets,
+    give_stablecoin,
+    lose_new_vault,
+)
 
 AMOUNT = 1_234 * WAD + 567
 
 
 def test_deposit(savers):
-    lose(savers)
+    lose_new_vault(savers)
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     preview = savers.read("Savings.previewDeposit", AMOUNT)
-    assert preview == entry(savers, AMOUNT)
-    give(savers, "newcomer", AMOUNT)
+    assert preview == compute_entry_shares(savers, AMOUNT)
+    give_stablecoin(savers, "newcomer", AMOUNT)
     savers.do("Stablecoin.approve", "Savings", AMOUNT, sender="newcomer")
     assert savers.do("Savings.deposit", AMOUNT, "newcomer", sender="newcomer") == preview
 
 
 def test_mint(savers):
-    lose(savers)
+    lose_new_vault(savers)
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     shares = AMOUNT * 10**6 + 1
     preview = savers.read("Savings.previewMint", shares)
-    assert entry(savers, preview - 1) < shares <= entry(savers, preview)
-    give(savers, "newcomer", preview)
+    assert compute_entry_shares(savers, preview - 1) < shares <= compute_entry_shares(savers, preview)
+    give_stablecoin(savers, "newcomer", preview)
     savers.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="newcomer")
     assert savers.do("Savings.mint", shares, "newcomer", sender="newcomer") == preview
 
 
 def test_withdraw(naive_pending):
     preview = naive_pending.read("Savings.previewWithdraw", AMOUNT)
-    assert exit(naive_pending, preview - 1) < AMOUNT <= exit(naive_pending, preview)
+    assert (
+        compute_exit_assets(naive_pending, preview - 1)
+        < AMOUNT
+        <= compute_exit_assets(naive_pending, preview)
+    )
     assert naive_pending.do("Savings.withdraw", AMOUNT, "saver", "saver", sender="saver") == preview
 
 
 def test_redeem(naive_pending):
     shares = AMOUNT * 10**6 + 1
     preview = naive_pending.read("Savings.previewRedeem", shares)
-    assert preview == exit(naive_pending, shares)
+    assert preview == compute_exit_assets(naive_pending, shares)
     assert naive_pending.do("Savings.redeem", shares, "saver", "saver", sender="saver") == preview
 
 

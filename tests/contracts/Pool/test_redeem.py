@@ -3,13 +3,19 @@
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import XAU, exit, leave, mature, save
+from tests.support.saver_steps import (
+    XAU,
+    compute_exit_assets,
+    deposit_savings,
+    mature_batch,
+    redeem_all_shares,
+)
 
 CALL = "Savings.redeem"
 
 
 def test_pays_what_was_put_in(naive):
-    assert leave(naive, "saver") == 30_000 * WAD
+    assert redeem_all_shares(naive, "saver") == 30_000 * WAD
     assert naive.read("Stablecoin.balanceOf", "saver") == 30_000 * WAD
     assert naive.read("Savings.totalAssets") == 10_000 * WAD
     assert naive.read("Savings.totalSupply") == 10_000 * WAD * 10**6
@@ -33,7 +39,7 @@ def test_a_spender_of_the_shares_may_redeem(naive):
 
 def test_an_uncovered_loss_lowers_the_claim(naive_pending):
     shares = naive_pending.read("Savings.maxRedeem", "saver")
-    expected = exit(naive_pending, shares)
+    expected = compute_exit_assets(naive_pending, shares)
     assert 0 < expected < 30_000 * WAD
     assert naive_pending.do(CALL, shares, "saver", "saver", sender="saver") == expected
 
@@ -41,8 +47,8 @@ def test_an_uncovered_loss_lowers_the_claim(naive_pending):
 def test_what_is_forfeited_stays_for_those_who_bear_the_loss(naive_pending):
     shares = naive_pending.read("Savings.balanceOf", "neighbour")
     worth = naive_pending.read("Savings.previewRedeem", shares)
-    leave(naive_pending, "saver")
-    assert leave(naive_pending, "neighbour") - worth in (0, 1)
+    redeem_all_shares(naive_pending, "saver")
+    assert redeem_all_shares(naive_pending, "neighbour") - worth in (0, 1)
 
 
 def test_shares_worth_nothing_are_not_burned(naive_pending):
@@ -53,7 +59,7 @@ def test_shares_worth_nothing_are_not_burned(naive_pending):
 
 
 def test_where_leaving_takes_a_request_nothing_is_redeemed_before_it_is_paid(leavers):
-    mature(leavers)
+    mature_batch(leavers)
     with reverts("pool: more than max"):
         leavers.do(CALL, 10**24, "saver", "saver", sender="saver")
 
@@ -63,7 +69,7 @@ def test_a_round_trip_never_pays(naive_pending):
     naive_pending.do("LossWaterfall.cover", XAU, sender="stranger")
     for assets in (1, 2, 3, 10**6 + 1, 12_345 * WAD + 6_789):
         newcomer = f"newcomer_{assets}"
-        shares = save(naive_pending, newcomer, assets)
+        shares = deposit_savings(naive_pending, newcomer, assets)
         worth = naive_pending.read("Savings.previewRedeem", shares)
         assert worth <= assets
         if worth:
@@ -71,8 +77,8 @@ def test_a_round_trip_never_pays(naive_pending):
 
 
 def test_the_last_saver_leaves_only_dust(naive):
-    leave(naive, "saver")
-    leave(naive, "neighbour")
+    redeem_all_shares(naive, "saver")
+    redeem_all_shares(naive, "neighbour")
     assert naive.read("Savings.totalSupply") == 0
     assert naive.read("Savings.totalAssets") <= 1
 

@@ -3,7 +3,19 @@
 from backstop.model.arithmetic import WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, XAU, bear, claim, cut, leave, lose, mature, request, requested, save
+from tests.support.saver_steps import (
+    DAY,
+    XAU,
+    charge_pool,
+    claim_requests,
+    cut_batch,
+    deposit_savings,
+    lose_new_vault,
+    mature_batch,
+    read_requested_shares,
+    redeem_all_shares,
+    request_all_shares,
+)
 
 CALL = "Savings.requestRedeem"
 
@@ -13,7 +25,7 @@ def test_moves_the_shares_into_escrow(savers):
     assert savers.do(CALL, shares // 4, "saver", "saver", sender="saver") == 1
     assert savers.read("Savings.balanceOf", "saver") == shares - shares // 4
     assert savers.read("Savings.balanceOf", "Savings") == shares // 4
-    assert requested(savers, "saver") == shares // 4
+    assert read_requested_shares(savers, "saver") == shares // 4
     assert savers.read("Savings.batch_of", 1) == (shares // 4, savers.timestamp, 0, 0, False)
     saver = savers.address("saver")
     logs = [log.values for log in savers.last.logs if log.event == "RedeemRequest"]
@@ -27,40 +39,40 @@ def test_the_batch_counts_its_day_from_the_first_request(savers):
     savers.do(CALL, 2, "saver", "saver", sender="saver")
     savers.do(CALL, 3, "neighbour", "neighbour", sender="neighbour")
     assert savers.read("Savings.batch_of", 1)[:2] == (10, first)
-    assert requested(savers, "saver") == 7
+    assert read_requested_shares(savers, "saver") == 7
 
 
 def test_a_batch_that_nobody_has_cut_goes_on_collecting(savers):
     savers.do(CALL, 5, "saver", "saver", sender="saver")
     savers.advance(2 * DAY)
     assert savers.do(CALL, 2, "neighbour", "neighbour", sender="neighbour") == 1
-    cut(savers)
+    cut_batch(savers)
     assert savers.do(CALL, 2, "neighbour", "neighbour", sender="neighbour") == 2
 
 
 def test_requested_shares_go_on_as_a_members_until_the_cut(savers):
-    request(savers, "saver")
-    lose(savers)
+    request_all_shares(savers, "saver")
+    lose_new_vault(savers)
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     kept = savers.read("Savings.totalAssets")
-    mature(savers)
-    assert leave(savers, "saver") - kept * 3 // 4 in (-1, 0)
+    mature_batch(savers)
+    assert redeem_all_shares(savers, "saver") - kept * 3 // 4 in (-1, 0)
 
 
 def test_a_wipe_voids_requests_and_the_next_one_begins_the_batch_anew(junior):
     junior.do("Young.requestRedeem", 1_000 * WAD * 10**6, "saver", "saver", sender="saver")
-    bear(junior, "Young", 4_000 * WAD)
+    charge_pool(junior, "Young", 4_000 * WAD)
     junior.advance(DAY)
     assert junior.read("Young.queue") == (1, 1, 1)
     with reverts("pool: no requests"):
         junior.do("Young.cut", sender="stranger")
-    save(junior, "newcomer", 100 * WAD, "Young")
+    deposit_savings(junior, "newcomer", 100 * WAD, "Young")
     assert junior.do("Young.requestRedeem", 7, "newcomer", "newcomer", sender="newcomer") == 1
     assert junior.read("Young.batch_of", 1)[:2] == (7, junior.timestamp)
-    assert requested(junior, "saver", pool="Young") == 0
-    mature(junior, "Young")
+    assert read_requested_shares(junior, "saver", pool="Young") == 0
+    mature_batch(junior, "Young")
     junior.do("Young.settle", sender="stranger")
-    assert claim(junior, "saver", "Young") == 0
+    assert claim_requests(junior, "saver", "Young") == 0
     # The claims for what they bore are still theirs.
     assert 0 <= 1_000 * WAD - junior.read("Young.Claims.balanceOf", "saver") < 10**8
 
@@ -73,7 +85,7 @@ def test_only_shares_one_has_can_be_requested(savers):
 
 
 def test_shares_in_escrow_cannot_be_moved(savers):
-    request(savers, "saver")
+    request_all_shares(savers, "saver")
     with reverts("shares: balance too small"):
         savers.do("Savings.transfer", "neighbour", 1, sender="saver")
 
@@ -98,7 +110,7 @@ def test_the_request_is_the_controllers(savers):
         savers.do(CALL, 7, "neighbour", "saver", sender="saver")
     savers.do("Savings.setOperator", "saver", True, sender="neighbour")
     assert savers.do(CALL, 7, "neighbour", "saver", sender="saver") == 1
-    assert requested(savers, "neighbour") == 7 and requested(savers, "saver") == 0
+    assert read_requested_shares(savers, "neighbour") == 7 and read_requested_shares(savers, "saver") == 0
     logs = [log.values for log in savers.last.logs if log.event == "RedeemRequest"]
     saver, neighbour = savers.address("saver"), savers.address("neighbour")
     assert logs == [(neighbour, saver, 1, saver, 7)]
@@ -113,7 +125,7 @@ def test_an_operator_may_request_and_a_spender_as_far_as_allowed(savers):
     savers.do("Savings.setOperator", "stranger", True, sender="saver")
     savers.do(CALL, 1_000, "stranger", "saver", sender="stranger")
     assert savers.read("Savings.allowance", "saver", "stranger") == 3
-    assert requested(savers, "stranger") == 1_007
+    assert read_requested_shares(savers, "stranger") == 1_007
 
 
 def test_nobody_and_the_pool_itself_are_no_controllers(savers):
@@ -123,9 +135,9 @@ def test_nobody_and_the_pool_itself_are_no_controllers(savers):
 
 
 def test_shares_that_wait_are_pending(savers):
-    request(savers, "saver")
+    request_all_shares(savers, "saver")
     shares = 30_000 * WAD * 10**6
-    for wait in (cut, lambda pool: pool.advance(2 * DAY)):
+    for wait in (cut_batch, lambda pool: pool.advance(2 * DAY)):
         assert savers.read("Savings.pendingRedeemRequest", 1, "saver") == shares
         assert savers.read("Savings.claimableRedeemRequest", 1, "saver") == 0
         assert savers.read("Savings.maxRedeem", "saver") == savers.read("Savings.maxWithdraw", "saver") == 0

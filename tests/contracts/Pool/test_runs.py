@@ -10,7 +10,7 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, LOOK, bear, claim, cut, mature
+from tests.support.saver_steps import DAY, LOOK, charge_pool, claim_requests, cut_batch, mature_batch
 
 COIN = WAD * 10**6
 
@@ -40,7 +40,7 @@ def three(junior):
     """Three batches of 1,000, cut a day apart; 1,000 stay. The first is due, the second in LOOK."""
     for _ in range(3):
         ask(junior, 1_000)
-        cut(junior, "Young")
+        cut_batch(junior, "Young")
     return junior
 
 
@@ -120,11 +120,11 @@ def test_runs_become_one_when_less_is_in_doubt_and_links_lead_to_it(two_runs):
     assert abs(paid - 525 * WAD) <= 4 and abs(held - 225 * WAD) <= 4
     check(two_runs, b1=(925, 75), b2=(925, 75), b3=(925, 75))
     assert [two_runs.table("Young", "line.batches", k).link for k in (1, 2, 3)] == [0, 1, 2]
-    assert 2_775 * WAD - claim(two_runs, "saver", "Young") in range(6)
+    assert 2_775 * WAD - claim_requests(two_runs, "saver", "Young") in range(6)
     settle(two_runs, 0)
     assert all(two_runs.read("Young.batch_of", k)[3:] == (0, True) for k in (1, 2, 3))
     assert two_runs.read("Young.queue") == (4, 4, 4)
-    assert 225 * WAD - claim(two_runs, "saver", "Young") in range(6)
+    assert 225 * WAD - claim_requests(two_runs, "saver", "Young") in range(6)
     assert two_runs.read("Young.maxRedeem", "saver") == 0
     assert two_runs.table("Young", "line.queue").held == 0
     assert two_runs.table("Young", "line.queue").owed in range(6)
@@ -142,11 +142,11 @@ def test_more_in_doubt_than_before_pays_nothing_and_begins_a_run_of_what_is_due(
 def test_each_batch_of_a_run_is_paid_from_its_own_ceiling(junior):
     """Between two cuts a share has become worth two coins: what is in doubt is a tenth of a coin for each."""
     ask(junior, 1_000)
-    cut(junior, "Young")
+    cut_batch(junior, "Young")
     junior.do("Young.add_income", 3_000 * WAD, sender="payer")
     junior.advance(7 * DAY)
     ask(junior, 1_000)
-    mature(junior, "Young")
+    mature_batch(junior, "Young")
     assert settle(junior, 400)[:2] == (1, 3)
     check(junior, b1=(850, 150), b2=(1_850, 150))
     settle(junior, 0)
@@ -157,10 +157,10 @@ def test_each_batch_of_a_run_is_paid_from_its_own_ceiling(junior):
 def dear(junior):
     """A run with a ceiling of 15%, a batch that waits with one of a coin, and 2,000 live of two coins."""
     ask(junior, 1_000)
-    mature(junior, "Young")
+    mature_batch(junior, "Young")
     settle(junior, 400)
     ask(junior, 1_000)
-    cut(junior, "Young")
+    cut_batch(junior, "Young")
     junior.do("Young.add_income", 2_000 * WAD, sender="payer")
     junior.advance(7 * DAY)
     assert junior.read("Young.totalAssets") - 4_000 * WAD in range(4)
@@ -169,7 +169,7 @@ def dear(junior):
 
 def test_a_loss_ends_a_run_and_a_batch_that_waits_in_one_step(dear):
     """600 to 15%, of the other 3,000 another 2,550 to a coin, and 100 by those who stay."""
-    bear(dear, "Young", 3_250 * WAD)
+    charge_pool(dear, "Young", 3_250 * WAD)
     recorded = [log.values[1] for log in dear.last.logs if log.event == "LossRecorded"]
     assert all(abs(wei - coins * WAD) <= 4 for wei, coins in zip(recorded, (600, 2_550, 100), strict=True))
     check(dear, b1=(850, 0), b2=(0, 0))
@@ -182,14 +182,14 @@ def test_a_loss_ends_a_run_and_a_batch_that_waits_in_one_step(dear):
     for who, bore in (("saver", 2_200), ("neighbour", 1_050)):
         dear.do("Young.collect_claims", who, sender="stranger")
         assert 0 <= bore * WAD - dear.read("Young.Claims.balanceOf", who) < 10**8
-    assert 850 * WAD - claim(dear, "saver", "Young") in (0, 1)
+    assert 850 * WAD - claim_requests(dear, "saver", "Young") in (0, 1)
     with reverts("pool: nothing to settle"):
         dear.do("Young.settle", sender="stranger")
 
 
 def test_a_loss_that_ends_the_run_alone_leaves_the_batch_its_place(dear):
     """600 to 15%, of the other 3,000 another 300: a quarter of the batch."""
-    bear(dear, "Young", 900 * WAD)
+    charge_pool(dear, "Young", 900 * WAD)
     check(dear, b1=(850, 0), b2=(0, 750))
     assert dear.read("Young.queue") == (2, 2, 3)
     assert dear.table("Young", "token.state").open == 1
@@ -200,11 +200,11 @@ def test_a_loss_that_ends_the_run_alone_leaves_the_batch_its_place(dear):
 def test_claims_are_handed_over_between_and_after_payments(dear):
     """Each 5% of a loss of 200 of 4,000 shares: the run's, the batch's and two thousands of who stay."""
     for k in (1, 2, 3):
-        bear(dear, "Young", 200 * WAD)
+        charge_pool(dear, "Young", 200 * WAD)
         dear.do("Young.collect_claims", "saver", sender="stranger")
         assert 0 <= k * 150 * WAD - dear.read("Young.Claims.balanceOf", "saver") < 10**8
     # The run has borne its 15% but for a part of a wei.
-    bear(dear, "Young", 300 * WAD)
+    charge_pool(dear, "Young", 300 * WAD)
     dear.do("Young.collect_claims", "saver", sender="stranger")
     assert 0 <= 650 * WAD - dear.read("Young.Claims.balanceOf", "saver") < 10**8
 
@@ -222,7 +222,7 @@ def test_twenty_runs_are_all_there_can_be(junior):
     level = Fraction(0)
     for k, ceiling in enumerate(ceilings):
         ask(junior, 1)
-        mature(junior, "Young")
+        mature_batch(junior, "Young")
         level = (ceilings[k - 1] if k else 0) + doubt
         loss = sum(ceilings[:k]) + level * (4_000 - k)
         junior.do("Waterfall.claim", int(loss * RAD), sender="stranger")
@@ -232,7 +232,7 @@ def test_twenty_runs_are_all_there_can_be(junior):
     assert junior.table("Young", "token.state").open == 20
     # One more has less than a 256th out of doubt.
     ask(junior, 1)
-    mature(junior, "Young")
+    mature_batch(junior, "Young")
     loss = sum(ceilings) + (ceilings[-1] + doubt) * 3_980
     junior.do("Waterfall.claim", int(loss * RAD), sender="stranger")
     with reverts("pool: nothing to settle"):
@@ -241,12 +241,12 @@ def test_twenty_runs_are_all_there_can_be(junior):
     junior.do("Young.add_income", 6_000 * WAD, sender="payer")
     junior.advance(7 * DAY)
     ask(junior, 1)
-    mature(junior, "Young")
+    mature_batch(junior, "Young")
     with reverts("pool: nothing to settle"):
         junior.do("Young.settle", sender="stranger")
     # A loss that nobody knew ends all runs at once, and there is room.
     junior.do("Waterfall.claim", 0, sender="stranger")
-    bear(junior, "Young", int(loss * WAD))
+    charge_pool(junior, "Young", int(loss * WAD))
     assert junior.read("Young.queue") == (21, 21, 23)
     assert junior.table("Young", "token.state").open == 2
     junior.do("Young.settle", sender="stranger")
@@ -257,16 +257,16 @@ def test_twenty_runs_are_all_there_can_be(junior):
 def test_with_twelve_that_wait_and_runs_beside_them_the_next_goes_on_collecting(junior):
     """Places are those of batches that wait; a run takes none."""
     ask(junior, 100)
-    mature(junior, "Young")
+    mature_batch(junior, "Young")
     settle(junior, 400)
     junior.do("Waterfall.claim", 10**6 * RAD, sender="stranger")
     for _ in range(12):
         ask(junior, 10)
-        cut(junior, "Young")
+        cut_batch(junior, "Young")
     ask(junior, 10)
     junior.advance(DAY)
     with reverts("pool: too many batches"):
         junior.do("Young.cut", sender="stranger")
     # What is in doubt ends: those whose time is over leave their places, all but the last.
     assert settle(junior, 0)[:2] == (1, 13)
-    assert cut(junior, "Young") == 14
+    assert cut_batch(junior, "Young") == 14

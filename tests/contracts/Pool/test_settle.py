@@ -9,8 +9,18 @@ from fractions import Fraction
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import refusal, reverts
-from tests.support.savings import DAY, LOOK, bear, claim, cut, make_junior, mature, request, save
+from tests.support.helpers import get_revert_reason, reverts
+from tests.support.saver_steps import (
+    DAY,
+    LOOK,
+    charge_pool,
+    claim_requests,
+    cut_batch,
+    deposit_savings,
+    make_junior,
+    mature_batch,
+    request_all_shares,
+)
 
 CALL = "Savings.settle"
 
@@ -28,15 +38,15 @@ def check(protocol, batch, paid, held):
 @pytest.fixture
 def known(junior):
     """The saver's 3,000 have left in a batch; a loss of 400 of 4,000 is known and not covered."""
-    request(junior, "saver", "Young")
-    mature(junior, "Young")
+    request_all_shares(junior, "saver", "Young")
+    mature_batch(junior, "Young")
     junior.do("Waterfall.claim", 400 * RAD, sender="stranger")
     return junior
 
 
 def test_without_a_known_loss_all_is_paid(savers):
-    request(savers, "saver")
-    mature(savers)
+    request_all_shares(savers, "saver")
+    mature_batch(savers)
     savers.do(CALL, sender="stranger")
     assert savers.read("Savings.batch_of", 1)[2:] == (30_000 * WAD, 0, True)
     assert savers.read("Savings.queue") == (2, 2, 2)
@@ -46,8 +56,8 @@ def test_without_a_known_loss_all_is_paid(savers):
 
 
 def test_not_before_the_cooldown_and_a_look(savers):
-    request(savers, "saver")
-    cut(savers)
+    request_all_shares(savers, "saver")
+    cut_batch(savers)
     savers.advance(DAY + LOOK - 1)
     with reverts("pool: nothing to settle"):
         savers.do(CALL, sender="stranger")
@@ -94,7 +104,7 @@ def test_it_is_paid_when_the_loss_does_not_come(known):
 
 def test_it_is_lost_when_the_loss_comes(known):
     known.do("Young.settle", sender="stranger")
-    bear(known, "Young", 400 * WAD)
+    charge_pool(known, "Young", 400 * WAD)
     check(known, 1, 2_550, 150)
     known.do("Waterfall.claim", 0, sender="stranger")
     known.do("Young.settle", sender="stranger")
@@ -107,7 +117,7 @@ def test_it_is_lost_when_the_loss_comes(known):
 def test_a_loss_that_was_not_known_takes_no_more_than_was_held(known):
     """Of 900 the batch bears the 450 that it holds: 15% of each share, until 600 are lost."""
     known.do("Young.settle", sender="stranger")
-    bear(known, "Young", 900 * WAD)
+    charge_pool(known, "Young", 900 * WAD)
     check(known, 1, 2_550, 0)
     assert known.read("Young.batch_of", 1)[4]
     assert known.read("Young.queue") == (2, 2, 2)
@@ -139,10 +149,10 @@ def test_a_run_begins_with_a_256th_of_a_share_out_of_doubt(known, wei, settles):
 def exact(protocol):
     """As `known`, a wei less: with the virtual one 4,000e18 wei for 4,000e24 shares; parts are exact."""
     make_junior(protocol)
-    save(protocol, "saver", 3_000 * WAD, "Young")
-    save(protocol, "neighbour", 1_000 * WAD - 1, "Young")
-    request(protocol, "saver", "Young")
-    mature(protocol, "Young")
+    deposit_savings(protocol, "saver", 3_000 * WAD, "Young")
+    deposit_savings(protocol, "neighbour", 1_000 * WAD - 1, "Young")
+    request_all_shares(protocol, "saver", "Young")
+    mature_batch(protocol, "Young")
     return protocol
 
 
@@ -150,7 +160,7 @@ def exact(protocol):
 def test_at_a_256th_to_the_part_of_a_wei(exact, wei, settles):
     """255/256 of 4,000e18 are 3,984.375e18."""
     exact.do("Waterfall.claim", (3_984_375 * 10**15 + wei) * RAY, sender="stranger")
-    refused = refusal(exact, "Young.settle", sender="stranger")
+    refused = get_revert_reason(exact, "Young.settle", sender="stranger")
     assert refused == (None if settles else "pool: nothing to settle")
 
 
@@ -161,7 +171,7 @@ def test_a_run_joins_as_long_as_losses_do_not_pass_its_ceiling(exact, wei, settl
     exact.do("Young.settle", sender="stranger")
     assert paid_and_held(exact, 1, "Young") == (2_550 * WAD, 450 * WAD)
     exact.do("Waterfall.claim", (600 * WAD + wei) * RAY, sender="stranger")
-    refused = refusal(exact, "Young.settle", sender="stranger")
+    refused = get_revert_reason(exact, "Young.settle", sender="stranger")
     assert refused == (None if settles else "pool: nothing to settle")
     assert paid_and_held(exact, 1, "Young") == (2_550 * WAD, 450 * WAD)
 
@@ -202,9 +212,9 @@ def test_losses_are_told_in_ray_and_counted_up(known):
 
 def test_before_it_is_paid_a_batch_bears_all_that_comes(junior):
     junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
-    cut(junior, "Young")
-    bear(junior, "Young", 400 * WAD)
-    bear(junior, "Young", 1_600 * WAD)
+    cut_batch(junior, "Young")
+    charge_pool(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 1_600 * WAD)
     assert paid_and_held(junior, 1, "Young") == (0, 1_500 * WAD)
     junior.advance(DAY + LOOK)
     junior.do("Young.settle", sender="stranger")
@@ -216,7 +226,7 @@ def test_who_enters_shares_what_is_known(known):
     """At the price of a share, which counts no loss that is not covered. The run bears 15% of 8,000 at most:
     more than is known, of which each share has 400 of 5,450 now and the run holds half as much again."""
     known.do("Young.settle", sender="stranger")
-    save(known, "newcomer", 4_000 * WAD, "Young")
+    deposit_savings(known, "newcomer", 4_000 * WAD, "Young")
     known.do("Young.settle", sender="stranger")
     check(known, 1, 2_775, 225)
 
@@ -224,14 +234,14 @@ def test_who_enters_shares_what_is_known(known):
 def test_who_leaves_later_bears_more_of_what_is_known_later(known):
     known.do("Young.settle", sender="stranger")
     known.do("Young.requestRedeem", 500 * WAD * 10**6, "neighbour", "neighbour", sender="neighbour")
-    mature(known, "Young")
+    mature_batch(known, "Young")
     known.do("Waterfall.claim", 700 * RAD, sender="stranger")
     known.do("Young.settle", sender="stranger")
     # 600 take 15% of each share. The other 100 are shared by the second and who stays, to 25%: 37.5% held.
     check(known, 1, 2_550, 450)
     check(known, 2, 312.5, 187.5)
     assert known.read("Young.queue") == (1, 3, 3)
-    bear(known, "Young", 700 * WAD)
+    charge_pool(known, "Young", 700 * WAD)
     known.do("Waterfall.claim", 0, sender="stranger")
     check(known, 1, 2_550, 0)
     check(known, 2, 312.5, 62.5)
@@ -241,7 +251,7 @@ def test_who_leaves_later_bears_more_of_what_is_known_later(known):
     check(known, 2, 375, 0)
     assert abs(known.read("Young.totalAssets") - 375 * WAD) <= 2
     for who, bore in (("saver", 450), ("neighbour", 125)):
-        claim(known, who, "Young")
+        claim_requests(known, who, "Young")
         assert 0 <= bore * WAD - known.read("Young.Claims.balanceOf", who) < 10**8
     known.do("Young.collect_claims", "neighbour", sender="stranger")
     assert 0 <= 250 * WAD - known.read("Young.Claims.balanceOf", "neighbour") < 10**8
@@ -250,8 +260,8 @@ def test_who_leaves_later_bears_more_of_what_is_known_later(known):
 def test_of_several_batches_each_bears_its_part(junior):
     for who, shares in (("saver", 1_000), ("neighbour", 500), ("saver", 500)):
         junior.do("Young.requestRedeem", shares * WAD * 10**6, who, who, sender=who)
-        cut(junior, "Young")
-    bear(junior, "Young", 1_000 * WAD)
+        cut_batch(junior, "Young")
+    charge_pool(junior, "Young", 1_000 * WAD)
     assert [paid_and_held(junior, id, "Young")[1] for id in (1, 2, 3)] == [750 * WAD, 375 * WAD, 375 * WAD]
     junior.advance(DAY + LOOK)
     junior.do("Young.settle", sender="stranger")
@@ -260,26 +270,26 @@ def test_of_several_batches_each_bears_its_part(junior):
 
 def test_claims_are_for_what_a_batch_bore(junior):
     junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
-    cut(junior, "Young")
-    bear(junior, "Young", 400 * WAD)
+    cut_batch(junior, "Young")
+    charge_pool(junior, "Young", 400 * WAD)
     junior.advance(DAY + LOOK)
     junior.do("Young.settle", sender="stranger")
-    bear(junior, "Young", 100 * WAD)
+    charge_pool(junior, "Young", 100 * WAD)
     for who, expected in (("saver", 300), ("neighbour", 200)):
         if who == "saver":
-            claim(junior, who, "Young")
+            claim_requests(junior, who, "Young")
         junior.do("Young.collect_claims", who, sender="stranger")
         assert 0 <= expected * WAD - junior.read("Young.Claims.balanceOf", who) < 10**8
 
 
 def test_a_wipe_leaves_nobody_anything(junior):
     junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
-    cut(junior, "Young")
-    bear(junior, "Young", 4_000 * WAD)
+    cut_batch(junior, "Young")
+    charge_pool(junior, "Young", 4_000 * WAD)
     assert junior.read("Young.batch_of", 1)[2:] == (0, 0, True)
     assert junior.read("Young.generation") == 5
     assert junior.read("Young.queue") == (2, 2, 2)
-    assert claim(junior, "saver", "Young") == 0
+    assert claim_requests(junior, "saver", "Young") == 0
     assert 0 <= 3_000 * WAD - junior.read("Young.Claims.balanceOf", "saver") < 10**8
 
 
@@ -288,8 +298,8 @@ def test_a_crumb_that_stays_is_no_reason_to_void_a_batch(junior):
     junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
     rest = 1_000 * WAD * 10**6 - 10**7
     junior.do("Young.requestRedeem", rest, "neighbour", "neighbour", sender="neighbour")
-    cut(junior, "Young")
+    cut_batch(junior, "Young")
     assert junior.read("Young.totalAssets") < 100
-    bear(junior, "Young", 2_000 * WAD)
+    charge_pool(junior, "Young", 2_000 * WAD)
     assert junior.read("Young.generation") == 0
     assert abs(paid_and_held(junior, 1, "Young")[1] - 2_000 * WAD) < 100

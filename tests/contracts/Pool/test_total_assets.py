@@ -1,23 +1,23 @@
 """totalAssets: what is booked, not what is held."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.savings import XAU, give, lose, mature
+from tests.support.saver_steps import XAU, give_stablecoin, lose_new_vault, mature_batch
 
 
 def test_follows_entries_and_exits(leavers):
     assert leavers.read("Savings.totalAssets") == 40_000 * WAD
-    mature(leavers)
+    mature_batch(leavers)
     assert leavers.read("Savings.totalAssets") == 0
 
 
 def test_ignores_donations(savers):
-    give(savers, "stranger", WAD)
+    give_stablecoin(savers, "stranger", WAD)
     savers.do("Stablecoin.transfer", "Savings", WAD, sender="stranger")
     assert savers.read("Savings.totalAssets") == 40_000 * WAD
 
 
 def test_falls_when_a_loss_is_covered_not_when_it_is_recognised(savers):
-    lose(savers)
+    lose_new_vault(savers)
     assert savers.read("Savings.totalAssets") == 40_000 * WAD
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     assert savers.read("Savings.totalAssets") < 40_000 * WAD

@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import bear, leave, mature
+from tests.support.saver_steps import charge_pool, mature_batch, redeem_all_shares
 
 
 def test_transfer_moves_shares(savers):
@@ -42,18 +42,18 @@ def test_nobody_moves_the_shares_of_the_zero_address(savers):
 
 
 def test_claims_for_losses_before_stay_with_who_bore_them(junior):
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     junior.do("Young.transfer", "newcomer", 3_000 * WAD * 10**6, sender="saver")
     assert 300 * WAD - 10**6 < junior.read("Young.Claims.balanceOf", "saver") <= 300 * WAD
     assert junior.read("Young.balanceOf", "saver") == 0
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     for who, claims in (("saver", 300), ("newcomer", 300), ("neighbour", 200)):
         junior.do("Young.collect_claims", who, sender="stranger")
         assert 0 <= claims * WAD - junior.read("Young.Claims.balanceOf", who) < 10**7
 
 
 def test_the_receiver_is_settled_too(junior):
-    bear(junior, "Young", 400 * WAD)
+    charge_pool(junior, "Young", 400 * WAD)
     junior.do("Young.approve", "stranger", MAX_UINT256, sender="saver")
     junior.do("Young.transferFrom", "saver", "neighbour", 10**24, sender="stranger")
     assert 100 * WAD - 10**6 < junior.read("Young.Claims.balanceOf", "neighbour") <= 100 * WAD
@@ -93,5 +93,5 @@ def test_approve_refuses_the_zero_address(savers):
 def test_new_shares_of_another_owner_can_leave_with_him(savers):
     savers.do("Savings.transfer", "stranger", 10**24, sender="saver")
     savers.do("Savings.requestRedeem", 10**24, "stranger", "stranger", sender="stranger")
-    mature(savers)
-    assert leave(savers, "stranger") == 10**18
+    mature_batch(savers)
+    assert redeem_all_shares(savers, "stranger") == 10**18

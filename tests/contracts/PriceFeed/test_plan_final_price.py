@@ -6,7 +6,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY
 from backstop.model.roles import SETTLEMENT
-from tests.support.helpers import refusal, reverts
+from tests.support.helpers import get_revert_reason, reverts
 
 HOUR, DAY = 3_600, 86_400
 NOT_YET = (False, 0)
@@ -69,7 +69,7 @@ def test_it_is_what_settlement_would_have_made_from_that_second(running, seed):
         for _ in range(20)
     ]
     for planned in (True, False):
-        with running.protocol.lockstep.imagine():
+        with running.protocol.lockstep.fork_state():
             running.guard(deviation=1_000, confirmations=1, grace=600)
             if planned:
                 plan(running, at)
@@ -83,7 +83,7 @@ def test_it_is_what_settlement_would_have_made_from_that_second(running, seed):
                     running.halt(chance < 0.1)
                 if chance < 0.9:
                     running.report(*[price] * 3)
-                    refusal(running.protocol, "PriceFeed.poke", running.id, sender="stranger")
+                    get_revert_reason(running.protocol, "PriceFeed.poke", running.id, sender="stranger")
             running.protocol.advance(3 * DAY)
             view = ("final_price_from", at) if planned else ("final_price",)
             found.append(running.read(*view))

@@ -6,7 +6,7 @@ from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from tests.contracts.RecoveryClaims.conftest import MEMBERS, hand_over, lose, post_equity
 from tests.support.helpers import reverts
-from tests.support.savings import make_claims
+from tests.support.saver_steps import make_claims
 
 CALL = "pool.Claims.convert"
 PRICE = "pool.Claims.conversion_price"

@@ -2,7 +2,7 @@
 
 from backstop.model.arithmetic import RAY
 from tests.support.helpers import check_cannot_be_made
-from tests.support.savings import make_claims
+from tests.support.saver_steps import make_claims
 
 
 def test_is_wired_and_named(protocol):

@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backstop.model.arithmetic import RAD
-from tests.support.auctions import WBTC, WETH
-from tests.support.policy import NONE, margin
+from tests.support.auction_steps import WBTC, WETH
+from tests.support.risk_policy_steps import NONE, compute_size_margin
 
 OF_VAULTS, OF_TYPE = ((1_000_000, 500), (5_000_000, 1_000)), ((0, 10_000), (0, 0))
 
@@ -50,7 +50,7 @@ def test_larger_debts_never_need_a_smaller_share_and_parts_never_more(guarded, b
     guarded.do("RiskPolicy.set_brackets", WETH, brackets, NONE, sender="admin")
     lower, higher = sorted(pair)
     needs = {debt: guarded.read("RiskPolicy.add_on", WETH, debt) for debt in (lower, higher)}
-    assert all(needs[debt] == margin(brackets, debt) for debt in needs)
+    assert all(needs[debt] == compute_size_margin(brackets, debt) for debt in needs)
     assert needs[lower] * higher <= needs[higher] * lower
     whole = guarded.read("RiskPolicy.add_on", WETH, min(lower + higher, 2**181 - 1))
     assert lower + higher >= 2**181 or whole >= needs[lower] + needs[higher]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.guards import CAUTION, EMERGENCY, NORMAL
-from tests.support.policy import set_mode
+from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
+from tests.support.risk_policy_steps import set_mode
 
 
 @pytest.mark.parametrize("mode", [NORMAL, CAUTION, EMERGENCY])

@@ -4,19 +4,19 @@ import pytest
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WBTC, WETH, liquidate
-from tests.support.guards import CAUTION, EMERGENCY, NORMAL
+from tests.support.auction_steps import WBTC, WETH, liquidate_vault
+from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
 from tests.support.helpers import reverts
-from tests.support.policy import (
+from tests.support.risk_policy_steps import (
     DAY,
     INITIAL,
     NONE,
     YEAR,
     a_second,
-    collateral_for,
-    draw,
-    margin,
-    repay,
+    compute_collateral,
+    compute_size_margin,
+    draw_debt,
+    repay_debt,
     set_mode,
 )
 
@@ -32,13 +32,13 @@ def set_brackets(protocol, of_vaults=NONE, of_type=NONE):
 
 def check_to_the_wei(protocol, who, debt, required, price=2_000 * RAY):
     """A vault is opened with what is required, and not with a wei less; nor does it give a wei back."""
-    collateral = collateral_for(required, price)
+    collateral = compute_collateral(required, price)
     protocol.fund("WETH", who, collateral)
     with reverts("risk_policy: unsafe"):
-        draw(protocol, who, debt, collateral - 1)
-    draw(protocol, who, debt, collateral)
+        draw_debt(protocol, who, debt, collateral - 1)
+    draw_debt(protocol, who, debt, collateral)
     with reverts("risk_policy: unsafe"):
-        repay(protocol, who, 0, 1)
+        repay_debt(protocol, who, 0, 1)
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
@@ -69,7 +69,7 @@ def test_the_initial_ratio_alone_where_nothing_is_set(guarded):
 )
 def test_a_vaults_own_brackets(guarded, debt):
     set_brackets(guarded, OF_VAULTS)
-    required = debt * RAY * INITIAL + margin(OF_VAULTS, debt * RAY)
+    required = debt * RAY * INITIAL + compute_size_margin(OF_VAULTS, debt * RAY)
     assert guarded.read("RiskPolicy.required", WETH, debt * RAY, debt * RAY, INITIAL) == required
     check_to_the_wei(guarded, "borrower", debt, required)
 
@@ -81,14 +81,14 @@ def test_the_types_brackets(guarded, total):
     guarded.borrow("saver", "WETH", 10**6 * WAD, total - debt)
     set_brackets(guarded, of_type=OF_TYPE)
     required = guarded.read("RiskPolicy.required", WETH, debt * RAY, total * RAY, INITIAL)
-    assert required >= debt * RAY * INITIAL + debt * margin(OF_TYPE, total * RAY) // total
+    assert required >= debt * RAY * INITIAL + debt * compute_size_margin(OF_TYPE, total * RAY) // total
     check_to_the_wei(guarded, "borrower", debt, required)
 
 
 def test_the_types_debt_is_what_performs_what_is_sold_and_what_is_lost(guarded):
     guarded.borrow("defaulter", "WETH", 100 * WAD, 120_000 * WAD)
     guarded.post_price("WETH", 1_500 * RAY)
-    liquidate(guarded, "defaulter")
+    liquidate_vault(guarded, "defaulter")
     guarded.post_price("WETH", 2_000 * RAY)
     set_brackets(guarded, of_type=OF_TYPE)
     lost = guarded.read("VaultEngine.in_auction_of", WETH) + guarded.read("VaultEngine.deficit_of", WETH)
@@ -108,10 +108,10 @@ def test_brackets_that_are_set_later_bind_new_risk_only(guarded):
     guarded.borrow("borrower", "WETH", 75 * WAD, 100_000 * WAD)
     set_brackets(guarded, OF_VAULTS)
     with reverts("risk_policy: unsafe"):
-        draw(guarded, "borrower", 1)
-    repay(guarded, "borrower", 10_000 * WAD)
+        draw_debt(guarded, "borrower", 1)
+    repay_debt(guarded, "borrower", 10_000 * WAD)
     guarded.fund("WETH", "borrower", WAD)
-    draw(guarded, "borrower", 0, WAD)
+    draw_debt(guarded, "borrower", 0, WAD)
 
 
 # --------------------------------------------------------------------- price
@@ -122,7 +122,7 @@ def test_needs_a_fresh_price(guarded):
     guarded.advance(14_401)
     for again in ("draw", "withdraw"):
         with reverts("risk_policy: no price"):
-            draw(guarded, "borrower", 1) if again == "draw" else repay(guarded, "borrower", 0, 1)
+            draw_debt(guarded, "borrower", 1) if again == "draw" else repay_debt(guarded, "borrower", 0, 1)
 
 
 def test_counts_at_the_lower_of_both_prices(guarded):
@@ -154,13 +154,13 @@ def test_an_emergency_takes_no_new_risk_and_stops_nothing_else(guarded):
     guarded.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
     set_mode(guarded, EMERGENCY)
     with reverts("risk_policy: emergency"):
-        draw(guarded, "borrower", 1)
+        draw_debt(guarded, "borrower", 1)
     with reverts("risk_policy: emergency"):
-        repay(guarded, "borrower", 0, 1)
-    repay(guarded, "borrower", 5_000 * WAD)
+        repay_debt(guarded, "borrower", 0, 1)
+    repay_debt(guarded, "borrower", 5_000 * WAD)
     guarded.fund("WETH", "borrower", WAD)
-    draw(guarded, "borrower", 0, WAD)
-    repay(guarded, "borrower", 5_000 * WAD, 101 * WAD)
+    draw_debt(guarded, "borrower", 0, WAD)
+    repay_debt(guarded, "borrower", 5_000 * WAD, 101 * WAD)
 
 
 # --------------------------------------------------------------------- flows
@@ -179,51 +179,51 @@ def used(protocol):
 
 
 def test_draws_flow_out_up_to_the_wei(limited):
-    draw(limited, "borrower", 4_000 * WAD)
+    draw_debt(limited, "borrower", 4_000 * WAD)
     assert used(limited) == 4_000 * COIN
     with reverts("risk_policy: flows out too fast"):
-        draw(limited, "borrower", 6_000 * WAD + 1)
-    draw(limited, "borrower", 6_000 * WAD)
+        draw_debt(limited, "borrower", 6_000 * WAD + 1)
+    draw_debt(limited, "borrower", 6_000 * WAD)
     assert used(limited) == 10_000 * COIN
     with reverts("risk_policy: flows out too fast"):
-        draw(limited, "borrower", 1)
+        draw_debt(limited, "borrower", 1)
 
 
 def test_a_part_of_a_millionth_counts_as_one(limited):
-    draw(limited, "borrower", 4_000 * WAD + 1)
+    draw_debt(limited, "borrower", 4_000 * WAD + 1)
     assert used(limited) == 4_000 * COIN + 1
-    draw(limited, "borrower", 10**12 + 1)
+    draw_debt(limited, "borrower", 10**12 + 1)
     assert used(limited) == 4_000 * COIN + 3
 
 
 def test_withdrawals_flow_out_at_the_price_of_new_risk(limited):
-    draw(limited, "borrower", 4_000 * WAD)
+    draw_debt(limited, "borrower", 4_000 * WAD)
     limited.post_next("WETH", 1_500 * RAY)
     before = used(limited)
-    repay(limited, "borrower", 0, WAD + 1)
+    repay_debt(limited, "borrower", 0, WAD + 1)
     assert used(limited) == before + 1_500 * COIN + 1
     left = (10_000 * COIN - used(limited)) * 10**12 // 1_500
     with reverts("risk_policy: flows out too fast"):
-        repay(limited, "borrower", 0, left + 1)
-    repay(limited, "borrower", 0, left)
+        repay_debt(limited, "borrower", 0, left + 1)
+    repay_debt(limited, "borrower", 0, left)
 
 
 def test_leaving_without_debt_is_not_limited(limited):
-    draw(limited, "borrower", 10_000 * WAD)
-    repay(limited, "borrower", 10_000 * WAD, 100 * WAD)
+    draw_debt(limited, "borrower", 10_000 * WAD)
+    repay_debt(limited, "borrower", 10_000 * WAD, 100 * WAD)
     assert used(limited) == 10_000 * COIN
 
 
 def test_repaying_brings_nothing_back(limited):
-    draw(limited, "borrower", 10_000 * WAD)
-    repay(limited, "borrower", 5_000 * WAD)
+    draw_debt(limited, "borrower", 10_000 * WAD)
+    repay_debt(limited, "borrower", 5_000 * WAD)
     with reverts("risk_policy: flows out too fast"):
-        draw(limited, "borrower", 1)
+        draw_debt(limited, "borrower", 1)
 
 
 @pytest.mark.parametrize("elapsed", [0, 1, 8_640, DAY - 1, DAY, 2 * DAY])
 def test_leaks_in_a_straight_line_to_the_millionth(limited, elapsed):
-    draw(limited, "borrower", 10_000 * WAD)
+    draw_debt(limited, "borrower", 10_000 * WAD)
     limited.advance(elapsed)
     leaked = 10_000 * COIN * elapsed // DAY
     assert used(limited) == max(0, 10_000 * COIN - leaked)
@@ -231,14 +231,14 @@ def test_leaks_in_a_straight_line_to_the_millionth(limited, elapsed):
         limited.post_price("WETH", 2_000 * RAY)
     room = 10_000 * COIN - used(limited)
     with reverts("risk_policy: flows out too fast"):
-        draw(limited, "borrower", room * 10**12 + 1)
+        draw_debt(limited, "borrower", room * 10**12 + 1)
     if room:
-        draw(limited, "borrower", room * 10**12)
+        draw_debt(limited, "borrower", room * 10**12)
         assert used(limited) == 10_000 * COIN
 
 
 def test_each_type_has_its_own(limited):
-    draw(limited, "borrower", 10_000 * WAD)
+    draw_debt(limited, "borrower", 10_000 * WAD)
     limited.borrow("borrower", "WBTC", WAD, 20_000 * WAD)
     assert limited.read("RiskPolicy.flow_of", WBTC).used == 0
 
@@ -263,26 +263,26 @@ def fee(protocol):
 def test_the_fee_follows_each_draw(curved):
     """At once up to 20% a year; above by no more than that in a day."""
     for drawn, points in ((4_500, 250), (4_500, 400), (100, 900)):
-        draw(curved, "borrower", drawn * WAD)
+        draw_debt(curved, "borrower", drawn * WAD)
         assert fee(curved) == a_second(points)
     for drawn in (900, 10_000):
-        draw(curved, "borrower", drawn * WAD)
+        draw_debt(curved, "borrower", drawn * WAD)
         assert fee(curved) == a_second(900) + bounds.FEE_MOVE
 
 
 def test_a_withdrawal_leaves_it_as_it_is(curved):
-    draw(curved, "borrower", 4_500 * WAD)
-    repay(curved, "borrower", 0, WAD)
+    draw_debt(curved, "borrower", 4_500 * WAD)
+    repay_debt(curved, "borrower", 0, WAD)
     assert fee(curved) == a_second(250)
 
 
 def test_a_plain_fee_stays_as_it_is(curved):
     curved.do("VaultEngine.set_fee_dynamic", WETH, False, sender="admin")
-    draw(curved, "borrower", 9_000 * WAD)
+    draw_debt(curved, "borrower", 9_000 * WAD)
     assert fee(curved) == a_second(100)
 
 
 def test_a_fee_on_a_limited_flow_without_a_curve_is_none(limited):
     limited.do("VaultEngine.set_fee_dynamic", WETH, True, sender="admin")
-    draw(limited, "borrower", 5_000 * WAD)
+    draw_debt(limited, "borrower", 5_000 * WAD)
     assert fee(limited) == 0

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD
-from tests.support.auctions import WETH
-from tests.support.policy import a_second
+from tests.support.auction_steps import WETH
+from tests.support.risk_policy_steps import a_second
 
 MAX_FEE = a_second(10_000)
 """What a policy may set: 100% a year."""

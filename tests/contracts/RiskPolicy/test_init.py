@@ -1,6 +1,6 @@
 """A new risk policy: its wiring, and that it asks for nothing."""
 
-from tests.support.policy import NONE
+from tests.support.risk_policy_steps import NONE
 
 
 def test_knows_its_wiring(guarded):

@@ -1,10 +1,10 @@
 """limits_factor: how much of the auction limits holds, in an emergency alone something else than all."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WETH, liquidate
-from tests.support.guards import CAUTION, EMERGENCY, NORMAL
+from tests.support.auction_steps import WETH, liquidate_vault
+from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
 from tests.support.helpers import reverts
-from tests.support.policy import set_mode
+from tests.support.risk_policy_steps import set_mode
 
 
 def test_is_the_whole_but_for_an_emergency(guarded):
@@ -20,9 +20,9 @@ def test_liquidations_keep_to_it(guarded):
     guarded.do("RiskPolicy.set_effects", 0, 25_000, sender="admin")
     guarded.post_price("WETH", 1_500 * RAY)
     set_mode(guarded, EMERGENCY)
-    liquidate(guarded)
+    liquidate_vault(guarded)
     # In whole units of collateral: at most what one stands for is left.
     assert 0 <= 10_000 * RAD - guarded.read("VaultEngine.in_auction_of", WETH) < 10_000 * RAY
     set_mode(guarded, NORMAL)
     with reverts("liquidation_engine: no room"):
-        liquidate(guarded)
+        liquidate_vault(guarded)

@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import pytest
 
-from backstop.deployment.examples import guarded
+from backstop.deployment.example_parameters import build_guarded_parameters
 from backstop.model.arithmetic import RAD, RAY, div_up
-from tests.support.auctions import WBTC, WETH
-from tests.support.paths import ROOT
-from tests.support.policy import YEAR
+from tests.support.auction_steps import WBTC, WETH
+from tests.support.checkout_paths import ROOT
+from tests.support.risk_policy_steps import YEAR
 
 PAGES = ROOT / "docs/do/guards"
 
@@ -32,7 +32,7 @@ def rows(page, header):
 @pytest.fixture
 def in_full(new_protocol):
     """The deployment with every guard."""
-    return new_protocol(guarded())
+    return new_protocol(build_guarded_parameters())
 
 
 def test_levels(in_full):

@@ -6,9 +6,9 @@ import pytest
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WETH, liquidate
+from tests.support.auction_steps import WETH, liquidate_vault
 from tests.support.helpers import reverts
-from tests.support.policy import DAY, YEAR, a_second, draw, repay
+from tests.support.risk_policy_steps import DAY, YEAR, a_second, draw_debt, repay_debt
 
 LEAST, MOST = a_second(100), a_second(1_100)
 SPEED = 50
@@ -50,31 +50,31 @@ def adaptive(guarded):
 
 def test_the_fee_follows_a_repayment(curved):
     """What a draw has raised the repayment takes back at once."""
-    draw(curved, "borrower", 10_000 * WAD)
+    draw_debt(curved, "borrower", 10_000 * WAD)
     assert fee(curved) == a_second(100) + bounds.FEE_MOVE
     for repaid, points in ((1_000, 400), (4_500, 250), (4_500, 100)):
-        repay(curved, "borrower", repaid * WAD)
+        repay_debt(curved, "borrower", repaid * WAD)
         assert fee(curved) == a_second(points)
 
 
 def test_and_a_liquidation(curved):
-    draw(curved, "borrower", 10_000 * WAD)
-    repay(curved, "borrower", 0, 92 * WAD)
+    draw_debt(curved, "borrower", 10_000 * WAD)
+    repay_debt(curved, "borrower", 0, 92 * WAD)
     curved.post_price("WETH", 1_500 * RAY)
-    liquidate(curved)
+    liquidate_vault(curved)
     assert fee(curved) == a_second(100)
 
 
 def test_a_part_that_leaves_moves_both_at_once(curved):
-    draw(curved, "borrower", 10_000 * WAD)
-    repay(curved, "borrower", 1_000 * WAD, WAD)
+    draw_debt(curved, "borrower", 10_000 * WAD)
+    repay_debt(curved, "borrower", 1_000 * WAD, WAD)
     assert fee(curved) == a_second(400)
 
 
 def test_topping_up_moves_nothing(curved):
-    draw(curved, "borrower", 9_000 * WAD)
+    draw_debt(curved, "borrower", 9_000 * WAD)
     curved.fund("WETH", "borrower", WAD)
-    draw(curved, "borrower", 0, WAD)
+    draw_debt(curved, "borrower", 0, WAD)
     assert fee(curved) == a_second(400)
 
 
@@ -90,50 +90,50 @@ def moved(before, seconds, performing):
 
 @pytest.mark.parametrize("performing", [9_500, 10_000, 20_000])
 def test_above_the_kink_it_rises_with_time(adaptive, performing):
-    draw(adaptive, "borrower", performing * WAD)
+    draw_debt(adaptive, "borrower", performing * WAD)
     assert rate_at_kink(adaptive) == LEAST
     adaptive.advance(3 * DAY)
     owed = adaptive.do("VaultEngine.accrue", WETH, sender="stranger") * performing * WAD
-    repay(adaptive, "borrower", WAD)
+    repay_debt(adaptive, "borrower", WAD)
     assert rate_at_kink(adaptive) == moved(LEAST, 3 * DAY, owed) > LEAST
 
 
 def test_it_ends_at_its_bounds(adaptive):
-    draw(adaptive, "borrower", 10_000 * WAD)
+    draw_debt(adaptive, "borrower", 10_000 * WAD)
     adaptive.advance(YEAR // 4)
-    repay(adaptive, "borrower", WAD)
+    repay_debt(adaptive, "borrower", WAD)
     assert rate_at_kink(adaptive) == MOST
-    repay(adaptive, "borrower", 8_000 * WAD)
+    repay_debt(adaptive, "borrower", 8_000 * WAD)
     adaptive.advance(2 * YEAR)
-    repay(adaptive, "borrower", WAD)
+    repay_debt(adaptive, "borrower", WAD)
     assert rate_at_kink(adaptive) == LEAST
 
 
 def test_below_the_kink_it_falls_with_time(adaptive):
-    draw(adaptive, "borrower", 10_000 * WAD)
+    draw_debt(adaptive, "borrower", 10_000 * WAD)
     adaptive.advance(YEAR // 10)
-    repay(adaptive, "borrower", 7_500 * WAD)
+    repay_debt(adaptive, "borrower", 7_500 * WAD)
     high = rate_at_kink(adaptive)
     assert high > LEAST
     adaptive.advance(DAY)
     vault = adaptive.read("VaultEngine.vault", WETH, "borrower")
     owed = adaptive.do("VaultEngine.accrue", WETH, sender="stranger") * vault.normalized_debt
-    repay(adaptive, "borrower", WAD)
+    repay_debt(adaptive, "borrower", WAD)
     assert rate_at_kink(adaptive) == moved(high, DAY, owed) < high
 
 
 def test_nothing_within_a_second_moves_it(adaptive):
     """Draw everything and repay it: the fee and the rate end as they were, and the time before counted."""
-    draw(adaptive, "borrower", 9_500 * WAD)
+    draw_debt(adaptive, "borrower", 9_500 * WAD)
     adaptive.advance(DAY)
     adaptive.post_price("WETH", 2_000 * RAY)
-    repay(adaptive, "borrower", WAD)
+    repay_debt(adaptive, "borrower", WAD)
     before, charged = rate_at_kink(adaptive), fee(adaptive)
     for _ in range(3):
-        draw(adaptive, "borrower", 50_000 * WAD)
+        draw_debt(adaptive, "borrower", 50_000 * WAD)
         assert rate_at_kink(adaptive) == before
         assert fee(adaptive) > charged
-        repay(adaptive, "borrower", 50_000 * WAD)
+        repay_debt(adaptive, "borrower", 50_000 * WAD)
         assert rate_at_kink(adaptive) == before
     # A repayment takes off a debt that is rounded down.
     assert fee(adaptive) - charged in (0, 1)
@@ -141,8 +141,8 @@ def test_nothing_within_a_second_moves_it(adaptive):
 
 def test_what_flowed_out_leaks_on_beside_it(adaptive):
     adaptive.do("RiskPolicy.set_flow_limit", WETH, 10_000, DAY, sender="admin")
-    draw(adaptive, "borrower", 10_000 * WAD)
+    draw_debt(adaptive, "borrower", 10_000 * WAD)
     adaptive.advance(DAY // 10)
-    repay(adaptive, "borrower", WAD)
+    repay_debt(adaptive, "borrower", WAD)
     flow = adaptive.read("RiskPolicy.flow_of", WETH)
     assert (flow.used, flow.updated) == (9_000 * 10**6, adaptive.timestamp)

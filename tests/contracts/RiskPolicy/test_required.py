@@ -5,10 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backstop.model.arithmetic import RAD
-from tests.support.auctions import WETH
-from tests.support.guards import CAUTION, EMERGENCY, NORMAL
+from tests.support.auction_steps import WETH
+from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
 from tests.support.helpers import reverts
-from tests.support.policy import INITIAL, NONE, margin, set_mode
+from tests.support.risk_policy_steps import INITIAL, NONE, compute_size_margin, set_mode
 
 OF_VAULTS, OF_TYPE = ((1_000_000, 500), (5_000_000, 1_000)), ((25_000_000, 500), (40_000_000, 1_500))
 many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -85,7 +85,7 @@ def test_a_debt_in_parts_needs_no_less_by_the_types_brackets(guarded, brackets, 
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
     whole, total = sum(sizes), sum(sizes) + others
     asked = required(guarded, whole, total, 0)
-    assert asked == margin(brackets, total) - margin(brackets, others)
+    assert asked == compute_size_margin(brackets, total) - compute_size_margin(brackets, others)
     owed, in_turn = others, 0
     for debt in sizes:
         owed += debt
@@ -101,7 +101,7 @@ def test_no_less_than_the_average(guarded, brackets, debt, others):
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
     total = debt + others
     asked = required(guarded, debt, total, 0)
-    assert asked * total >= debt * margin(brackets, total)
+    assert asked * total >= debt * compute_size_margin(brackets, total)
     assert required(guarded, debt, total + RAD, 0) >= asked
 
 
@@ -110,6 +110,6 @@ def test_what_an_average_would_let_pass(guarded):
     brackets, million = ((25_000_000, 500), (0, 0)), 10**6 * RAD
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
     in_turn = sum(required(guarded, million, n * million, 0) for n in range(1, 51))
-    average = sum(margin(brackets, n * million) // n for n in range(1, 51))
+    average = sum(compute_size_margin(brackets, n * million) // n for n in range(1, 51))
     assert in_turn == required(guarded, 50 * million, 50 * million, 0) == 1_250_000 * 10_000 * RAD
     assert 390_000 * 10_000 * RAD < average < 400_000 * 10_000 * RAD

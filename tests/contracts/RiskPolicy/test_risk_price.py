@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, liquidate
+from tests.support.auction_steps import WETH, liquidate_vault
 from tests.support.helpers import reverts
-from tests.support.policy import YEAR
+from tests.support.risk_policy_steps import YEAR
 
 
 def test_is_the_lower_of_the_feeds_two(guarded):
@@ -45,4 +45,4 @@ def test_liquidation_does_not_look_at_it(guarded):
     guarded.borrow("borrower", "WETH", 10 * WAD, 13_000 * WAD)
     guarded.do("RiskPolicy.set_growth_cap", WETH, RAY, 0, sender="admin")
     with reverts("liquidation_engine: safe vault"):
-        liquidate(guarded)
+        liquidate_vault(guarded)

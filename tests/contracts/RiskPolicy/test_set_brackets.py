@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.support.auctions import WBTC, WETH, event
-from tests.support.guards import CAUTION
+from tests.support.auction_steps import WBTC, WETH, get_only_event
+from tests.support.guard_steps import CAUTION
 from tests.support.helpers import reverts
-from tests.support.policy import NONE, set_mode
+from tests.support.risk_policy_steps import NONE, set_mode
 
 HIGHEST = ((10**9, 4_000), (10**9, 6_000))
 
@@ -42,7 +42,7 @@ def test_their_sum_does_not_overflow(guarded):
 @pytest.mark.parametrize("brackets", [(HIGHEST, HIGHEST), (NONE, NONE), (((1, 2), (3, 4)), ((5, 6), (7, 8)))])
 def test_takes_what_fits_and_logs_it(guarded, brackets):
     guarded.do("RiskPolicy.set_brackets", WETH, *brackets, sender="admin")
-    assert event(guarded, "BracketsSet", "RiskPolicy") == (WETH, *brackets)
+    assert get_only_event(guarded, "BracketsSet", "RiskPolicy") == (WETH, *brackets)
     assert guarded.read("RiskPolicy.terms_of", WETH)[:2] == brackets
 
 

@@ -3,9 +3,17 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
-from tests.support.auctions import WBTC, WETH, event, liquidate
+from tests.support.auction_steps import WBTC, WETH, get_only_event, liquidate_vault
 from tests.support.helpers import reverts
-from tests.support.policy import DAY, HOUR, allow_calls, call, called_at, collateral_for, open_between
+from tests.support.risk_policy_steps import (
+    DAY,
+    HOUR,
+    allow_calls,
+    call_vault,
+    compute_collateral,
+    open_callable_vault,
+    read_call_time,
+)
 
 LONGEST = 90 * DAY
 
@@ -34,7 +42,7 @@ def test_times_are_bounded_even_without_calls(guarded, time):
 @pytest.mark.parametrize("terms", [(0, 60, 60), (14_500, LONGEST, 60), (15_000, 60, LONGEST)])
 def test_takes_what_fits_and_logs_it(guarded, terms):
     guarded.do("RiskPolicy.set_call_terms", WETH, *terms, sender="admin")
-    assert event(guarded, "CallTermsSet", "RiskPolicy") == (WETH, *terms)
+    assert get_only_event(guarded, "CallTermsSet", "RiskPolicy") == (WETH, *terms)
     assert guarded.read("RiskPolicy.call_terms", WETH) == terms
     assert guarded.read("RiskPolicy.call_terms", WBTC) == (0, 0, 0)
 
@@ -47,11 +55,11 @@ def test_an_unknown_type_has_no_ratios(guarded):
 def test_a_liquidation_ratio_over_the_call_ratio_makes_calls_pointless(guarded):
     """The engine's ratios are set without asking: who may be called is liquidated at once, called or not."""
     allow_calls(guarded)
-    open_between(guarded)
-    call(guarded)
+    open_callable_vault(guarded)
+    call_vault(guarded)
     guarded.do("VaultEngine.set_ratios", WETH, 14_900, 15_000, sender="admin")
     assert guarded.read("RiskPolicy.call_terms", WETH).ratio == 14_800
-    liquidate(guarded)
+    liquidate_vault(guarded)
     with reverts("risk_policy: call ratio"):
         allow_calls(guarded)
     allow_calls(guarded, 14_950)
@@ -61,10 +69,10 @@ def test_no_vault_at_its_initial_ratio_is_called(guarded):
     """An initial ratio that falls under the call ratio takes the calls down with it."""
     allow_calls(guarded)
     guarded.do("VaultEngine.set_ratios", WETH, 14_500, 14_600, sender="admin")
-    collateral = collateral_for(10_000 * RAD * 14_600)
+    collateral = compute_collateral(10_000 * RAD * 14_600)
     guarded.borrow("borrower", "WETH", collateral, 10_000 * WAD)
     with reverts("liquidation_engine: margin met"):
-        call(guarded)
+        call_vault(guarded)
     guarded.post_price("WETH", 10_000 * RAD * 14_600 // (collateral * 10_000) - 1)
-    call(guarded)
-    assert called_at(guarded) == guarded.timestamp
+    call_vault(guarded)
+    assert read_call_time(guarded) == guarded.timestamp

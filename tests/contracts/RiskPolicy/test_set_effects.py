@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.support.auctions import event
-from tests.support.guards import CAUTION, EMERGENCY, NORMAL
+from tests.support.auction_steps import get_only_event
+from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
 from tests.support.helpers import reverts
-from tests.support.policy import set_mode
+from tests.support.risk_policy_steps import set_mode
 
 
 @pytest.mark.parametrize("sender", ["stranger", "guardian", "borrower"])
@@ -32,7 +32,7 @@ def test_a_factor_is_bounded(guarded, factor):
 def test_both_are_kept_beside_the_mode(guarded, effects, mode):
     set_mode(guarded, mode)
     guarded.do("RiskPolicy.set_effects", *effects, sender="admin")
-    assert event(guarded, "EffectsSet", "RiskPolicy") == effects
+    assert get_only_event(guarded, "EffectsSet", "RiskPolicy") == effects
     assert guarded.read("RiskPolicy.effects") == effects
     assert guarded.read("RiskPolicy.mode") == mode
     assert guarded.read("RiskPolicy.limits_factor") == (effects[1] if mode == EMERGENCY else 10_000)

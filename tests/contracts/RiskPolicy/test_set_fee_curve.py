@@ -3,10 +3,10 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import WBTC, WETH, event
-from tests.support.guards import CAUTION
+from tests.support.auction_steps import WBTC, WETH, get_only_event
+from tests.support.guard_steps import CAUTION
 from tests.support.helpers import reverts
-from tests.support.policy import DAY, NONE, YEAR, a_second, draw, set_mode
+from tests.support.risk_policy_steps import DAY, NONE, YEAR, a_second, draw_debt, set_mode
 
 CURVE = (100, 300, 5_000, 9_000)
 
@@ -69,7 +69,7 @@ def test_a_rate_that_moves_needs_a_base(guarded):
 )
 def test_takes_what_fits_and_logs_it(guarded, curve, line, speed):
     set_curve(guarded, curve, line, speed)
-    assert event(guarded, "FeeCurveSet", "RiskPolicy") == (WETH, curve, line, speed)
+    assert get_only_event(guarded, "FeeCurveSet", "RiskPolicy") == (WETH, curve, line, speed)
     assert guarded.read("RiskPolicy.terms_of", WETH).curve == curve
     flow = guarded.read("RiskPolicy.flow_of", WETH)
     assert flow == (0, 0, 0, guarded.timestamp, line, speed, a_second(curve[0]))
@@ -101,7 +101,7 @@ def test_setting_it_again_starts_the_rate_at_the_base(guarded):
     guarded.borrow("borrower", "WETH", 20 * 10**18, 5_000 * 10**18)
     guarded.advance(YEAR // 50)
     guarded.post_price("WETH", 2_000 * RAY)
-    draw(guarded, "borrower", 1)
+    draw_debt(guarded, "borrower", 1)
     assert guarded.read("RiskPolicy.flow_of", WETH).rate_at_kink > a_second(100)
     set_curve(guarded, line=5_000, speed=50)
     assert guarded.read("RiskPolicy.flow_of", WETH).rate_at_kink == a_second(100)

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auctions import WBTC, WETH, event
+from tests.support.auction_steps import WBTC, WETH, get_only_event
 from tests.support.helpers import reverts
-from tests.support.policy import DAY, draw
+from tests.support.risk_policy_steps import DAY, draw_debt
 
 COIN = 10**6
 """In millionths, as flows are counted."""
@@ -33,7 +33,7 @@ def test_the_window_is_bounded_even_without_a_limit(guarded, window):
 @pytest.mark.parametrize("limit", [(0, 60), (1, 60), (10**9, 90 * DAY)])
 def test_takes_what_fits_and_logs_it(guarded, limit):
     guarded.do("RiskPolicy.set_flow_limit", WETH, *limit, sender="admin")
-    assert event(guarded, "FlowLimitSet", "RiskPolicy") == (WETH, *limit)
+    assert get_only_event(guarded, "FlowLimitSet", "RiskPolicy") == (WETH, *limit)
     assert guarded.read("RiskPolicy.flow_of", WETH) == (*limit, 0, guarded.timestamp, 0, 0, 0)
     assert guarded.read("RiskPolicy.flow_of", WBTC) == (0, 0, 0, 0, 0, 0, 0)
 
@@ -66,7 +66,7 @@ def test_what_has_leaked_does_not_come_back(flowed):
 
 def test_a_limit_that_is_lifted_stops_nothing(flowed):
     flowed.do("RiskPolicy.set_flow_limit", WETH, 0, 60, sender="admin")
-    draw(flowed, "borrower", 5_000 * WAD)
+    draw_debt(flowed, "borrower", 5_000 * WAD)
     assert flowed.read("RiskPolicy.flow_of", WETH).used == 0
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import WBTC, WETH, event
-from tests.support.guards import CAUTION
+from tests.support.auction_steps import WBTC, WETH, get_only_event
+from tests.support.guard_steps import CAUTION
 from tests.support.helpers import reverts
-from tests.support.policy import YEAR, set_mode
+from tests.support.risk_policy_steps import YEAR, set_mode
 
 HIGHEST = 2**112 - 1
 
@@ -32,7 +32,7 @@ def test_the_growth_is_bounded(guarded, growth):
 @pytest.mark.parametrize("cap", [(1, 0), (HIGHEST, 50_000), (1_900 * RAY, 500)])
 def test_takes_what_fits_and_logs_it(guarded, cap):
     guarded.do("RiskPolicy.set_growth_cap", WETH, *cap, sender="admin")
-    assert event(guarded, "GrowthCapSet", "RiskPolicy") == (WETH, *cap)
+    assert get_only_event(guarded, "GrowthCapSet", "RiskPolicy") == (WETH, *cap)
     assert guarded.read("RiskPolicy.growth_of", WETH) == (cap[0], guarded.timestamp, cap[1])
     assert guarded.read("RiskPolicy.terms_of", WETH).grows == 1
     assert guarded.read("RiskPolicy.terms_of", WBTC).grows == 0

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.support.auctions import event, list_token
-from tests.support.guards import CAUTION, EMERGENCY, NORMAL
+from tests.support.auction_steps import get_only_event, list_token
+from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
 from tests.support.helpers import reverts
-from tests.support.policy import set_mode
+from tests.support.risk_policy_steps import set_mode
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
@@ -28,7 +28,7 @@ def test_every_type_takes_it_on(guarded, mode):
     effects = guarded.read("RiskPolicy.effects")
     for each in (EMERGENCY, mode):
         set_mode(guarded, each)
-        assert event(guarded, "ModeSet", "RiskPolicy") == (each,)
+        assert get_only_event(guarded, "ModeSet", "RiskPolicy") == (each,)
     assert guarded.read("RiskPolicy.mode") == mode
     assert [guarded.read("RiskPolicy.terms_of", c).mode for c in range(3)] == [mode] * 3
     # And nothing else changes.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.auctions import WBTC, WETH
-from tests.support.policy import NONE
+from tests.support.auction_steps import WBTC, WETH
+from tests.support.risk_policy_steps import NONE
 
 
 @pytest.mark.parametrize("brackets", [NONE, ((0, 3), (10**9, 5_000)), ((5, 4_000), (1, 6_000))])

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_plan import plan_deployment
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH
-from tests.support.protocol import PRICES
-from tests.support.settling import begin, fix_prices, settle, skim
+from tests.support.auction_steps import WETH
+from tests.support.deployed_protocol import PRICES
+from tests.support.settlement_steps import fix_prices, settle_protocol, skim_vault, start_settlement
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def lent(protocol):
 @pytest.fixture
 def begun(lent):
     """The same in settlement; prices are not final yet."""
-    begin(lent)
+    start_settlement(lent)
     return lent
 
 
@@ -42,14 +42,14 @@ def priced(begun):
 def skimmed(priced):
     """The same with all vaults skimmed."""
     for c, who in enumerate(("borrower", "neighbour", "third")):
-        skim(priced, c, who)
+        skim_vault(priced, c, who)
     return priced
 
 
 @pytest.fixture
 def fixed(lent):
     """The same with closed books."""
-    settle(lent)
+    settle_protocol(lent)
     return lent
 
 
@@ -57,7 +57,7 @@ def fixed(lent):
 def sunk(lent):
     """Ether has fallen so far that the borrower's vault is worth half of its debt; in settlement, priced."""
     lent.post_price("WETH", 600 * RAY)
-    begin(lent)
+    start_settlement(lent)
     fix_prices(lent)
     assert lent.read("Settlement.final_price_of", WETH) == (True, 600 * RAY)
     return lent
@@ -68,7 +68,7 @@ def unpriced(new_protocol, monkeypatch):
     """A settlement that asks a feed without prices: a second one, in place of the taker without capital."""
 
     def rewired(*args):
-        made = plan(*args)
+        made = plan_deployment(*args)
         feeds = made.addresses["PriceFeed"], made.addresses["FlashTaker"]
 
         def changed(each):
@@ -80,7 +80,7 @@ def unpriced(new_protocol, monkeypatch):
 
         return replace(made, creations=tuple(changed(each) for each in made.creations))
 
-    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
     made = new_protocol()
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)

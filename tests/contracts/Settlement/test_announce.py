@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.auctions import event
+from tests.support.auction_steps import get_only_event
 from tests.support.helpers import reverts
-from tests.support.settling import begin
+from tests.support.settlement_steps import start_settlement
 
 CALL = "Settlement.announce"
 DELAY = 30 * 86_400
@@ -19,7 +19,7 @@ def test_the_admin_alone(protocol, sender):
 def test_starts_the_delay_and_logs_it(protocol):
     protocol.do(CALL, sender="admin")
     assert protocol.read("Settlement.progress_of").announced_for == protocol.timestamp + DELAY
-    assert event(protocol, "Announced", "Settlement") == (protocol.timestamp + DELAY,)
+    assert get_only_event(protocol, "Announced", "Settlement") == (protocol.timestamp + DELAY,)
 
 
 def test_once_more_starts_it_again(protocol):
@@ -38,6 +38,6 @@ def test_changes_nothing_else(protocol):
 
 
 def test_not_once_settlement_has_begun(protocol):
-    begin(protocol)
+    start_settlement(protocol)
     with reverts("settlement: has begun"):
         protocol.do(CALL, sender="admin")

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import SettlementParameters
+from backstop.deployment.deployment_parameters import SettlementParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, event
-from tests.support.books import next_epoch
+from tests.support.auction_steps import WETH, get_only_event
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
-from tests.support.savings import lose
-from tests.support.settling import begin
+from tests.support.ledger_accounts import next_epoch
+from tests.support.saver_steps import lose_new_vault
+from tests.support.settlement_steps import start_settlement
 
 CALL = "Settlement.begin"
 DELAY = 30 * 86_400
@@ -21,10 +21,12 @@ DELAY = 30 * 86_400
 @pytest.fixture
 def lost(new_protocol):
     """A deficit of about 10,000, above a bound of 5,000 that may be passed for two epochs."""
-    made = new_protocol(replace(standard(), settlement=SettlementParameters(bound=5_000, epochs=2)))
+    made = new_protocol(
+        replace(build_standard_parameters(), settlement=SettlementParameters(bound=5_000, epochs=2))
+    )
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    lose(made)
+    lose_new_vault(made)
     next_epoch(made)
     return made
 
@@ -42,7 +44,7 @@ def test_anyone_after_the_delay(protocol):
         protocol.do(CALL, sender="admin")
     protocol.advance(1)
     protocol.do(CALL, sender="stranger")
-    assert event(protocol, "Begun", "Settlement") == ()
+    assert get_only_event(protocol, "Begun", "Settlement") == ()
     assert protocol.read("Settlement.progress_of").begun_at == protocol.timestamp
     assert protocol.read("VaultEngine.in_settlement")
 
@@ -83,7 +85,7 @@ def test_not_when_an_epoch_was_not_noted(lost):
 
 
 def test_once(protocol):
-    begin(protocol)
+    start_settlement(protocol)
     with reverts("settlement: has begun"):
         protocol.do(CALL, sender="stranger")
 
@@ -112,7 +114,7 @@ def test_nothing_is_drawn_topped_up_or_repaid(begun):
 def test_collateral_without_debt_leaves(lent):
     lent.fund("WETH", "idle", WAD)
     lent.do("VaultEngine.deposit_and_draw", WETH, "idle", WAD, 0, "idle", sender="idle")
-    begin(lent)
+    start_settlement(lent)
     lent.do("VaultEngine.repay_and_withdraw", WETH, "idle", WAD, WAD, "idle", sender="idle")
     assert lent.read("WETH.balanceOf", "idle") == WAD
 
@@ -137,7 +139,7 @@ def test_the_admin_adds_no_type_no_fee_and_no_ceiling(begun):
 def test_units_and_terms_are_as_before(lent):
     before = [lent.read("VaultEngine.unit_of", c) for c in range(3)]
     terms = lent.read("VaultEngine.terms_of", 1)
-    begin(lent)
+    start_settlement(lent)
     assert [lent.read("VaultEngine.unit_of", c) for c in range(3)] == before == [1, 10**10, 10**12]
     assert lent.read("VaultEngine.terms_of", 1) == terms._replace(settling=True)
     assert terms.decimals == 8 and terms.settling is False

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WBTC, WETH, XAU, event, stablecoins
+from tests.support.auction_steps import WBTC, WETH, XAU, get_only_event, read_stablecoins
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
-from tests.support.settling import settle
+from tests.support.settlement_steps import settle_protocol
 
 CALL = "Settlement.cash"
 SYMBOLS = ("WETH", "WBTC", "XAU")
@@ -18,7 +18,7 @@ SYMBOLS = ("WETH", "WBTC", "XAU")
 @pytest.fixture
 def redeemed(fixed):
     """The holder has put everything into the bag."""
-    fixed.do("Settlement.redeem", stablecoins(fixed, "holder"), sender="holder")
+    fixed.do("Settlement.redeem", read_stablecoins(fixed, "holder"), sender="holder")
     return fixed
 
 
@@ -30,7 +30,7 @@ def test_pays_the_share_to_the_unit(redeemed, c):
     assert paid == bag * share // RAY // unit * unit > 0
     assert redeemed.read(f"{SYMBOLS[c]}.balanceOf", "holder") == paid // unit
     assert redeemed.read("VaultEngine.salvage_of", c) == pool - paid
-    assert event(redeemed, "Cashed", "Settlement") == (c, redeemed.address("holder"), bag, paid)
+    assert get_only_event(redeemed, "Cashed", "Settlement") == (c, redeemed.address("holder"), bag, paid)
     assert redeemed.read("Settlement.cashed_of", c, "holder") == bag
 
 
@@ -88,7 +88,7 @@ def test_an_absurd_amount(redeemed):
 
 
 def test_a_token_that_does_not_move_holds_up_nobody_but_itself(new_protocol):
-    plain = standard()
+    plain = build_standard_parameters()
     types = tuple(
         replace(each, token="FalseToken") if each.symbol == "WBTC" else each
         for each in plain.collateral_types
@@ -98,9 +98,9 @@ def test_a_token_that_does_not_move_holds_up_nobody_but_itself(new_protocol):
         protocol.post_price(symbol, price)
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.borrow("neighbour", "WBTC", 3 * WAD // 10, 9_000 * WAD)
-    settle(protocol)
+    settle_protocol(protocol)
     protocol.do("WBTC.freeze", True, sender="admin")
-    bag = stablecoins(protocol, "borrower")
+    bag = read_stablecoins(protocol, "borrower")
     protocol.do("Settlement.redeem", bag, sender="borrower")
     with reverts("terms: push failed"):
         protocol.do(CALL, WBTC, bag, sender="borrower")

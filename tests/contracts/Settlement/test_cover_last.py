@@ -4,33 +4,39 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import StageParameters
+from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAD
-from tests.support.auctions import WBTC, WETH, event
+from tests.support.auction_steps import WBTC, WETH, get_only_event
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
-from tests.support.savings import XAU, lose
-from tests.support.settling import begin, close, cover_last, indebted, skim
+from tests.support.saver_steps import XAU, lose_new_vault
+from tests.support.settlement_steps import (
+    close_books,
+    cover_last,
+    list_indebted_vaults,
+    skim_vault,
+    start_settlement,
+)
 
 CALL = "Settlement.cover_last"
 
 
 def test_what_is_left_is_kept(sunk):
-    skim(sunk, WETH, "borrower")
+    skim_vault(sunk, WETH, "borrower")
     deficit = sunk.read("VaultEngine.deficit_of", WETH)
     left = sunk.do(CALL, WETH, sender="stranger")
     assert 0 < left < deficit
     assert left == sunk.read("VaultEngine.deficit_of", WETH) == sunk.read("Settlement.left_of", WETH)
-    assert event(sunk, "CoveredLast", "Settlement") == (WETH, left)
+    assert get_only_event(sunk, "CoveredLast", "Settlement") == (WETH, left)
 
 
 def test_in_any_order_with_the_other_types(sunk):
-    skim(sunk, WETH, "borrower")
+    skim_vault(sunk, WETH, "borrower")
     cover_last(sunk)
     for c, who in ((WBTC, "neighbour"), (XAU, "third")):
-        skim(sunk, c, who)
-    close(sunk)
+        skim_vault(sunk, c, who)
+    close_books(sunk)
     assert sunk.read("Settlement.progress_of").fixed_at == sunk.timestamp
 
 
@@ -41,27 +47,27 @@ def test_of_a_type_without_a_deficit(priced):
 
 def test_waits_for_what_a_stage_has_reserved(new_protocol):
     """Otherwise what it then does not pay would be left to holders, past the stages behind it."""
-    protocol = new_protocol(replace(standard(), stages=(StageParameters("scripted"),)))
+    protocol = new_protocol(replace(build_standard_parameters(), stages=(StageParameters("scripted"),)))
     for symbol, price in PRICES.items():
         protocol.post_price(symbol, price)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do("ScriptedStage.claim", 1_000 * RAD, 0, 1_000 * RAD, sender="stranger")
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-    begin(protocol)
+    start_settlement(protocol)
     with reverts("settlement: stages are busy"):
         protocol.do(CALL, XAU, sender="stranger")
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin"])
 def test_not_before_settlement(protocol, sender):
-    lose(protocol)
+    lose_new_vault(protocol)
     with reverts("settlement: not begun"):
         protocol.do(CALL, XAU, sender=sender)
 
 
 def test_not_after_it(sunk):
-    for c, owner in indebted(sunk):
-        skim(sunk, c, owner)
-    close(sunk)
+    for c, owner in list_indebted_vaults(sunk):
+        skim_vault(sunk, c, owner)
+    close_books(sunk)
     with reverts("settlement: is fixed"):
         sunk.do(CALL, WETH, sender="stranger")

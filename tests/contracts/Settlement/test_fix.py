@@ -4,14 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import StageParameters
+from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import WETH, event, start
+from tests.support.auction_steps import WETH, get_only_event, start_auction
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
-from tests.support.savings import BUFFER, RESERVE, SAVINGS, lose, save
-from tests.support.settling import begin, close, cover_last, fix_prices, indebted, skim, unwind
+from tests.support.saver_steps import BUFFER, RESERVE, SAVINGS, deposit_savings, lose_new_vault
+from tests.support.settlement_steps import (
+    close_books,
+    cover_last,
+    fix_prices,
+    list_indebted_vaults,
+    skim_vault,
+    start_settlement,
+    unwind_auctions,
+)
 
 CALL = "Settlement.fix"
 
@@ -21,7 +29,7 @@ def test_what_is_settled_is_the_supply(skimmed):
     assert skimmed.read("VaultEngine.reserve") > 0
     assert skimmed.read("VaultEngine.settled") > supply * RAY
     skimmed.do(CALL, sender="stranger")
-    assert event(skimmed, "Fixed", "Settlement") == (supply,)
+    assert get_only_event(skimmed, "Fixed", "Settlement") == (supply,)
     assert skimmed.read("VaultEngine.settled") == supply * RAY
     assert skimmed.read("VaultEngine.reserve") == 0
     assert [skimmed.read("VaultEngine.buffer_of", c) for c in range(3)] == [0, 0, 0]
@@ -42,13 +50,13 @@ def test_shares_are_rounded_down(skimmed):
 
 def test_the_stages_bear_losses_first_whoever_calls(protocol):
     """Savers lose up to their cap before other holders lose anything."""
-    save(protocol, "saver", 3_000 * WAD)
+    deposit_savings(protocol, "saver", 3_000 * WAD)
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.post_price("WETH", 600 * RAY)
-    begin(protocol)
+    start_settlement(protocol)
     fix_prices(protocol)
-    for c, owner in indebted(protocol):
-        skim(protocol, c, owner)
+    for c, owner in list_indebted_vaults(protocol):
+        skim_vault(protocol, c, owner)
     assert protocol.read("VaultEngine.deficit_of", WETH) > 6_000 * RAD
     with reverts("settlement: cover a last time"):
         protocol.do(CALL, sender="saver")
@@ -60,31 +68,31 @@ def test_the_stages_bear_losses_first_whoever_calls(protocol):
 
 
 def test_a_loss_from_before_is_shared_as_well(lent):
-    lose(lent)
-    begin(lent)
-    unwind(lent)
+    lose_new_vault(lent)
+    start_settlement(lent)
+    unwind_auctions(lent)
     fix_prices(lent)
-    for c, owner in indebted(lent):
-        skim(lent, c, owner)
+    for c, owner in list_indebted_vaults(lent):
+        skim_vault(lent, c, owner)
     assert lent.read("VaultEngine.deficit_of", 2) > 0
-    close(lent)
+    close_books(lent)
     assert lent.read("VaultEngine.settled") == lent.read("Stablecoin.totalSupply") * RAY
     # Nothing is pending for those who are still in a pool.
     assert lent.read("LossWaterfall.losses_beyond", "Savings") == 0
 
 
 def test_waits_for_every_vault(priced):
-    skim(priced, 0, "borrower")
-    skim(priced, 2, "third")
+    skim_vault(priced, 0, "borrower")
+    skim_vault(priced, 2, "third")
     with reverts("settlement: debts are left"):
         priced.do(CALL, sender="stranger")
-    skim(priced, 1, "neighbour")
+    skim_vault(priced, 1, "neighbour")
     priced.do(CALL, sender="stranger")
 
 
 def test_waits_for_every_auction(protocol):
-    start(protocol)
-    begin(protocol)
+    start_auction(protocol)
+    start_settlement(protocol)
     fix_prices(protocol)
     cover_last(protocol)
     with reverts("settlement: debts are left"):
@@ -92,28 +100,28 @@ def test_waits_for_every_auction(protocol):
 
 
 def test_waits_for_salvage_on_sale(protocol):
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do("CollateralAuction.sell_salvage", 2, sender="stranger")
-    begin(protocol)
+    start_settlement(protocol)
     fix_prices(protocol)
     with reverts("settlement: salvage on sale"):
         protocol.do(CALL, sender="stranger")
-    unwind(protocol)
-    for c, owner in indebted(protocol):
-        skim(protocol, c, owner)
-    close(protocol)
+    unwind_auctions(protocol)
+    for c, owner in list_indebted_vaults(protocol):
+        skim_vault(protocol, c, owner)
+    close_books(protocol)
 
 
 def test_waits_for_the_auctions_of_stages(new_protocol):
-    protocol = new_protocol(replace(standard(), stages=(StageParameters("scripted"),)))
+    protocol = new_protocol(replace(build_standard_parameters(), stages=(StageParameters("scripted"),)))
     for symbol, price in PRICES.items():
         protocol.post_price(symbol, price)
-    lose(protocol)
+    lose_new_vault(protocol)
     protocol.do("ScriptedStage.claim", 1_000 * RAD, 0, 1_000 * RAD, sender="stranger")
     protocol.do("LossWaterfall.cover", 2, sender="stranger")
     protocol.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")
     assert protocol.read("LossWaterfall.reserved_of", 2) == 1_000 * RAD
-    begin(protocol)
+    start_settlement(protocol)
     with reverts("settlement: stages are busy"):
         protocol.do(CALL, sender="stranger")
 
@@ -130,9 +138,9 @@ def test_not_before_settlement(protocol, sender):
 
 
 def test_a_protocol_that_nobody_used(protocol):
-    begin(protocol)
+    start_settlement(protocol)
     protocol.do(CALL, sender="stranger")
-    assert event(protocol, "Fixed", "Settlement") == (0,)
+    assert get_only_event(protocol, "Fixed", "Settlement") == (0,)
     assert [log for log in protocol.last.logs if log.event == "ShareFixed"] == []
     protocol.do("Settlement.redeem", 0, sender="stranger")
     assert protocol.do("Settlement.cash", WETH, 0, sender="stranger") == 0

@@ -2,9 +2,9 @@
 
 from backstop.model.arithmetic import RAY
 from backstop.model.roles import SETTLEMENT
-from tests.support.auctions import WBTC, WETH, event
+from tests.support.auction_steps import WBTC, WETH, get_only_event
 from tests.support.helpers import reverts
-from tests.support.settling import begin, make_prices
+from tests.support.settlement_steps import make_prices, start_settlement
 
 CALL = "Settlement.fix_price"
 DAY = 86_400
@@ -17,7 +17,7 @@ def test_what_the_feed_has_made(begun):
     assert made and price == 1_700 * RAY
     begun.post_price("WETH", 1_600 * RAY)
     assert begun.do(CALL, WETH, sender="stranger") == 1_700 * RAY
-    assert event(begun, "PriceFixed", "Settlement") == (WETH, 1_700 * RAY)
+    assert get_only_event(begun, "PriceFixed", "Settlement") == (WETH, 1_700 * RAY)
     assert begun.read("Settlement.final_price_of", WETH) == (True, 1_700 * RAY)
     assert begun.read("Settlement.final_price_of", WBTC) == (False, 0)
 
@@ -42,7 +42,7 @@ def test_the_average_of_before_of_a_feed_that_died(begun):
 
 def test_zero_if_there_never_was_one(new_protocol):
     protocol = new_protocol()
-    begin(protocol)
+    start_settlement(protocol)
     protocol.advance(3 * DAY)
     assert protocol.do(CALL, WETH, sender="stranger") == 0
     assert protocol.read("Settlement.final_price_of", WETH) == (True, 0)
@@ -53,7 +53,7 @@ def test_zero_if_there_never_was_one(new_protocol):
 def test_zero_if_the_feed_does_not_know_settlement(protocol):
     """A feed that fails when settlement begins holds it up for three days, and no longer."""
     protocol.do("PriceFeed.revoke_role", SETTLEMENT, "Settlement", sender="admin")
-    begin(protocol)
+    start_settlement(protocol)
     assert [log.values for log in protocol.last.logs if log.event == "FeedFailed"] == [(0,), (1,), (2,)]
     protocol.post_price("WETH", 1_700 * RAY)
     protocol.advance(3 * DAY - 3_600 - 1)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.auctions import event
+from tests.support.auction_steps import get_only_event
 from tests.support.helpers import reverts
-from tests.support.settling import begin
+from tests.support.settlement_steps import start_settlement
 
 CALL = "Settlement.retract"
 
@@ -18,7 +18,7 @@ def test_the_admin_alone(protocol, sender):
 def test_takes_the_announcement_back(protocol):
     protocol.do("Settlement.announce", sender="admin")
     protocol.do(CALL, sender="admin")
-    assert event(protocol, "Announced", "Settlement") == (0,)
+    assert get_only_event(protocol, "Announced", "Settlement") == (0,)
     protocol.advance(365 * 86_400)
     with reverts("settlement: too early"):
         protocol.do("Settlement.begin", sender="stranger")
@@ -33,6 +33,6 @@ def test_even_when_anyone_could_begin(protocol):
 
 
 def test_not_once_settlement_has_begun(protocol):
-    begin(protocol)
+    start_settlement(protocol)
     with reverts("settlement: has begun"):
         protocol.do(CALL, sender="admin")

@@ -5,10 +5,16 @@ from itertools import permutations
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import TERMS, WBTC, WETH, XAU, list_token, report, start
+from tests.support.auction_steps import TERMS, WBTC, WETH, XAU, list_token, report_price, start_auction
 from tests.support.helpers import reverts
-from tests.support.savings import SAVINGS, save
-from tests.support.settling import begin, final_debt, fix_prices, skim, unwind
+from tests.support.saver_steps import SAVINGS, deposit_savings
+from tests.support.settlement_steps import (
+    final_debt,
+    fix_prices,
+    skim_vault,
+    start_settlement,
+    unwind_auctions,
+)
 
 VAULTS = [(WETH, "borrower"), (WBTC, "neighbour"), (XAU, "third")]
 
@@ -24,7 +30,7 @@ def test_takes_what_the_debt_is_worth_rounded_up_to_the_unit(priced, c, who):
     expected = final_debt(
         before.locked_collateral, price, before.normalized_debt, debts.accumulated_rate, unit
     )
-    taken, debt, worth = skim(priced, c, who)
+    taken, debt, worth = skim_vault(priced, c, who)
     assert (taken, worth) == expected
     assert debt == worth == before.normalized_debt * debts.accumulated_rate
     assert 0 <= taken * price - debt < unit * price
@@ -45,7 +51,7 @@ def test_the_rest_of_the_collateral_is_the_owners(skimmed):
 
 def test_what_the_collateral_is_not_worth_is_a_loss_of_the_type(sunk):
     locked = vault(sunk, WETH, "borrower").locked_collateral
-    taken, debt, worth = skim(sunk, WETH, "borrower")
+    taken, debt, worth = skim_vault(sunk, WETH, "borrower")
     assert taken == locked == 10 * WAD
     assert worth == 6_000 * WAD * RAY < debt
     assert sunk.read("VaultEngine.settled") == worth
@@ -54,37 +60,37 @@ def test_what_the_collateral_is_not_worth_is_a_loss_of_the_type(sunk):
 
 
 def test_and_the_stages_bear_it(protocol):
-    save(protocol, "saver", 3_000 * WAD)
+    deposit_savings(protocol, "saver", 3_000 * WAD)
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.post_price("WETH", 600 * RAY)
-    begin(protocol)
+    start_settlement(protocol)
     fix_prices(protocol)
-    skim(protocol, WETH, "borrower")
+    skim_vault(protocol, WETH, "borrower")
     protocol.do("LossWaterfall.cover", WETH, sender="stranger")
     assert [log.values[2] for log in protocol.last.logs if log.event == "LossCovered"][-1] == SAVINGS
     assert protocol.read("Savings.totalAssets") < 3_000 * WAD
 
 
 def test_a_vault_without_collateral_only_owes(protocol):
-    start(protocol)
+    start_auction(protocol)
     protocol.give_stablecoin("taker", 20_000 * WAD)
     protocol.advance(90 * 60)
     protocol.do("CollateralAuction.take", 1, 10 * WAD, 10**60, "taker", b"", sender="taker")
-    begin(protocol)
-    unwind(protocol)
+    start_settlement(protocol)
+    unwind_auctions(protocol)
     fix_prices(protocol)
     assert vault(protocol, WETH, "borrower").locked_collateral == 0
-    taken, debt, worth = skim(protocol, WETH, "borrower")
+    taken, debt, worth = skim_vault(protocol, WETH, "borrower")
     assert taken == worth == 0 < debt
 
 
 def test_without_a_price_all_collateral_goes_for_all_debt(unpriced):
     """A feed without a price lets nobody draw: only a settlement with another feed sees this."""
     unpriced.borrow("borrower", "WETH", 10 * WAD, 5_000 * WAD)
-    begin(unpriced)
+    start_settlement(unpriced)
     fix_prices(unpriced)
     assert unpriced.read("Settlement.final_price_of", WETH) == (True, 0)
-    taken, debt, worth = skim(unpriced, WETH, "borrower")
+    taken, debt, worth = skim_vault(unpriced, WETH, "borrower")
     assert taken == 10 * WAD
     assert debt == worth == unpriced.read("VaultEngine.settled")
     assert unpriced.read("VaultEngine.deficit_of", WETH) == 0
@@ -94,11 +100,11 @@ def test_at_the_least_price_that_there_is(protocol):
     c = list_token(protocol, "NEW", 6, 2_000 * RAY, TERMS)
     protocol.fund("NEW", "owner", 10 * WAD)
     protocol.do("VaultEngine.deposit_and_draw", c, "owner", 10 * WAD, 9_000 * WAD, "owner", sender="owner")
-    report(protocol, c, 1)
-    report(protocol, c, 1)
-    begin(protocol)
+    report_price(protocol, c, 1)
+    report_price(protocol, c, 1)
+    start_settlement(protocol)
     fix_prices(protocol)
-    taken, debt, worth = skim(protocol, c, "owner")
+    taken, debt, worth = skim_vault(protocol, c, "owner")
     assert (taken, worth) == (10 * WAD, 10 * WAD)
     assert protocol.read("VaultEngine.deficit_of", c) == debt - worth
 
@@ -113,30 +119,30 @@ def test_neither_order_nor_time_makes_a_difference(priced, order):
         expected.append(final_debt(*figures))
     for i in order:
         priced.advance(86_400)
-        taken, _, worth = skim(priced, *VAULTS[i])
+        taken, _, worth = skim_vault(priced, *VAULTS[i])
         assert (taken, worth) == expected[i]
     assert priced.read("VaultEngine.settled") == sum(worth for _, worth in expected)
 
 
 def test_twice_is_refused(skimmed):
     with reverts("settlement: no debt"):
-        skim(skimmed, WETH, "borrower")
+        skim_vault(skimmed, WETH, "borrower")
 
 
 def test_needs_a_final_price(begun):
     with reverts("settlement: no final price"):
-        skim(begun, WETH, "borrower")
+        skim_vault(begun, WETH, "borrower")
 
 
 def test_needs_the_vaults_own_auctions_unwound(protocol):
-    start(protocol)
+    start_auction(protocol)
     protocol.post_price("WETH", 2_000 * RAY)
     for owner in ("borrower", "neighbour"):
         protocol.borrow(owner, "WETH", 10 * WAD, 12_000 * WAD)
-    begin(protocol)
+    start_settlement(protocol)
     fix_prices(protocol)
-    skim(protocol, WETH, "neighbour")
+    skim_vault(protocol, WETH, "neighbour")
     with reverts("vault_engine: lots are open"):
-        skim(protocol, WETH, "borrower")
-    unwind(protocol)
-    skim(protocol, WETH, "borrower")
+        skim_vault(protocol, WETH, "borrower")
+    unwind_auctions(protocol)
+    skim_vault(protocol, WETH, "borrower")

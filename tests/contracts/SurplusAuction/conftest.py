@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.equity import open_protocol, price_equity, with_equity
-from tests.support.savings import fill
+from tests.support.equity_steps import open_protocol, price_equity, with_equity
+from tests.support.saver_steps import fill_buffer
 
 
 @pytest.fixture
 def offering(new_protocol):
     """Thousands for sale in lots of 500; equity is at 100; the taker has 10,000 of it."""
     made = open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500)))
-    fill(made)
+    fill_buffer(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     made.do("Treasury.set_shares", (0,), sender="admin")
     made.do("Treasury.distribute", sender="stranger")

@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.equity import events, open_protocol, price_equity, report_equity, with_equity
+from tests.support.equity_steps import open_protocol, price_equity, read_events, report_equity, with_equity
 from tests.support.helpers import reverts
-from tests.support.savings import fill
+from tests.support.saver_steps import fill_buffer
 
 NAME = "SurplusAuction"
 HOURS = 36_000
@@ -20,7 +20,7 @@ def test_starts(offering):
     start(offering)
     top, floor = RAY * 24 // 1_000, RAY * 8 // 1_000
     assert offering.read(f"{NAME}.auction") == (500 * WAD, offering.timestamp, top, floor)
-    assert events(offering, "AuctionStarted", NAME) == [(500 * WAD, top, floor)]
+    assert read_events(offering, "AuctionStarted", NAME) == [(500 * WAD, top, floor)]
     # Nothing has left the reserve.
     assert offering.read("Stablecoin.balanceOf", NAME) == 0
 
@@ -90,7 +90,7 @@ def test_not_at_a_stale_price(offering):
 
 def test_not_without_a_price(new_protocol):
     made = open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500)), price=None)
-    fill(made)
+    fill_buffer(made)
     with reverts("surplus_auction: no price"):
         start(made)
 

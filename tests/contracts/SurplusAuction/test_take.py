@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.equity import ALL, equity_of, events
+from tests.support.equity_steps import ALL, read_equity, read_events
 from tests.support.helpers import reverts
-from tests.support.savings import lose
+from tests.support.saver_steps import lose_new_vault
 
 NAME = "SurplusAuction"
 NOBODY = "0x" + "00" * 20
@@ -25,16 +25,16 @@ def up(a, b):
 
 
 def test_a_part(auction):
-    held, equity = stablecoins(auction), equity_of(auction, "taker")
+    held, equity = stablecoins(auction), read_equity(auction, "taker")
     supply, reserve = auction.read("Equity.totalSupply"), auction.read("VaultEngine.reserve")
     take(auction, 100 * WAD)
     assert stablecoins(auction) == held + 100 * WAD
     # 2.4 times what it is worth.
-    assert equity - equity_of(auction, "taker") == 24 * WAD // 10
+    assert equity - read_equity(auction, "taker") == 24 * WAD // 10
     assert auction.read("Equity.totalSupply") == supply - 24 * WAD // 10
     assert auction.read("VaultEngine.reserve") == reserve - 100 * WAD * RAY
     assert auction.read(f"{NAME}.auction").lot == 400 * WAD
-    assert events(auction, "Taken", NAME) == [
+    assert read_events(auction, "Taken", NAME) == [
         (auction.address("taker"), 100 * WAD, 24 * WAD // 10, 400 * WAD)
     ]
 
@@ -45,9 +45,9 @@ def test_the_price_falls_in_a_straight_line(auction, elapsed):
     auction.advance(elapsed)
     price = found.top - (found.top - found.floor) * elapsed // HOURS
     assert auction.read(f"{NAME}.status") == (False, price, 500 * WAD)
-    equity = equity_of(auction, "taker")
+    equity = read_equity(auction, "taker")
     take(auction, 10**17 + 1)
-    assert equity - equity_of(auction, "taker") == up((10**17 + 1) * price, RAY)
+    assert equity - read_equity(auction, "taker") == up((10**17 + 1) * price, RAY)
 
 
 def test_all_of_it(auction):
@@ -64,9 +64,9 @@ def test_all_of_it(auction):
 
 
 def test_a_wei_costs_a_wei(auction):
-    equity = equity_of(auction, "taker")
+    equity = read_equity(auction, "taker")
     take(auction, 1)
-    assert equity - equity_of(auction, "taker") == 1
+    assert equity - read_equity(auction, "taker") == 1
 
 
 def test_not_above_ones_price(auction):
@@ -117,7 +117,7 @@ def test_the_buyer_has_and_allows_what_is_burned(auction):
 def test_not_while_a_loss_is_open(auction):
     """What is for sale is the reserve's until then."""
     started = auction.read(f"{NAME}.auction").started_at
-    lose(auction, "WBTC")
+    lose_new_vault(auction, "WBTC")
     if auction.timestamp > started + HOURS:
         pytest.skip("the loss took longer than the auction")
     with reverts("loss_waterfall: losses pending"):

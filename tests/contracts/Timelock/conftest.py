@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.governance import governed
+from tests.support.governance_steps import deploy_with_timelock
 
 
 @pytest.fixture
 def timelocked(new_protocol):
-    return governed(new_protocol)
+    return deploy_with_timelock(new_protocol)

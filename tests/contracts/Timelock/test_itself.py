@@ -3,7 +3,14 @@
 import pytest
 
 from backstop.model.signatures import keccak256
-from tests.support.governance import TERMS, call, enact, events, execute, propose
+from tests.support.governance_steps import (
+    TERMS,
+    build_call,
+    enact_calls,
+    execute_calls,
+    propose_calls,
+    read_contract_events,
+)
 from tests.support.helpers import reverts
 
 FLOOR = keccak256(b"set_debt_floor(uint256,uint256)")[:4]
@@ -23,62 +30,62 @@ def test_nobody_by_hand(timelocked, sender):
 
 def test_a_shorter_delay_counts_for_what_is_proposed_later(timelocked):
     engine = timelocked.address("VaultEngine")
-    slow = call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
-    shorter = call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, 3_600)
-    propose(timelocked, shorter)
+    slow = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    shorter = build_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, 3_600)
+    propose_calls(timelocked, shorter)
     timelocked.advance(TERMS.delay - 1)
-    propose(timelocked, slow)
+    propose_calls(timelocked, slow)
     timelocked.advance(1)
-    execute(timelocked, shorter)
-    assert ("DelaySet", (engine, FLOOR, 3_600)) in events(timelocked)
+    execute_calls(timelocked, shorter)
+    assert ("DelaySet", (engine, FLOOR, 3_600)) in read_contract_events(timelocked)
     timelocked.advance(3_600)
     with reverts("timelock: too early"):
-        execute(timelocked, slow)
-    quick = call(timelocked, "VaultEngine.set_debt_floor", 0, 2)
-    enact(timelocked, quick, delay=3_600)
+        execute_calls(timelocked, slow)
+    quick = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 2)
+    enact_calls(timelocked, quick, delay=3_600)
     assert timelocked.read("VaultEngine.debt_floor_of", 0) == 2
-    enact(timelocked, call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, 0))
+    enact_calls(timelocked, build_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, 0))
     assert timelocked.read("Timelock.delay_of", "VaultEngine", FLOOR) == TERMS.delay
     assert timelocked.read("Timelock.delay_of", "PriceFeed", FLOOR) == TERMS.delay
 
 
 @pytest.mark.parametrize("delay", [1, 3_599, TERMS.delay + 1, 2**256 - 1])
 def test_bounds_of_a_delay(timelocked, delay):
-    wrong = call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, delay)
-    propose(timelocked, wrong)
+    wrong = build_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, delay)
+    propose_calls(timelocked, wrong)
     timelocked.advance(TERMS.delay)
     with reverts("timelock: delay bounds"):
-        execute(timelocked, wrong)
+        execute_calls(timelocked, wrong)
 
 
 def test_its_own_functions_always_wait_for_the_longest(timelocked):
-    own = call(timelocked, "Timelock.set_delay", "Timelock", FLOOR, 3_600)
-    propose(timelocked, own)
+    own = build_call(timelocked, "Timelock.set_delay", "Timelock", FLOOR, 3_600)
+    propose_calls(timelocked, own)
     timelocked.advance(TERMS.delay)
     with reverts("timelock: own delays"):
-        execute(timelocked, own)
+        execute_calls(timelocked, own)
 
 
 def test_another_governor(timelocked):
-    enact(timelocked, call(timelocked, "Timelock.set_governor", "keeper"))
-    assert ("GovernorSet", (timelocked.address("keeper"),)) in events(timelocked)
-    floor = call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    enact_calls(timelocked, build_call(timelocked, "Timelock.set_governor", "keeper"))
+    assert ("GovernorSet", (timelocked.address("keeper"),)) in read_contract_events(timelocked)
+    floor = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
     with reverts("timelock: not governor"):
-        propose(timelocked, floor)
+        propose_calls(timelocked, floor)
     timelocked.do("Timelock.propose", (floor,), bytes(32), sender="keeper")
 
 
 def test_no_governor_at_all(timelocked):
     """Nothing changes any more; what was proposed before still does."""
-    floor = call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
-    nobody = call(timelocked, "Timelock.set_governor", NOBODY)
-    propose(timelocked, nobody)
-    propose(timelocked, floor)
+    floor = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    nobody = build_call(timelocked, "Timelock.set_governor", NOBODY)
+    propose_calls(timelocked, nobody)
+    propose_calls(timelocked, floor)
     timelocked.advance(TERMS.delay)
-    execute(timelocked, nobody)
-    execute(timelocked, floor)
+    execute_calls(timelocked, nobody)
+    execute_calls(timelocked, floor)
     with reverts("timelock: not governor"):
-        propose(timelocked, floor)
+        propose_calls(timelocked, floor)
 
 
 def test_it_accepts_what_it_is_offered_and_nothing_else(timelocked):
@@ -93,6 +100,6 @@ def test_it_accepts_what_it_is_offered_and_nothing_else(timelocked):
 
 
 def test_it_hands_a_contract_on(timelocked):
-    enact(timelocked, call(timelocked, "Treasury.transfer_admin", "keeper"))
+    enact_calls(timelocked, build_call(timelocked, "Treasury.transfer_admin", "keeper"))
     timelocked.do("Treasury.accept_admin", sender="keeper")
     assert timelocked.read("Treasury.admin") == timelocked.address("keeper")

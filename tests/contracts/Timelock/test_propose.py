@@ -4,21 +4,31 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import DomainParameters
-from tests.support.governance import SALT, TERMS, call, events, execute, governed, propose
+from backstop.deployment.deployment_parameters import DomainParameters
+from backstop.deployment.example_parameters import build_standard_parameters
+from tests.support.governance_steps import (
+    SALT,
+    TERMS,
+    build_call,
+    deploy_with_timelock,
+    execute_calls,
+    propose_calls,
+    read_contract_events,
+)
 from tests.support.helpers import reverts
 
 
 @pytest.fixture
 def ratios(timelocked):
-    return call(timelocked, "VaultEngine.set_ratios", 0, 20_000, 20_000)
+    return build_call(timelocked, "VaultEngine.set_ratios", 0, 20_000, 20_000)
 
 
 def test_it_waits_and_tells_everybody(timelocked, ratios):
-    id = propose(timelocked, ratios)
+    id = propose_calls(timelocked, ratios)
     ready = timelocked.timestamp + TERMS.delay
-    assert events(timelocked) == [("Proposed", (id, (ratios,), SALT, ready, ready + TERMS.window))]
+    assert read_contract_events(timelocked) == [
+        ("Proposed", (id, (ratios,), SALT, ready, ready + TERMS.window))
+    ]
     assert timelocked.read("Timelock.proposal_of", id) == (ready, ready + TERMS.window, False)
     assert timelocked.read("Timelock.open_proposals") == (id,)
     assert timelocked.read("VaultEngine.terms_of", 0).liquidation_ratio == 14_500
@@ -32,60 +42,60 @@ def test_is_for_the_governor(timelocked, ratios, sender):
 
 def test_the_slowest_call_holds_all_of_a_proposal_up(new_protocol):
     domain = DomainParameters("Rollup", 1_000_000)
-    protocol = governed(new_protocol, replace(standard(), domains=(domain,)))
-    quick = call(protocol, "Rollup.cancel_loss")
-    slow = call(protocol, "Rollup.announce_loss", 1)
+    protocol = deploy_with_timelock(new_protocol, replace(build_standard_parameters(), domains=(domain,)))
+    quick = build_call(protocol, "Rollup.cancel_loss")
+    slow = build_call(protocol, "Rollup.announce_loss", 1)
     waits = []
     for calls in ((quick,), (slow,), (quick, slow)):
-        id = propose(protocol, *calls)
+        id = propose_calls(protocol, *calls)
         waits.append(protocol.read("Timelock.proposal_of", id)[0] - protocol.timestamp)
     assert waits == [TERMS.retraction, TERMS.delay, TERMS.delay]
 
 
 def test_not_while_it_is_open_and_again_once_it_has_expired(timelocked, ratios):
-    id = propose(timelocked, ratios)
+    id = propose_calls(timelocked, ratios)
     timelocked.advance(TERMS.delay + TERMS.window)
     with reverts("timelock: is open"):
-        propose(timelocked, ratios)
+        propose_calls(timelocked, ratios)
     timelocked.advance(1)
     assert timelocked.read("Timelock.open_proposals") == ()
-    assert propose(timelocked, ratios) == id
+    assert propose_calls(timelocked, ratios) == id
     with reverts("timelock: too early"):
-        execute(timelocked, ratios)
-    other = propose(timelocked, ratios, salt=b"\x01" * 32)
+        execute_calls(timelocked, ratios)
+    other = propose_calls(timelocked, ratios, salt=b"\x01" * 32)
     assert timelocked.read("Timelock.open_proposals") == (id, other)
 
 
 def test_nothing_hides_among_many(timelocked, ratios):
     """Sixteen are open at most; one that was executed, cancelled or has expired makes room."""
-    ids = [propose(timelocked, ratios, salt=bytes([i]) * 32) for i in range(16)]
+    ids = [propose_calls(timelocked, ratios, salt=bytes([i]) * 32) for i in range(16)]
     with reverts("timelock: too many"):
-        propose(timelocked, ratios, salt=b"\x10" * 32)
+        propose_calls(timelocked, ratios, salt=b"\x10" * 32)
     timelocked.do("Timelock.cancel", ids[3], sender="admin")
-    new = propose(timelocked, ratios, salt=b"\x10" * 32)
+    new = propose_calls(timelocked, ratios, salt=b"\x10" * 32)
     assert set(timelocked.read("Timelock.open_proposals")) == {*ids, new} - {ids[3]}
     timelocked.advance(TERMS.delay + TERMS.window + 1)
-    late = propose(timelocked, ratios, salt=b"\x11" * 32)
+    late = propose_calls(timelocked, ratios, salt=b"\x11" * 32)
     assert timelocked.read("Timelock.open_proposals") == (late,)
     with reverts("timelock: not proposed"):
-        execute(timelocked, ratios, salt=bytes(32))
+        execute_calls(timelocked, ratios, salt=bytes(32))
 
 
 def test_what_says_nothing(timelocked):
     with reverts("timelock: no calls"):
-        propose(timelocked)
+        propose_calls(timelocked)
     with reverts("timelock: no selector"):
-        propose(timelocked, (timelocked.address("VaultEngine"), b"\x01\x02\x03"))
+        propose_calls(timelocked, (timelocked.address("VaultEngine"), b"\x01\x02\x03"))
 
 
 def test_a_proposal_is_named_by_all_of_it(timelocked, ratios):
     """An end of a list is no list of its own, whatever salt is given."""
-    other = call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    other = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
     lists = [(ratios,), (other,), (ratios, other), (other, ratios)]
     ids = {timelocked.read("Timelock.id_of", calls, salt) for calls in lists for salt in (SALT, b"\x01" * 32)}
     assert len(ids) == 8
-    both = propose(timelocked, ratios, other)
+    both = propose_calls(timelocked, ratios, other)
     timelocked.advance(TERMS.delay)
     for salt in (SALT, both, timelocked.read("Timelock.id_of", (ratios,), SALT)):
         with reverts("timelock: not proposed"):
-            execute(timelocked, other, salt=salt)
+            execute_calls(timelocked, other, salt=salt)

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import WAD
-from tests.support.equity import XAU, open_protocol, with_equity
-from tests.support.savings import fill, lose, save
+from tests.support.equity_steps import XAU, open_protocol, with_equity
+from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault
 
 
 def filled(protocol):
     made = open_protocol(protocol)
-    fill(made)
+    fill_buffer(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     return made
 
@@ -39,16 +39,16 @@ def selling(new_protocol, monkeypatch):
     """The same, sold by `seller` in place of the surplus auction."""
 
     def rewired(*args):
-        made = plan(*args)
+        made = plan_deployment(*args)
         creations = tuple(
-            replace(each, args=(*each.args[:3], account("seller"), *each.args[4:]))
+            replace(each, args=(*each.args[:3], get_account("seller"), *each.args[4:]))
             if each.name == "Treasury"
             else each
             for each in made.creations
         )
         return replace(made, creations=creations)
 
-    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
     made = filled(new_protocol(with_equity("buffer", "savings")))
     made.do("Treasury.set_shares", (0,), sender="admin")
     made.do("Treasury.distribute", sender="stranger")
@@ -61,10 +61,10 @@ def selling(new_protocol, monkeypatch):
 def claimants(new_protocol):
     """Juniors bore 4,000 of a loss and savers 6,000; the reserve holds thousands, its target is 1,000."""
     made = open_protocol(new_protocol(with_equity("junior", "savings")))
-    save(made, "junior", 4_000 * WAD, "Junior")
-    lose(made)
+    deposit_savings(made, "junior", 4_000 * WAD, "Junior")
+    lose_new_vault(made)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
-    fill(made)
+    fill_buffer(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     made.do("Treasury.set_shares", (0, 2_500), sender="admin")
     return made

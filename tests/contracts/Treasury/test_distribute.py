@@ -1,10 +1,10 @@
 """distribute: claims first, then the reserve's target, then the pools, and the rest is for sale."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.equity import events
+from tests.support.equity_steps import read_events
 from tests.support.helpers import reverts
-from tests.support.savings import cut, lose, request
-from tests.support.settling import begin
+from tests.support.saver_steps import cut_batch, lose_new_vault, request_all_shares
+from tests.support.settlement_steps import start_settlement
 
 NAME = "Treasury"
 
@@ -29,8 +29,8 @@ def test_shares_what_is_above_the_target(treasury):
     assert treasury.read("Stablecoin.balanceOf", "Savings") == held + share
     assert treasury.read("Stablecoin.totalSupply") == supply + share
     assert treasury.read(f"{NAME}.for_sale") == new - share == surplus(treasury)
-    assert events(treasury, "IncomeShared", NAME) == [(treasury.address("Savings"), share)]
-    assert events(treasury, "SurplusOffered", NAME) == [(new - share, new - share)]
+    assert read_events(treasury, "IncomeShared", NAME) == [(treasury.address("Savings"), share)]
+    assert read_events(treasury, "SurplusOffered", NAME) == [(new - share, new - share)]
     # Nothing stays with it.
     assert treasury.read("Stablecoin.balanceOf", NAME) == 0
     assert treasury.read("Stablecoin.allowance", NAME, "Savings") == 0
@@ -48,7 +48,7 @@ def test_what_is_for_sale_is_not_shared_again(offering):
     for_sale = offering.read(f"{NAME}.for_sale")
     assert distribute(offering) == 0
     assert offering.read(f"{NAME}.for_sale") == for_sale
-    assert not events(offering, "IncomeShared", NAME)
+    assert not read_events(offering, "IncomeShared", NAME)
 
 
 def test_new_income_is(offering):
@@ -68,8 +68,8 @@ def test_a_reserve_under_its_target_keeps_all(treasury):
 
 
 def test_a_pool_without_members_gets_nothing(treasury):
-    request(treasury, "saver")
-    cut(treasury)
+    request_all_shares(treasury, "saver")
+    cut_batch(treasury)
     new = surplus(treasury)
     assert distribute(treasury) == 0
     assert treasury.read(f"{NAME}.for_sale") == new
@@ -89,7 +89,7 @@ def test_none_of_it(treasury):
 
 
 def test_not_while_a_loss_is_open(treasury):
-    lose(treasury, "WBTC")
+    lose_new_vault(treasury, "WBTC")
     with reverts("loss_waterfall: losses pending"):
         distribute(treasury)
     while treasury.read("LossWaterfall.pending_total"):
@@ -110,6 +110,6 @@ def test_what_the_reserve_has_lost_since_is_not_for_sale(offering):
 
 
 def test_not_in_settlement(treasury):
-    begin(treasury)
+    start_settlement(treasury)
     with reverts("loss_waterfall: losses pending"):
         distribute(treasury)

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.equity import events
+from tests.support.equity_steps import read_events
 from tests.support.helpers import reverts
-from tests.support.savings import lose
+from tests.support.saver_steps import lose_new_vault
 
 NAME = "Treasury"
 AUCTION = "seller"
@@ -23,7 +23,7 @@ def test_pays_out(selling):
     assert selling.read("Stablecoin.balanceOf", "buyer") == 10 * WAD
     assert selling.read(f"{NAME}.for_sale") == for_sale - 10 * WAD
     assert selling.read("VaultEngine.reserve") == reserve - 10 * WAD * RAY
-    assert events(selling, "SurplusSold", NAME) == [(selling.address("buyer"), 10 * WAD)]
+    assert read_events(selling, "SurplusSold", NAME) == [(selling.address("buyer"), 10 * WAD)]
 
 
 def test_all_of_it_and_no_more(selling):
@@ -46,6 +46,6 @@ def test_not_what_the_reserve_has_lost_since(selling):
 
 
 def test_not_while_a_loss_is_open(selling):
-    lose(selling, "WBTC")
+    lose_new_vault(selling, "WBTC")
     with reverts("loss_waterfall: losses pending"):
         selling.do(f"{NAME}.sell", 1, "buyer", sender=AUCTION)

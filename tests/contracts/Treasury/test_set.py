@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.equity import events
+from tests.support.equity_steps import read_events
 from tests.support.helpers import reverts
 
 NAME = "Treasury"
@@ -20,7 +20,7 @@ def test_target(offering, new):
     offered = offering.table(NAME, "plan").offered
     offering.do(f"{NAME}.set_target", new, sender="admin")
     assert offering.read(f"{NAME}.target") == new
-    assert events(offering, "TargetSet", NAME) == [(new,)]
+    assert read_events(offering, "TargetSet", NAME) == [(new,)]
     assert offering.table(NAME, "plan").offered == offered
 
 
@@ -34,7 +34,7 @@ def test_target_bounds(treasury, new):
 def test_shares(treasury, share):
     treasury.do(f"{NAME}.set_shares", (share,), sender="admin")
     assert treasury.read(f"{NAME}.share_of", 0) == share
-    assert events(treasury, "SharesSet", NAME) == [((share,),)]
+    assert read_events(treasury, "SharesSet", NAME) == [((share,),)]
 
 
 def test_shares_above_the_whole(treasury):
@@ -70,7 +70,7 @@ def test_together_no_more_than_the_whole(treasury):
 def test_insuring(treasury, share, target):
     treasury.do(f"{NAME}.set_insuring", share, target, sender="admin")
     assert treasury.read(f"{NAME}.insuring_of") == (share, target)
-    assert events(treasury, "InsuringSet", NAME) == [(share, target)]
+    assert read_events(treasury, "InsuringSet", NAME) == [(share, target)]
 
 
 def test_insuring_bounds(treasury):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import TERMS, list_token
+from tests.support.auction_steps import TERMS, list_token
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_years_are_charged_at_once_and_as_if_somebody_had_called_every_year(prot
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
     at = protocol.read("VaultEngine.debts_of", WETH)[2]
     protocol.advance(at + 365 * 86_400 - protocol.timestamp)
-    with protocol.lockstep.imagine():
+    with protocol.lockstep.fork_state():
         for _ in range(2):
             protocol.do("VaultEngine.accrue", WETH, sender="stranger")
             protocol.advance(365 * 86_400)

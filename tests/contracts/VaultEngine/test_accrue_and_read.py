@@ -2,7 +2,7 @@
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.policy import allow_calls, call, open_between
+from tests.support.risk_policy_steps import allow_calls, call_vault, open_callable_vault
 
 WETH, WBTC = 0, 1
 
@@ -36,7 +36,7 @@ def test_the_global_limit_counts_the_auctions_of_all_types(protocol):
     for symbol, price in (("WETH", 1_000), ("WBTC", 30_000)):
         protocol.borrow("borrower", symbol, 8_000 * WAD * RAY // protocol.price(symbol) * 2, 8_000 * WAD)
         protocol.post_price(symbol, price * RAY)
-        c = protocol.type_of(symbol)
+        c = protocol.get_collateral_type(symbol)
         protocol.do("LiquidationEngine.liquidate", c, "borrower", "liquidator", sender="liquidator")
     used = [protocol.read("VaultEngine.in_auction_of", c) for c in range(3)]
     assert used[WETH] > 8_000 * RAD and used[WBTC] > 8_000 * RAD
@@ -80,10 +80,10 @@ def test_the_limits_count_by_the_factor(guarded):
 
 def test_tells_when_a_vault_was_called(guarded):
     allow_calls(guarded)
-    open_between(guarded)
+    open_callable_vault(guarded)
     for called in (0, guarded.timestamp):
         if called:
-            call(guarded)
+            call_vault(guarded)
         state = guarded.do("VaultEngine.accrue_and_read", WETH, "borrower", 10_000, sender="stranger")
         assert state.called_at == called
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import StageParameters
+from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_STABILITY_FEE as MAX_FEE
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import STAGE, reverts
-from tests.support.protocol import PRICES
-from tests.support.savings import XAU, lose
-from tests.support.settling import begin
+from tests.support.saver_steps import XAU, lose_new_vault
+from tests.support.settlement_steps import start_settlement
 
 CALL = "VaultEngine.cover_by_redistribution"
 DEBT = 100_000 * WAD
@@ -20,12 +20,12 @@ DEBT = 100_000 * WAD
 @pytest.fixture
 def sharing(new_protocol):
     """Two borrowers of gold, a loss of 10,000, and no stage but redistribution."""
-    made = new_protocol(replace(standard(), stages=(StageParameters("redistribution"),)))
+    made = new_protocol(replace(build_standard_parameters(), stages=(StageParameters("redistribution"),)))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     made.borrow("large", "XAU", 100 * WAD, DEBT)
     made.borrow("small", "XAU", 10 * WAD, DEBT // 10)
-    lose(made)
+    lose_new_vault(made)
     made.post_price("XAU", PRICES["XAU"])
     return made
 
@@ -55,7 +55,7 @@ def test_a_vault_at_the_initial_ratio_stays_safe(sharing):
     """However large the loss: the gap between the ratios is all that it can lose."""
     sharing.do("LossWaterfall.cover", XAU, sender="stranger")
     for _ in range(6):
-        lose(sharing, debt=30_000 * WAD)
+        lose_new_vault(sharing, debt=30_000 * WAD)
         sharing.post_price("XAU", PRICES["XAU"])
         sharing.do("VaultEngine.accrue", XAU, sender="stranger")
         price, rate = 2_500 * RAY, debts(sharing).accumulated_rate
@@ -103,10 +103,10 @@ def test_it_counts_to_the_last_second_of_the_next_epoch(sharing):
 
 
 def test_no_borrowers_no_room(new_protocol):
-    made = new_protocol(replace(standard(), stages=(StageParameters("redistribution"),)))
+    made = new_protocol(replace(build_standard_parameters(), stages=(StageParameters("redistribution"),)))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    lose(made)
+    lose_new_vault(made)
     assert made.read("VaultEngine.redistribution_room", XAU) == 0
     assert made.do("LossWaterfall.cover", XAU, sender="stranger") == 0
     made.do("VaultEngine.grant_role", STAGE, "stranger", sender="admin")
@@ -126,7 +126,7 @@ def test_too_little_for_a_ray_each_is_nothing(sharing):
 def test_whoever_comes_back_in_the_same_epoch_or_the_next_pays_it_as_well(sharing, later):
     """Repay before, draw again after: no better than to have stayed."""
     for symbol in PRICES:
-        sharing.do("VaultEngine.set_stability_fee", sharing.type_of(symbol), 0, sender="admin")
+        sharing.do("VaultEngine.set_stability_fee", sharing.get_collateral_type(symbol), 0, sender="admin")
     sharing.do("VaultEngine.accrue", XAU, sender="stranger")
     before = debts(sharing).accumulated_rate
     stayed = sharing.read("VaultEngine.vault", XAU, "small").normalized_debt
@@ -153,8 +153,8 @@ def test_after_that_draws_cost_what_they_bring(sharing):
 
 @pytest.mark.parametrize("symbol", ["WETH", "WBTC"])
 def test_types_of_other_decimals(sharing, symbol):
-    c = sharing.type_of(symbol)
-    deficit = lose(sharing, symbol)
+    c = sharing.get_collateral_type(symbol)
+    deficit = lose_new_vault(sharing, symbol)
     sharing.post_price(symbol, PRICES[symbol])
     sharing.borrow("large", symbol, 2 * DEBT * RAY // PRICES[symbol], DEBT)
     covered = sharing.do("LossWaterfall.cover", c, sender="stranger")
@@ -163,7 +163,7 @@ def test_types_of_other_decimals(sharing, symbol):
 
 def test_never_more_than_the_ledger_can_count(new_protocol):
     """Debt of a type is kept under 2**181 rad: where fees have brought it there, no room is left."""
-    usual = standard()
+    usual = build_standard_parameters()
     types = (replace(usual.collateral_types[0], debt_ceiling=10**9), *usual.collateral_types[1:])
     stages = (StageParameters("redistribution"),)
     made = new_protocol(replace(usual, collateral_types=types, global_debt_ceiling=10**9, stages=stages))
@@ -192,7 +192,7 @@ def test_nothing_is_shared_in_settlement(sharing):
     """Not by the stage, which passes the loss on, nor by anyone who had its role."""
     assert sharing.read("RedistributionStage.capacity", XAU) > 0
     sharing.do("VaultEngine.grant_role", STAGE, "stranger", sender="admin")
-    begin(sharing)
+    start_settlement(sharing)
     assert sharing.read("VaultEngine.redistribution_room", XAU) == 0
     assert sharing.read("RedistributionStage.capacity", XAU) == 0
     assert sharing.do("LossWaterfall.cover", XAU, sender="stranger") == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auctions import report
+from tests.support.auction_steps import report_price
 from tests.support.helpers import reverts
 
 WETH, WBTC = 0, 1
@@ -293,7 +293,7 @@ def test_income_counts_towards_the_global_ceiling(protocol, rich):
     reserve = protocol.read("VaultEngine.reserve")
     supply = protocol.read("Stablecoin.totalSupply")
     for _ in range(2):
-        report(protocol, rich, 2_000 * RAY)
+        report_price(protocol, rich, 2_000 * RAY)
     counted = supply * RAY + reserve + sum(-(-buffer // RAD) for buffer in buffers) * RAD
     assert reserve > 0 and min(buffers[:2]) > 0
     ceiling = counted // RAD + 3_000

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH
+from tests.support.auction_steps import WETH
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
 
 SETTLEMENT = {
     "skim": (WETH, "borrower", WAD, WAD * RAY),
@@ -25,9 +25,9 @@ def inside(new_protocol, monkeypatch):
     """A ledger whose settlement is an account, `winder`, as is its treasury; one vault owes 5,000."""
 
     def rewired(*args):
-        made = plan(*args)
+        made = plan_deployment(*args)
         at = made.addresses
-        accounts = {at["Settlement"]: account("winder"), at["Treasury"]: account("treasurer")}
+        accounts = {at["Settlement"]: get_account("winder"), at["Treasury"]: get_account("treasurer")}
         creations = (
             replace(each, args=tuple(accounts.get(arg, arg) for arg in each.args))
             if each.name == "VaultEngine"
@@ -36,7 +36,7 @@ def inside(new_protocol, monkeypatch):
         )
         return replace(made, creations=tuple(creations))
 
-    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
     made = new_protocol()
     # What an account may never do is what the properties of a step are about.
     made.lockstep.step_check = None

@@ -3,11 +3,18 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.auctions import WETH, liquidate, start, take
-from tests.support.savings import lose
-from tests.support.settling import begin as begin_settlement
-from tests.support.settling import unwind
-from tests.support.workouts import OWED, begin, foreclose, give, opened_with_workouts, pay
+from tests.support.auction_steps import WETH, liquidate_vault, start_auction, take_collateral
+from tests.support.saver_steps import lose_new_vault
+from tests.support.settlement_steps import start_settlement as begin_settlement
+from tests.support.settlement_steps import unwind_auctions
+from tests.support.workout_steps import (
+    OWED,
+    deploy_with_workouts,
+    foreclose_workout,
+    pay_workout,
+    start_workout,
+    transfer_stablecoin,
+)
 
 
 def open_lots(protocol, owner="borrower", c=WETH):
@@ -18,58 +25,58 @@ def test_of_one_vault_until_they_are_sold(protocol):
     protocol.give_stablecoin("taker", 40_000 * WAD)
     assert open_lots(protocol) == 0
     protocol.borrow("neighbour", "WETH", 10 * WAD, 12_000 * WAD)
-    ids = [start(protocol), liquidate(protocol, "neighbour")]
+    ids = [start_auction(protocol), liquidate_vault(protocol, "neighbour")]
     assert (open_lots(protocol), open_lots(protocol, "neighbour")) == (1, 1)
-    take(protocol, ids[0], WAD)
+    take_collateral(protocol, ids[0], WAD)
     assert open_lots(protocol) == 1
-    take(protocol, ids[0])
+    take_collateral(protocol, ids[0])
     assert (open_lots(protocol), open_lots(protocol, "neighbour")) == (0, 1)
-    take(protocol, ids[1])
+    take_collateral(protocol, ids[1])
     assert open_lots(protocol, "neighbour") == 0
 
 
 def test_until_they_are_given_up(protocol):
-    lose(protocol)
+    lose_new_vault(protocol)
     assert all(open_lots(protocol, owner, c) == 0 for owner in ("borrower", "neighbour") for c in range(3))
 
 
 def test_salvage_is_nobodys(protocol):
     """Its sale ends without a vault, whether it is sold or unwound."""
     protocol.give_stablecoin("taker", 40_000 * WAD)
-    lose(protocol)
-    lose(protocol, "WBTC")
+    lose_new_vault(protocol)
+    lose_new_vault(protocol, "WBTC")
     for c, symbol in ((2, "XAU"), (1, "WBTC")):
         protocol.post_price(symbol, 2_500 * RAY)
         protocol.do("CollateralAuction.sell_salvage", c, sender="stranger")
-    take(protocol, 3)
+    take_collateral(protocol, 3)
     begin_settlement(protocol)
     protocol.do("CollateralAuction.unwind", 4, sender="stranger")
     assert protocol.read("CollateralAuction.last_id") == 4
 
 
 def test_in_settlement_until_they_are_unwound(protocol):
-    start(protocol)
+    start_auction(protocol)
     begin_settlement(protocol)
     assert open_lots(protocol) == 1
-    unwind(protocol)
+    unwind_auctions(protocol)
     assert open_lots(protocol) == 0
 
 
 @pytest.fixture
 def two(new_protocol):
     """Two workouts."""
-    protocol = opened_with_workouts(new_protocol)
-    begin(protocol)
-    begin(protocol, "neighbour")
+    protocol = deploy_with_workouts(new_protocol)
+    start_workout(protocol)
+    start_workout(protocol, "neighbour")
     assert (open_lots(protocol), open_lots(protocol, "neighbour")) == (1, 1)
     return protocol
 
 
 def test_a_workout_counts_until_its_last_payment(two):
-    give(two, "borrower", OWED)
-    pay(two, 1, OWED - 1)
+    transfer_stablecoin(two, "borrower", OWED)
+    pay_workout(two, 1, OWED - 1)
     assert open_lots(two) == 1
-    pay(two, 1, MAX_UINT256)
+    pay_workout(two, 1, MAX_UINT256)
     assert open_lots(two) == 0
 
 
@@ -83,10 +90,10 @@ def test_one_that_is_topped_up_counts_once(two):
 def test_one_that_is_foreclosed_counts_once(two):
     """It goes on as an auction under its id."""
     two.post_price("WETH", 1_300 * RAY)
-    foreclose(two, 1)
+    foreclose_workout(two, 1)
     assert open_lots(two) == 1
-    give(two, "taker", 40_000 * WAD)
-    take(two, 1)
+    transfer_stablecoin(two, "taker", 40_000 * WAD)
+    take_collateral(two, 1)
     assert open_lots(two) == 0
 
 

@@ -6,20 +6,20 @@ from typing import cast
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import model_of
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import StageParameters
-from backstop.deployment.plan import plan
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.stablecoin import Stablecoin
 from backstop.model.vault_engine import VaultEngine
 from backstop.system import Action
-from tests.support.deep import cases
+from tests.support.deep import mark_long_cases
 
 FEW, MANY = 10_000, 100_000
-OWNERS = [account(f"owner_{i}") for i in range(20)]
+OWNERS = [get_account(f"owner_{i}") for i in range(20)]
 PRICE = 2_000 * RAY
 C = 0
 
@@ -29,27 +29,27 @@ class Book:
 
     def __init__(self) -> None:
         weth = replace(
-            standard().collateral_types[C],
+            build_standard_parameters().collateral_types[C],
             debt_ceiling=10**9,
             debt_floor=0,
             stability_fee=0,
             liquidation_ratio=11_000,
             initial_ratio=20_000,
             redistribution_cap=100,
-            auction=replace(standard().collateral_types[C].auction, penalty=10_500),
-            feed=replace(standard().collateral_types[C].feed, stale_after=7 * 86_400),
+            auction=replace(build_standard_parameters().collateral_types[C].auction, penalty=10_500),
+            feed=replace(build_standard_parameters().collateral_types[C].feed, stale_after=7 * 86_400),
         )
         parameters = replace(
-            standard(),
+            build_standard_parameters(),
             collateral_types=(weth,),
             stages=(StageParameters("redistribution"),),
             equity=None,
             global_debt_ceiling=8 * 10**9,
             epoch_length=3_600,
         )
-        self.deployment = plan(parameters)
-        self.model = model_of(self.deployment)
-        configure(self.model, self.deployment)
+        self.deployment = plan_deployment(parameters)
+        self.model = create_model(self.deployment)
+        apply_configuration(self.model, self.deployment)
         self.engine = cast(VaultEngine, self.model.world.contracts["VaultEngine"])
         self.stablecoin = cast(Stablecoin, self.model.world.contracts["Stablecoin"])
         self.auction = self.deployment.addresses["CollateralAuction"]
@@ -68,7 +68,7 @@ class Book:
         """A fresh price, two epochs later: no loss that was shared counts any more."""
         self.model.advance(7_200)
         for i in range(3):
-            self.do("PriceFeed", "report", C, PRICE, by=account(f"reporter_{i + 1}"))
+            self.do("PriceFeed", "report", C, PRICE, by=get_account(f"reporter_{i + 1}"))
         self.do("PriceFeed", "poke", C, by=OWNERS[0])
 
     def debt(self, owner):
@@ -78,7 +78,7 @@ class Book:
 
 @pytest.mark.parametrize(
     "events",
-    cases(
+    mark_long_cases(
         (FEW, MANY),
         (MANY,),
         "tests/contracts/VaultEngine/test_redistribution_long_run.py::test_every_debt_is_what_was_drawn_and_borne_to_a_few_rates",
@@ -114,7 +114,7 @@ def test_every_debt_is_what_was_drawn_and_borne_to_a_few_rates(events):
             # A loss as the auctions' rewards make it, when the reserve is empty.
             before = book.engine.deficit[C]
             amount = random.choice((1, random.randrange(1, WAD), random.randrange(1, 200 * WAD)))
-            book.do("VaultEngine", "reward", C, account("keeper"), amount, by=book.auction)
+            book.do("VaultEngine", "reward", C, get_account("keeper"), amount, by=book.auction)
             lost += book.engine.deficit[C] - before
             if book.engine.deficit[C]:
                 shares = {who: book.engine.vaults[C, who].normalized_debt for who in OWNERS}

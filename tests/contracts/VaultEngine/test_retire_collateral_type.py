@@ -3,7 +3,7 @@
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MAX_TYPES
 from backstop.model.listing import ids_of
-from tests.support.auctions import TERMS, list_token
+from tests.support.auction_steps import TERMS, list_token
 from tests.support.helpers import reverts
 
 CALL = "VaultEngine.retire_collateral_type"

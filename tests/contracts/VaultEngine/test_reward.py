@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import WETH, liquidate, take
+from tests.support.auction_steps import WETH, liquidate_vault, take_collateral
 from tests.support.helpers import STAGE, reverts
 
 
@@ -20,10 +20,10 @@ def test_what_the_reserve_cannot_pay_is_a_loss_even_if_all_principal_is_repaid(p
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
     protocol.borrow("borrower", "WETH", 50 * WAD, 60_000 * WAD)
     protocol.post_price("WETH", 1_500 * RAY)
-    id = liquidate(protocol)
+    id = liquidate_vault(protocol)
     deficit = protocol.read("VaultEngine.deficit_of", WETH)
     protocol.do("VaultEngine.cover_from_tokens", WETH, "donor", deficit, sender="donor")
-    take(protocol, id, 35 * WAD)
+    take_collateral(protocol, id, 35 * WAD)
     assert protocol.read("VaultEngine.in_auction_of", WETH) == 0
     assert protocol.read("VaultEngine.debts_of", WETH).distressed == 0
     assert protocol.read("VaultEngine.reserve") < RAY

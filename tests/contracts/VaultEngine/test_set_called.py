@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.auctions import WETH
+from tests.support.auction_steps import WETH
 from tests.support.helpers import reverts
-from tests.support.policy import allow_calls, call, called_at, open_between
+from tests.support.risk_policy_steps import allow_calls, call_vault, open_callable_vault, read_call_time
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
@@ -15,9 +15,9 @@ def test_the_liquidation_engine_alone(guarded, sender):
 
 def test_notes_the_time_beside_the_vault(guarded):
     allow_calls(guarded)
-    open_between(guarded)
+    open_callable_vault(guarded)
     before = guarded.read("VaultEngine.vault", WETH, "borrower")
     assert before.called_at == 0
-    call(guarded)
+    call_vault(guarded)
     assert guarded.read("VaultEngine.vault", WETH, "borrower") == before._replace(called_at=guarded.timestamp)
-    assert called_at(guarded, "stranger") == 0
+    assert read_call_time(guarded, "stranger") == 0

@@ -2,7 +2,7 @@
 
 from backstop.model.arithmetic import RAY
 from backstop.model.signatures import keccak256
-from tests.support.auctions import TERMS, list_token
+from tests.support.auction_steps import TERMS, list_token
 from tests.support.helpers import check_setter, reverts
 
 CEILINGS = keccak256(b"CEILINGS")

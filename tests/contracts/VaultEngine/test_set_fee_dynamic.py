@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auctions import ALL, WBTC, WETH, event
+from tests.support.auction_steps import ALL, WBTC, WETH, get_only_event
 from tests.support.helpers import reverts
-from tests.support.policy import DAY, a_second, draw, repay
+from tests.support.risk_policy_steps import DAY, a_second, draw_debt, repay_debt
 
 CURVE = (100, 300, 5_000, 9_000)
 
@@ -44,10 +44,10 @@ def test_takes_the_curves_fee_at_once_and_logs_it(guarded):
     set_curve(guarded)
     assert fee(guarded) == 0
     set_dynamic(guarded, True)
-    assert event(guarded, "ParameterChanged", "VaultEngine") == (WETH, "fee_dynamic", 1)
+    assert get_only_event(guarded, "ParameterChanged", "VaultEngine") == (WETH, "fee_dynamic", 1)
     assert fee(guarded) == a_second(250)
     set_dynamic(guarded, False)
-    assert event(guarded, "ParameterChanged", "VaultEngine") == (WETH, "fee_dynamic", 0)
+    assert get_only_event(guarded, "ParameterChanged", "VaultEngine") == (WETH, "fee_dynamic", 0)
 
 
 def test_the_old_fee_is_charged_up_to_now(guarded):
@@ -65,8 +65,8 @@ def test_switched_off_the_fee_stays_where_it_is(guarded):
     set_dynamic(guarded, True)
     guarded.borrow("borrower", "WETH", 100 * WAD, 9_000 * WAD)
     set_dynamic(guarded, False)
-    repay(guarded, "borrower", 5_000 * WAD)
-    draw(guarded, "borrower", WAD)
+    repay_debt(guarded, "borrower", 5_000 * WAD)
+    draw_debt(guarded, "borrower", WAD)
     assert fee(guarded) == a_second(400)
 
 
@@ -81,7 +81,7 @@ def test_a_fee_set_by_hand_holds_until_the_debt_changes(guarded):
     guarded.borrow("borrower", "WETH", 100 * WAD, 4_500 * WAD)
     guarded.do("VaultEngine.set_stability_fee", WETH, 7, sender="admin")
     assert fee(guarded) == 7
-    repay(guarded, "borrower", WAD)
+    repay_debt(guarded, "borrower", WAD)
     assert fee(guarded) == a_second_at(guarded)
 
 
@@ -96,7 +96,7 @@ def test_the_buffer_stays_as_it_is(guarded):
     guarded.do("VaultEngine.accrue", WBTC, sender="stranger")
     buffer = guarded.read("VaultEngine.buffer_of", WBTC)
     set_dynamic(guarded, True, WBTC)
-    repay(guarded, "fee_payer", WAD, c=WBTC)
+    repay_debt(guarded, "fee_payer", WAD, collateral_type=WBTC)
     assert guarded.read("VaultEngine.buffer_of", WBTC) == buffer > 0
 
 
@@ -121,7 +121,7 @@ def test_repaying_all_of_it_is_never_stopped(guarded):
     guarded.borrow("saver", "WBTC", 10 * WAD, 50_000 * WAD)
     guarded.do("Stablecoin.transfer", "borrower", 50_000 * WAD, sender="saver")
     guarded.advance(200 * DAY)
-    repay(guarded, "borrower", ALL)
+    repay_debt(guarded, "borrower", ALL)
     assert guarded.read("VaultEngine.vault", WETH, "borrower").normalized_debt == 0
 
 

@@ -4,11 +4,17 @@ import pytest
 
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD
-from tests.support.auctions import ALL, WETH, event
-from tests.support.guards import BREAKER, EMERGENCY, opened, with_guards
+from tests.support.auction_steps import ALL, WETH, get_only_event
+from tests.support.guard_steps import BREAKER, EMERGENCY, deploy_with_prices, with_guards
 from tests.support.helpers import reverts
-from tests.support.policy import a_second, draw, repay
-from tests.support.scripted_policy import EATS, REVERTS, fail, replace_policy, say
+from tests.support.risk_policy_steps import a_second, draw_debt, repay_debt
+from tests.support.scripted_policy_steps import (
+    EATS,
+    REVERTS,
+    replace_policy,
+    set_policy_answers,
+    set_policy_failure,
+)
 
 CURVE = (100, 300, 5_000, 9_000)
 
@@ -49,17 +55,17 @@ def test_everybody_asks_the_new_one(guarded):
     create(guarded)
     guarded.do("Second.set_fee_curve", WETH, CURVE, 10_000, 0, sender="admin")
     set_policy(guarded)
-    assert event(guarded, "ParameterChanged", "VaultEngine")[1:] == (
+    assert get_only_event(guarded, "ParameterChanged", "VaultEngine")[1:] == (
         "risk_policy",
         int(guarded.address("Second"), 16),
     )
     assert guarded.read("VaultEngine.risk_policy") == guarded.address("Second")
     guarded.do("VaultEngine.set_fee_dynamic", WETH, True, sender="admin")
     guarded.borrow("borrower", "WETH", 75 * WAD // 10, 9_000 * WAD)
-    draw(guarded, "borrower", 1_000 * WAD)
+    draw_debt(guarded, "borrower", 1_000 * WAD)
     assert guarded.read("LiquidationEngine.steepest_of", WETH) == 0
     assert guarded.read("VaultEngine.stability_fee_of", WETH) == a_second(400) + bounds.FEE_MOVE
-    repay(guarded, "borrower", 1_000 * WAD)
+    repay_debt(guarded, "borrower", 1_000 * WAD)
     assert guarded.read("VaultEngine.stability_fee_of", WETH) == a_second(400)
 
 
@@ -80,11 +86,11 @@ def test_what_is_no_policy_is_not_taken_for_one(guarded, named):
 )
 def test_one_that_answers_beyond_its_bounds_is_refused(guarded, wrong):
     guarded.lockstep.create("ScriptedPolicy", "ScriptedPolicy", guarded.address("VaultEngine"))
-    say(guarded, **wrong)
+    set_policy_answers(guarded, **wrong)
     with reverts("terms: not a policy"):
         set_policy(guarded, "ScriptedPolicy")
     assert not guarded.read("LiquidationEngine.is_policy", "ScriptedPolicy")
-    say(guarded)
+    set_policy_answers(guarded)
     assert guarded.read("LiquidationEngine.is_policy", "ScriptedPolicy")
     set_policy(guarded, "ScriptedPolicy")
 
@@ -92,7 +98,7 @@ def test_one_that_answers_beyond_its_bounds_is_refused(guarded, wrong):
 @pytest.mark.parametrize("how", [REVERTS, EATS])
 def test_one_that_fails_is_refused_and_can_be_replaced(guarded, how):
     replace_policy(guarded)
-    fail(guarded, how)
+    set_policy_failure(guarded, how)
     with reverts("terms: not a policy"):
         set_policy(guarded, "ScriptedPolicy")
     set_policy(guarded, "RiskPolicy")
@@ -107,7 +113,7 @@ def test_the_policy_of_another_ledger_is_refused(guarded):
 
 def test_an_emergency_is_not_ended_by_another_policy(new_protocol):
     """In the call that puts it in force somebody would draw, before it is told the mode."""
-    protocol = opened(new_protocol, with_guards(breaker=BREAKER))
+    protocol = deploy_with_prices(new_protocol, with_guards(breaker=BREAKER))
     create(protocol, breaker="CircuitBreaker")
     protocol.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
     with reverts("terms: not a policy"):
@@ -116,7 +122,7 @@ def test_an_emergency_is_not_ended_by_another_policy(new_protocol):
     set_policy(protocol)
     protocol.fund("WETH", "borrower", 10 * WAD)
     with reverts("risk_policy: emergency"):
-        draw(protocol, "borrower", 5_000 * WAD, 10 * WAD)
+        draw_debt(protocol, "borrower", 5_000 * WAD, 10 * WAD)
 
 
 def test_repaying_goes_on_across_a_change(guarded):
@@ -126,5 +132,5 @@ def test_repaying_goes_on_across_a_change(guarded):
     create(guarded)
     set_policy(guarded)
     # Without a curve its fee is none.
-    repay(guarded, "borrower", ALL)
+    repay_debt(guarded, "borrower", ALL)
     assert guarded.read("VaultEngine.stability_fee_of", WETH) == 0

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAY, WAD
+from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
-from tests.support.protocol import PRICES
 
 CALL = "VaultEngine.spend_reserve"
 
@@ -18,14 +18,14 @@ def spending(new_protocol, monkeypatch):
     """A ledger with a reserve, whose treasury is an account, `treasurer`."""
 
     def rewired(*args):
-        made = plan(*args)
+        made = plan_deployment(*args)
         treasury = made.addresses["Treasury"]
         engine = next(each for each in made.creations if each.name == "VaultEngine")
-        wired = tuple(account("treasurer") if arg == treasury else arg for arg in engine.args)
+        wired = tuple(get_account("treasurer") if arg == treasury else arg for arg in engine.args)
         creations = (replace(each, args=wired) if each is engine else each for each in made.creations)
         return replace(made, creations=tuple(creations))
 
-    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
     made = new_protocol()
     # What an account may never do is what the properties of a step are about.
     made.lockstep.step_check = None

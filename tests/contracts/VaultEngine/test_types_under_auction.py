@@ -1,7 +1,7 @@
 """types_under_auction: a bit for each listed type that has principal under auction."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.auctions import WBTC, WETH, XAU, liquidate, start, take
+from tests.support.auction_steps import WBTC, WETH, XAU, liquidate_vault, start_auction, take_collateral
 
 
 def under_auction(protocol):
@@ -13,17 +13,17 @@ def test_until_the_last_of_a_types_principal_is_paid(protocol):
     assert under_auction(protocol) == 0
     protocol.borrow("third", "XAU", 8 * WAD, 10_000 * WAD)
     protocol.post_price("XAU", protocol.price("XAU") // 2)
-    liquidate(protocol, "third", XAU)
+    liquidate_vault(protocol, "third", XAU)
     assert under_auction(protocol) == 1 << XAU
-    ether = start(protocol)
+    ether = start_auction(protocol)
     assert under_auction(protocol) == 1 << XAU | 1 << WETH
-    take(protocol, ether, WAD)
+    take_collateral(protocol, ether, WAD)
     assert under_auction(protocol) == 1 << XAU | 1 << WETH
-    take(protocol, ether)
+    take_collateral(protocol, ether)
     assert under_auction(protocol) == 1 << XAU
 
 
 def test_what_is_retired_is_not_asked_about(protocol):
     protocol.do("VaultEngine.retire_collateral_type", WBTC, sender="admin")
-    start(protocol)
+    start_auction(protocol)
     assert under_auction(protocol) == 1 << WETH

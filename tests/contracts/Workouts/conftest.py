@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.workouts import opened_with_workouts
+from tests.support.workout_steps import deploy_with_workouts
 
 
 @pytest.fixture
 def workouts(new_protocol):
-    return opened_with_workouts(new_protocol)
+    return deploy_with_workouts(new_protocol)

@@ -3,17 +3,26 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import WETH, event
+from tests.support.auction_steps import WETH, get_only_event
 from tests.support.helpers import reverts
-from tests.support.settling import begin as settle
-from tests.support.workouts import DAY, DEBT, FORECLOSED, OWED, begin, foreclose, give, pay
+from tests.support.settlement_steps import start_settlement as settle
+from tests.support.workout_steps import (
+    DAY,
+    DEBT,
+    FORECLOSED,
+    OWED,
+    foreclose_workout,
+    pay_workout,
+    start_workout,
+    transfer_stablecoin,
+)
 
 UNDER, OVER = (FORECLOSED - 1) * RAY, FORECLOSED * RAY
 
 
 @pytest.fixture
 def entered(workouts):
-    begin(workouts)
+    start_workout(workouts)
     return workouts
 
 
@@ -24,7 +33,7 @@ def flag(protocol):
 def test_one_in_good_standing_is_not(entered):
     entered.post_price("WETH", OVER)
     with reverts("workouts: in good standing"):
-        foreclose(entered, 1)
+        foreclose_workout(entered, 1)
     assert flag(entered) == entered.read("Workouts.in_doubt", WETH) == 0
     assert not entered.read("Workouts.is_flagged", 1)
 
@@ -32,14 +41,14 @@ def test_one_in_good_standing_is_not(entered):
 def test_one_under_its_ratio_is(entered):
     entered.post_price("WETH", UNDER)
     assert flag(entered) == entered.read("Workouts.in_doubt", WETH) == DEBT * RAY
-    assert event(entered, "WorkoutFlagged", "Workouts") == (1, WETH, DEBT * RAY)
+    assert get_only_event(entered, "WorkoutFlagged", "Workouts") == (1, WETH, DEBT * RAY)
     assert entered.read("Workouts.is_flagged", 1)
 
 
 def test_also_at_the_next_price_alone(entered):
     entered.post_next("WETH", UNDER)
     with reverts("workouts: in good standing"):
-        foreclose(entered, 1)
+        foreclose_workout(entered, 1)
     assert flag(entered) == DEBT * RAY
 
 
@@ -65,14 +74,14 @@ def test_anything_else_does(entered):
 def test_it_shrinks_and_ends_with_the_principal(entered):
     entered.post_price("WETH", UNDER)
     flag(entered)
-    give(entered, "borrower", OWED)
-    pay(entered, 1, DEBT // 2)
+    transfer_stablecoin(entered, "borrower", OWED)
+    pay_workout(entered, 1, DEBT // 2)
     assert entered.read("Workouts.in_doubt", WETH) == DEBT * RAY // 2
-    pay(entered, 1, DEBT // 2)
+    pay_workout(entered, 1, DEBT // 2)
     assert entered.read("Workouts.in_doubt", WETH) == 0
     # Only the premium is left, which is nobody's loss.
     assert flag(entered) == 0
-    pay(entered, 1, OWED)
+    pay_workout(entered, 1, OWED)
     with reverts("workouts: no workout"):
         flag(entered)
 
@@ -80,7 +89,7 @@ def test_it_shrinks_and_ends_with_the_principal(entered):
 def test_it_ends_with_a_foreclosure(entered):
     entered.post_price("WETH", UNDER)
     flag(entered)
-    foreclose(entered, 1)
+    foreclose_workout(entered, 1)
     assert entered.read("Workouts.in_doubt", WETH) == entered.read("Workouts.in_workouts", WETH) == 0
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_plan import plan_deployment
 from backstop.errors import BackstopError
-from tests.support.auctions import NOBODY
-from tests.support.guards import BREAKER, with_guards
-from tests.support.workouts import TERMS
+from tests.support.auction_steps import NOBODY
+from tests.support.guard_steps import BREAKER, with_guards
+from tests.support.workout_steps import TERMS
 
 
 def test_is_wired(workouts):
@@ -28,11 +28,11 @@ def test_a_plain_deployment_has_none(protocol):
 
 def test_no_more_terms_than_types():
     with pytest.raises(BackstopError, match="more terms of workouts"):
-        plan(with_guards(breaker=BREAKER, workouts=(TERMS,) * 4))
+        plan_deployment(with_guards(breaker=BREAKER, workouts=(TERMS,) * 4))
 
 
 def test_they_need_a_breaker():
     parameters = with_guards(breaker=BREAKER, workouts=(TERMS,))
     assert parameters.guards is not None
     with pytest.raises(BackstopError, match="need a breaker"):
-        plan(replace(parameters, guards=replace(parameters.guards, breaker=None)))
+        plan_deployment(replace(parameters, guards=replace(parameters.guards, breaker=None)))

@@ -3,17 +3,25 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import NOBODY, WETH
-from tests.support.workouts import DEBT, LOT, OWED, begin, foreclose, give, pay
+from tests.support.auction_steps import NOBODY, WETH
+from tests.support.workout_steps import (
+    DEBT,
+    LOT,
+    OWED,
+    foreclose_workout,
+    pay_workout,
+    start_workout,
+    transfer_stablecoin,
+)
 
 
 @pytest.mark.parametrize("contract", ["Workouts", "CollateralAuction"])
 def test_an_open_workout(workouts, contract):
-    begin(workouts)
-    give(workouts, "borrower", OWED)
+    start_workout(workouts)
+    transfer_stablecoin(workouts, "borrower", OWED)
     borrower = workouts.address("borrower")
     assert workouts.read(f"{contract}.position_of", 1) == (WETH, borrower, LOT, DEBT * RAY)
-    pay(workouts, 1, DEBT // 2)
+    pay_workout(workouts, 1, DEBT // 2)
     assert workouts.read(f"{contract}.position_of", 1) == (WETH, borrower, LOT, DEBT // 2 * RAY)
 
 
@@ -23,8 +31,8 @@ def test_nothing_without_one(workouts, contract):
 
 
 def test_it_is_the_auctions_once_foreclosed(workouts):
-    begin(workouts)
+    start_workout(workouts)
     workouts.post_price("WETH", 1_000 * RAY)
-    foreclose(workouts, 1)
+    foreclose_workout(workouts, 1)
     assert workouts.read("Workouts.position_of", 1) == (0, NOBODY, 0, 0)
     assert workouts.read("CollateralAuction.position_of", 1)[2:] == (LOT, DEBT * RAY)

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auctions import WETH, event
+from tests.support.auction_steps import WETH, get_only_event
 from tests.support.helpers import reverts
-from tests.support.workouts import DAY, FORECLOSED, TERMS, begin, foreclose, workout
+from tests.support.workout_steps import DAY, FORECLOSED, TERMS, foreclose_workout, read_workout, start_workout
 
 CALL = "Workouts.set_terms"
 LEAST = (0, 10_000, 0, 1, 600, 0, 0)
@@ -15,7 +15,7 @@ MOST = (5_000, 20_000, 5_000, 60, 90 * DAY, 365 * DAY, 10**9)
 @pytest.mark.parametrize("terms", [LEAST, MOST], ids=["least", "most"])
 def test_within_bounds(workouts, terms):
     workouts.do(CALL, 2, *terms, sender="admin")
-    assert event(workouts, "TermsSet", "Workouts") == (2, *terms)
+    assert get_only_event(workouts, "TermsSet", "Workouts") == (2, *terms)
     assert tuple(workouts.read("Workouts.terms_of", 2)) == terms
 
 
@@ -63,10 +63,10 @@ def test_admin_only(workouts, sender):
 
 
 def test_workouts_under_way_keep_their_terms(workouts):
-    id = begin(workouts)
-    before = workout(workouts, id)
+    id = start_workout(workouts)
+    before = read_workout(workouts, id)
     workouts.do(CALL, WETH, 0, 10_000, 0, 1, 600, 0, 0, sender="admin")
-    assert workout(workouts, id) == before
+    assert read_workout(workouts, id) == before
     assert (before.discount, before.ratio, before.interval) == (TERMS.discount, TERMS.ratio, TERMS.interval)
     workouts.post_price("WETH", FORECLOSED * RAY - 1)
-    foreclose(workouts, id)
+    foreclose_workout(workouts, id)

@@ -3,10 +3,19 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.auctions import WETH, event
+from tests.support.auction_steps import WETH, get_only_event
 from tests.support.helpers import reverts
-from tests.support.settling import begin as begin_settlement
-from tests.support.workouts import LOT, OWED, begin, foreclose, opened_with_workouts, pay, vault, workout
+from tests.support.settlement_steps import start_settlement as begin_settlement
+from tests.support.workout_steps import (
+    LOT,
+    OWED,
+    deploy_with_workouts,
+    foreclose_workout,
+    pay_workout,
+    read_vault,
+    read_workout,
+    start_workout,
+)
 
 CALL = "Workouts.top_up"
 
@@ -19,27 +28,27 @@ def lock(protocol, amount, who="borrower"):
 
 @pytest.fixture
 def entered(workouts):
-    begin(workouts)
+    start_workout(workouts)
     lock(workouts, 2 * WAD)
     return workouts
 
 
 def test_moves_collateral_into_the_lot(entered):
     entered.do(CALL, 1, WAD, sender="borrower")
-    assert event(entered, "ToppedUp", "Workouts") == (1, WAD, 0)
-    assert (workout(entered, 1).lot, vault(entered).locked_collateral) == (LOT + WAD, WAD)
+    assert get_only_event(entered, "ToppedUp", "Workouts") == (1, WAD, 0)
+    assert (read_workout(entered, 1).lot, read_vault(entered).locked_collateral) == (LOT + WAD, WAD)
 
 
 def test_it_comes_back_with_the_lot(entered):
     entered.do(CALL, 1, 2 * WAD, sender="borrower")
     entered.do("Stablecoin.transfer", "stranger", 0, sender="stranger")
     entered.borrow("another", "XAU", 100 * WAD, OWED)
-    pay(entered, 1, MAX_UINT256, who="another")
-    assert vault(entered).locked_collateral == LOT + 2 * WAD
+    pay_workout(entered, 1, MAX_UINT256, who="another")
+    assert read_vault(entered).locked_collateral == LOT + 2 * WAD
 
 
 def test_is_floored_to_the_unit(new_protocol):
-    workouts = opened_with_workouts(new_protocol)
+    workouts = deploy_with_workouts(new_protocol)
     terms = (2_000, 11_500, 200, 8, 86_400, 0, 10**9)
     workouts.do("Workouts.set_terms", 1, *terms, sender="admin")
     workouts.do("RiskPolicy.set_call_terms", 1, 14_800, 3_600, 86_400, sender="admin")
@@ -52,18 +61,18 @@ def test_is_floored_to_the_unit(new_protocol):
     workouts.fund("WBTC", "borrower", WAD)
     workouts.do("VaultEngine.deposit_and_draw", 1, "borrower", WAD, 0, "borrower", sender="borrower")
     workouts.do(CALL, 1, 2 * 10**10 - 1, sender="borrower")
-    assert workout(workouts, 1).lot == WAD + 10**10
+    assert read_workout(workouts, 1).lot == WAD + 10**10
 
 
 def test_an_instalment_that_was_paid_for_is_met(entered):
     price = 1_400 * RAY
-    pay(entered, 1, 100 * WAD)
+    pay_workout(entered, 1, 100 * WAD)
     entered.post_price("WETH", 1_100 * RAY)
-    pay(entered, 1, OWED // 4 - 100 * WAD)
-    assert workout(entered, 1).met == 0
+    pay_workout(entered, 1, OWED // 4 - 100 * WAD)
+    assert read_workout(entered, 1).met == 0
     entered.do(CALL, 1, 2 * WAD, sender="borrower")
-    assert workout(entered, 1).met == 1
-    assert event(entered, "ToppedUp", "Workouts") == (1, 2 * WAD, 1)
+    assert read_workout(entered, 1).met == 1
+    assert get_only_event(entered, "ToppedUp", "Workouts") == (1, 2 * WAD, 1)
     assert price > entered.price("WETH")
 
 
@@ -71,7 +80,7 @@ def test_it_keeps_a_lot_from_foreclosure(entered):
     entered.post_price("WETH", 1_379 * RAY)
     entered.do(CALL, 1, 2 * WAD, sender="borrower")
     with reverts("workouts: in good standing"):
-        foreclose(entered, 1)
+        foreclose_workout(entered, 1)
 
 
 def test_owner_and_operators_only(entered):
@@ -101,8 +110,8 @@ def test_a_lot_has_an_end(entered):
     entered.do(CALL, 1, 2 * WAD, sender="borrower")
     most = 2**103 - 1
     for _ in range(2):
-        lock(entered, most - vault(entered).locked_collateral)
-        amount = min(most, 2**104 - 1 - workout(entered, 1).lot)
+        lock(entered, most - read_vault(entered).locked_collateral)
+        amount = min(most, 2**104 - 1 - read_workout(entered, 1).lot)
         entered.do(CALL, 1, amount, sender="borrower")
     lock(entered, WAD)
     with reverts("workouts: lot is full"):

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from backstop.deployment.create import deploy
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import MarketParameters
+from backstop.deployment.contract_creation import deploy_protocol
+from backstop.deployment.deployment_parameters import MarketParameters
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.support.helpers import check_cannot_be_made, reverts
@@ -116,9 +116,13 @@ def test_a_token_of_more_than_18_decimals_is_refused(protocol):
 
 @pytest.mark.parametrize("fee", [10_000, 2**255])
 def test_a_fee_of_everything_is_refused(fee):
-    collateral = dataclasses.replace(standard().collateral_types[0], market=MarketParameters(fee=fee))
+    collateral = dataclasses.replace(
+        build_standard_parameters().collateral_types[0], market=MarketParameters(fee=fee)
+    )
     with pytest.raises(BackstopError, match="'market: fee bounds'"):
-        deploy(None, dataclasses.replace(standard(), collateral_types=(collateral,)))
+        deploy_protocol(
+            None, dataclasses.replace(build_standard_parameters(), collateral_types=(collateral,))
+        )
 
 
 @pytest.mark.parametrize(

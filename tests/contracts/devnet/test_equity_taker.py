@@ -3,9 +3,18 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.equity import ALL, XAU, cover, equity_of, events, open_protocol, report_equity, with_equity
+from tests.support.equity_steps import (
+    ALL,
+    XAU,
+    cover_deficit,
+    open_protocol,
+    read_equity,
+    read_events,
+    report_equity,
+    with_equity,
+)
 from tests.support.helpers import reverts
-from tests.support.savings import fill, give, lose
+from tests.support.saver_steps import fill_buffer, give_stablecoin, lose_new_vault
 
 HOURS = 36_000
 
@@ -16,7 +25,7 @@ def with_market(protocol):
     protocol.lockstep.create("ConstantProductMarket", "Market.BSE", equity, 18, stablecoin, 0, maker)
     protocol.lockstep.create("EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin)
     protocol.do("Equity.transfer", "market_maker", 1_000 * WAD, sender="admin")
-    give(protocol, "market_maker", 100_000 * WAD)
+    give_stablecoin(protocol, "market_maker", 100_000 * WAD)
     for token in ("Equity", "Stablecoin"):
         protocol.do(f"{token}.approve", "Market.BSE", MAX_UINT256, sender="market_maker")
     protocol.do("Market.BSE.set_liquidity", 1_000 * WAD, 100_000 * WAD, sender="market_maker")
@@ -27,9 +36,9 @@ def with_market(protocol):
 def recapitalising(new_protocol):
     """A loss of 10,000 under auction, at half of its time."""
     made = with_market(open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000))))
-    lose(made)
+    lose_new_vault(made)
     report_equity(made, 100 * RAY)
-    cover(made)
+    cover_deficit(made)
     made.advance(HOURS * 9 // 10)
     return made
 
@@ -38,7 +47,7 @@ def recapitalising(new_protocol):
 def selling(new_protocol):
     """A lot of 500 of surplus for sale, at the end of its time."""
     made = with_market(open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500))))
-    fill(made)
+    fill_buffer(made)
     for call in (("set_target", 1_000), ("set_shares", (0,))):
         made.do(f"Treasury.{call[0]}", call[1], sender="admin")
     made.do("Treasury.distribute", sender="stranger")
@@ -53,9 +62,9 @@ def test_equity_is_sold_in_between(recapitalising):
     args = ("MintAuction", XAU, 10 * WAD, ALL, "Market.BSE")
     recapitalising.do("EquityTaker.take_and_sell", *args, sender="taker")
     profit = recapitalising.read("Stablecoin.balanceOf", "taker") - stablecoin
-    ((auction, got, equity),) = events(recapitalising, "EquityTaken", "EquityTaker")
+    ((auction, got, equity),) = read_events(recapitalising, "EquityTaken", "EquityTaker")
     assert (auction, got, equity) == (recapitalising.address("MintAuction"), profit, 0)
-    ((_, _, amount, paid, _),) = events(recapitalising, "Taken", "MintAuction")
+    ((_, _, amount, paid, _),) = read_events(recapitalising, "Taken", "MintAuction")
     assert amount == 10 * WAD
     assert profit == 100_000 * WAD * 10 // 1_010 - paid > 0
     # Nothing stays allowed.
@@ -69,13 +78,13 @@ def test_not_at_a_loss(recapitalising):
 
 
 def test_surplus_buys_what_pays_for_it(selling):
-    stablecoin, equity = selling.read("Stablecoin.balanceOf", "taker"), equity_of(selling, "taker")
+    stablecoin, equity = selling.read("Stablecoin.balanceOf", "taker"), read_equity(selling, "taker")
     args = ("SurplusAuction", 500 * WAD, ALL, "Market.BSE", 405 * WAD)
     selling.do("EquityTaker.take_and_buy", *args, sender="taker")
-    ((_, amount, paid, _),) = events(selling, "Taken", "SurplusAuction")
+    ((_, amount, paid, _),) = read_events(selling, "Taken", "SurplusAuction")
     bought = 1_000 * WAD * 405 // 100_405
     assert selling.read("Stablecoin.balanceOf", "taker") - stablecoin == amount - 405 * WAD == 95 * WAD
-    assert equity_of(selling, "taker") - equity == bought - paid > 0
+    assert read_equity(selling, "taker") - equity == bought - paid > 0
     assert selling.read("Equity.allowance", "EquityTaker", "SurplusAuction") == 0
 
 

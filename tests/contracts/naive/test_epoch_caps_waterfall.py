@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.parameters import TimelockParameters
+from backstop.deployment.deployment_parameters import TimelockParameters
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.plain import only, steady
-from tests.support.savings import XAU, lose, save
+from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault
 
 HELD = 100_000 * WAD
 NAIVE = "EpochCapsWaterfall"
@@ -17,11 +17,11 @@ NAIVE = "EpochCapsWaterfall"
 @pytest.fixture
 def loss(new_protocol, cap):
     """Savings of 100,000 that pay half of that at most; a loss of 200,000."""
-    buffer, reserve, savings = only("buffer", "reserve", "savings")
+    buffer, reserve, savings = build_uncapped_stages("buffer", "reserve", "savings")
     stages = (buffer, reserve, replace(savings, **cap))
-    protocol = steady(new_protocol, stages=stages, waterfall_contract=NAIVE)
-    save(protocol, "saver", HELD)
-    assert lose(protocol, debt=200_000 * WAD) >= 200_000 * WAD * RAY
+    protocol = deploy_without_fees(new_protocol, stages=stages, waterfall_contract=NAIVE)
+    deposit_savings(protocol, "saver", HELD)
+    assert lose_new_vault(protocol, debt=200_000 * WAD) >= 200_000 * WAD * RAY
     length = protocol.parameters.epoch_length
     protocol.advance(length - protocol.timestamp % length - 30)
     return protocol
@@ -62,16 +62,20 @@ def test_what_would_reach_a_stage_knows_the_same_caps(loss):
 
 
 def test_without_a_deficit(new_protocol):
-    protocol = steady(new_protocol, stages=only("savings"), waterfall_contract=NAIVE)
+    protocol = deploy_without_fees(
+        new_protocol, stages=build_uncapped_stages("savings"), waterfall_contract=NAIVE
+    )
     with reverts("loss_waterfall: no deficit"):
         protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
 def test_a_stage_that_needs_time_is_passed_over(new_protocol):
     """What it would reserve is paid by the next one at once."""
-    protocol = steady(new_protocol, stages=only("scripted", "savings"), waterfall_contract=NAIVE)
-    save(protocol, "saver", HELD)
-    lost = lose(protocol, debt=10_000 * WAD)
+    protocol = deploy_without_fees(
+        new_protocol, stages=build_uncapped_stages("scripted", "savings"), waterfall_contract=NAIVE
+    )
+    deposit_savings(protocol, "saver", HELD)
+    lost = lose_new_vault(protocol, debt=10_000 * WAD)
     protocol.do("ScriptedStage.claim", lost, 0, lost, sender="stranger")
     assert protocol.do("LossWaterfall.cover", XAU, sender="stranger") == lost
     assert protocol.read("Savings.totalAssets") == HELD - -(-lost // RAY)
@@ -79,7 +83,10 @@ def test_a_stage_that_needs_time_is_passed_over(new_protocol):
 
 def test_a_timelock_is_its_admin_too(new_protocol):
     """What is deployed all the same is in nobody's hands."""
-    protocol = steady(
-        new_protocol, stages=only("savings"), waterfall_contract=NAIVE, timelock=TimelockParameters()
+    protocol = deploy_without_fees(
+        new_protocol,
+        stages=build_uncapped_stages("savings"),
+        waterfall_contract=NAIVE,
+        timelock=TimelockParameters(),
     )
     assert protocol.read("LossWaterfall.admin") == protocol.address("Timelock")

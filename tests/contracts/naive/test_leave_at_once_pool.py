@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import PoolParameters
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_parameters import PoolParameters
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.helpers import reverts
-from tests.support.plain import only, steady
-from tests.support.savings import XAU, lose, pool_arguments, save
+from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault, pool_arguments
 
 HELD = 50_000 * WAD
 NAIVE = PoolParameters(cooldown=0, contract="LeaveAtOncePool")
@@ -20,10 +20,10 @@ PLAIN = PoolParameters(cooldown=0)
 
 def lost(new_protocol, terms):
     """Two savers with as much each, and a known loss of more than half of it that nobody has covered yet."""
-    protocol = steady(new_protocol, stages=only("savings"), savings=terms)
+    protocol = deploy_without_fees(new_protocol, stages=build_uncapped_stages("savings"), savings=terms)
     for who in ("leaver", "stayer"):
-        save(protocol, who, HELD)
-    assert lose(protocol, debt=60_000 * WAD) >= 60_000 * RAY * WAD
+        deposit_savings(protocol, who, HELD)
+    assert lose_new_vault(protocol, debt=60_000 * WAD) >= 60_000 * RAY * WAD
     return protocol
 
 
@@ -80,7 +80,7 @@ def test_what_it_cannot_be(protocol, others, reason):
 
 
 def test_no_other_contract_stands_for_a_pool():
-    parameters = replace(standard(), savings=replace(NAIVE, contract="EpochCapsWaterfall"))
+    parameters = replace(build_standard_parameters(), savings=replace(NAIVE, contract="EpochCapsWaterfall"))
     with pytest.raises(BackstopError) as caught:
-        plan(parameters)
+        plan_deployment(parameters)
     assert str(caught.value) == "EpochCapsWaterfall cannot stand for Pool: choose of Pool, LeaveAtOncePool"

@@ -8,23 +8,25 @@ from functools import cache, partial
 import pytest
 
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.by_name import new_host
-from backstop.hosts.host import Host
-from tests.support.deep import cases
-from tests.support.erc4626 import DAY, POOLS, Pools, world
-from tests.support.protocol import Protocol
+from backstop.hosts.host_interface import Host
+from backstop.hosts.host_registry import new_host
+from tests.support.deep import mark_long_cases
+from tests.support.deployed_protocol import DeployedProtocol
+from tests.support.erc4626 import DAY, POOLS, PoolStates, deploy_pools
 
 TERMS = {"at once": 0, "cooldown": DAY}
 
 
 @pytest.fixture(scope="session")
-def make_world(host_kind: str, artifacts: Artifacts) -> Iterator[Callable[[int, int, bool], Protocol]]:
+def make_world(
+    host_kind: str, artifacts: Artifacts
+) -> Iterator[Callable[[int, int, bool], DeployedProtocol]]:
     """Makes a world of a cooldown and a state, each once."""
     hosts: list[Host] = []
 
-    def made(cooldown: int, loss: int, covered: bool, empty: bool) -> Protocol:
+    def made(cooldown: int, loss: int, covered: bool, empty: bool) -> DeployedProtocol:
         hosts.append(new_host(host_kind))
-        return world(hosts[-1], artifacts, cooldown, loss, covered, empty)
+        return deploy_pools(hosts[-1], artifacts, cooldown, loss, covered, empty)
 
     yield cache(made)
     for host in hosts:
@@ -38,25 +40,27 @@ def cooldown(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(
     scope="session",
-    params=cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=mark_long_cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
 )
-def pools(request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..., Protocol]) -> Pools:
-    return Pools(request.param, partial(make_world, cooldown))
+def pools(
+    request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..., DeployedProtocol]
+) -> PoolStates:
+    return PoolStates(request.param, partial(make_world, cooldown))
 
 
 @pytest.fixture(
     scope="session",
-    params=cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=mark_long_cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
 )
-def plain(request: pytest.FixtureRequest, make_world: Callable[..., Protocol]) -> Pools:
+def plain(request: pytest.FixtureRequest, make_world: Callable[..., DeployedProtocol]) -> PoolStates:
     """A pool without a cooldown: where there is one, shares leave in batches and nothing is redeemed."""
-    return Pools(request.param, partial(make_world, 0))
+    return PoolStates(request.param, partial(make_world, 0))
 
 
 @pytest.fixture(
     scope="session",
-    params=cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=mark_long_cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
 )
-def asynchronous(request: pytest.FixtureRequest, make_world: Callable[..., Protocol]) -> Pools:
+def asynchronous(request: pytest.FixtureRequest, make_world: Callable[..., DeployedProtocol]) -> PoolStates:
     """A pool with a cooldown: half of each member's shares wait in a batch that is cut."""
-    return Pools(request.param, partial(make_world, DAY))
+    return PoolStates(request.param, partial(make_world, DAY))

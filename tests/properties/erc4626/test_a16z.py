@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backstop.model.state import Revert
-from tests.support.erc4626 import MEMBERS, PEOPLE, entered, leaving, left
+from tests.support.erc4626 import MEMBERS, PEOPLE, check_entry, check_exit, draw_exit
 
 few = settings(max_examples=6)
 anybody = st.sampled_from(PEOPLE) | st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
@@ -23,14 +23,14 @@ numbers = st.integers(0, 2**120)
 @few
 @given(data=st.data())
 def test_asset(pools, data):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         assert at.see("asset", by=data.draw(anybody)) == at.protocol.address(at.asset)
 
 
 @few
 @given(data=st.data())
 def test_totalAssets(pools, data):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         assert at.see("totalAssets", by=data.draw(anybody)) <= at.assets(at.pool)
 
 
@@ -39,7 +39,7 @@ def test_totalAssets(pools, data):
 @pytest.mark.parametrize("view", ["maxDeposit", "maxMint", "maxWithdraw", "maxRedeem"])
 def test_max(pools, data, view):
     """The suite's test_maxDeposit, test_maxMint, test_maxWithdraw and test_maxRedeem."""
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         assert at.see(view, data.draw(anybody), by=data.draw(anybody)) >= 0
 
 
@@ -51,7 +51,7 @@ def test_max(pools, data, view):
 @pytest.mark.parametrize("view", ["convertToShares", "convertToAssets"])
 def test_convert(pools, data, view, amount):
     """The suite's test_convertToShares and test_convertToAssets."""
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         assert at.see(view, amount, by=data.draw(anybody)) == at.see(view, amount, by=data.draw(anybody))
 
 
@@ -61,7 +61,7 @@ def test_convert(pools, data, view, amount):
 @few
 @given(data=st.data())
 def test_previewDeposit(pools, data):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         caller, receiver, other = at.who(), at.who(), at.who()
         assets = at.deposits(caller)
         preview = at.see("previewDeposit", assets, by=other)
@@ -71,9 +71,9 @@ def test_previewDeposit(pools, data):
 @few
 @given(data=st.data())
 def test_previewMint(pools, data):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         caller, receiver, other = at.who(), at.who(), at.who()
-        shares = at.mints(caller)
+        shares = at.draw_mint(caller)
         preview = at.see("previewMint", shares, by=other)
         assert at.do(caller, "mint", shares, receiver) == preview
 
@@ -81,8 +81,8 @@ def test_previewMint(pools, data):
 @few
 @given(data=st.data())
 def test_previewWithdraw(plain, data):
-    with plain.future(data) as at:
-        caller, receiver, owner, assets = leaving(at, "Withdraw")
+    with plain.open_drawn_state(data) as at:
+        caller, receiver, owner, assets = draw_exit(at, "Withdraw")
         preview = at.see("previewWithdraw", assets, by=at.who())
         assert at.do(caller, "withdraw", assets, receiver, owner) == preview
 
@@ -90,8 +90,8 @@ def test_previewWithdraw(plain, data):
 @few
 @given(data=st.data())
 def test_previewRedeem(plain, data):
-    with plain.future(data) as at:
-        caller, receiver, owner, shares = leaving(at, "Redeem")
+    with plain.open_drawn_state(data) as at:
+        caller, receiver, owner, shares = draw_exit(at, "Redeem")
         preview = at.see("previewRedeem", shares, by=at.who())
         assert at.do(caller, "redeem", shares, receiver, owner) == preview
 
@@ -102,31 +102,31 @@ def test_previewRedeem(plain, data):
 @few
 @given(data=st.data())
 def test_deposit(pools, data):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         caller = at.who()
-        entered(at, "deposit", caller, at.who(), at.deposits(caller))
+        check_entry(at, "deposit", caller, at.who(), at.deposits(caller))
 
 
 @few
 @given(data=st.data())
 def test_mint(pools, data):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         caller = at.who()
-        entered(at, "mint", caller, at.who(), at.mints(caller))
+        check_entry(at, "mint", caller, at.who(), at.draw_mint(caller))
 
 
 @few
 @given(data=st.data())
 def test_withdraw(plain, data):
-    with plain.future(data) as at:
-        left(at, "withdraw", *leaving(at, "Withdraw"))
+    with plain.open_drawn_state(data) as at:
+        check_exit(at, "withdraw", *draw_exit(at, "Withdraw"))
 
 
 @few
 @given(data=st.data())
 def test_redeem(plain, data):
-    with plain.future(data) as at:
-        left(at, "redeem", *leaving(at, "Redeem"))
+    with plain.open_drawn_state(data) as at:
+        check_exit(at, "redeem", *draw_exit(at, "Redeem"))
 
 
 @few
@@ -134,8 +134,8 @@ def test_redeem(plain, data):
 @pytest.mark.parametrize(("method", "unit"), [("withdraw", "Withdraw"), ("redeem", "Redeem")])
 def test_zero_allowance(plain, data, method, unit):
     """The suite's test_withdraw_zero_allowance and test_redeem_zero_allowance."""
-    with plain.future(data) as at:
-        caller, receiver, owner, amount = leaving(at, unit, allowed=False)
+    with plain.open_drawn_state(data) as at:
+        caller, receiver, owner, amount = draw_exit(at, unit, allowed=False)
         assume(caller != owner)
         with pytest.raises(Revert, match="allowance"):
             at.do(caller, method, amount, receiver, owner)
@@ -163,7 +163,7 @@ TRIPS = {
 @pytest.mark.parametrize("trip", TRIPS)
 def test_round_trips(plain, data, trip):
     first, second, given_to, bound = TRIPS[trip]
-    with plain.future(data) as at:
+    with plain.open_drawn_state(data) as at:
         caller = at.who(MEMBERS)
         before, assets = at.worth(caller), min(at.assets(caller), at.see("maxWithdraw", caller))
         amount = at.up_to(assets if first in ("deposit", "withdraw") else at.see("convertToShares", assets))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backstop.model.arithmetic import WAD
 from backstop.model.state import Revert
-from tests.support.erc4626 import MEMBERS, PEOPLE, Future, entered, leaving, left
+from tests.support.erc4626 import MEMBERS, PEOPLE, PoolInState, check_entry, check_exit, draw_exit
 
 few = settings(max_examples=6)
 amounts = st.integers(0, 10**38)
@@ -26,11 +26,11 @@ UNITS = {"withdraw": "Withdraw", "redeem": "Redeem"}
 @pytest.mark.parametrize("method", ["deposit", "mint"])
 def test_entry_properties(pools, data, method):
     """The suite's verify_depositProperties and verify_mintProperties."""
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         caller = at.who()
-        amount = at.deposits(caller) if method == "deposit" else at.mints(caller)
+        amount = at.deposits(caller) if method == "deposit" else at.draw_mint(caller)
         preview = at.see("preview" + method.capitalize(), amount)
-        assert entered(at, method, caller, at.who(), amount) == preview
+        assert check_entry(at, method, caller, at.who(), amount) == preview
 
 
 @few
@@ -38,10 +38,10 @@ def test_entry_properties(pools, data, method):
 @pytest.mark.parametrize("method", UNITS)
 def test_exit_properties(plain, data, method):
     """The suite's verify_redeemProperties and verify_withdrawProperties."""
-    with plain.future(data) as at:
-        _, receiver, owner, amount = leaving(at, UNITS[method])
+    with plain.open_drawn_state(data) as at:
+        _, receiver, owner, amount = draw_exit(at, UNITS[method])
         preview = at.see("preview" + UNITS[method], amount)
-        assert left(at, method, owner, receiver, owner, amount) == preview
+        assert check_exit(at, method, owner, receiver, owner, amount) == preview
 
 
 # ----------------------------------------------------------------- must not revert
@@ -55,7 +55,7 @@ def test_exit_properties(plain, data, method):
 )
 def test_must_not_revert(pools, data, view):
     """The suite's verify_assetMustNotRevert and so on."""
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         at.see(view, *[at.who()] * view.startswith("max"))
 
 
@@ -63,14 +63,14 @@ def test_must_not_revert(pools, data, view):
 @given(data=st.data(), shares=st.integers(0, 10**44))
 def test_verify_convertToAssetsMustNotRevert(pools, data, shares):
     """The suite's reasonable values: up to 1e20 whole shares, of 24 decimals."""
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         at.see("convertToAssets", shares)
 
 
 @few
 @given(data=st.data(), assets=amounts)
 def test_verify_convertToSharesMustNotRevert(pools, data, assets):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         at.see("convertToShares", assets)
 
 
@@ -82,11 +82,11 @@ def test_verify_convertToSharesMustNotRevert(pools, data, assets):
 @pytest.mark.parametrize("method", UNITS)
 def test_exit_via_approval_proxy(plain, data, method):
     """The suite's verify_redeemViaApprovalProxy and verify_withdrawViaApprovalProxy: by anybody else."""
-    with plain.future(data) as at:
-        _, receiver, owner, amount = leaving(at, UNITS[method])
+    with plain.open_drawn_state(data) as at:
+        _, receiver, owner, amount = draw_exit(at, UNITS[method])
         shares = amount if method == "redeem" else at.see("previewWithdraw", amount)
         at.allow(owner, "proxy", shares)
-        left(at, method, "proxy", receiver, owner, amount)
+        check_exit(at, method, "proxy", receiver, owner, amount)
         assert at.allowance(owner, "proxy") == 0
 
 
@@ -95,8 +95,8 @@ def test_exit_via_approval_proxy(plain, data, method):
 @pytest.mark.parametrize("method", UNITS)
 def test_exit_requires_token_approval(plain, data, method):
     """The suite's verify_redeemRequiresTokenApproval and verify_withdrawRequiresTokenApproval."""
-    with plain.future(data) as at:
-        _, receiver, owner, amount = leaving(at, UNITS[method])
+    with plain.open_drawn_state(data) as at:
+        _, receiver, owner, amount = draw_exit(at, UNITS[method])
         shares = amount if method == "redeem" else at.see("previewWithdraw", amount)
         at.allow(owner, "proxy", shares - at.up_to(shares))
         with pytest.raises(Revert, match="allowance"):
@@ -111,7 +111,7 @@ def test_exit_requires_token_approval(plain, data, method):
 @pytest.mark.parametrize("view", ["previewDeposit", "previewRedeem", "convertToShares", "convertToAssets"])
 def test_nothing_is_worth_nothing(plain, data, view):
     """The suite's verify_previewDepositRoundingDirection and so on, at 0."""
-    with plain.future(data) as at:
+    with plain.open_drawn_state(data) as at:
         assert at.see(view, 0) == 0
 
 
@@ -120,21 +120,21 @@ def test_nothing_is_worth_nothing(plain, data, view):
 @pytest.mark.parametrize("view", ["previewMint", "previewWithdraw"])
 def test_something_costs_something(plain, data, view, amount):
     """The suite's verify_previewMintRoundingDirection and verify_previewWithdrawRoundingDirection."""
-    with plain.future(data) as at:
+    with plain.open_drawn_state(data) as at:
         assert at.see(view, amount) > 0
 
 
 @few
 @given(data=st.data(), amount=amounts)
 def test_verify_convertRoundTrip(pools, data, amount):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         assert at.see("convertToAssets", at.see("convertToShares", amount)) <= amount
 
 
 @few
 @given(data=st.data(), amount=amounts)
 def test_verify_convertRoundTrip2(pools, data, amount):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         assert at.see("convertToShares", at.see("convertToAssets", amount)) <= amount
 
 
@@ -143,14 +143,14 @@ def test_verify_convertRoundTrip2(pools, data, amount):
 @pytest.mark.parametrize(("method", "reason"), [("deposit", "no shares"), ("redeem", "no assets")])
 def test_zero_is_refused(plain, data, method, reason):
     """The suite's verify_depositRoundingDirection and verify_redeemRoundingDirection."""
-    with plain.future(data) as at, pytest.raises(Revert, match=reason):
+    with plain.open_drawn_state(data) as at, pytest.raises(Revert, match=reason):
         at.protocol.do(f"{at.pool}.{method}", 0, *["anna"] * (1 if method == "deposit" else 2), sender="anna")
 
 
 @few
 @given(data=st.data(), shares=st.integers(1, 10**7))
 def test_verify_mintRoundingDirection(pools, data, shares):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         assume(at.see("previewMint", shares) <= at.assets("dora"))
         assert at.go("dora", "mint", shares) > 0
 
@@ -158,7 +158,7 @@ def test_verify_mintRoundingDirection(pools, data, shares):
 @few
 @given(data=st.data(), assets=st.integers(1, 10))
 def test_verify_withdrawRoundingDirection(plain, data, assets):
-    with plain.future(data) as at:
+    with plain.open_drawn_state(data) as at:
         caller = at.who(MEMBERS)
         assume(assets <= at.see("maxWithdraw", caller))
         assert at.go(caller, "withdraw", assets) > 0
@@ -170,7 +170,7 @@ def test_verify_withdrawRoundingDirection(plain, data, assets):
 @few
 @given(data=st.data())
 def test_verify_assetDecimalsLessThanVault(pools, data):
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         assert at.see("decimals") >= at.protocol.read(f"{at.asset}.decimals")
 
 
@@ -190,7 +190,7 @@ def test_verify_sharePriceInflationAttack(pools, data, inflated, more):
 # ------------------------------------------------------------- independent of sender
 
 
-def enrich(at: Future, who: str) -> None:
+def enrich(at: PoolInState, who: str) -> None:
     """Give somebody assets."""
     at.protocol.do(f"{at.asset}.transfer", who, at.up_to(at.assets("dora")), sender="dora")
 
@@ -200,7 +200,7 @@ def enrich(at: Future, who: str) -> None:
 @pytest.mark.parametrize("view", ["maxDeposit", "maxMint", "previewMint", "previewDeposit"])
 def test_entry_ignores_senders_assets(pools, data, view, amount):
     """The suite's verify_maxDepositIgnoresSenderAssets and so on."""
-    with pools.future(data) as at:
+    with pools.open_drawn_state(data) as at:
         who = at.who(MEMBERS)
         argument = who if view.startswith("max") else amount
         before = at.see(view, argument, by=who)
@@ -217,7 +217,7 @@ def test_exit_ignores_sender(plain, data, view):
     An entry may move the price of exits, but never down: it is rounded up, and shares a loss that is pending.
     Where a loss takes everything, nobody can leave.
     """
-    with plain.future(data, ("calm", "pending", "covered")) as at:
+    with plain.open_drawn_state(data, ("calm", "pending", "covered")) as at:
         who = at.who(PEOPLE)
         amount = at.up_to(10_000 * WAD * (10**6 if view == "previewRedeem" else 1))
         before = at.see(view, amount, by=who)

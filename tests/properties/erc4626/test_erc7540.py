@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from backstop.model.state import Revert
 from tests.support.erc4626 import MEMBERS, STATES
-from tests.support.helpers import refusal
-from tests.support.savings import LOOK
+from tests.support.helpers import get_revert_reason
+from tests.support.saver_steps import LOOK
 
 few = settings(max_examples=6)
 CALLS = {"redeem": "maxRedeem", "withdraw": "maxWithdraw"}
@@ -24,9 +24,9 @@ amounts = st.integers(0, 2**256 - 1) | st.integers(0, 10**24)
 @contextmanager
 def paid(pools, data):
     """A state in which a batch may have been paid, in whole or in part, and claimed in part."""
-    with pools.future(data, STATES) as at:
+    with pools.open_drawn_state(data, STATES) as at:
         at.protocol.advance(LOOK)
-        refusal(at.protocol, f"{at.pool}.settle", sender="stranger")
+        get_revert_reason(at.protocol, f"{at.pool}.settle", sender="stranger")
         who = at.who(MEMBERS)
         if at.see("maxRedeem", who) and data.draw(st.booleans()):
             at.do(who, "redeem", at.up_to(at.see("maxRedeem", who)), who, who)
@@ -145,7 +145,7 @@ def test_requests_of_a_batch_are_claimable_alike_and_at_one_rate(asynchronous, d
     """Its text: they "MUST become claimable at the same pro-rata rate"."""
     with asynchronous.at(data.draw(st.sampled_from(STATES)), data.draw) as at:
         at.protocol.advance(LOOK)
-        refusal(at.protocol, f"{at.pool}.settle", sender="stranger")
+        get_revert_reason(at.protocol, f"{at.pool}.settle", sender="stranger")
         batch, parts = batch_of(at), []
         for who in MEMBERS:
             ready = at.see("claimableRedeemRequest", batch, who)

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.model.state import Revert
-from tests.support.erc4626 import MEMBERS, parameters
-from tests.support.helpers import refusal
-from tests.support.holes import must, still_open
-from tests.support.protocol import PRICES
-from tests.support.savings import lose
+from tests.support.deployed_protocol import PRICES
+from tests.support.erc4626 import MEMBERS, build_parameters
+from tests.support.helpers import get_revert_reason
+from tests.support.known_issues import check_holds, still_open
+from tests.support.saver_steps import lose_new_vault
 
 few = settings(max_examples=6)
 
@@ -19,7 +19,7 @@ few = settings(max_examples=6)
 @few
 @given(data=st.data())
 def test_a_pool_without_a_cooldown_takes_no_requests(plain, data):
-    with plain.future(data) as at:
+    with plain.open_drawn_state(data) as at:
         owner = at.who(MEMBERS)
         with pytest.raises(Revert, match="no request needed"):
             at.do(owner, "requestRedeem", at.up_to(at.see("balanceOf", owner)), owner, owner)
@@ -28,7 +28,7 @@ def test_a_pool_without_a_cooldown_takes_no_requests(plain, data):
 @few
 @given(data=st.data())
 def test_with_a_cooldown_shares_that_were_not_requested_are_not_redeemed(pools, data, cooldown):
-    with pools.future(data, ("calm",)) as at:
+    with pools.open_drawn_state(data, ("calm",)) as at:
         shares = at.go("dora", "deposit", at.deposits("dora"))
         assert at.see("maxRedeem", "dora") == (at.see("balanceOf", "dora") if cooldown == 0 else 0)
         if cooldown:
@@ -45,7 +45,7 @@ def test_conversion_knows_no_loss_that_is_pending_and_previews_of_exits_do(plain
 @few
 @given(data=st.data())
 def test_exits_are_previewed_for_whoever_asks(plain, data):
-    with plain.future(data, ("calm",)) as at:
+    with plain.open_drawn_state(data, ("calm",)) as at:
         shares = at.see("balanceOf", "anna")
         before = at.see("previewRedeem", shares)
         assert before > 0 == at.see("maxRedeem", "stranger")
@@ -56,18 +56,20 @@ def test_exits_are_previewed_for_whoever_asks(plain, data):
 def test_what_maxRedeem_says_can_be_redeemed(plain):
     with plain.at("all pending", None) as at:
         shares = at.see("maxRedeem", "anna")
-        refused = shares and refusal(at.protocol, f"{at.pool}.redeem", shares, "anna", "anna", sender="anna")
-        must(not refused, f"{at.pool}: {shares} shares at most, and redeeming them reverts: {refused}")
+        refused = shares and get_revert_reason(
+            at.protocol, f"{at.pool}.redeem", shares, "anna", "anna", sender="anna"
+        )
+        check_holds(not refused, f"{at.pool}: {shares} shares at most, and redeeming them reverts: {refused}")
 
 
 @still_open("maxWithdraw does not revert, whatever else fails")
 def test_maxWithdraw_does_not_revert_without_a_price_of_equity(new_protocol):
-    protocol = new_protocol(parameters(0))
+    protocol = new_protocol(build_parameters(0))
     for symbol, price in PRICES.items():
         protocol.post_price(symbol, price)
     assert protocol.read("StakedEquity.maxWithdraw", "anna") == 0
-    lose(protocol)
+    lose_new_vault(protocol)
     try:
         protocol.read("StakedEquity.maxWithdraw", "anna")
     except Revert as revert:
-        must(False, f"with a loss and no price of equity it reverts: {revert.reason}")
+        check_holds(False, f"with a loss and no price of equity it reverts: {revert.reason}")

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
-from backstop.deployment.accounts import account
-from backstop.hosts.rpc import RpcError
-from backstop.live.chaos.hostile import FAULTS, Fault
-from backstop.live.chaos.points import POINTS
-from backstop.live.node.fees import GWEI
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.rpc_client import RpcError
+from backstop.live.chaos.byzantine_proxy import FAULTS, Fault
+from backstop.live.chaos.crash_points import POINTS
+from backstop.live.node.gas_fees import GWEI
 from backstop.live.node.signers import Signers
 
 if TYPE_CHECKING:
-    from backstop.live.chaos.processes import Follower
-    from backstop.live.chaos.scene import Scene
+    from backstop.live.chaos.chaos_environment import ChaosEnvironment
+    from backstop.live.chaos.follower_processes import FollowerProcess
 
 RIVAL = "recap_bidder"
 """The account that competes unfairly."""
@@ -34,7 +34,7 @@ _BURNS = "0x60005b6001018031506002" + "56"
 _BLOCK_GAS = 30_000_000
 
 
-def _tip(transaction: dict[str, Any]) -> int:
+def _get_tip(transaction: dict[str, Any]) -> int:
     return int(transaction["maxPriorityFeePerGas"], 16)
 
 
@@ -48,41 +48,41 @@ class Disturbance:
     def __str__(self) -> str:
         return self.name
 
-    def begin(self, scene: Scene, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
         """Start it."""
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         """Act before each of its blocks, once keepers have sent what they want in it."""
 
-    def end(self, scene: Scene) -> None:
+    def end_disturbance(self, scene: ChaosEnvironment) -> None:
         """End it."""
 
 
-class NodeKilled(Disturbance):
+class NodeKill(Disturbance):
     """A kill of the node, which starts again from its file: the pool and the last second are lost."""
 
     name, forbids = "node killed", True
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         before = scene.chain.head.number
-        scene.chain.kill()
-        scene.chain.restart()
-        scene.went_back(before - scene.chain.head.number)
+        scene.chain.kill_node()
+        scene.chain.restart_node()
+        scene.note_rollback(before - scene.chain.head.number)
 
 
-class Reorganised(Disturbance):
+class ChainReorg(Disturbance):
     """A reorganisation of the last blocks: half of their transactions come again, in other blocks."""
 
     name, forbids = "reorganisation", True
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         head, chain = scene.chain.head.number, scene.chain
         depth = min(chance.randint(1, 12), head - chain.oldest)
         if depth < 1:
             return
         again: list[tuple[str, int]] = []
         reached: dict[str, int] = {}
-        for sender, raw in scene.signed_in(head - depth + 1, head):
+        for sender, raw in scene.list_signed_transactions(head - depth + 1, head):
             if sender in reached and reached[sender] < 0:
                 continue  # its nonces have a gap from here on
             if chance.random() < 0.5:
@@ -92,27 +92,27 @@ class Reorganised(Disturbance):
             again.append((raw, reached[sender]))
         again.sort(key=lambda each: each[1])
         chain.node.request("anvil_reorg", depth, again)
-        scene.went_back(depth)
+        scene.note_rollback(depth)
 
 
-class RolledBack(Disturbance):
+class ChainRollback(Disturbance):
     """A loss of the chain's last blocks."""
 
     name, forbids = "rollback", True
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         depth = min(chance.randint(1, 8), scene.chain.head.number - scene.chain.oldest)
         if depth > 0:
             scene.chain.node.request("anvil_rollback", depth)
-            scene.went_back(depth)
+            scene.note_rollback(depth)
 
 
-class BaseFee(Disturbance):
+class BaseFeeSpike(Disturbance):
     """A hundredfold base fee from one block to the next, then an eighth less with each."""
 
     name, blocks, forbids = "base fee x100", 20, True
 
-    def begin(self, scene: Scene, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
         high = min(max(100 * scene.base_fee, 100 * GWEI), 300 * GWEI)
         scene.chain.node.request("anvil_setNextBlockBaseFeePerGas", hex(high))
 
@@ -122,25 +122,25 @@ class FullBlocks(Disturbance):
 
     name, blocks, forbids = "full blocks", 6, True
 
-    def begin(self, scene: Scene, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
         scene.chain.node.request("anvil_setCode", _BURNER, _BURNS)
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         # All but what the world outside needs.
         left = _BLOCK_GAS - scene.world_gas
-        most = max((_tip(each) for each in scene.pool()), default=0)
+        most = max((_get_tip(each) for each in scene.read_pool()), default=0)
         for _ in range(3):
             more = {"maxPriorityFeePerGas": hex(most + 3 * GWEI), "gas": hex(left // 3)}
             scene.world.send_raw("admin", _BURNER, "0x", **more)
 
 
-class Dropped(Disturbance):
+class TransactionDrop(Disturbance):
     """A loss of most of what keepers have in the pool."""
 
     name, blocks, forbids = "transactions dropped", 4, True
 
-    def during(self, scene: Scene, chance: Random) -> None:
-        for transaction in scene.pool():
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
+        for transaction in scene.read_pool():
             if chance.random() < 0.7:
                 scene.chain.node.request("anvil_dropTransaction", transaction["hash"])
 
@@ -150,9 +150,9 @@ class SameNonce(Disturbance):
 
     name, blocks, forbids = "nonces taken", 3, True
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         signers = Signers(test_accounts=True)
-        for transaction in scene.pool():
+        for transaction in scene.read_pool():
             sender = transaction["from"].lower()
             most = 2 * int(transaction["maxFeePerGas"], 16) + GWEI
             replacement = {
@@ -166,7 +166,9 @@ class SameNonce(Disturbance):
                 "maxPriorityFeePerGas": most,
             }
             with suppress(RpcError):  # it is its own from the block before, and waits for another nonce
-                scene.chain.node.request("eth_sendRawTransaction", signers.sign(sender, replacement))
+                scene.chain.node.request(
+                    "eth_sendRawTransaction", signers.sign_transaction(sender, replacement)
+                )
 
 
 class FrontRunner(Disturbance):
@@ -174,20 +176,20 @@ class FrontRunner(Disturbance):
 
     name, blocks, forbids = "front-runner", 10, True
 
-    def during(self, scene: Scene, chance: Random) -> None:
-        for transaction in scene.pool():
-            action = scene.action_of(transaction)
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
+        for transaction in scene.read_pool():
+            action = scene.decode_action(transaction)
             if action is None:
                 continue
             args: list[Any] = list(action.args)
             if (action.contract, action.method) == ("CollateralAuction", "take"):
-                args[3] = account(RIVAL)
+                args[3] = get_account(RIVAL)
             elif (action.contract, action.method) == ("LiquidationEngine", "liquidate"):
-                args[2] = account(RIVAL)
+                args[2] = get_account(RIVAL)
             else:
                 continue
-            more = {"maxPriorityFeePerGas": hex(_tip(transaction) + GWEI), "gas": hex(2_000_000)}
-            to, data = scene.world.encoded(action.contract, action.method, *args)
+            more = {"maxPriorityFeePerGas": hex(_get_tip(transaction) + GWEI), "gas": hex(2_000_000)}
+            to, data = scene.world.encode_call(action.contract, action.method, *args)
             scene.world.send_raw(RIVAL, to, data, **more)
 
 
@@ -196,10 +198,10 @@ class LyingReporter(Disturbance):
 
     name, blocks = "lying reporter", 45
 
-    def begin(self, scene: Scene, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
         scene.world.lies = {f"reporter_{chance.randint(1, 3)}": chance.choice((10, 1_000))}
 
-    def end(self, scene: Scene) -> None:
+    def end_disturbance(self, scene: ChaosEnvironment) -> None:
         scene.world.lies = {}
 
 
@@ -208,13 +210,13 @@ class ClockAhead(Disturbance):
 
     name, blocks, forbids = "clock ahead", 3, True
 
-    def begin(self, scene: Scene, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
         scene.chain.set_clock(scene.chain.head.timestamp + 600)
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         scene.chain.set_clock(scene.chain.head.timestamp)
 
-    def end(self, scene: Scene) -> None:
+    def end_disturbance(self, scene: ChaosEnvironment) -> None:
         scene.chain.set_clock(scene.chain.head.timestamp)
 
 
@@ -223,63 +225,63 @@ class ClockJumps(Disturbance):
 
     name = "clock jumps"
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         scene.chain.set_clock(scene.chain.head.timestamp + chance.randint(60, 300))
 
 
-class _OfAKeeper(Disturbance):
+class _KeeperDisturbance(Disturbance):
     """A disturbance of one keeper, by chance."""
 
-    keeper: Follower
+    keeper: FollowerProcess
 
     def __str__(self) -> str:
         return f"{self.name}: {self.keeper.name}"
 
 
-class Killed(_OfAKeeper):
+class KeeperKill(_KeeperDisturbance):
     """A kill of a keeper, whatever it does; it is started again blocks later."""
 
     name = "killed at random"
 
-    def begin(self, scene: Scene, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
         self.blocks = chance.randint(1, 6)
-        self.keeper = chance.choice(scene.running())
+        self.keeper = chance.choice(scene.list_running())
         # In the middle of what it does about the last block.
-        scene.kill_later(self.keeper, chance.uniform(0, 0.15))
+        scene.schedule_kill(self.keeper, chance.uniform(0, 0.15))
 
-    def end(self, scene: Scene) -> None:
-        scene.revive(self.keeper)
+    def end_disturbance(self, scene: ChaosEnvironment) -> None:
+        scene.revive_follower(self.keeper)
 
 
-class KilledAtPoint(_OfAKeeper):
+class KeeperKillAtPoint(_KeeperDisturbance):
     """A kill of a keeper, which is started so that it kills itself at a named point of its work."""
 
     name, blocks = "killed at a point", 25
 
-    def begin(self, scene: Scene, chance: Random) -> None:
-        self.keeper = chance.choice(scene.running())
-        self.keeper.kill()
-        self.keeper.start(chance.choice(list(POINTS)), chance.randint(1, 3))
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
+        self.keeper = chance.choice(scene.list_running())
+        self.keeper.kill_process()
+        self.keeper.start_process(chance.choice(list(POINTS)), chance.randint(1, 3))
 
-    def end(self, scene: Scene) -> None:
+    def end_disturbance(self, scene: ChaosEnvironment) -> None:
         if not self.keeper.running:
-            scene.revive(self.keeper)
+            scene.revive_follower(self.keeper)
 
 
-class Frozen(_OfAKeeper):
+class KeeperFreeze(_KeeperDisturbance):
     """A halt of a keeper for some blocks, which it knows nothing of afterwards."""
 
     name, blocks = "frozen", 4
 
-    def begin(self, scene: Scene, chance: Random) -> None:
-        self.keeper = chance.choice(scene.running())
-        self.keeper.freeze()
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
+        self.keeper = chance.choice(scene.list_running())
+        self.keeper.freeze_process()
 
-    def end(self, scene: Scene) -> None:
-        self.keeper.thaw()
+    def end_disturbance(self, scene: ChaosEnvironment) -> None:
+        self.keeper.unfreeze_process()
 
 
-class HostileNode(Disturbance):
+class ByzantineNode(Disturbance):
     """A fault of the node that everybody asks first; the other one is honest."""
 
     blocks = 12
@@ -289,32 +291,33 @@ class HostileNode(Disturbance):
         self.name = f"node: {fault.name}"
         self.forbids = fault.blocks  # it shows after some blocks, and so does what came of it
 
-    def begin(self, scene: Scene, chance: Random) -> None:
-        scene.hostile.begin(self.fault)
-        self.during(scene, chance)
+    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
+        scene.hostile.set_fault(self.fault)
+        self.disturb_block(scene, chance)
 
-    def during(self, scene: Scene, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
         if self.fault.blocks:
-            scene.excuse()  # who asks this node notices by blocks that come, and none comes while one waits
+            # A follower of this node notices a fault by new blocks, and no block comes while it waits.
+            scene.excuse_followers()
 
-    def end(self, scene: Scene) -> None:
-        scene.hostile.begin(None)
+    def end_disturbance(self, scene: ChaosEnvironment) -> None:
+        scene.hostile.set_fault(None)
 
 
 Kind = Callable[[], Disturbance]
 
 OF_THE_CHAIN: tuple[Kind, ...] = (
-    NodeKilled,
-    Reorganised,
-    RolledBack,
-    BaseFee,
+    NodeKill,
+    ChainReorg,
+    ChainRollback,
+    BaseFeeSpike,
     FullBlocks,
-    Dropped,
+    TransactionDrop,
     SameNonce,
     FrontRunner,
     LyingReporter,
     ClockAhead,
     ClockJumps,
 )
-OF_PROCESSES: tuple[Kind, ...] = (Killed, KilledAtPoint, Frozen)
-OF_A_NODE: tuple[Kind, ...] = tuple(partial(HostileNode, fault) for fault in FAULTS)
+OF_PROCESSES: tuple[Kind, ...] = (KeeperKill, KeeperKillAtPoint, KeeperFreeze)
+OF_A_NODE: tuple[Kind, ...] = tuple(partial(ByzantineNode, fault) for fault in FAULTS)

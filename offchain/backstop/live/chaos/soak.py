@@ -23,13 +23,13 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.hosts.ports import free_port
-from backstop.live.chaos.flat import Use, judged, use_of
-from backstop.live.chaos.scene import BIDDERS, CAPITAL, Scene
-from backstop.live.chaos.stage import Chain, prepare
-from backstop.live.chaos.storm import pause
-from backstop.live.chaos.world import World, dice
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.free_ports import find_free_port
+from backstop.live.chaos.anvil_chain import AnvilChain, prepare_chain
+from backstop.live.chaos.chaos_environment import BIDDERS, CAPITAL, ChaosEnvironment
+from backstop.live.chaos.fault_injection_run import pause_run
+from backstop.live.chaos.leak_detection import ProcessUsage, read_process_usage, summarise_usage
+from backstop.live.chaos.market_actors import MarketActors, create_random
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.simulation.scenario import Scenario
 
@@ -48,14 +48,18 @@ _PLENTY = 10**30
 _PATRON = 100_000
 
 
-class Tide(World):
+class CyclicMarketActors(MarketActors):
     """A world whose prices go to the day's end and back for ever, and whose owners come again."""
 
     def __init__(
-        self, chain: Chain, scenario: Scenario, seed: int, refilled: Mapping[str, int] = MappingProxyType({})
+        self,
+        chain: AnvilChain,
+        scenario: Scenario,
+        seed: int,
+        refilled: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         super().__init__(chain, scenario, seed, refilled)
-        self.chance: Random = dice(seed, "owners")
+        self.chance: Random = create_random(seed, "owners")
         self.opened: list[int] = []
         """Blocks in which vaults were opened."""
         self._ready: set[tuple[int, str]] = set()
@@ -65,74 +69,84 @@ class Tide(World):
         """Return how many blocks the slowest price takes down and up again."""
         return max(2 * len(path) - 2 for path in self.paths.values()) // min(FASTER)
 
-    def price(self, symbol: str, at: int) -> int:
+    def get_price(self, symbol: str, at: int) -> int:
         """Return the price outside [ray]."""
         path, speed = self.paths[symbol], FASTER[self.scenario.symbols.index(symbol) % len(FASTER)]
         place = max(0, at - self.begins) * speed // self.scenario.block_time % (2 * len(path) - 2)
         return path[min(place, 2 * len(path) - 2 - place)]
 
-    def act(self) -> None:
+    def send_block_actions(self) -> None:
         """Send what the world does in the next block, one owner of a vault included."""
-        super().act()
+        super().send_block_actions()
         head = self.chain.head
         c = self.chance.randrange(len(self.scenario.symbols))
         owner = f"owner {self.chance.randrange(OWNERS)}"
         if self._is_ready(c, owner):
-            locked, debt, *_ = self.system.view("VaultEngine", "vault", c, account(owner))
+            locked, debt, *_ = self.system.view("VaultEngine", "vault", c, get_account(owner))
             # One that was taken keeps the mark of it, and maybe a rest.
             if not debt:
                 draw = self.chance.randint(_LEAST, _MOST) * WAD
-                if self._open(c, owner, draw, _ABOVE, head.timestamp):
+                if self._open_vault(c, owner, draw, _ABOVE, head.timestamp):
                     self.opened.append(head.number + 1)
             else:
                 self._draw_more(c, owner, locked, debt, head.timestamp)
         depth = sum(market.depth for market in self.scenario.markets.values())
-        if self.stablecoins("market_maker") < depth and self._is_ready(c, "patron"):
-            self._open(c, "patron", depth, _PATRON, head.timestamp)
+        if self.get_stablecoins("market_maker") < depth and self._is_ready(c, "patron"):
+            self._open_vault(c, "patron", depth, _PATRON, head.timestamp)
 
-    def _is_ready(self, c: int, owner: str) -> bool:
+    def _is_ready(self, collateral_type: int, owner: str) -> bool:
         """Return whether an owner has collateral; who has none is given it in the next block."""
-        if (c, owner) in self._ready:
+        if (collateral_type, owner) in self._ready:
             return True
-        symbol, engine = self.scenario.symbols[c], self.system.addresses["VaultEngine"]
-        self.send(owner, symbol, "mint", account(owner), _PLENTY)
-        self.send(owner, symbol, "approve", engine, 2**256 - 1)
-        self._ready.add((c, owner))
+        symbol, engine = self.scenario.symbols[collateral_type], self.system.addresses["VaultEngine"]
+        self.send_call(owner, symbol, "mint", get_account(owner), _PLENTY)
+        self.send_call(owner, symbol, "approve", engine, 2**256 - 1)
+        self._ready.add((collateral_type, owner))
         return False
 
-    def _open(self, c: int, owner: str, amount: int, above: int, now: int) -> bool:
+    def _open_vault(self, collateral_type: int, owner: str, amount: int, above: int, now: int) -> bool:
         """Have an owner draw against as little as may be and some more."""
-        terms = self.chain.deployment.parameters.collateral_types[c]
-        price = self.price(terms.symbol, now)
+        terms = self.chain.deployment.parameters.collateral_types[collateral_type]
+        price = self.get_price(terms.symbol, now)
         deposit = amount * (terms.initial_ratio + above) // BASIS_POINTS * RAY // price
-        return self._draw(c, owner, deposit, amount)
+        return self._draw_stablecoins(collateral_type, owner, deposit, amount)
 
-    def _draw(self, c: int, owner: str, deposit: int, amount: int) -> bool:
+    def _draw_stablecoins(self, collateral_type: int, owner: str, deposit: int, amount: int) -> bool:
         """Have an owner draw if it may; the market's maker buys what is drawn."""
-        call = "VaultEngine", "deposit_and_draw", c, account(owner), deposit, amount, account("market_maker")
-        would = self._would(owner, *call)
+        call = (
+            "VaultEngine",
+            "deposit_and_draw",
+            collateral_type,
+            get_account(owner),
+            deposit,
+            amount,
+            get_account("market_maker"),
+        )
+        would = self._would_succeed(owner, *call)
         if would:
-            self.send(owner, *call)
+            self.send_call(owner, *call)
         return would
 
-    def _draw_more(self, c: int, owner: str, locked: int, debt: int, now: int) -> None:
+    def _draw_more(self, collateral_type: int, owner: str, locked: int, debt: int, now: int) -> None:
         """Have an owner draw what a price that rose allows, if that is as much as a vault begins with."""
-        terms = self.chain.deployment.parameters.collateral_types[c]
+        terms = self.chain.deployment.parameters.collateral_types[collateral_type]
         # The feed's price is behind the one outside.
-        price = min(self.price(terms.symbol, now), self.system.view("PriceFeed", "last_price", c))
+        price = min(
+            self.get_price(terms.symbol, now), self.system.view("PriceFeed", "last_price", collateral_type)
+        )
         most = locked * price // RAY * BASIS_POINTS // (terms.initial_ratio + _ABOVE)
         if most - debt >= _LEAST * WAD:
-            self._draw(c, owner, 0, most - debt)
+            self._draw_stablecoins(collateral_type, owner, 0, most - debt)
 
 
-class Readers:
+class PageReaders:
     """Readers of the page, who come, listen for a while, and go without a word."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.counts: Counter[str] = Counter()
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._read, daemon=True) for _ in range(READERS)]
+        self._threads = [threading.Thread(target=self._read_pages, daemon=True) for _ in range(READERS)]
         for thread in self._threads:
             thread.start()
 
@@ -142,12 +156,12 @@ class Readers:
         for thread in self._threads:
             thread.join(_STAYS)
 
-    def _read(self) -> None:
+    def _read_pages(self) -> None:
         while not self._over.is_set():
             try:
                 for path in ("/", "/metrics", "/health"):
-                    self.counts["pages"] += bool(self._get(path, 5.0).read())
-                stream = self._get("/events", 10.0)
+                    self.counts["pages"] += bool(self._get_page(path, 5.0).read())
+                stream = self._get_page("/events", 10.0)
                 leaves = time.monotonic() + _STAYS
                 while time.monotonic() < leaves and not self._over.is_set():
                     self.counts["events"] += stream.readline().startswith(b"data:")
@@ -156,14 +170,14 @@ class Readers:
                 self.counts["failures"] += 1
                 self._over.wait(1.0)
 
-    def _get(self, path: str, timeout: float) -> Any:
+    def _get_page(self, path: str, timeout: float) -> Any:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         connection.request("GET", path)
         answer = connection.getresponse()  # which closes the connection when it is closed itself
         return answer
 
 
-def soak(
+def run_soak(
     folder: Path,
     scenario: Scenario,
     seed: int,
@@ -176,15 +190,15 @@ def soak(
 ) -> dict[str, Any]:
     """Run for so long, a block every so many seconds; return what each process used, and what must not be."""
     shutil.rmtree(folder, ignore_errors=True)
-    prepare(folder, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
-    page = free_port()
-    scene = Scene(folder, scenario, seed, world=Tide, mirror=("--page", str(page)))
+    prepare_chain(folder, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
+    page = find_free_port()
+    scene = ChaosEnvironment(folder, scenario, seed, world=CyclicMarketActors, mirror=("--page", str(page)))
     scene.chain.keeps = False  # nobody kills it
-    uses: dict[str, list[Use]] = {}
+    uses: dict[str, list[ProcessUsage]] = {}
     readers = None
     try:
-        scene.start()
-        readers = Readers(page)
+        scene.start_followers()
+        readers = PageReaders(page)
         began, sampled, mined = time.monotonic(), 0.0, 0
         with (folder / "samples.jsonl").open("a", encoding="utf-8") as file:
             for mined in count():
@@ -192,29 +206,29 @@ def soak(
                 progress(int(at), int(minutes * 60), f"{mined:,} blocks")
                 if at >= minutes * 60 or stop():
                     break
-                scene.wait()
+                scene.wait_for_followers()
                 if at >= sampled:
                     sampled = at + sample
-                    for name, pid in scene.pids().items():
-                        if (use := use_of(pid, at)) is not None:
+                    for name, pid in scene.list_pids().items():
+                        if (use := read_process_usage(pid, at)) is not None:
                             uses.setdefault(name, []).append(use)
                             file.write(json.dumps({"name": name, **use._asdict()}) + "\n")
                     file.flush()
-                scene.world.act()
-                scene.chain.mine()
-                pause(began + at + block - time.monotonic(), stop)
+                scene.world.send_block_actions()
+                scene.chain.mine_block()
+                pause_run(began + at + block - time.monotonic(), stop)
         lasted = time.monotonic() - began
-        scene.wait()
+        scene.wait_for_followers()
         readers.close()
-        scene.finish()
-        return _figures(scene, uses, readers, mined, lasted)
+        scene.finish_followers()
+        return _build_figures(scene, uses, readers, mined, lasted)
     finally:
         if readers is not None:
             readers.close()
         scene.close()
 
 
-def lull(opened: Sequence[int], head: int, mined: int, cycle: int) -> list[str]:
+def find_lull(opened: Sequence[int], head: int, mined: int, cycle: int) -> list[str]:
     """Return, in words, that no vault was opened in the last tide; nothing of a soak of fewer than two."""
     last = max(opened, default=head - mined)
     if mined < 2 * cycle or last >= head - cycle:
@@ -222,15 +236,19 @@ def lull(opened: Sequence[int], head: int, mined: int, cycle: int) -> list[str]:
     return [f"the load ended: no vault was opened in the {head - last:,} blocks after block {last:,}"]
 
 
-def _figures(
-    scene: Scene, uses: Mapping[str, list[Use]], readers: Readers, mined: int, lasted: float
+def _build_figures(
+    scene: ChaosEnvironment,
+    uses: Mapping[str, list[ProcessUsage]],
+    readers: PageReaders,
+    mined: int,
+    lasted: float,
 ) -> dict[str, Any]:
     differences = 0
     for line in (scene.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
         with suppress(ValueError):
             differences += len(json.loads(line)["differences"])
-    did = Counter(line.get("event") for keeper in scene.keepers for line in keeper.lines())
-    processes = [judged(name, of) for name, of in uses.items()]
+    did = Counter(line.get("event") for keeper in scene.keepers for line in keeper.read_log_lines())
+    processes = [summarise_usage(name, of) for name, of in uses.items()]
     faults = list(scene.faults)
     faults += [f"the mirror found {differences} differences"] * bool(differences)
     for each in processes:
@@ -240,8 +258,8 @@ def _figures(
                 for what in ("memory", "open")
                 if each[what]["verdict"] == "grows"
             ]
-    assert isinstance(scene.world, Tide)
-    faults += lull(scene.world.opened, scene.chain.head.number, mined, scene.world.cycle)
+    assert isinstance(scene.world, CyclicMarketActors)
+    faults += find_lull(scene.world.opened, scene.chain.head.number, mined, scene.world.cycle)
     return {
         "minutes": round(lasted / 60, 1),
         "blocks": mined,

@@ -16,21 +16,27 @@ for, and has conditions of its own; from a keeper's view these are
 with `policy_terms` the type's record in the table `terms` of the RiskPolicy in force.
 """
 
-from backstop.live.index.conditions import Conditions
-from backstop.live.index.follower import Follower
-from backstop.live.index.index import Block, Changed, Detached, Index, MarginCalled
-from backstop.live.index.logs import changes_of
-from backstop.live.index.snapshot import Snapshot, UnusableSnapshot
+from backstop.live.index.index_follower import IndexFollower
+from backstop.live.index.index_snapshot import IndexSnapshot, UnusableSnapshotError
+from backstop.live.index.pricing_conditions import PricingConditions
+from backstop.live.index.vault_index_state import (
+    BlockChanges,
+    DetachedBlockError,
+    MarginCalled,
+    VaultChanged,
+    VaultIndex,
+)
+from backstop.live.index.vault_log_reader import pick_vault_changes
 
 __all__ = [
-    "Block",
-    "Changed",
-    "Conditions",
-    "Detached",
-    "Follower",
-    "Index",
+    "BlockChanges",
+    "DetachedBlockError",
+    "IndexFollower",
+    "IndexSnapshot",
     "MarginCalled",
-    "Snapshot",
-    "UnusableSnapshot",
-    "changes_of",
+    "PricingConditions",
+    "UnusableSnapshotError",
+    "VaultChanged",
+    "VaultIndex",
+    "pick_vault_changes",
 ]

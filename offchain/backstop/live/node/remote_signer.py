@@ -15,15 +15,15 @@ from eth_account.typed_transactions import TypedTransaction
 from hexbytes import HexBytes
 
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import Client, NodeGone, RpcError, never
-from backstop.live.node.rest import Rest
+from backstop.hosts.rpc_client import NodeClient, NodeUnavailableError, RpcError, never_stop
+from backstop.live.node.backoff import Backoff
 
 _NUMBERS = ("chainId", "nonce", "value", "gas", "maxFeePerGas", "maxPriorityFeePerGas")
 _TYPE = b"\x02"  # that of EIP-1559: others have fields that nobody asked for
 _LONGEST_REST = 60.0  # seconds; nothing of its accounts is sent meanwhile
 
 
-class SignerGone(BackstopError):
+class SignerUnavailableError(BackstopError):
     """An error: the signer cannot be asked now, or answers wrongly; nothing was signed."""
 
 
@@ -37,39 +37,39 @@ class RemoteSigner:
         self,
         url: str,
         timeout: float,
-        stop: Callable[[], bool] = never,
+        stop: Callable[[], bool] = never_stop,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = Client(url, timeout, stop)
+        self._client = NodeClient(url, timeout, stop)
         self._failures = 0
         self._problem = ""  # of the last failure
-        self._rest = Rest(_LONGEST_REST, clock)
-        self.accounts = frozenset(each.lower() for each in self._ask("eth_accounts"))
+        self._rest = Backoff(_LONGEST_REST, clock)
+        self.accounts = frozenset(each.lower() for each in self._request_signer("eth_accounts"))
 
-    def sign(self, address: str, transaction: Mapping[str, Any]) -> str:
+    def sign_transaction(self, address: str, transaction: Mapping[str, Any]) -> str:
         """Return the signed raw transaction, in hex."""
         asked = {name: hex(transaction[name]) for name in _NUMBERS if name != "chainId"}
         asked |= {"from": address, "to": transaction["to"], "data": transaction["data"]}
-        raw = str(self._ask("eth_signTransaction", asked))
-        problem = _difference(address, transaction, raw)
+        raw = str(self._request_signer("eth_signTransaction", asked))
+        problem = _describe_difference(address, transaction, raw)
         if problem is not None:
-            raise SignerGone(f"the signer at {self._client.where} is not believed: {problem}")
+            raise SignerUnavailableError(f"the signer at {self._client.where} is not believed: {problem}")
         return raw
 
-    def _ask(self, method: str, *params: Any) -> Any:
+    def _request_signer(self, method: str, *params: Any) -> Any:
         if not self._rest.over:
-            raise SignerGone(self._problem)
+            raise SignerUnavailableError(self._problem)
         try:
             answer = self._client.request(method, *params)
-        except (RpcError, NodeGone) as error:
-            self._note(error)
-            raise SignerGone(self._problem) from None
+        except (RpcError, NodeUnavailableError) as error:
+            self._note_failure(error)
+            raise SignerUnavailableError(self._problem) from None
         self._failures = 0
         return answer
 
-    def _note(self, error: RpcError | NodeGone) -> None:
+    def _note_failure(self, error: RpcError | NodeUnavailableError) -> None:
         """Say what it failed with, and leave it alone unless it has only refused."""
-        wanted = error.retry_after if isinstance(error, NodeGone) else 0.0
+        wanted = error.retry_after if isinstance(error, NodeUnavailableError) else 0.0
         if isinstance(error, RpcError):
             self._problem = f"the signer at {self._client.where} refuses: {error.reason}"
             if not wanted:
@@ -78,10 +78,10 @@ class RemoteSigner:
         else:
             self._problem = f"the signer cannot be asked: {error}"
         self._failures += 1
-        self._rest.begin(self._failures, wanted)
+        self._rest.start_pause(self._failures, wanted)
 
 
-def _difference(address: str, transaction: Mapping[str, Any], raw: str) -> str | None:
+def _describe_difference(address: str, transaction: Mapping[str, Any], raw: str) -> str | None:
     """Return in words what a signed transaction has that was not asked for; None if nothing."""
     try:
         signed = HexBytes(raw)

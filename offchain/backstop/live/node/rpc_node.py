@@ -8,13 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment.file import OtherChain, check_chain
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_file import WrongChainError, check_chain
+from backstop.deployment.deployment_plan import Deployment
 from backstop.errors import BackstopError
-from backstop.files.installation import spelled
-from backstop.hosts.endpoint import check_scheme, endpoint, is_http, is_path, masked
-from backstop.hosts.rpc import Asked, Client, NodeGone, NodeRefused, NotANode, RpcError, never
-from backstop.live.node.fees import FEE_CAP, GWEI, TIP_CAP, Fees, offered, usual_tip
+from backstop.files.installation import format_command
+from backstop.hosts.endpoint import check_scheme, is_http, is_path, mask_url, parse_endpoint
+from backstop.hosts.rpc_client import (
+    NodeClient,
+    NodeRefusedError,
+    NodeUnavailableError,
+    NotANodeError,
+    RpcClient,
+    RpcError,
+    never_stop,
+)
+from backstop.live.node.gas_fees import FEE_CAP, GWEI, TIP_CAP, Fees, offer_fees, usual_tip
 
 LOCAL = "http://127.0.0.1:8545"
 TIMEOUT = 20.0
@@ -29,7 +37,7 @@ TEST_CHAINS = (1_337, 31_337)
 _CHAIN_ID = "0x465f5260205ff3"
 
 
-class LookAgain(NodeGone):
+class RetryError(NodeUnavailableError):
     """An error: the chain was reorganised while it was read, or another node is asked now."""
 
 
@@ -53,9 +61,9 @@ class Outlook(NamedTuple):
     tip: int
     head: int
 
-    def fees(self, cap: int = FEE_CAP, tip_cap: int = TIP_CAP) -> Fees:
+    def offer_fees(self, cap: int = FEE_CAP, tip_cap: int = TIP_CAP) -> Fees:
         """Offer twice the base fee and the tip, within their caps."""
-        return offered(self.base, self.tip, cap, tip_cap)
+        return offer_fees(self.base, self.tip, cap, tip_cap)
 
 
 class Node:
@@ -68,10 +76,10 @@ class Node:
         self,
         url: str,
         timeout: float = TIMEOUT,
-        client: Asked | None = None,
-        stop: Callable[[], bool] = never,
+        client: RpcClient | None = None,
+        stop: Callable[[], bool] = never_stop,
     ) -> None:
-        self.client: Asked = client or Client(check_url(url), timeout, stop)
+        self.client: RpcClient = client or NodeClient(check_url(url), timeout, stop)
         self._looked_at = 0.0
         self._expected: Deployment | None = None
 
@@ -87,20 +95,23 @@ class Node:
     @cached_property
     def chain_id(self) -> int:
         try:
-            return chain_id_of(self.client)
-        except (NotANode, NodeRefused):
+            return get_chain_id(self.client)
+        except (NotANodeError, NodeRefusedError):
             raise
-        except NodeGone as error:
-            raise NodeGone(
-                f"no node answers at {self.url} ({_cause(error)}): `{spelled('devnet')}` starts one"
+        except NodeUnavailableError as error:
+            raise NodeUnavailableError(
+                f"no node answers at {self.url} ({_extract_cause(error)}): "
+                f"`{format_command('devnet')}` starts one"
             ) from None
 
     @property
     def genesis(self) -> str:
         """The hash of block 0, by which chains of one id are told apart."""
-        found = self.hash_of(0)
+        found = self.get_block_hash(0)
         if found is None:
-            raise NodeGone(f"the node at {self.url} has no block 0: name one that has all headers")
+            raise NodeUnavailableError(
+                f"the node at {self.url} has no block 0: name one that has all headers"
+            )
         return found
 
     @cached_property
@@ -121,28 +132,28 @@ class Node:
         """Whether money on the chain is worth nothing."""
         return self.chain_id in TEST_CHAINS or self.version.lower().startswith(("anvil", "hardhat"))
 
-    def head(self) -> Head:
+    def get_head(self) -> Head:
         """Return the newest block."""
         block = self.request("eth_getBlockByNumber", "latest", False)
         return Head(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
 
-    def hash_of(self, number: int) -> str | None:
+    def get_block_hash(self, number: int) -> str | None:
         """Return a block's hash; None if the chain does not reach there."""
         block = self.request("eth_getBlockByNumber", hex(number), False)
         return None if block is None else str(block["hash"])
 
     def next_time(self) -> int:
         """Return the time that the next block will have, as far as the node tells."""
-        return self.outlook().timestamp
+        return self.get_outlook().timestamp
 
-    def outlook(self) -> Outlook:
+    def get_outlook(self) -> Outlook:
         """Ask for the outlook in one exchange."""
         wanted = (
             ("eth_getBlockByNumber", ("pending", False)),
             ("eth_getBlockByNumber", ("latest", False)),
             ("eth_feeHistory", (hex(_TIPS_OF), "latest", [50])),
         )
-        pending, latest, history = self.client.each(wanted)
+        pending, latest, history = self.client.request_each(wanted)
         if isinstance(latest, RpcError):
             raise latest
         # Some nodes know no pending block, or not its time, and some no history of fees.
@@ -154,56 +165,58 @@ class Node:
             int(latest["number"], 16),
         )
 
-    def blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    def get_blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """Yield blocks with their transactions, and the receipts of these, in order."""
         numbers = [(hex(number),) for number in range(first, last + 1)]
         blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
         if None in blocks:
-            raise LookAgain(f"the node at {self.url} went back behind block {last}")
+            raise RetryError(f"the node at {self.url} went back behind block {last}")
         busy = [block for block in blocks if block["transactions"]]
-        receipts = iter([each for part in _parts(busy) for each in self._receipts(part)])
+        receipts = iter([each for part in _split_blocks(busy) for each in self._get_receipts(part)])
         found = [(block, next(receipts) if block["transactions"] else []) for block in blocks]
         for block, own in found:
             # It may have been reorganised between the two questions.
             if [each["transactionHash"] for each in own] != [each["hash"] for each in block["transactions"]]:
-                raise LookAgain(f"the node at {self.url} went back while it was read")
+                raise RetryError(f"the node at {self.url} went back while it was read")
             for sent, receipt in zip(block["transactions"], own, strict=True):
                 if sent["to"] is None and receipt["contractAddress"] is None:
-                    raise self.wrong(f"what {sent['hash']} created has no address")
+                    raise self.reject_answer(f"what {sent['hash']} created has no address")
         return found
 
-    def expect(self, deployment: Deployment) -> None:
+    def require_deployment(self, deployment: Deployment) -> None:
         """Be of a deployment's chain from now on; of several nodes, leave those of another one."""
         where = deployment.chain_id, deployment.genesis, deployment.block, deployment.creations[0].address
-        self.client.expect(*where)
-        check_chain(deployment, chain_id_of(self.client), self.genesis)
+        self.client.expect_chain(*where)
+        check_chain(deployment, get_chain_id(self.client), self.genesis)
         self._expected = deployment
 
-    def reached(self, height: int) -> None:
+    def note_height(self, height: int) -> None:
         """Take note of the height that was seen; now and then, raise NodeGone if this is another chain."""
         now = time.monotonic()
         if now < self._looked_at + LOOK_EVERY:
             return
         self._looked_at = now
-        self.client.reached(height)
+        self.client.record_height(height)
         self.check_chain()
 
     def check_chain(self) -> None:
         """Leave a node that is of another chain by now; raise NodeGone if there is no other."""
         if self._expected is not None:
             try:
-                check_chain(self._expected, chain_id_of(self.client), self.genesis)
-            except OtherChain as error:
+                check_chain(self._expected, get_chain_id(self.client), self.genesis)
+            except WrongChainError as error:
                 where = self.url
-                if not self.client.leave(str(error)):
-                    raise NodeGone(f"the node at {where} is of another chain now: {error}") from None
+                if not self.client.switch_node(str(error)):
+                    raise NodeUnavailableError(
+                        f"the node at {where} is of another chain now: {error}"
+                    ) from None
 
-    def wrong(self, what: str) -> NodeGone:
+    def reject_answer(self, what: str) -> NodeUnavailableError:
         """Leave a node that told what cannot be; return the error, LookAgain if another node took over."""
         text = f"the node at {self.url} is not believed: {what}"
-        return LookAgain(text) if self.client.leave(what) else NodeGone(text)
+        return RetryError(text) if self.client.switch_node(what) else NodeUnavailableError(text)
 
-    def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    def _get_receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         try:
             found = self.client.batch("eth_getBlockReceipts", [(block["number"],) for block in blocks])
         except RpcError:  # an older node
@@ -211,23 +224,23 @@ class Node:
             single = iter(self.client.batch("eth_getTransactionReceipt", names))
             found = [[next(single) for _ in block["transactions"]] for block in blocks]
         if None in found or any(None in receipts for receipts in found):
-            raise LookAgain(f"the node at {self.url} went back while it was read")
+            raise RetryError(f"the node at {self.url} went back while it was read")
         return found
 
-    def nonce(self, address: str, block: str = "pending") -> int:
+    def get_nonce(self, address: str, block: str = "pending") -> int:
         """Return how many transactions an account has sent."""
         return int(self.request("eth_getTransactionCount", address, block), 16)
 
-    def balance(self, address: str) -> int:
+    def get_balance(self, address: str) -> int:
         """Return an account's coins [wei]."""
         return int(self.request("eth_getBalance", address, "latest"), 16)
 
-    def fees(self, cap: int = FEE_CAP) -> Fees:
+    def offer_fees(self, cap: int = FEE_CAP) -> Fees:
         """Offer twice the base fee and the last blocks' tip, within the cap."""
-        return self.outlook().fees(cap)
+        return self.get_outlook().offer_fees(cap)
 
 
-def _parts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _split_blocks(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """Split blocks into parts whose receipts a node can tell before a request times out."""
     part: list[dict[str, Any]] = []
     count = 0
@@ -241,7 +254,7 @@ def _parts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield part
 
 
-def chain_id_of(client: Asked) -> int:
+def get_chain_id(client: RpcClient) -> int:
     """Return the chain id of a node; raise an error if its contracts see another."""
     said = int(client.request("eth_chainId"), 16)
     try:
@@ -249,7 +262,7 @@ def chain_id_of(client: Asked) -> int:
     except RpcError:  # some nodes call contracts only
         return said
     if len(seen) == 66 and int(seen, 16) != said:
-        raise NotANode(
+        raise NotANodeError(
             f"the node at {client.where} says it is on chain {said}, its contracts see chain "
             f"{int(seen, 16)}: use another node"
         )
@@ -262,21 +275,21 @@ def check_url(url: str, option: str = "--network") -> str:
         return str(Path(url).expanduser())
     check_scheme(url)
     if is_http(url):
-        endpoint(url)
+        parse_endpoint(url)
         return url
     raise BackstopError(
-        f"{option} {masked(url)!r} is no address of a chain that stays: start one with `{spelled('devnet')}` "
-        f"and name it, {option} {LOCAL}"
+        f"{option} {mask_url(url)!r} is no address of a chain that stays: start one with "
+        f"`{format_command('devnet')}` and name it, {option} {LOCAL}"
     )
 
 
-def _cause(error: Exception) -> str:
+def _extract_cause(error: Exception) -> str:
     """Return what is in brackets in the client's message."""
     text = str(error)
     return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"
 
 
-def nap(seconds: float, stop: Callable[[], bool]) -> None:
+def sleep_interruptibly(seconds: float, stop: Callable[[], bool]) -> None:
     """Sleep in short naps, so that a signal is heard."""
     deadline = time.monotonic() + seconds
     while not stop() and (left := deadline - time.monotonic()) > 0:

@@ -10,10 +10,10 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from backstop.deployment.accounts import ACCOUNTS
-from backstop.deployment.signing import devnet_account
+from backstop.deployment.devnet_signing import devnet_account
+from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
-from backstop.live.node.allowed import Allowed
+from backstop.live.node.call_allowlist import CallAllowlist
 from backstop.live.node.remote_signer import RemoteSigner
 
 
@@ -24,7 +24,7 @@ class Signers:
     """
 
     def __init__(self, *, test_accounts: bool, remote: RemoteSigner | None = None) -> None:
-        self.allowed: Allowed | None = None
+        self.allowed: CallAllowlist | None = None
         self._remote = remote
         self._keys: dict[str, LocalAccount] = {}
         self._places: dict[str, int] = {}
@@ -38,25 +38,25 @@ class Signers:
         self._keys[address] = key
         return address
 
-    def has(self, address: str) -> bool:
+    def can_sign(self, address: str) -> bool:
         """Tell whether this account can sign."""
         return address in self._keys or address in self._places or self._is_remote(address)
 
     def _is_remote(self, address: str) -> bool:
         return self._remote is not None and address in self._remote.accounts
 
-    def ready(self, address: str) -> None:
+    def prepare_key(self, address: str) -> None:
         """Make its key now, which takes longer than signing."""
         if address not in self._keys and not self._is_remote(address):
             self._keys[address] = devnet_account(self._places[address])
 
-    def sign(self, address: str, transaction: dict[str, Any]) -> str:
+    def sign_transaction(self, address: str, transaction: dict[str, Any]) -> str:
         """Return the signed raw transaction, in hex; raise NotAllowed, or SignerGone."""
         if self.allowed is not None:
-            self.allowed.check(address, transaction)
+            self.allowed.check_call(address, transaction)
         if self._remote is not None and self._is_remote(address):
-            return self._remote.sign(address, transaction)
-        self.ready(address)
+            return self._remote.sign_transaction(address, transaction)
+        self.prepare_key(address)
         # The account itself would work out its public key anew each time, which takes as long as signing.
         signed = Account.sign_transaction(transaction, self._keys[address]._key_obj)
         return "0x" + bytes(signed.raw_transaction).hex()
@@ -65,7 +65,7 @@ class Signers:
         """Sign a digest in 65 bytes: r, s (the low one), v (27 or 28)."""
         if self._is_remote(address):
             raise BackstopError(f"a signer in another process signs transactions only: {address} is its own")
-        self.ready(address)
+        self.prepare_key(address)
         signed: Any = self._keys[address]
         return bytes(signed.unsafe_sign_hash(digest).signature)
 
@@ -88,7 +88,7 @@ def _read_keystore(alias: str) -> LocalAccount:
         ) from None
     except (OSError, ValueError) as error:
         raise BackstopError(f"the keystore {path} cannot be read: {error}") from None
-    where, passphrase = _passphrase(alias, variable)
+    where, passphrase = _read_passphrase(alias, variable)
     try:
         account: LocalAccount = Account.from_key(Account.decrypt(content, passphrase))
     except (ValueError, KeyError, TypeError, NotImplementedError):  # the last: a keystore of unknown kind
@@ -96,7 +96,7 @@ def _read_keystore(alias: str) -> LocalAccount:
     return account
 
 
-def _passphrase(alias: str, variable: str) -> tuple[str, str]:
+def _read_passphrase(alias: str, variable: str) -> tuple[str, str]:
     """Return where an account's passphrase is, and what it is: from a file, else from the environment."""
     file = os.environ.get(f"{variable}_FILE")
     if file:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.deployment.plan import Deployment
-from backstop.keepers.view import View
-from backstop.live.follow.mirror import Seen
+from backstop.deployment.deployment_plan import Deployment
+from backstop.keepers.keeper_view import KeeperView
+from backstop.live.mirror.chain_mirror import MinedCall
 from backstop.live.node.rpc_node import LOCAL
-from backstop.live.operate.options import connect, open_system
-from backstop.live.operate.system import LiveSystem, market_view
+from backstop.live.operate.live_system import LiveSystem, market_view
+from backstop.live.operate.network_options import connect_node, open_system
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.state import Log
 from backstop.simulation.run_directory import plain
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def attach(deployment_file: str | Path = "deployment.json", network: str | None = None) -> Attached:
+def attach(deployment_file: str | Path = "deployment.json", network: str | None = None) -> AttachedDeployment:
     """Open a deployment. Without `network`: where Ape is connected to, else port 8545 of this machine."""
-    node = connect(network or _connected() or LOCAL)
-    return Attached(open_system(node, Path(deployment_file))[0])
+    node = connect_node(network or _find_ape_network() or LOCAL)
+    return AttachedDeployment(open_system(node, Path(deployment_file))[0])
 
 
 class Contract:
@@ -51,14 +51,14 @@ class Contract:
             """Ask, or send if there is a sender (a role or an address), and return the Outcome."""
             if sender is None:
                 return self._system.view(self.name, method, *args)
-            who = sender.lower() if sender.startswith("0x") else self._system.deployment.account(sender)
+            who = sender.lower() if sender.startswith("0x") else self._system.deployment.get_account(sender)
             outcome: Outcome = self._system.apply(Action(self.name, method, args, who))
             return outcome
 
         return call
 
 
-class Attached:
+class AttachedDeployment:
     """A deployment on a node. Its contracts are attributes: `deployed.VaultEngine`."""
 
     def __init__(self, system: LiveSystem) -> None:
@@ -85,9 +85,9 @@ class Attached:
         """Return all state: contract, storage path, key."""
         return self.system.snapshot()
 
-    def view(self) -> View:
+    def view(self) -> KeeperView:
         """Return the state as keepers see it now; the prices outside are the deployment's own markets'."""
-        self.system.follow()
+        self.system.follow_chain()
         return market_view(self.system.mirror, self.system.timestamp)
 
     @property
@@ -95,33 +95,33 @@ class Attached:
         """Tables: collateral_types, vaults, auctions, actions, events. Amounts are decimal strings."""
         view, seen = self.view(), self.system.mirror.seen
         return {
-            "collateral_types": _frame(_collateral_types(view)),
-            "vaults": _frame(_vaults(view)),
-            "auctions": _frame(_auctions(view)),
-            "actions": _frame(_action(each) for each in seen),
-            "events": _frame(_event(each, log) for each in seen for log in each.outcome.logs),
+            "collateral_types": _build_frame(_iter_type_rows(view)),
+            "vaults": _build_frame(_iter_vault_rows(view)),
+            "auctions": _build_frame(_iter_auction_rows(view)),
+            "actions": _build_frame(_build_action_row(each) for each in seen),
+            "events": _build_frame(_build_event_row(each, log) for each in seen for log in each.outcome.logs),
         }
 
 
-def _collateral_types(view: View) -> Iterator[dict[str, Any]]:
+def _iter_type_rows(view: KeeperView) -> Iterator[dict[str, Any]]:
     for c, symbol in enumerate(view.symbols):
         yield {
             "symbol": symbol,
             "market_price_ray": view.outside.prices[c],
-            "price_ray": view.price(c),
-            "locked_wad": view.locked(c),
-            "performing_rad": view.debts(c).performing,
-            "in_auction_rad": view.in_auction(c),
-            "deficit_rad": view.deficit(c),
-            "buffer_rad": view.buffer(c),
-            "vaults": len(view.vaults(c)),
-            "unsafe_vaults": len(view.unsafe(c)),
+            "price_ray": view.get_current_price(c),
+            "locked_wad": view.get_locked_collateral(c),
+            "performing_rad": view.get_debts(c).performing,
+            "in_auction_rad": view.get_principal_in_auction(c),
+            "deficit_rad": view.get_deficit(c),
+            "buffer_rad": view.get_buffer(c),
+            "vaults": len(view.list_vaults(c)),
+            "unsafe_vaults": len(view.list_unsafe_vaults(c)),
         }
 
 
-def _vaults(view: View) -> Iterator[dict[str, Any]]:
+def _iter_vault_rows(view: KeeperView) -> Iterator[dict[str, Any]]:
     for c, symbol in enumerate(view.symbols):
-        for vault in view.vaults(c):
+        for vault in view.list_vaults(c):
             worth = vault.locked * view.outside.prices[c]
             yield {
                 "symbol": symbol,
@@ -132,7 +132,7 @@ def _vaults(view: View) -> Iterator[dict[str, Any]]:
             }
 
 
-def _auctions(view: View) -> Iterator[dict[str, Any]]:
+def _iter_auction_rows(view: KeeperView) -> Iterator[dict[str, Any]]:
     for each in view.auctions:
         yield {
             "auction_id": each.id,
@@ -145,7 +145,7 @@ def _auctions(view: View) -> Iterator[dict[str, Any]]:
         }
 
 
-def _action(seen: Seen) -> dict[str, Any]:
+def _build_action_row(seen: MinedCall) -> dict[str, Any]:
     return {
         "block": seen.block,
         "timestamp": seen.timestamp,
@@ -159,7 +159,7 @@ def _action(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _event(seen: Seen, log: Log) -> dict[str, Any]:
+def _build_event_row(seen: MinedCall, log: Log) -> dict[str, Any]:
     return {
         "block": seen.block,
         "timestamp": seen.timestamp,
@@ -169,7 +169,7 @@ def _event(seen: Seen, log: Log) -> dict[str, Any]:
     }
 
 
-def _frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+def _build_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     # As in a run directory: amounts are longer than 64 bits.
@@ -179,7 +179,7 @@ def _frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
-def _connected() -> str | None:
+def _find_ape_network() -> str | None:
     """Return the address that Ape is connected to, if it is."""
     ape = sys.modules.get("ape")
     if ape is None:

@@ -12,30 +12,30 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import NodeGone, RpcError
-from backstop.keepers.approvals import approvals
-from backstop.keepers.costs import cost_in_stablecoin
-from backstop.keepers.keeper import Intent, Keeper, Memory
-from backstop.keepers.view import View
-from backstop.live.follow.mirror import Reorganised
+from backstop.hosts.rpc_client import NodeUnavailableError, RpcError
+from backstop.keepers.call_costs import convert_gas_to_stablecoin
+from backstop.keepers.keeper_decisions import Intent, Keeper, KeeperMemory
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.token_approvals import list_missing_approvals
+from backstop.live.mirror.chain_mirror import ReorgError
+from backstop.live.monitor.health_conditions import describe_unsettled
+from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.monitor.status_snapshot import KeeperWork
 from backstop.live.node.failover import Takeover
-from backstop.live.node.fees import GWEI, Fees, FeesTooHigh
-from backstop.live.node.host import gas_limit
-from backstop.live.node.log import Line
-from backstop.live.node.remote_signer import SignerGone
-from backstop.live.node.rpc_node import Outlook, nap
-from backstop.live.operate.brakes import Brakes, Call
-from backstop.live.operate.journal import Entry, Journal
-from backstop.live.operate.means import Means
-from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
+from backstop.live.node.gas_fees import GWEI, Fees, FeesTooHighError
+from backstop.live.node.live_host import gas_limit
+from backstop.live.node.log_lines import Line
+from backstop.live.node.remote_signer import SignerUnavailableError
+from backstop.live.node.rpc_node import Outlook, sleep_interruptibly
+from backstop.live.operate.account_balances import AccountBalances
+from backstop.live.operate.live_roles import get_role_name
+from backstop.live.operate.live_system import LiveSystem, market_view
+from backstop.live.operate.log_deduplication import DeduplicatedLog
+from backstop.live.operate.outbox import CallRequest, MinedTransaction, Outbox, TransactionRules
 from backstop.live.operate.report_signing import put_report
-from backstop.live.operate.roles import role_of
-from backstop.live.operate.system import LiveSystem, market_view
-from backstop.live.operate.tally import Tally
-from backstop.live.operate.telling import Telling
-from backstop.live.watch.facts import Work
-from backstop.live.watch.observer import Observer
-from backstop.live.watch.troubles import unsettled_text
+from backstop.live.operate.run_statistics import RunStatistics
+from backstop.live.operate.spending_limits import LimitEnforcer, PendingCall
+from backstop.live.operate.transaction_journal import Entry, Journal
 
 _LONGEST_PAUSE = 10.0
 # Gas of a large transaction: an account that cannot pay for it is as good as empty.
@@ -65,41 +65,41 @@ class KeeperLoop:
         say: Callable[[str], None],
         gas_token: str | None = None,
         *,
-        rules: Rules | None = None,
+        rules: TransactionRules | None = None,
         journal: Path | None = None,
         dry: Callable[[str], None] | None = None,
-        brakes: Brakes | None = None,
-        observer: Observer | None = None,
+        brakes: LimitEnforcer | None = None,
+        observer: StatusPublisher | None = None,
     ) -> None:
         self.system = system
         self.keepers = sorted(keepers, key=lambda keeper: keeper.group.role not in _BIDS)
         self.say = say
         self.gas_token = gas_token
-        self.rules = rules or Rules(system.host.fee_cap)
+        self.rules = rules or TransactionRules(system.host.fee_cap)
         self.dry = dry
         self.observer = observer
-        self.memories = {keeper.name: Memory() for keeper in keepers}
-        self.tally = Tally()
+        self.memories = {keeper.name: KeeperMemory() for keeper in keepers}
+        self.tally = RunStatistics()
         self._coins_needed = 0
         self._ether_price = 0
         self._confirmed, self._asked_at = "", 0.0
         self._signer_gone = False
         self._failures_in_a_row = 0
         self._looked_at: tuple[str, int] | None = None
-        self._lines = Telling(say, dry)
+        self._lines = DeduplicatedLog(say, dry)
         self._reserved: dict[tuple[str, str], int] = {}
         self._takeover = Takeover()
         self._saved_at = 0.0
         self._check_accounts(keepers)
         self.boxes: dict[str, Outbox] = {}
-        self.brakes = brakes or Brakes(keepers)
+        self.brakes = brakes or LimitEnforcer(keepers)
         if dry is None:
             try:
                 self._open_boxes(journal)
             except BackstopError:
                 self.close()
                 raise
-        self._means = Means(system, self.boxes)
+        self._means = AccountBalances(system, self.boxes)
 
     @property
     def replaced(self) -> int:
@@ -122,11 +122,11 @@ class KeeperLoop:
                 )
             if self.dry is not None:
                 continue
-            if not system.host.signers.has(keeper.address):
+            if not system.host.signers.can_sign(keeper.address):
                 raise BackstopError(
                     f"nobody here can sign for {keeper.address}: --account {keeper.name}=ALIAS"
                 )
-            if keeper.signing is None and system.node.balance(keeper.address) == 0:
+            if keeper.signing is None and system.node.get_balance(keeper.address) == 0:
                 raise BackstopError(
                     f"{keeper.name} has nothing to pay gas with: send coins to {keeper.address}"
                 )
@@ -136,19 +136,19 @@ class KeeperLoop:
         for address in dict.fromkeys(keeper.address for keeper in self.keepers if keeper.signing is None):
             journal = Journal(folder, system.node.chain_id, genesis, address)
             signers = system.host.signers
-            signers.ready(address)
-            read = system.mirror.told
+            signers.prepare_key(address)
+            read = system.mirror.get_verified_block
             self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say, read)
         self.brakes.journals = [box.journal for box in self.boxes.values()]
         self.brakes.confirmed = self._is_confirmed
 
-    def summary(self) -> str:
+    def format_summary(self) -> str:
         """Write the figures of the run."""
-        return self.tally.summary(self.replaced)
+        return self.tally.format_summary(self.replaced)
 
     def close(self) -> None:
         """Keep what was followed; let go of accounts and strategies."""
-        self._save()
+        self._save_followed_state()
         for box in self.boxes.values():
             box.journal.close()
         for keeper in self.keepers:
@@ -174,134 +174,136 @@ class KeeperLoop:
         At the end what is under way has `grace` seconds to be mined, if once, `patience`.
         """
         gone_since: float | None = None
-        reorganised: Reorganised | None = None
+        reorganised: ReorgError | None = None
         pause = interval
         while not stop():
             try:
                 if reorganised is not None:
-                    self._follow_again(reorganised)
+                    self._handle_reorg(reorganised)
                     reorganised = None
-                self.round()
+                self.run_round()
                 if gone_since is not None:
                     self.say(Line("the node is back", "node back"))
                 gone_since, pause = None, interval
-            except (NodeGone, RpcError) as error:  # a node may refuse what it has too much of
+            except (NodeUnavailableError, RpcError) as error:  # a node may refuse what it has too much of
                 if gone_since is not None and not stop():  # whatever it is, another node may do better
-                    self.system.node.client.leave(str(error))
+                    self.system.node.client.switch_node(str(error))
                 if gone_since is None:
                     gone_since = time.monotonic()
                     self.say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
                 if once or time.monotonic() - gone_since > patience:
                     raise BackstopError(f"stopped: {error}") from None
                 if self.observer is not None:
-                    self.observer.gone(str(error))
+                    self.observer.note_node_gone(str(error))
                 pause = min(max(2 * pause, 0.2), _LONGEST_PAUSE)
-                if isinstance(error, NodeGone):
+                if isinstance(error, NodeUnavailableError):
                     pause = max(pause, error.retry_after)
-            except Reorganised as error:
+            except ReorgError as error:
                 reorganised = error  # and perhaps once more before that was followed
                 continue
             if once:
-                self._see_through(patience, stop)
+                self._wait_for_pending(patience, stop)
                 return
-            nap(pause, stop)
-        self._see_through(grace, lambda: False)
+            sleep_interruptibly(pause, stop)
+        self._wait_for_pending(grace, lambda: False)
 
-    def round(self) -> int:
+    def run_round(self) -> int:
         """Look at the chain once, and act on it; return how many transactions were sent."""
         system, began = self.system, time.monotonic()
-        self._follow()
-        outlook = system.outlook()
+        self._follow_chain()
+        outlook = system.get_outlook()
         now = outlook.timestamp
         new_block = self._looked_at is None or self._looked_at[0] != system.mirror.hash
         sent = 0
         if system.mirror.unsettled:
-            self._lines.once("unsettled", Line(unsettled_text(len(system.mirror.unsettled)), "unsettled"))
+            self._lines.log_once(
+                "unsettled", Line(describe_unsettled(len(system.mirror.unsettled)), "unsettled")
+            )
         elif self._looked_at != (system.mirror.hash, now):
-            self._lines.over("unsettled")
+            self._lines.mark_ended("unsettled")
             self._looked_at = (system.mirror.hash, now)
-            fees = self._fees(outlook)
+            fees = self._get_fees(outlook)
             if fees is not None:
-                sent = self._decide(now, fees, began if new_block else None)
-        self._push()
+                sent = self._run_decisions(now, fees, began if new_block else None)
+        self._push_waiting()
         if self.observer is not None:
             mirror = system.mirror
             head = max(outlook.head, mirror.block)
-            self.observer.looked(mirror, len(mirror.differences), work=self._work, head=head)
+            self.observer.publish_block(mirror, len(mirror.differences), work=self._summarise_work, head=head)
         # Others may be asked how far they are, who answer late: what there was to do is done.
-        system.node.reached(system.mirror.block)
+        system.node.note_height(system.mirror.block)
         if time.monotonic() > self._saved_at + _SAVE_EVERY:
-            self._save()
+            self._save_followed_state()
         return sent
 
-    def _save(self) -> None:
+    def _save_followed_state(self) -> None:
         """Keep what was followed, if that can be done: without it the next keeper replays."""
         try:
-            self.system.book.save()
+            self.system.book.save_state()
         except BackstopError as error:
-            self._lines.once("snapshot", Line(f"{error}: it goes on without", "not saved"))
+            self._lines.log_once("snapshot", Line(f"{error}: it goes on without", "not saved"))
         else:
-            self._lines.over("snapshot")
+            self._lines.mark_ended("snapshot")
         self._saved_at = time.monotonic()
 
-    def _follow(self) -> None:
+    def _follow_chain(self) -> None:
         """Follow up to the newest block, and see what became of what was sent."""
         system = self.system
-        system.follow()
-        self._takeover.over()
-        reasons = {seen.transaction: seen.outcome.reason for seen in system.take_seen()}
-        self._lines.found(system.mirror)
+        system.follow_chain()
+        self._takeover.note_progress()
+        reasons = {seen.transaction: seen.outcome.reason for seen in system.drain_mined_calls()}
+        self._lines.log_mirror_findings(system.mirror)
         for box in self.boxes.values():
-            for settled in box.settle(system.mirror.block):
-                self._settled(settled, reasons.get(settled.transaction))
+            for settled in box.collect_mined(system.mirror.block):
+                self._note_mined(settled, reasons.get(settled.transaction))
 
-    def _see_through(self, patience: float, stop: Callable[[], bool]) -> None:
+    def _wait_for_pending(self, patience: float, stop: Callable[[], bool]) -> None:
         """Wait for what is under way; what then still waits is in the journal."""
         deadline = time.monotonic() + patience
         try:
             while self.waiting and time.monotonic() < deadline and not stop():
-                nap(0.02, stop)
+                sleep_interruptibly(0.02, stop)
                 try:
-                    self._follow()
-                    self._push()
-                except Reorganised as error:
-                    self._follow_again(error)
-        except NodeGone as error:
+                    self._follow_chain()
+                    self._push_waiting()
+                except ReorgError as error:
+                    self._handle_reorg(error)
+        except NodeUnavailableError as error:
             self.say(Line(str(error), "node gone"))
         if self.waiting:
             path = next(box.journal.path for box in self.boxes.values() if box.waiting)
             kept = f": the next keeper finds them in {path.parent}" if path else ""
             self.say(Line(f"{self.waiting} transactions are still under way{kept}", "unfinished"))
 
-    def _follow_again(self, error: Reorganised) -> None:
+    def _handle_reorg(self, error: ReorgError) -> None:
         """Follow another branch of the chain, unless only this node does not have the block."""
         system = self.system
-        if self._takeover.explains(system.node, system.mirror.block, system.mirror.hash, str(error)):
+        if self._takeover.is_node_lagging(system.node, system.mirror.block, system.mirror.hash, str(error)):
             return
-        self.say(Line(f"{error}: {system.restart()}", "reorganised"))
+        self.say(Line(f"{error}: {system.resync_chain()}", "reorganised"))
         for box in self.boxes.values():
-            box.recheck()
+            box.recheck_mined()
 
     # ------------------------------------------------------------------- deciding
 
-    def _fees(self, outlook: Outlook) -> Fees | None:
+    def _get_fees(self, outlook: Outlook) -> Fees | None:
         """Return what gas costs now; None, and one line, while that is too much."""
         try:
-            fees = outlook.fees(self.rules.fee_cap, self.rules.tip_cap)
-        except FeesTooHigh as error:
-            self._lines.once("fees", Line(str(error), "fees too high"))
+            fees = outlook.offer_fees(self.rules.fee_cap, self.rules.tip_cap)
+        except FeesTooHighError as error:
+            self._lines.log_once("fees", Line(str(error), "fees too high"))
             return None
-        self._lines.over("fees")
+        self._lines.mark_ended("fees")
         self._coins_needed = _MUCH_GAS * fees.expected
         return fees
 
-    def _decide(self, now: int, fees: Fees, began: float | None) -> int:
+    def _run_decisions(self, now: int, fees: Fees, began: float | None) -> int:
         """Have keepers decide in turn, and send each one's calls before the next decides."""
-        self._look_at_brakes()
+        self._report_stops()
         self._reserved = {}
         for box in self.boxes.values():
             for entry in box.waiting:
-                self._reserve(box.address, entry)
+                self._reserve_spending(box.address, entry)
         mirror, finder = self.system.mirror, self.system.book.index
         view = market_view(mirror, now, fees.expected, self.gas_token, self._reserved, finder)
         self._ether_price = view.outside.ether_price
@@ -313,53 +315,55 @@ class KeeperLoop:
                 waiting = self.boxes[keeper.address].waiting
                 memory.under_way = {entry.about for entry in waiting if entry.keeper == keeper.name}
             # Whoever has to allow something first bids when that is mined.
-            wanted = list(approvals(keeper, view))
+            wanted = list(list_missing_approvals(keeper, view))
             if wanted:
                 wanted = [intent for intent in wanted if intent.about not in memory.under_way]
             else:
-                wanted = keeper.decide(view, memory, fees.expected)
+                wanted = keeper.decide_calls(view, memory, fees.expected)
             for intent in wanted:
-                if not self._try(keeper, intent, view, fees):
+                if not self._try_intent(keeper, intent, view, fees):
                     continue
                 sent += 1
                 if sent == 1 and began is not None:
-                    self.tally.answer_took(time.monotonic() - began)
+                    self.tally.count_answer(time.monotonic() - began)
         if not self._signer_gone:  # nobody waits for it any more
-            self._lines.over("signer")
+            self._lines.mark_ended("signer")
         return sent
 
-    def _try(self, keeper: Keeper, intent: Intent, view: View, fees: Fees) -> bool:
+    def _try_intent(self, keeper: Keeper, intent: Intent, view: KeeperView, fees: Fees) -> bool:
         """Send a call if it would succeed in the next block, and pay."""
         if keeper.signing is not None:
-            return self._sign(keeper, intent)
+            return self._sign_report(keeper, intent)
         memory, what = self.memories[keeper.name], f"{keeper.name}: {intent.label}"
-        to, data = self.system.encoded(intent.action)
-        foreseen, gas = self.system.tried(intent.action)
+        to, data = self.system.encode_call(intent.action)
+        foreseen, gas = self.system.dry_run_with_gas(intent.action)
         reason = foreseen.reason
         if reason is not None:
-            memory.note(intent.about, False, view.timestamp)
+            memory.record_outcome(intent.about, False, view.timestamp)
             fields = {"keeper": keeper.name, "reason": reason}
             self.say(Line(f"{what} would revert: {reason or 'no reason'}", "would revert", **fields))
             return False
         # The taker says what it would really earn, whatever others sold before it.
         gain = foreseen.value if intent.action.contract == "FlashTaker" else intent.gain
         if gain is not None:
-            net = gain - cost_in_stablecoin(gas, fees.expected, view.outside.ether_price)
+            net = gain - convert_gas_to_stablecoin(gas, fees.expected, view.outside.ether_price)
             if net < keeper.group.minimum_profit:
-                self._lines.once((keeper.name, intent.about), Line(f"{what} would not pay", "would not pay"))
+                self._lines.log_once(
+                    (keeper.name, intent.about), Line(f"{what} would not pay", "would not pay")
+                )
                 return False
-        self._lines.over((keeper.name, intent.about))
-        call = Call(keeper, intent, gas_limit(gas) * fees.most)
-        stop = self.brakes.stop(call, view, len(self.system.mirror.differences))
+        self._lines.mark_ended((keeper.name, intent.about))
+        call = PendingCall(keeper, intent, gas_limit(gas) * fees.most)
+        stop = self.brakes.find_stop(call, view, len(self.system.mirror.differences))
         if stop is not None:
-            self._lines.once(stop[:2], Line(f"{stop.why}: {what} waits", "stopped", **stop._asdict()))
+            self._lines.log_once(stop[:2], Line(f"{stop.why}: {what} waits", "stopped", **stop._asdict()))
             return False
         if self.dry is not None:
             most = gas * fees.expected
             text = f"{what} would be sent: {gas} gas, {most / 10**18:.6f} coins"
-            self._lines.would_send((keeper.name, intent.about), text)
+            self._lines.log_would_send((keeper.name, intent.about), text)
             return False
-        order = Order(
+        order = CallRequest(
             keeper.name,
             intent.label,
             intent.about,
@@ -371,58 +375,60 @@ class KeeperLoop:
             gain,
             gas,
         )
-        return self._send(keeper, order, fees, view.timestamp)
+        return self._send_order(keeper, order, fees, view.timestamp)
 
-    def _look_at_brakes(self) -> None:
-        for stop in self.brakes.look():
-            self._lines.over(stop[:2])
+    def _report_stops(self) -> None:
+        for stop in self.brakes.refresh_stops():
+            self._lines.mark_ended(stop[:2])
             self.say(
                 Line(f"{stop.role} goes on: no longer stopped ({stop.cause})", "goes on", role=stop.role)
             )
         for stop in self.brakes.stops.values():
-            self._lines.once(stop[:2], Line(stop.why, "stopped", **stop._asdict()))
+            self._lines.log_once(stop[:2], Line(stop.why, "stopped", **stop._asdict()))
 
-    def _sign(self, keeper: Keeper, intent: Intent) -> bool:
+    def _sign_report(self, keeper: Keeper, intent: Intent) -> bool:
         """Put a signed report where others find it; send nothing."""
         what = f"{keeper.name}: {intent.label}"
         if self.dry is not None:
-            self._lines.would_send((keeper.name, intent.about), f"{what} would be signed")
+            self._lines.log_would_send((keeper.name, intent.about), f"{what} would be signed")
             return False
         try:
             signed = intent.action.contract == "PriceFeed" and put_report(
                 self.system, keeper, *intent.action.args
             )
         except BackstopError as error:
-            self._lines.once(
+            self._lines.log_once(
                 (keeper.name, "signing"), Line(f"{what}: {error}", "refused", keeper=keeper.name)
             )
             return False
-        self._lines.over((keeper.name, "signing"))
+        self._lines.mark_ended((keeper.name, "signing"))
         if signed:
             self.say(Line(f"{what} signed", "signed", keeper=keeper.name))
         return False
 
-    def _send(self, keeper: Keeper, order: Order, fees: Fees, now: int) -> bool:
+    def _send_order(self, keeper: Keeper, order: CallRequest, fees: Fees, now: int) -> bool:
         try:
             relay = self.rules.relay
-            private = relay is not None and role_of(keeper.group) in relay.settings.roles
-            entry = self.boxes[keeper.address].send(order, fees, private)
-        except NodeGone:
+            private = relay is not None and get_role_name(keeper.group) in relay.settings.roles
+            entry = self.boxes[keeper.address].send_call(order, fees, private)
+        except NodeUnavailableError:
             raise
-        except SignerGone as error:  # not the call's fault: it is tried again when the signer is back
+        except (
+            SignerUnavailableError
+        ) as error:  # not the call's fault: it is tried again when the signer is back
             self._signer_gone = True
-            self._lines.once("signer", Line(f"{error}: {order.label} waits", "signer gone"))
+            self._lines.log_once("signer", Line(f"{error}: {order.label} waits", "signer gone"))
             return False
         except BackstopError as error:
-            self.memories[keeper.name].note(order.about, False, now)
+            self.memories[keeper.name].record_outcome(order.about, False, now)
             self.say(
                 Line(f"{keeper.name}: {order.label} was not taken: {error}", "refused", keeper=keeper.name)
             )
-            self._count(False)
-            self.brakes.spent_more()  # what a node refused may be mined all the same
+            self._count_failure(False)
+            self.brakes.note_spending()  # what a node refused may be mined all the same
             return False
-        self._reserve(keeper.address, entry)
-        self.brakes.spent_more()
+        self._reserve_spending(keeper.address, entry)
+        self.brakes.note_spending()
         self.tally.counts[keeper.name, "sent"] += 1
         attempt = entry.attempts[-1]
         text = f"{keeper.name}: {order.label} sent, nonce {entry.nonce}, up to {fees.most / GWEI:.1f} gwei"
@@ -430,7 +436,7 @@ class KeeperLoop:
         self.say(Line(text, "sent", **fields, most_wei=fees.most))
         return True
 
-    def _reserve(self, sender: str, entry: Entry) -> None:
+    def _reserve_spending(self, sender: str, entry: Entry) -> None:
         """Set aside what a transaction under way may spend: keepers may share an account."""
         key = entry.token, sender
         if entry.spends:
@@ -445,23 +451,23 @@ class KeeperLoop:
             self._looked_at = None  # what waits for it is decided again
             if now < self._asked_at + _ASK_EVERY:
                 return False
-            if not self.system.node.client.confirms(mirror.block, mirror.hash):
+            if not self.system.node.client.is_block_confirmed(mirror.block, mirror.hash):
                 self._asked_at = now
                 return False
             self._confirmed = mirror.hash
         return True
 
-    def _push(self) -> None:
+    def _push_waiting(self) -> None:
         """See to what waits too long; what would be signed for it rests on what is known, as all else."""
         if self.system.mirror.unsettled:
             return
-        due = [box for box in self.boxes.values() if box.due()]
-        fees = self._fees(self.system.outlook()) if due else None
+        due = [box for box in self.boxes.values() if box.is_overdue()]
+        fees = self._get_fees(self.system.get_outlook()) if due else None
         for box in due if fees is not None else []:
             assert fees is not None
-            box.push(fees, partial(self._useful, box.address), self._affords)
+            box.push_waiting(fees, partial(self._is_useful, box.address), self._can_afford)
 
-    def _useful(self, sender: str, entry: Entry, block: str) -> bool:
+    def _is_useful(self, sender: str, entry: Entry, block: str) -> bool:
         """Tell whether a call would succeed on top of a block.
 
         On top of the latest it counts at the next one's time, at which an auction asks for less: a node
@@ -469,27 +475,27 @@ class KeeperLoop:
         """
         data = bytes.fromhex(entry.data[2:])
         if block == "latest":
-            found = self.system.foreseen(sender, entry.to, data, self.system.outlook().timestamp)
+            found = self.system.can_succeed(sender, entry.to, data, self.system.get_outlook().timestamp)
             if found is not None:
                 return found
-        return self.system.host.static(sender, entry.to, data, block).ok
+        return self.system.host.static_call(sender, entry.to, data, block).ok
 
-    def _affords(self, entry: Entry, fees: Fees) -> bool:
+    def _can_afford(self, entry: Entry, fees: Fees) -> bool:
         """Tell whether a call still pays at these fees; of one that need not, whether its budget has them."""
         keeper = next((each for each in self.keepers if each.name == entry.keeper), None)
         if keeper is None:  # of an earlier process, with other keepers
             return True
         if entry.gain is None:
-            return self.brakes.affords(keeper.name, entry, fees.most)
-        cost = cost_in_stablecoin(entry.needs, fees.expected, self._ether_price)
+            return self.brakes.can_afford(keeper.name, entry, fees.most)
+        cost = convert_gas_to_stablecoin(entry.needs, fees.expected, self._ether_price)
         return entry.gain - cost >= keeper.group.minimum_profit
 
-    def _settled(self, settled: Settled, reason: str | None) -> None:
+    def _note_mined(self, settled: MinedTransaction, reason: str | None) -> None:
         entry = settled.entry
         memory = self.memories.get(entry.keeper)
         if memory is not None:  # else another keeper's, of an earlier process
             # The time of a block, which its hash binds: a node may say anything of the next one.
-            memory.note(entry.about, entry.ok, self.system.mirror.model.timestamp)
+            memory.record_outcome(entry.about, entry.ok, self.system.mirror.model.timestamp)
         self.tally.gas_paid += settled.gas * settled.gas_price
         result = "done" if entry.ok else "withdrawn" if settled.withdrawn else "FAILED"
         why = f": {reason}" if reason and result == "FAILED" else ""
@@ -505,34 +511,34 @@ class KeeperLoop:
         }
         self.say(Line(text, result.lower(), **fields))
         if not settled.withdrawn:
-            self._count(entry.ok)
+            self._count_failure(entry.ok)
 
-    def _count(self, ok: bool) -> None:
+    def _count_failure(self, ok: bool) -> None:
         self._failures_in_a_row = 0 if ok else self._failures_in_a_row + 1
 
     # --------------------------------------------------------------------- telling
 
-    def _work(self, new_block: bool) -> Work:
+    def _summarise_work(self, new_block: bool) -> KeeperWork:
         """Return what was done, and the means that are left."""
         if new_block:
-            self._means.ask()
+            self._means.refresh_coins()
         counts = self.tally.counts.copy()
         for box in self.boxes.values():
             counts.update({(keeper, "replaced"): count for keeper, count in box.replaced.items()})
-        return Work(
+        return KeeperWork(
             counts=counts,
             gas_paid=self.tally.gas_paid,
             answered=tuple(self.tally.answered),
             answered_in=self.tally.answered_in,
             failures_in_a_row=self._failures_in_a_row,
             pending={each: len(box.waiting) for each, box in self.boxes.items()},
-            oldest={each: box.oldest(int(time.time())) for each, box in self.boxes.items()},
-            capital=self._means.capital(),
+            oldest={each: box.get_oldest_wait(int(time.time())) for each, box in self.boxes.items()},
+            capital=self._means.compute_capital(),
             reserved={(owner, token): wad for (token, owner), wad in self._reserved.items()},
             coins_needed=self._coins_needed,
-            fees_too_high=self._lines.goes_on("fees"),
+            fees_too_high=self._lines.is_logged("fees"),
             signer_gone=self._signer_gone,
             stopped={(each.role, each.cause): each.why for each in self.brakes.stops.values()},
-            burning=self.brakes.burning(),
-            budgets=self.brakes.budgets(),
+            burning=self.brakes.find_exhausting_budgets(),
+            budgets=self.brakes.get_budgets(),
         )

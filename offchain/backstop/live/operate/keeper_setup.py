@@ -7,58 +7,62 @@ import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from backstop.deployment.file import read_deployment
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_file import read_deployment
+from backstop.deployment.deployment_plan import Deployment
 from backstop.errors import BackstopError
-from backstop.hosts.abi import Function
-from backstop.hosts.rpc import never
-from backstop.keepers.cycles import SIGNERS
-from backstop.keepers.external import External
-from backstop.keepers.keeper import Keeper
-from backstop.keepers.orders import orders_of
-from backstop.keepers.reports import SigningFile
-from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
-from backstop.live.node.allowed import Allowed, Call
-from backstop.live.node.log import Line
-from backstop.live.node.relay import Relay
+from backstop.hosts.abi_codec import Function
+from backstop.hosts.rpc_client import never_stop
+from backstop.keepers.external_strategy import ExternalStrategy
+from backstop.keepers.keeper_decisions import Keeper
+from backstop.keepers.margin_keepers import SIGNERS
+from backstop.keepers.report_files import SignedReportFile
+from backstop.keepers.signed_order_file import open_order_file
+from backstop.keepers.strategy import FallbackStrategy, MarketPriceStrategy, Strategy, load_strategy
+from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.node.call_allowlist import Call, CallAllowlist
+from backstop.live.node.log_lines import Line
+from backstop.live.node.private_relay import Relay
 from backstop.live.node.remote_signer import RemoteSigner
-from backstop.live.operate.brakes import Brakes, Pauses
-from backstop.live.operate.config import Settings, StrategySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.options import reach, signers_of
-from backstop.live.operate.outbox import Rules
-from backstop.live.operate.report_sources import sources_of
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
-from backstop.live.watch.observer import Observer
+from backstop.live.operate.keeper_settings import KeeperSettings, StrategySettings
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.network_options import build_signers, connect_to_deployment
+from backstop.live.operate.outbox import TransactionRules
+from backstop.live.operate.report_sources import open_report_sources
+from backstop.live.operate.spending_limits import LimitEnforcer, PausedRoles
 from backstop.model.margin_orders import Order, order_digest
 
 
-def start(
-    settings: Settings,
+def start_keeper_loop(
+    settings: KeeperSettings,
     say: Callable[[str], None],
     dry: Callable[[str], None] | None = None,
-    observer: Observer | None = None,
-    stop: Callable[[], bool] = never,
+    observer: StatusPublisher | None = None,
+    stop: Callable[[], bool] = never_stop,
     once: bool = False,
 ) -> KeeperLoop:
     """Set up a KeeperLoop that has followed the chain up to now; if `once`, no node is waited for."""
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
     deployment = read_deployment(settings.deployment)
-    keepers = keepers_of(deployment, list(settings.roles), settings.minimum_profit, settings.options)
+    keepers = build_keepers(deployment, list(settings.roles), settings.minimum_profit, settings.options)
     patience = 0 if once else settings.patience
-    node = reach(settings.networks, deployment, say, observer, patience, settings.rpc_timeout, stop)
+    node = connect_to_deployment(
+        settings.networks, deployment, say, observer, patience, settings.rpc_timeout, stop
+    )
     remote = RemoteSigner(settings.signer, settings.rpc_timeout, stop) if settings.signer else None
-    signers, named = signers_of(node, settings.accounts, remote)
+    signers, named = build_signers(node, settings.accounts, remote)
     unknown = set(named) - {keeper.name for keeper in keepers}
     if unknown:
         names = ", ".join(keeper.name for keeper in keepers)
         raise BackstopError(f"there is no keeper {min(unknown)!r} to have an account; there are {names}")
-    files = {path: SigningFile(Path(path)) for path in {keeper.group.signs for keeper in keepers} if path}
+    files = {
+        path: SignedReportFile(Path(path)) for path in {keeper.group.signs for keeper in keepers} if path
+    }
     keepers = [
         dataclasses.replace(
-            _ready(keeper, deployment, named, settings, say), signing=files.get(keeper.group.signs)
+            _equip_keeper(keeper, deployment, named, settings, say), signing=files.get(keeper.group.signs)
         )
         for keeper in keepers
     ]
@@ -71,15 +75,17 @@ def start(
         cold=settings.cold,
         say=lambda text: say(Line(text, "resumed")),
         stop=stop,
-        progress=observer.replaying if observer is not None else lambda mirror, head: None,
+        progress=observer.note_replay if observer is not None else lambda mirror, head: None,
     )
-    signers.allowed = _allowed(settings.may_sign, keepers, system)
-    keepers = [_signing(keeper, system) for keeper in keepers]
+    signers.allowed = _build_allowlist(settings.may_sign, keepers, system)
+    keepers = [_add_order_signer(keeper, system) for keeper in keepers]
     # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
     gc.collect()
     gc.freeze()
     relay = Relay(settings.relay, settings.rpc_timeout, stop) if settings.relay else None
-    rules = Rules(settings.fee_cap, settings.tip_cap, settings.replace_after, settings.confirmations, relay)
+    rules = TransactionRules(
+        settings.fee_cap, settings.tip_cap, settings.replace_after, settings.confirmations, relay
+    )
     return KeeperLoop(
         system,
         keepers,
@@ -88,12 +94,14 @@ def start(
         rules=rules,
         journal=settings.journal,
         dry=dry,
-        brakes=Brakes(keepers, settings.limits, settings.most_failures, Pauses(settings.pauses)),
+        brakes=LimitEnforcer(keepers, settings.limits, settings.most_failures, PausedRoles(settings.pauses)),
         observer=observer,
     )
 
 
-def _allowed(may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], system: LiveSystem) -> Allowed:
+def _build_allowlist(
+    may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], system: LiveSystem
+) -> CallAllowlist:
     """Return the allow-list of the keepers' accounts: what the settings give each, else the deployment's."""
     calls: dict[str, set[Call]] = {}
     accounts = {keeper.name: keeper.address for keeper in keepers}
@@ -105,26 +113,26 @@ def _allowed(may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], s
             contract, _, method = each.partition(".")
             if contract not in system.addresses:
                 raise BackstopError(f"may_sign.{name}: there is no contract {contract!r} in the deployment")
-            found = [f for f in system.chain.abi(contract).by_selector.values() if f.name == method]
+            found = [f for f in system.chain.get_abi(contract).by_selector.values() if f.name == method]
             if not found:
                 raise BackstopError(f"may_sign.{name}: {contract} has no function {method!r}")
             address = system.addresses[contract].lower()
             given.update((address, f.selector) for f in found)
     contracts: dict[str, dict[bytes, Function]] = {}
     for contract, address in system.addresses.items():
-        contracts.setdefault(address.lower(), {}).update(system.chain.abi(contract).by_selector)
+        contracts.setdefault(address.lower(), {}).update(system.chain.get_abi(contract).by_selector)
     named: dict[str, set[str]] = {}
     for keeper in keepers:
         if keeper.group.to:
             named.setdefault(keeper.address, set()).add(keeper.group.to)
-    return Allowed(system.deployment.chain_id, contracts, calls, named)
+    return CallAllowlist(system.deployment.chain_id, contracts, calls, named)
 
 
-def _ready(
+def _equip_keeper(
     keeper: Keeper,
     deployment: Deployment,
     named: dict[str, str],
-    settings: Settings,
+    settings: KeeperSettings,
     say: Callable[[str], None],
 ) -> Keeper:
     """Give a keeper its account, its strategy, and to a matcher or a poker what others have signed."""
@@ -133,19 +141,19 @@ def _ready(
         return lambda text: say(Line(f"{keeper.name}: {text}", event, keeper=keeper.name))
 
     address = named.get(keeper.name, keeper.address)
-    orders = orders_of(keeper.group, deployment.addresses, deployment.chain_id, teller("order"))
+    orders = open_order_file(keeper.group, deployment.addresses, deployment.chain_id, teller("order"))
     places, feed = keeper.group.reports, deployment.addresses["PriceFeed"]
-    reports = sources_of(places, deployment.chain_id, feed, teller("reports")) if places else None
+    reports = open_report_sources(places, deployment.chain_id, feed, teller("reports")) if places else None
     ready = dataclasses.replace(keeper, address=address, orders=orders, reports=reports)
     wanted = settings.strategies.get(keeper.group.name)
     if wanted is None:
         return ready
-    otherwise = AtMarket() if wanted.otherwise == "built-in" else None
-    strategy = Guarded(_strategy(wanted, keeper.name), otherwise, teller("strategy"))
+    otherwise = MarketPriceStrategy() if wanted.otherwise == "built-in" else None
+    strategy = FallbackStrategy(_start_strategy(wanted, keeper.name), otherwise, teller("strategy"))
     return dataclasses.replace(ready, strategy=strategy)
 
 
-def _signing(keeper: Keeper, system: LiveSystem) -> Keeper:
+def _add_order_signer(keeper: Keeper, system: LiveSystem) -> Keeper:
     """Let a keeper whose role signs orders sign them by its account."""
     if keeper.group.role not in SIGNERS or "MarginOrders" not in system.addresses:
         return keeper
@@ -157,9 +165,9 @@ def _signing(keeper: Keeper, system: LiveSystem) -> Keeper:
     return dataclasses.replace(keeper, sign_order=sign)
 
 
-def _strategy(wanted: StrategySettings, role: str) -> Strategy:
+def _start_strategy(wanted: StrategySettings, role: str) -> Strategy:
     if wanted.command:
-        program = External(wanted.command, wanted.options, role, wanted.answer_within)
-        program.start()  # one that cannot be used is told at once
+        program = ExternalStrategy(wanted.command, wanted.options, role, wanted.answer_within)
+        program.start_program()  # one that cannot be used is told at once
         return program
     return load_strategy(wanted.kind, wanted.options)

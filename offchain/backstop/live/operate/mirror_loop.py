@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.installation import spelled
-from backstop.files.whole import read_json, write_text
-from backstop.hosts.rpc import NodeGone
-from backstop.hosts.words import OtherState
-from backstop.live.audit.statement import statement
-from backstop.live.follow.chain_words import Forgotten
-from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
+from backstop.files.atomic_files import read_json, write_text
+from backstop.files.installation import format_command
+from backstop.hosts.rpc_client import NodeUnavailableError
+from backstop.hosts.state_json import WrongStateError
+from backstop.live.mirror.chain_mirror import Mirror, ReorgError, WrongDeploymentError
+from backstop.live.mirror.storage_comparison import StatePrunedError
+from backstop.live.monitor.health_conditions import describe_unsettled
+from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.node.failover import Takeover
-from backstop.live.node.rpc_node import nap
-from backstop.live.operate.memory import give_back
-from backstop.live.watch.observer import Observer
-from backstop.live.watch.troubles import unsettled_text
+from backstop.live.node.rpc_node import sleep_interruptibly
+from backstop.live.operate.heap_trim import trim_heap
+from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report.amounts import clock, fixed
 
@@ -60,7 +60,7 @@ class MirrorLoop:
         out: Path | None = None,
         checkpoint: Path | None = None,
         each_block: bool = False,
-        observer: Observer | None = None,
+        observer: StatusPublisher | None = None,
     ) -> None:
         self.mirror = mirror
         self.tell = tell
@@ -88,93 +88,95 @@ class MirrorLoop:
 
         A node that is gone is waited for up to `patience` seconds.
         """
-        self._resume()
+        self._restore_checkpoint()
         if until is not None and until < self.mirror.block:
             raise BackstopError(f"block {until} is over: this mirror begins after block {self.mirror.block}")
         gone_since: float | None = None
-        reorganised: Reorganised | None = None
+        reorganised: ReorgError | None = None
         while not stop():
             try:
                 if reorganised is not None:
-                    self._follow_again(reorganised)
+                    self._handle_reorg(reorganised)
                     reorganised = None
-                over = self.round(until, stop)
-                self._tidy()
+                over = self.run_round(until, stop)
+                self._freeze_collections()
                 if over or once:
                     break
-                self._takeover.over()
+                self._takeover.note_progress()
                 gone_since, pause = None, interval
-            except Reorganised as error:
+            except ReorgError as error:
                 reorganised = error
                 continue
-            except NodeGone as error:
+            except NodeUnavailableError as error:
                 if gone_since is None:
                     gone_since = time.monotonic()
                     self.say(f"{error}; waiting up to {patience:.0f} s")
                 if once or time.monotonic() - gone_since > patience:
                     raise BackstopError(f"stopped: {error}") from None
                 if self.observer is not None:
-                    self.observer.gone(str(error))
+                    self.observer.note_node_gone(str(error))
                 pause = max(interval, _PAUSE, error.retry_after)
-            nap(pause, stop)
-        self._save()
+            sleep_interruptibly(pause, stop)
+        self._save_checkpoint()
 
-    def _follow_again(self, error: Reorganised) -> None:
+    def _handle_reorg(self, error: ReorgError) -> None:
         """Go back to what the chain still has, unless only this node does not have the block."""
         mirror = self.mirror
-        if self._takeover.explains(mirror.node, mirror.block, mirror.hash, str(error)):
+        if self._takeover.is_node_lagging(mirror.node, mirror.block, mirror.hash, str(error)):
             return
         self._tidied = False  # the model may be another
-        self.say(f"{error}: {self.mirror.restart()}")
+        self.say(f"{error}: {self.mirror.resync_after_reorg()}")
         if self.observer is not None:
-            self.observer.taken_back(self.mirror.block)
+            self.observer.drop_reorged_blocks(self.mirror.block)
 
-    def round(self, until: int | None, stop: Callable[[], bool]) -> bool:
+    def run_round(self, until: int | None, stop: Callable[[], bool]) -> bool:
         """Follow what is new, and tell of it; return whether the last block wanted was reached."""
         mirror = self.mirror
-        newest = mirror.node.head()
+        newest = mirror.node.get_head()
         head = newest.number
-        mirror.node.reached(head)
+        mirror.node.note_height(head)
         last = head if until is None else min(head, until)
 
         def between() -> bool:
             if self.observer is not None:
-                self.observer.replayed(mirror, newest.timestamp)
+                self.observer.note_replayed_block(mirror, newest.timestamp)
             return stop()
 
         if last - mirror.block > _BEHIND or not mirror.complete:
             while mirror.block < last and not stop():
-                mirror.advance(min(last, mirror.block + _AT_ONCE), between)
-                self._forget()
+                mirror.follow_unchecked(min(last, mirror.block + _AT_ONCE), between)
+                self._forget_calls()
                 self._save_sometimes()
                 if self.observer is not None:
-                    self.observer.replaying(mirror, head)
+                    self.observer.note_replay(mirror, head)
             if stop():
                 return False
             if not mirror.configured:
                 raise BackstopError(
                     f"at block {mirror.block} the deployment is not complete: "
-                    f"run `{spelled('deploy')}` to its end"
+                    f"run `{format_command('deploy')}` to its end"
                 )
-            self._look(head)
+            self._compare_storage(head)
         elif mirror.block >= last:
-            mirror.advance(last)  # nothing, but it may have been reorganised, or be shorter now
+            mirror.follow_unchecked(last)  # nothing, but it may have been reorganised, or be shorter now
         while mirror.block < last and not stop():
-            mirror.advance(mirror.block + 1)
+            mirror.follow_unchecked(mirror.block + 1)
             try:
-                self._look(head)
-            except Forgotten as error:  # as one that was started again has: the next block has all of it
+                self._compare_storage(head)
+            except (
+                StatePrunedError
+            ) as error:  # as one that was started again has: the next block has all of it
                 if mirror.block >= last:
                     raise
                 self.say(f"{NOT_COMPARED} {mirror.block}: {error}")
         if not self._told:
-            self._look(head)
+            self._compare_storage(head)
         if self.observer is not None:
-            self.observer.looked(mirror, self.found, head=head)
+            self.observer.publish_block(mirror, self.found, head=head)
         self._save_sometimes()
         return until is not None and mirror.block >= until
 
-    def _tidy(self) -> None:
+    def _freeze_collections(self) -> None:
         """Leave what history has made out of collections, once it was followed.
 
         Those of old objects come when there is a quarter more of them: until then a page's drawings would
@@ -187,9 +189,9 @@ class MirrorLoop:
             gc.collect()  # which notes how little is left
             self._tidied = True
 
-    def _look(self, head: int) -> None:
+    def _compare_storage(self, head: int) -> None:
         """Compare all storage at the present block, and tell."""
-        self.mirror.check()
+        self.mirror.check_storage()
         differences, self.mirror.differences = self.mirror.differences, []
         if differences and self._resumed:
             raise BackstopError(
@@ -201,26 +203,26 @@ class MirrorLoop:
             self.say(lie)
         self.mirror.lies.clear()
         if self.mirror.unsettled:
-            self.say(unsettled_text(len(self.mirror.unsettled)))
+            self.say(describe_unsettled(len(self.mirror.unsettled)))
         self.found += len(differences)
-        self._forget()
-        figures = statement(self.mirror.model, self.mirror.deployment)
-        record = self.record(figures, differences)
+        self._forget_calls()
+        figures = build_statement(self.mirror.model, self.mirror.deployment)
+        record = self.build_record(figures, differences)
         if self.observer is not None:
-            self.observer.looked(self.mirror, self.found, differences, figures, head=head)
+            self.observer.publish_block(self.mirror, self.found, differences, figures, head=head)
         if self.out is not None:
-            with _writing(self.out):
+            with _translate_write_errors(self.out):
                 self.out.parent.mkdir(parents=True, exist_ok=True)
                 with self.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(record) + "\n")
         changed = {name: record[name] for name in _TOLD}
         if differences or self.each_block or changed != self._told:
-            self.tell(line(record))
+            self.tell(format_record_line(record))
         for difference in differences:
             self.tell(f"  {difference}")
         self._told = changed
 
-    def record(self, figures: Mapping[str, Any], differences: list[str]) -> dict[str, Any]:
+    def build_record(self, figures: Mapping[str, Any], differences: list[str]) -> dict[str, Any]:
         """Return the record of a block for `--out`."""
         mirror = self.mirror
         return {
@@ -239,11 +241,11 @@ class MirrorLoop:
             "domains": figures["domains"],
         }
 
-    def _forget(self) -> None:
+    def _forget_calls(self) -> None:
         """Forget the calls, and the slots they wrote, that the mirror has collected."""
         mirror = self.mirror
         if self.observer is not None:
-            self.observer.called(mirror.seen)
+            self.observer.add_calls(mirror.seen)
         for transaction in mirror.strangers:
             self.say(f"{transaction} came through an unknown contract: what it opened may be missed")
         mirror.seen.clear()
@@ -252,21 +254,21 @@ class MirrorLoop:
 
     # ---------------------------------------------------------------- checkpoint
 
-    def _resume(self) -> None:
+    def _restore_checkpoint(self) -> None:
         if self.checkpoint is None or not self.checkpoint.exists():
             return
         mend = "remove it, and the mirror replays from the deployment"
         state = read_json(self.checkpoint, "checkpoint", CHECKPOINT_VERSION, "", mend)
         try:
-            resumed = self.mirror.resume(state)
+            resumed = self.mirror.restore_state(state)
             self.found = int(state["found"])
             if resumed and self.observer is not None and state.get("history") is not None:
-                self.observer.resume(state["history"], self.mirror.block)
-        except OtherState as error:
+                self.observer.restore_state(state["history"], self.mirror.block)
+        except WrongStateError as error:
             raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error}): {mend}") from None
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error!r}): {mend}") from None
-        except OtherDeployment:
+        except WrongDeploymentError:
             raise BackstopError(f"{self.checkpoint} is of another deployment: {mend}") from None
         self._resumed = resumed
         if resumed:
@@ -277,13 +279,13 @@ class MirrorLoop:
 
     def _save_sometimes(self) -> None:
         if time.monotonic() - self._saved_at > _SAVE_EVERY:
-            self._save()
-            give_back()  # what statements, pages and the checkpoint took for a moment
+            self._save_checkpoint()
+            trim_heap()  # what statements, pages and the checkpoint took for a moment
 
-    def _save(self) -> None:
+    def _save_checkpoint(self) -> None:
         if self.checkpoint is not None and self.mirror.complete:
-            state = {"schema_version": CHECKPOINT_VERSION, **self.mirror.state(), "found": self.found}
-            if self.observer is not None and (history := self.observer.state()) is not None:
+            state = {"schema_version": CHECKPOINT_VERSION, **self.mirror.export_state(), "found": self.found}
+            if self.observer is not None and (history := self.observer.export_state()) is not None:
                 state["history"] = history
             try:
                 write_text(json.dumps(state) + "\n", self.checkpoint)
@@ -296,14 +298,14 @@ class MirrorLoop:
 
 
 @contextmanager
-def _writing(file: Path) -> Iterator[None]:
+def _translate_write_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise BackstopError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def line(record: dict[str, Any]) -> str:
+def format_record_line(record: dict[str, Any]) -> str:
     """Write a block on one line; amounts in whole stablecoins."""
     sheet, coverage, opened = record["balance_sheet"], record["coverage"], record["open"]
     gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])

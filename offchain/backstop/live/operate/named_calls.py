@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from backstop.deployment.accounts import ACCOUNTS
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
-from backstop.hosts.abi import AbiDecodingError, Function, Parameter
+from backstop.hosts.abi_codec import AbiDecodingError, Function, Parameter
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, SHORTFALL, STAGE
 from backstop.model.timelock import Call
@@ -27,7 +27,7 @@ class NamedCalls:
         self._artifacts = artifacts
         self._names = {address: name for name, address in deployment.addresses.items()}
 
-    def read(self, words: Sequence[str]) -> list[Call]:
+    def parse_calls(self, words: Sequence[str]) -> list[Call]:
         """Read one call or several, each a function and its arguments as NAME=VALUE."""
         parts: list[list[str]] = []
         for word in words:
@@ -39,13 +39,13 @@ class NamedCalls:
                 raise BackstopError(f"{word!r} comes before any function: begin with CONTRACT.FUNCTION")
         if not parts:
             raise BackstopError("say what to propose: CONTRACT.FUNCTION NAME=VALUE ...")
-        return [self._call(name, arguments) for name, *arguments in parts]
+        return [self._parse_call(name, arguments) for name, *arguments in parts]
 
-    def describe(self, call: Call) -> str:
+    def describe_call(self, call: Call) -> str:
         """Write a call by its names, or as it is where they are not known."""
         target, data = call
         name = self._names.get(target)
-        function = None if name is None else self._abi(name).by_selector.get(data[:4])
+        function = None if name is None else self._get_abi(name).by_selector.get(data[:4])
         try:
             arguments = None if function is None else function.decode_arguments(data)
         except AbiDecodingError:
@@ -53,26 +53,30 @@ class NamedCalls:
         if function is None or arguments is None:
             return f"{name or target} 0x{data.hex()}"
         values = zip(function.inputs, arguments, strict=True)
-        return f"{name}.{function.name}({', '.join(f'{p.name}={self._told(p, v)}' for p, v in values)})"
+        return (
+            f"{name}.{function.name}({', '.join(f'{p.name}={self._format_value(p, v)}' for p, v in values)})"
+        )
 
-    def name_of(self, target: str, selector: bytes) -> str:
+    def get_function_name(self, target: str, selector: bytes) -> str:
         """Name a function by its contract and its own name, as far as they are known."""
         name = self._names.get(target)
-        function = None if name is None else self._abi(name).by_selector.get(selector)
+        function = None if name is None else self._get_abi(name).by_selector.get(selector)
         return f"{name or target}.{'0x' + selector.hex() if function is None else function.name}"
 
-    def _abi(self, name: str) -> Any:
+    def _get_abi(self, name: str) -> Any:
         return self._artifacts[self._deployment.kinds[name]].abi
 
-    def _call(self, name: str, arguments: Sequence[str]) -> Call:
+    def _parse_call(self, name: str, arguments: Sequence[str]) -> Call:
         contract, mark, method = name.rpartition(".")
         if not mark or contract not in self._deployment.addresses:
-            meant = _close(contract, self._deployment.addresses)
+            meant = _suggest_name(contract, self._deployment.addresses)
             raise BackstopError(f"{name!r}: write CONTRACT.FUNCTION, of a contract here{meant}")
-        found = [f for (of, _), f in self._abi(contract).functions.items() if of == method and not f.view]
+        found = [f for (of, _), f in self._get_abi(contract).functions.items() if of == method and not f.view]
         if not found:
-            known = [of for (of, _), f in self._abi(contract).functions.items() if not f.view]
-            raise BackstopError(f"{contract} has no function {method!r} to call{_close(method, known)}")
+            known = [of for (of, _), f in self._get_abi(contract).functions.items() if not f.view]
+            raise BackstopError(
+                f"{contract} has no function {method!r} to call{_suggest_name(method, known)}"
+            )
         function: Function = max(found, key=lambda each: len(each.inputs))
         given = dict(text.split("=", 1) for text in arguments)
         names = [each.name for each in function.inputs]
@@ -80,10 +84,10 @@ class NamedCalls:
             raise BackstopError(
                 f"{name} takes {' '.join(f'{each}=...' for each in names) or 'nothing'}, each once"
             )
-        values = [self._value(name, each, given[each.name]) for each in function.inputs]
-        return self._deployment.addresses[contract], function.encode(values)
+        values = [self._parse_value(name, each, given[each.name]) for each in function.inputs]
+        return self._deployment.addresses[contract], function.encode_call(values)
 
-    def _value(self, function: str, parameter: Parameter, text: str) -> Any:
+    def _parse_value(self, function: str, parameter: Parameter, text: str) -> Any:
         """Read a value by its type: names of contracts, accounts, types and roles stand for what they are."""
         where = f"{function}: {parameter.name}={text}"
         symbols = self._deployment.parameters.type_names
@@ -98,7 +102,7 @@ class NamedCalls:
         if parameter.type == "bool" and text in ("true", "false"):
             return text == "true"
         if parameter.type == "address":
-            return self._address(where, text)
+            return self._parse_address(where, text)
         if parameter.type == "bytes32" and text in ROLES:
             return ROLES[text]
         size = re.fullmatch(r"bytes(\d*)", parameter.type)
@@ -109,10 +113,10 @@ class NamedCalls:
         if parameter.type == "string":
             return text
         if parameter.type.endswith("]") or parameter.components:
-            return self._several(where, parameter, text)
+            return self._parse_list(where, parameter, text)
         raise BackstopError(f"{where} is no {parameter.type}")
 
-    def _several(self, where: str, parameter: Parameter, text: str) -> Any:
+    def _parse_list(self, where: str, parameter: Parameter, text: str) -> Any:
         """Read a list or a struct, which is a list of JSON whose numbers may be strings of digits."""
         try:
             found = json.loads(text)
@@ -120,34 +124,36 @@ class NamedCalls:
             found = None
         if not isinstance(found, list):
             raise BackstopError(f'{where} is a list of JSON: [1, "0x...", true]')
-        return self._parts(where, parameter, found)
+        return self._parse_items(where, parameter, found)
 
-    def _parts(self, where: str, parameter: Parameter, found: Any) -> Any:
+    def _parse_items(self, where: str, parameter: Parameter, found: Any) -> Any:
         each_of = re.fullmatch(r"(.*)\[\d*\]", parameter.type)
         if each_of is not None and isinstance(found, list):
             one = parameter._replace(type=each_of[1])
-            return [self._parts(where, one, each) for each in found]
+            return [self._parse_items(where, one, each) for each in found]
         if parameter.components:
             if not isinstance(found, list) or len(found) != len(parameter.components):
                 raise BackstopError(f"{where}: {', '.join(p.name for p in parameter.components)} are wanted")
             return tuple(
-                self._parts(where, part, each) for part, each in zip(parameter.components, found, strict=True)
+                self._parse_items(where, part, each)
+                for part, each in zip(parameter.components, found, strict=True)
             )
         text = str(found).lower() if isinstance(found, bool) else str(found)
-        return self._value(where, parameter._replace(name=""), text)
+        return self._parse_value(where, parameter._replace(name=""), text)
 
-    def _address(self, where: str, text: str) -> str:
+    def _parse_address(self, where: str, text: str) -> str:
         if re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
             return text.lower()
         if text in self._deployment.addresses:
             return self._deployment.addresses[text]
         if text in self._deployment.accounts or text in ACCOUNTS:
-            return self._deployment.account(text)
+            return self._deployment.get_account(text)
         raise BackstopError(
-            f"{where} is neither an address nor a contract or a role{_close(text, self._names.values())}"
+            f"{where} is neither an address nor a contract or a role"
+            f"{_suggest_name(text, self._names.values())}"
         )
 
-    def _told(self, parameter: Parameter, value: Any) -> str:
+    def _format_value(self, parameter: Parameter, value: Any) -> str:
         symbols = self._deployment.parameters.type_names
         if parameter.name == "collateral_type" and value < len(symbols):
             return symbols[value]
@@ -164,6 +170,6 @@ class NamedCalls:
         return str(value)
 
 
-def _close(word: str, known: Any) -> str:
+def _suggest_name(word: str, known: Any) -> str:
     found = get_close_matches(word, list(known), 1, 0.5)
     return f" (did you mean {found[0]}?)" if found else ""

@@ -6,11 +6,11 @@ from typing import Any
 
 from eth_account import Account
 
-from backstop.deployment.accounts import ACCOUNTS
-from backstop.deployment.plan import Deployment
-from backstop.deployment.signing import key_of, test_key
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.devnet_signing import derive_trader_key, test_key
+from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
-from backstop.keepers.orders import order_line, parse_order
+from backstop.keepers.signed_order_file import format_order, parse_order
 from backstop.live.node.rpc_node import TEST_CHAINS
 from backstop.live.node.signers import keystore_key
 from backstop.model.arithmetic import WAD
@@ -27,10 +27,10 @@ def order_key(deployment: Deployment, trader: str | None, keystore: str | None) 
     assert trader is not None
     if deployment.chain_id not in TEST_CHAINS:
         raise BackstopError("everybody knows the keys of a devnet's traders: --keystore ALIAS of your own")
-    return test_key(ACCOUNTS[trader]) if trader in ACCOUNTS else key_of(trader).to_bytes(32, "big")
+    return test_key(ACCOUNTS[trader]) if trader in ACCOUNTS else derive_trader_key(trader).to_bytes(32, "big")
 
 
-def signed_order(
+def sign_order(
     deployment: Deployment,
     key: bytes,
     symbol: str,
@@ -60,6 +60,6 @@ def signed_order(
     account = account_of(str(signer.address).lower(), number)
     order = Order(account, market, size, each, expiry, nonce, reduce_only)
     digest = order_digest(order, deployment.chain_id, deployment.addresses["MarginOrders"])
-    line = order_line(order, bytes(signer.unsafe_sign_hash(digest).signature))
+    line = format_order(order, bytes(signer.unsafe_sign_hash(digest).signature))
     parse_order(line.encode())
     return line

@@ -19,16 +19,16 @@ from typing import Any, NamedTuple
 from eth_utils.crypto import keccak
 
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import NodeRefused, RpcError
-from backstop.live.node.allowed import NotAllowed
-from backstop.live.node.fees import FEE_CAP, GWEI, TIP_CAP, Fees, raised
-from backstop.live.node.log import Line
-from backstop.live.node.relay import Relay
-from backstop.live.node.remote_signer import SignerGone
-from backstop.live.node.roots import transaction_hash
-from backstop.live.node.rpc_node import LookAgain, Node
+from backstop.hosts.rpc_client import NodeRefusedError, RpcError
+from backstop.live.node.block_roots import transaction_hash
+from backstop.live.node.call_allowlist import CallNotAllowedError
+from backstop.live.node.gas_fees import FEE_CAP, GWEI, TIP_CAP, Fees, raise_fees
+from backstop.live.node.log_lines import Line
+from backstop.live.node.private_relay import Relay
+from backstop.live.node.remote_signer import SignerUnavailableError
+from backstop.live.node.rpc_node import Node, RetryError
 from backstop.live.node.signers import Signers
-from backstop.live.operate.journal import Attempt, Entry, Journal
+from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 
 _NOTHING_GAS = 21_000
 # Blocks that a nonce is used up until it counts as used by somebody else: receipts can come late.
@@ -41,7 +41,7 @@ _MOST_MISSING = 16
 
 
 @dataclass(frozen=True)
-class Rules:
+class TransactionRules:
     """Rules by which transactions are seen through."""
 
     fee_cap: int = FEE_CAP
@@ -51,7 +51,7 @@ class Rules:
     relay: Relay | None = None
 
 
-class Order(NamedTuple):
+class CallRequest(NamedTuple):
     """A call to be sent; see Entry for the fields."""
 
     keeper: str
@@ -66,7 +66,7 @@ class Order(NamedTuple):
     needs: int = 0
 
 
-class Settled(NamedTuple):
+class MinedTransaction(NamedTuple):
     """A transaction that was mined, and its result."""
 
     entry: Entry
@@ -100,13 +100,13 @@ class Outbox:
         signers: Signers,
         address: str,
         journal: Journal,
-        rules: Rules,
+        rules: TransactionRules,
         say: Callable[[str], None],
         block: Callable[[int], Block] | None = None,
     ) -> None:
         """Read blocks by `block`, which raises NodeGone if one is not as the chain's hashes say."""
         self.node = node
-        self._block = block or (lambda number: node.blocks(number, number)[0])
+        self._block = block or (lambda number: node.get_blocks(number, number)[0])
         self.signers = signers
         self.address = address
         self.journal = journal
@@ -115,9 +115,9 @@ class Outbox:
         self.replaced: Counter[str] = Counter()  # by keeper
         self._height = 0
         self._last_sent: dict[int, _LastSent] = {}
-        journal.open()
+        journal.open_file()
         # Who knows what became of them in the meantime.
-        self.recheck()
+        self.recheck_mined()
         if self.waiting:
             count = len(self.waiting)
             text = f"{count} transactions of {address} were under way when the last keeper ended"
@@ -129,18 +129,18 @@ class Outbox:
         waiting = [entry for entry in self.journal.entries if entry.block is None and not entry.given_up]
         return sorted(waiting, key=lambda entry: entry.nonce)
 
-    def oldest(self, now: int) -> int:
+    def get_oldest_wait(self, now: int) -> int:
         """Return how long the oldest of them has waited [seconds]."""
         return max([0, *(now - entry.at for entry in self.waiting if entry.at)])
 
-    def due(self) -> bool:
+    def is_overdue(self) -> bool:
         """Tell whether anything has waited for too long."""
         now = time.monotonic()
-        return any(now >= self._last(entry).at + self.rules.replace_after for entry in self.waiting)
+        return any(now >= self._get_last_sent(entry).at + self.rules.replace_after for entry in self.waiting)
 
     # -------------------------------------------------------------------- sending
 
-    def send(self, order: Order, fees: Fees, private: bool = False) -> Entry:
+    def send_call(self, order: CallRequest, fees: Fees, private: bool = False) -> Entry:
         """Sign, write down, send. Raises BackstopError if the node refuses; NodeGone leaves it to `push`.
 
         What a node refused is given up: it, or another one before it, may have it all the same.
@@ -148,34 +148,34 @@ class Outbox:
         A `private` one goes to the relay, and to the node only if that does not take it.
         """
         entry = Entry(self._next_nonce(), *order, at=int(time.time()))
-        attempt = self._sign(entry, fees)
+        attempt = self._sign_attempt(entry, fees)
         entry.attempts.append(attempt)
         relay = self.rules.relay if private else None
         if relay is not None and not relay.well:
             relay = None  # it was told when it was left
         if relay is not None:  # on disk first: whoever goes on after a crash shows it to nobody either
             entry.private_until = self._height + relay.settings.blocks
-        self.journal.put(entry)
+        self.journal.put_entry(entry)
         self._last_sent[entry.nonce] = _LastSent(time.monotonic(), self._height)
-        if relay is not None and self._hidden(entry, relay):
+        if relay is not None and self._send_privately(entry, relay):
             return entry
         try:
-            self._submit(attempt)
-        except NodeRefused:  # it may have gone on all the same
+            self._submit_attempt(attempt)
+        except NodeRefusedError:  # it may have gone on all the same
             raise
         except RpcError as error:
-            self._give_up(entry)
-            raise self._explained(error, order.gas * fees.most) from None
+            self._abandon_entry(entry)
+            raise self._explain_error(error, order.gas * fees.most) from None
         return entry
 
-    def _hidden(self, entry: Entry, relay: Relay) -> bool:
+    def _send_privately(self, entry: Entry, relay: Relay) -> bool:
         """Hand an entry over to the relay; False, and a line, if it does not take it."""
         try:
-            relay.send(entry.attempts[-1].raw, self._height)
+            relay.send_transaction(entry.attempts[-1].raw, self._height)
         except BackstopError as error:
             entry.private_until = 0
-            self.journal.note(entry)
-            self._tell(entry, "public", f"goes the public way: {relay.why(error)}")
+            self.journal.note_outcome(entry)
+            self._log_entry(entry, "public", f"goes the public way: {relay.explain_refusal(error)}")
             return False
         return True
 
@@ -183,34 +183,34 @@ class Outbox:
         entries = self.journal.entries
         after = [entry.nonce + 1 for entry in entries if not entry.given_up]
         # Somebody else may have used the account since.
-        nonce = max(after) if self.waiting else max([self.node.nonce(self.address), *after])
+        nonce = max(after) if self.waiting else max([self.node.get_nonce(self.address), *after])
         given_up = Counter(entry.nonce for entry in entries if entry.given_up)
         while given_up[nonce] >= _MOST_GIVEN_UP:
             nonce += 1
         return nonce
 
-    def _give_up(self, entry: Entry) -> None:
+    def _abandon_entry(self, entry: Entry) -> None:
         entry.given_up, entry.at = True, int(time.time())
         self._last_sent.pop(entry.nonce, None)
-        self.journal.note(entry)
+        self.journal.note_outcome(entry)
 
-    def _sign(self, entry: Entry, fees: Fees, withdraws: bool = False) -> Attempt:
+    def _sign_attempt(self, entry: Entry, fees: Fees, withdraws: bool = False) -> Attempt:
         transaction = {
             "type": 2,
             "chainId": self.node.chain_id,
             "nonce": entry.nonce,
-            "to": _checksummed(self.address if withdraws else entry.to),
+            "to": _checksum_address(self.address if withdraws else entry.to),
             "value": 0,
             "data": "0x" if withdraws else entry.data,
             "gas": _NOTHING_GAS if withdraws else entry.gas,
             "maxFeePerGas": fees.most,
             "maxPriorityFeePerGas": fees.tip,
         }
-        raw = self.signers.sign(self.address, transaction)
+        raw = self.signers.sign_transaction(self.address, transaction)
         name = "0x" + keccak(hexstr=raw).hex()
         return Attempt(name, raw, fees.most, fees.tip, withdraws)
 
-    def _submit(self, attempt: Attempt) -> None:
+    def _submit_attempt(self, attempt: Attempt) -> None:
         try:
             self.node.request("eth_sendRawTransaction", attempt.raw)
         except RpcError as error:
@@ -218,7 +218,7 @@ class Outbox:
             if "already" not in reason and not reason.startswith("known transaction"):
                 raise
 
-    def _explained(self, error: RpcError, cost: int) -> BackstopError:
+    def _explain_error(self, error: RpcError, cost: int) -> BackstopError:
         reason = error.reason.lower()
         if "insufficient funds" in reason:
             return BackstopError(
@@ -232,40 +232,40 @@ class Outbox:
 
     # ------------------------------------------------------------------- settling
 
-    def settle(self, height: int) -> list[Settled]:
+    def collect_mined(self, height: int) -> list[MinedTransaction]:
         """Return what was mined up to a block since the last call; forget what is deep enough."""
         self._height = height
-        found = list[Settled]()
+        found = list[MinedTransaction]()
         unmined = [entry for entry in self.journal.entries if entry.block is None]
         if unmined:
-            count = self.node.nonce(self.address, "latest")
+            count = self.node.get_nonce(self.address, "latest")
             used = [entry for entry in unmined if entry.nonce < count]
-            for entry, receipt in zip(used, self._receipts(used), strict=True):
+            for entry, receipt in zip(used, self._get_receipts(used), strict=True):
                 if receipt is None:
-                    self._missing(entry)
+                    self._note_missing(entry)
                 elif int(receipt["blockNumber"], 16) <= height:
-                    settled = self._mined(entry, receipt)
+                    settled = self._note_mined(entry, receipt)
                     if settled is not None:
                         found.append(settled)
         for entry in list(self.journal.entries):
             if entry.block is not None and entry.block + self.rules.confirmations <= height:
-                self.journal.finish(entry)
+                self.journal.finish_entry(entry)
                 for other in [each for each in self.journal.entries if each.nonce == entry.nonce]:
-                    self.journal.drop(other)
+                    self.journal.drop_entry(other)
         return found
 
-    def recheck(self) -> None:
+    def recheck_mined(self) -> None:
         """Have what is no longer mined after a reorganisation, or with another outcome, wait again."""
         mined = [entry for entry in self.journal.entries if entry.block is not None]
-        for entry, receipt in zip(mined, self._receipts(mined), strict=True):
+        for entry, receipt in zip(mined, self._get_receipts(mined), strict=True):
             before = entry.ok, entry.failed
-            same = receipt is not None and self._mined(entry, receipt) is not None
+            same = receipt is not None and self._note_mined(entry, receipt) is not None
             if not same or (entry.ok, entry.failed) != before:
                 entry.block, entry.ok, entry.failed, entry.paid = None, False, False, 0
-                self._tell(entry, "unmined", "is no longer part of the chain")
-            self.journal.note(entry)
+                self._log_entry(entry, "unmined", "is no longer part of the chain")
+            self.journal.note_outcome(entry)
 
-    def _receipts(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
+    def _get_receipts(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
         """Return the receipt of whichever attempt was mined, as a node tells it."""
         names = [(attempt.hash,) for entry in entries for attempt in entry.attempts]
         receipts = iter(self.node.client.batch("eth_getTransactionReceipt", names))
@@ -275,7 +275,7 @@ class Outbox:
             found.append(next((each for each in own if each is not None), None))
         return found
 
-    def _mined(self, entry: Entry, told: dict[str, Any]) -> Settled | None:
+    def _note_mined(self, entry: Entry, told: dict[str, Any]) -> MinedTransaction | None:
         """Take note of an outcome; None if the chain went back while it was read.
 
         A receipt that is asked for says where to look. The outcome is what the block's own roots bind.
@@ -283,37 +283,37 @@ class Outbox:
         number, name = int(told["blockNumber"], 16), str(told["transactionHash"])
         try:
             block, receipts = self._block(number)
-        except LookAgain:
+        except RetryError:
             return None
         place = next((i for i, sent in enumerate(block["transactions"]) if sent["hash"] == name), None)
         attempt = next((each for each in entry.attempts if each.hash == name), None)
         if place is None or attempt is None or transaction_hash(block["transactions"][place]) != name:
-            raise self.node.wrong(f"its block {number} has no transaction {name}")
+            raise self.node.reject_answer(f"its block {number} has no transaction {name}")
         receipt = receipts[place]
         self._last_sent.pop(entry.nonce, None)
         before = int(receipts[place - 1]["cumulativeGasUsed"], 16) if place else 0
         gas = int(receipt["cumulativeGasUsed"], 16) - before
-        price = _price(attempt, block, receipt)
+        price = _compute_gas_price(attempt, block, receipt)
         entry.block, entry.given_up = number, False
         entry.ok = receipt["status"] == "0x1" and not attempt.withdraws
         entry.failed = not entry.ok and not attempt.withdraws
         entry.at, entry.paid = int(time.time()), gas * price
-        self.journal.note(entry)
-        return Settled(entry, name, attempt.withdraws, gas, price)
+        self.journal.note_outcome(entry)
+        return MinedTransaction(entry, name, attempt.withdraws, gas, price)
 
-    def _missing(self, entry: Entry) -> None:
+    def _note_missing(self, entry: Entry) -> None:
         """Take note that a nonce is used up, and not by what any node has a receipt of."""
         if any(each.nonce == entry.nonce and each.block is not None for each in self.journal.entries):
             if not entry.given_up:
-                self._give_up(entry)
+                self._abandon_entry(entry)
             return  # one with the same nonce was mined, and takes it along when it is final
-        blocks = self._last(entry).missing_at
+        blocks = self._get_last_sent(entry).missing_at
         blocks.add(self._height)
         if len(blocks) >= _LATE_RECEIPTS:
             if not entry.given_up:
-                self._give_up(entry)
+                self._abandon_entry(entry)
             # No proof says that it was not mined: it counts as spent.
-            self.journal.finish(entry)
+            self.journal.finish_entry(entry)
             self._last_sent.pop(entry.nonce, None)
             text = (
                 f"{entry.keeper}: {entry.label} lost its nonce {entry.nonce}: somebody else uses the account"
@@ -322,7 +322,7 @@ class Outbox:
 
     # -------------------------------------------------------------------- pushing
 
-    def push(
+    def push_waiting(
         self,
         market: Fees,
         useful: Callable[[Entry, str], bool],
@@ -335,51 +335,53 @@ class Outbox:
         """
         now, waiting = time.monotonic(), self.waiting
         for entry in waiting:
-            before = self._last(entry)
+            before = self._get_last_sent(entry)
             if now < before.at + self.rules.replace_after:
                 continue
             before.at = now
             if self._height < entry.private_until:
                 continue  # the relay has it
-            known = self._known(entry)
+            known = self._is_known(entry)
             if known and self._height == before.height:
                 continue  # no block could have it yet
             first, last = entry is waiting[0], entry is waiting[-1]
             block = "latest" if known else "pending"
             if first and not entry.attempts[-1].withdraws and not useful(entry, block):
                 if known or not last:
-                    self._replace(entry, market, withdraws=True)
+                    self._replace_attempt(entry, market, withdraws=True)
                 else:
-                    self._tell(entry, "given up", "is not needed any more and on no node: given up")
-                    self._give_up(entry)
+                    self._log_entry(entry, "given up", "is not needed any more and on no node: given up")
+                    self._abandon_entry(entry)
             elif not known and entry.attempts[-1].most >= market.expected:
-                self._again(entry)
-            elif self._elsewhere(entry):
+                self._resubmit_entry(entry)
+            elif self._rebroadcast_entry(entry):
                 pass  # it costs no more, and may do
             else:
                 withdraws = entry.attempts[-1].withdraws
-                if withdraws or self._affordable(entry, market, affords):
-                    self._replace(entry, market, withdraws)
-                elif any(self._pays(each, market, affords) for each in waiting if each.nonce > entry.nonce):
-                    self._replace(entry, market, withdraws=True)  # it makes room
+                if withdraws or self._is_affordable(entry, market, affords):
+                    self._replace_attempt(entry, market, withdraws)
+                elif any(
+                    self._is_profitable(each, market, affords) for each in waiting if each.nonce > entry.nonce
+                ):
+                    self._replace_attempt(entry, market, withdraws=True)  # it makes room
             before.height = self._height
         if waiting:
             self._fill_gap(waiting[0], market, now)
 
-    def _again(self, entry: Entry) -> None:
+    def _resubmit_entry(self, entry: Entry) -> None:
         try:
-            self._submit(entry.attempts[-1])
+            self._submit_attempt(entry.attempts[-1])
         except RpcError as error:
-            self._tell(entry, "refused", f"could not be sent again: {error.reason}")
+            self._log_entry(entry, "refused", f"could not be sent again: {error.reason}")
         else:
-            self._tell(entry, "again", "was lost by the node: sent again")
+            self._log_entry(entry, "again", "was lost by the node: sent again")
 
-    def _elsewhere(self, entry: Entry) -> bool:
+    def _rebroadcast_entry(self, entry: Entry) -> bool:
         """Send what blocks have passed over to the other nodes, too; tell whether it was news to any.
 
         The node in use may keep it to itself. Where there is no other, that is said once.
         """
-        clients, news = self.node.client.others(), False
+        clients, news = self.node.client.list_other_nodes(), False
         for client in clients:
             try:
                 client.request("eth_sendRawTransaction", entry.attempts[-1].raw)
@@ -387,98 +389,100 @@ class Outbox:
             except BackstopError:  # it has it, or does not take it
                 continue
         if news:
-            self._tell(entry, "elsewhere", "waits: sent to the other nodes, too")
-        elif not clients and not self._last(entry).doubted:
-            self._last(entry).doubted = True
+            self._log_entry(entry, "elsewhere", "waits: sent to the other nodes, too")
+        elif not clients and not self._get_last_sent(entry).doubted:
+            self._get_last_sent(entry).doubted = True
             text = f"was passed over by a block: the node at {self.node.url} may keep it to itself"
-            self._tell(entry, "passed over", text)
+            self._log_entry(entry, "passed over", text)
         return news
 
-    def _raised(self, entry: Entry, market: Fees) -> Fees | None:
+    def _compute_raised_fees(self, entry: Entry, market: Fees) -> Fees | None:
         last = entry.attempts[-1]
-        return raised(Fees(last.most, last.tip, 0), market, self.rules.fee_cap, self.rules.tip_cap)
+        return raise_fees(Fees(last.most, last.tip, 0), market, self.rules.fee_cap, self.rules.tip_cap)
 
-    def _affordable(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
+    def _is_affordable(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
         """Tell whether an entry may cost more; one that may not waits for a cheaper hour, and says so."""
-        fees = self._raised(entry, market)
+        fees = self._compute_raised_fees(entry, market)
         if fees is None or affords(entry, fees):
             return True
-        if not self._last(entry).too_dear:
-            self._last(entry).too_dear = True
+        if not self._get_last_sent(entry).too_dear:
+            self._get_last_sent(entry).too_dear = True
             text = f"waits: {fees.most / GWEI:.1f} gwei are more than it may cost"
-            self._tell(entry, "too dear", text)
+            self._log_entry(entry, "too dear", text)
         return False
 
-    def _pays(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
+    def _is_profitable(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
         """Tell whether an entry pays for itself, also at what it would cost now."""
-        fees = self._raised(entry, market)
+        fees = self._compute_raised_fees(entry, market)
         return entry.gain is not None and fees is not None and affords(entry, fees)
 
-    def _replace(self, entry: Entry, market: Fees, withdraws: bool) -> None:
+    def _replace_attempt(self, entry: Entry, market: Fees, withdraws: bool) -> None:
         """Send another transaction with this nonce, for more."""
-        last, fees = entry.attempts[-1], self._raised(entry, market)
+        last, fees = entry.attempts[-1], self._compute_raised_fees(entry, market)
         if fees is None:
-            if not self._last(entry).at_cap:
-                self._last(entry).at_cap = True
-                self._tell(entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the caps allow")
+            if not self._get_last_sent(entry).at_cap:
+                self._get_last_sent(entry).at_cap = True
+                self._log_entry(
+                    entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the caps allow"
+                )
             return
         try:
-            attempt = self._sign(entry, fees, withdraws)
-        except (SignerGone, NotAllowed) as error:
-            self._tell(entry, "refused", f"could not be signed again: {error}")
+            attempt = self._sign_attempt(entry, fees, withdraws)
+        except (SignerUnavailableError, CallNotAllowedError) as error:
+            self._log_entry(entry, "refused", f"could not be signed again: {error}")
             return
         entry.attempts.append(attempt)
-        self.journal.put(entry)
+        self.journal.put_entry(entry)
         self.replaced[entry.keeper] += 1
         what = "withdrawn" if withdraws else "replaced"
         try:
-            self._submit(attempt)
+            self._submit_attempt(attempt)
         except RpcError as error:
             # Its price counts all the same: the next one offers more.
-            self._tell(entry, "refused", f"could not be {what}: {error.reason}")
+            self._log_entry(entry, "refused", f"could not be {what}: {error.reason}")
         else:
-            self._tell(entry, what, f"{what} at up to {fees.most / GWEI:.1f} gwei, nonce {entry.nonce}")
+            self._log_entry(entry, what, f"{what} at up to {fees.most / GWEI:.1f} gwei, nonce {entry.nonce}")
 
     def _fill_gap(self, first: Entry, market: Fees, now: float) -> None:
         """Fill nonces before ours that have no transaction and keep all others waiting."""
-        if self._last(first).at != now or self.node.nonce(self.address, "latest") >= first.nonce:
+        if self._get_last_sent(first).at != now or self.node.get_nonce(self.address, "latest") >= first.nonce:
             return
-        pending = self.node.nonce(self.address, "pending")
+        pending = self.node.get_nonce(self.address, "pending")
         if first.nonce - pending > _MOST_MISSING:
             for entry in self.waiting:
                 text = f"has nonce {entry.nonce}, the account is at {pending}: given up, decided anew"
-                self._tell(entry, "given up", text)
-                self._give_up(entry)
+                self._log_entry(entry, "given up", text)
+                self._abandon_entry(entry)
             return
         for nonce in range(pending, first.nonce):
             entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
             try:
-                entry.attempts.append(self._sign(entry, market, withdraws=True))
-            except SignerGone as error:
-                self._tell(first, "refused", f"waits for nonce {nonce}: {error}")
+                entry.attempts.append(self._sign_attempt(entry, market, withdraws=True))
+            except SignerUnavailableError as error:
+                self._log_entry(first, "refused", f"waits for nonce {nonce}: {error}")
                 return
-            self.journal.put(entry)
-            self._again(entry)
+            self.journal.put_entry(entry)
+            self._resubmit_entry(entry)
 
-    def _known(self, entry: Entry) -> bool:
+    def _is_known(self, entry: Entry) -> bool:
         """Tell whether the node has the last attempt."""
         return self.node.request("eth_getTransactionByHash", entry.attempts[-1].hash) is not None
 
-    def _last(self, entry: Entry) -> _LastSent:
+    def _get_last_sent(self, entry: Entry) -> _LastSent:
         """Return when an entry was last sent.
 
         One of an earlier keeper is looked at at once, and replaced no sooner than others.
         """
         return self._last_sent.setdefault(entry.nonce, _LastSent(-1e9, self._height))
 
-    def _tell(self, entry: Entry, event: str, text: str) -> None:
+    def _log_entry(self, entry: Entry, event: str, text: str) -> None:
         line = f"{entry.keeper}: {entry.label} {text}"
         self.say(
             Line(line, event, keeper=entry.keeper, nonce=entry.nonce, transaction=entry.attempts[-1].hash)
         )
 
 
-def _price(attempt: Attempt, block: dict[str, Any], receipt: dict[str, Any]) -> int:
+def _compute_gas_price(attempt: Attempt, block: dict[str, Any], receipt: dict[str, Any]) -> int:
     """Return what a unit of gas cost [wei]: what the header binds, else what the receipt says."""
     base = block.get("baseFeePerGas")
     if base is None:
@@ -486,7 +490,7 @@ def _price(attempt: Attempt, block: dict[str, Any], receipt: dict[str, Any]) -> 
     return min(attempt.most, int(base, 16) + attempt.tip)
 
 
-def _checksummed(address: str) -> str:
+def _checksum_address(address: str) -> str:
     from eth_utils.address import to_checksum_address
 
     return str(to_checksum_address(address))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from backstop.keepers.keeper import Keeper
-from backstop.keepers.reports import Said
-from backstop.live.operate.system import LiveSystem
+from backstop.keepers.keeper_decisions import Keeper
+from backstop.keepers.report_files import AttributedReport
+from backstop.live.operate.live_system import LiveSystem
 from backstop.model.signed_reports import SignedReport, report_digest
 
 
@@ -17,12 +17,12 @@ def put_report(system: LiveSystem, keeper: Keeper, market: int, price: int, *spa
     """
     assert keeper.signing is not None
     signed_at = system.mirror.model.timestamp
-    if signed_at <= keeper.signing.last(keeper.address, market).reported_at:
+    if signed_at <= keeper.signing.get_last_report(keeper.address, market).reported_at:
         return False
     feed = system.addresses["PriceFeed"]
     low, high, since = span or (price, price, signed_at)
     content = market, price, low, high, since, signed_at
     digest = report_digest(content, system.deployment.chain_id, feed)
     signature = system.host.signers.sign_digest(keeper.address, digest)
-    keeper.signing.put(Said(keeper.address, SignedReport(*content, signature)))
+    keeper.signing.write_report(AttributedReport(keeper.address, SignedReport(*content, signature)))
     return True

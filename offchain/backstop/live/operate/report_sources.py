@@ -9,22 +9,22 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.hosts.endpoint import check_scheme, endpoint, is_http, masked
-from backstop.keepers.reports import MOST_BYTES, ReportSources
+from backstop.hosts.endpoint import check_scheme, is_http, mask_url, parse_endpoint
+from backstop.keepers.report_files import MOST_BYTES, ReportSources
 
 _EVERY = 3.0  # seconds between two answers
 _ANSWER_WITHIN = 5.0  # seconds, all of it
 _CHUNK = 16_384
 
 
-def sources_of(
+def open_report_sources(
     places: tuple[str, ...], chain_id: int, feed: str, say: Callable[[str], None]
 ) -> ReportSources:
     """Open files and http(s):// addresses; what else looks like an address is refused."""
     found: dict[str, Callable[[], bytes]] = {}
     for place in places:
         check_scheme(place)
-        found[masked(place)] = Address(place) if is_http(place) else ReportFile(Path(place))
+        found[mask_url(place)] = PolledAddress(place) if is_http(place) else ReportFile(Path(place))
     return ReportSources(found, chain_id, feed, say)
 
 
@@ -43,15 +43,15 @@ class ReportFile:
             raise BackstopError(f"it cannot be read ({error.strerror})") from None
 
 
-class Address:
+class PolledAddress:
     """An http(s):// address; its answers wait here, so that nobody waits for it."""
 
     def __init__(self, url: str) -> None:
-        self._url = endpoint(url)
+        self._url = parse_endpoint(url)
         self._found = b""
         self._problem = ""
         self._closing = threading.Event()
-        threading.Thread(target=self._follow, daemon=True).start()
+        threading.Thread(target=self._poll_address, daemon=True).start()
 
     def __call__(self) -> bytes:
         """Return the last answer; raise BackstopError if there was none the last time."""
@@ -63,17 +63,17 @@ class Address:
         """Ask no more."""
         self._closing.set()
 
-    def _follow(self) -> None:
+    def _poll_address(self) -> None:
         while not self._closing.is_set():
             try:
-                self._found, self._problem = self._fetch(), ""
+                self._found, self._problem = self._fetch_reports(), ""
             except BackstopError as error:
                 self._problem = str(error)
             except (OSError, HTTPException, ValueError) as error:
                 self._problem = f"it does not answer ({str(error) or type(error).__name__})"
             self._closing.wait(_EVERY)
 
-    def _fetch(self) -> bytes:
+    def _fetch_reports(self) -> bytes:
         """Return the whole answer, or a byte too many; within a time for all of it."""
         deadline = time.monotonic() + _ANSWER_WITHIN
         kind = HTTPSConnection if self._url.secure else HTTPConnection

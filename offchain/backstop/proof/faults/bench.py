@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.revm import Halted
+from backstop.hosts.revm import CallHaltedError
 from backstop.model.arithmetic import RAY
 from backstop.proof.faults.calls import AT_MOST, STEP, Call, Step, deliveries
 from backstop.proof.faults.parts import Part
@@ -89,14 +89,14 @@ class Bench:
         if found.reason or found.wrong:
             raise BackstopError(f"{name} goes wrong though nothing is broken: {found.reason or found.wrong}")
         # What was learned since, that run had left as it is.
-        later = self.chain.host.read(self.chain.slots[len(found.words) :])
+        later = self.chain.host.read_slots(self.chain.slots[len(found.words) :])
         found.words.extend(later)
         return found
 
     def learn(self, steps: Sequence[Step]) -> None:
         """Have the model and the chain, which must agree, run the steps once: all that they write is read."""
         both = self.it.both
-        with both.imagine():
+        with both.fork_state():
             for step in steps:
                 both.advance(step.wait)
                 both.apply(_action(both, step))
@@ -116,14 +116,14 @@ class Bench:
                 if step.needed and answer.reason is not None:
                     name = f"{step.action.contract}.{step.action.method}"
                     return Run(f"{name}: {spoken(answer.reason)}", 0, [])
-            words = self.chain.host.read(self.chain.slots)
+            words = self.chain.host.read_slots(self.chain.slots)
             sound = right is not None and right.words == words
             return Run(None, value, words, None if sound else self._violation())
 
     def _apply(self, step: Step) -> Outcome:
         try:
             return self.chain.apply(_action(self.chain, step))
-        except Halted as halted:
+        except CallHaltedError as halted:
             return Outcome(f"out of gas ({halted.why})", None, ())
 
     def _violation(self) -> str | None:
@@ -139,7 +139,7 @@ class Bench:
         try:
             yield
         finally:
-            self.chain.host.restore(snapshot)
+            self.chain.host.restore_snapshot(snapshot)
 
     @contextmanager
     def _broken(self, part: Part, way: str | None) -> Iterator[None]:
@@ -178,7 +178,7 @@ class Bench:
         """Have read what is written only when something is broken: losses, payments, claims, dust."""
         self.it.both.learn("PerpetualMarket", "cycle_book.fees", ())
         for pool in POOLS:
-            self.it.both.learn(pool, "line.claimed", (1, account("saver")))
+            self.it.both.learn(pool, "line.claimed", (1, get_account("saver")))
             if "exits.runs" in self.it.both.model.world.contracts[pool].tables:
                 self.it.both.learn(pool, "exits.first_run", ())
                 for batch in range(1, 4):

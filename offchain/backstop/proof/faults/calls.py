@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import MAX_RESERVATION
 from backstop.model.roles import STAGE
@@ -112,7 +112,7 @@ def _repay_after_repair(it: Play, broken: Part | None) -> list[Step]:
 
 def _take(c: int) -> Callable[[Play, Part | None], list[Step]]:
     def steps(it: Play, broken: Part | None) -> list[Step]:
-        lots = it.both.model.live()["CollateralAuction"]["lots"]
+        lots = it.both.model.get_live_tables()["CollateralAuction"]["lots"]
         id = next(id for id, lot in lots.items() if lot.target and lot.collateral_type == c)
         # After a long silence it has to be reset first.
         reset = it.action("CollateralAuction.reset", id, "crank", by="crank")
@@ -147,7 +147,7 @@ def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
     def steps(it: Play, broken: Part | None) -> list[Step]:
         """Have the batch paid that waits for it, and claim."""
         settle = Step(it.action(f"{pool}.settle", by="crank"))
-        claim = it.action(f"{pool}.redeem", 0, account("saver"), account("saver"), by="saver")
+        claim = it.action(f"{pool}.redeem", 0, get_account("saver"), get_account("saver"), by="saver")
         return [settle, Step(claim, first="maxRedeem")]
 
     return steps
@@ -209,14 +209,16 @@ def _close(it: Play, broken: Part | None) -> list[Step]:
 
 def _close_and_leave(name: str, amount: int) -> Callable[[Play, Part | None], list[Step]]:
     def steps(it: Play, broken: Part | None) -> list[Step]:
-        out = it.action("PerpetualMarket.withdraw", amount, trader(name), by=trader(name))
+        out = it.action(
+            "PerpetualMarket.withdraw", amount, get_trader_account(name), by=get_trader_account(name)
+        )
         return [Step(fill(it, -100)), Step(out)]
 
     return steps
 
 
 def _withdraw_margin(it: Play, broken: Part | None) -> list[Step]:
-    who = trader(IDLE)
+    who = get_trader_account(IDLE)
     return [Step(it.action("PerpetualMarket.withdraw", 10_000 * WAD, who, by=who))]
 
 
@@ -268,7 +270,7 @@ def _repair(it: Play, broken: Part | None) -> list[Step]:
 
 def _repair_feed(it: Play, broken: Part | None) -> list[Step]:
     """Stop a type's prices, and give each type other reporters."""
-    reporters = tuple(account(f"reporter_{i + 1}") for i in range(4))
+    reporters = tuple(get_account(f"reporter_{i + 1}") for i in range(4))
     steps = [Step(it.action("PriceFeed.set_halted", WETH, True, by="admin"))]
     for c in (WETH, WBTC, XAU):
         feed = it.parameters.collateral_types[c].feed

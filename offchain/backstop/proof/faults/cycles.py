@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from backstop.deployment.examples import margined
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_margin_parameters
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.host import CHAIN_ID
+from backstop.hosts.host_interface import CHAIN_ID
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import MIN_NOTICE
@@ -37,19 +37,19 @@ PARTS_OF_CYCLES = (*_CONCERNED, "PerpetualDesk")
 
 def play_cycles(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]]:
     """Play the scene on the model and on revm up to its moment."""
-    found = replace(parameters(), margin=margined(1_000, 500, 0).margin)
+    found = replace(parameters(), margin=build_margin_parameters(1_000, 500, 0).margin)
     it = Play(lockstep(RevmHost(), found, artifacts=artifacts, check_every=0, traces=None))
     open_feeds(it)
     it.do("Stablecoin.transfer", "rich", 300_000 * WAD, by="maker")
     it.allow("rich", _MARKET)
     for name, amount in ((OWES, 3_000), (GONE, 2_500), (HOLDS, 50_000), (SHORT, 50_000), (IDLE, 20_000)):
-        it.do(f"{_MARKET}.deposit", trader(name), amount * WAD, by="rich")
+        it.do(f"{_MARKET}.deposit", get_trader_account(name), amount * WAD, by="rich")
     it.do(f"{_MARKET}.accrue", WETH, by="marker")
     for name, lots in ((OWES, 1_000), (GONE, 800), (HOLDS, 100)):
         it.run(_fill(it, name, lots))
     it.post(WETH=1_600)
     it.do(f"{_MARKET}.accrue", WETH, by="marker")
-    it.do(f"{_MARKET}.meet", trader(GONE), by="finder")
+    it.do(f"{_MARKET}.meet", get_trader_account(GONE), by="finder")
     it.do(f"{_MARKET}.roll", by="roller")
     yield PENDING, it
     it.do("MarginPolicy.delist", WETH, it.both.timestamp + MIN_NOTICE, by="admin")
@@ -66,26 +66,26 @@ def _fill(it: Play, name: str, lots: int) -> Action:
     """Return the match of two signed orders at the mark: somebody buys lots of `short`, or sells them."""
     price, orders = it.read(f"{_MARKET}.mark_of", WETH), list[object]()
     for who, size in ((name, lots), (SHORT, -lots)):
-        order = Order(trader(who), WETH, size, price, MAX_UINT256, it.both.steps, lots < 0)
+        order = Order(get_trader_account(who), WETH, size, price, MAX_UINT256, it.both.steps, lots < 0)
         orders += order, sign_order(who, order, CHAIN_ID, it.at("MarginOrders"))
     return it.action("MarginOrders.fill", *orders, abs(lots), by="matcher")
 
 
 def _deposit(it: Play, broken: Part | None) -> list[Step]:
-    return [Step(it.action(f"{_MARKET}.deposit", trader(OWES), 1_000 * WAD, by="rich"))]
+    return [Step(it.action(f"{_MARKET}.deposit", get_trader_account(OWES), 1_000 * WAD, by="rich"))]
 
 
 def _withdraw(it: Play, broken: Part | None) -> list[Step]:
-    who = trader(IDLE)
+    who = get_trader_account(IDLE)
     return [Step(it.action(f"{_MARKET}.withdraw", 20_000 * WAD, who, by=who))]
 
 
 def _book(it: Play, broken: Part | None) -> list[Step]:
-    return [Step(it.action(f"{_MARKET}.meet", trader(GONE), by="finder"))]
+    return [Step(it.action(f"{_MARKET}.meet", get_trader_account(GONE), by="finder"))]
 
 
 def _seize(it: Play, broken: Part | None) -> list[Step]:
-    return [Step(it.action(f"{_MARKET}.meet", trader(OWES), by="finder"))]
+    return [Step(it.action(f"{_MARKET}.meet", get_trader_account(OWES), by="finder"))]
 
 
 def _roll(it: Play, broken: Part | None) -> list[Step]:
@@ -106,7 +106,7 @@ def _end(it: Play, broken: Part | None) -> list[Step]:
 
 
 def _close(it: Play, broken: Part | None) -> list[Step]:
-    who = trader(HOLDS)
+    who = get_trader_account(HOLDS)
     calls = ("wake", (who,), "finder"), ("withdraw", (1_000 * WAD, who), who)
     return [Step(it.action(f"{_MARKET}.{method}", *args, by=by)) for method, args, by in calls]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STAGES
+from backstop.deployment.contract_names import STAGES
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.abi import Parameter
+from backstop.hosts.abi_codec import Parameter
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.bounds import EQUITY_MARKET
@@ -41,12 +41,12 @@ class Play:
 
     def at(self, name: str) -> str:
         """Return the address of a contract or of an account."""
-        return self.both.addresses.get(name) or account(name)
+        return self.both.addresses.get(name) or get_account(name)
 
     def action(self, call: str, *args: Any, by: str) -> Action:
         """Return "Contract.method" as an action; addresses may be given as names."""
         contract, method = call.rsplit(".", 1)
-        inputs = self.both.chain.function(contract, method, len(args)).inputs
+        inputs = self.both.chain.get_function(contract, method, len(args)).inputs
         values = tuple(self._named(p, value) for p, value in zip(inputs, args, strict=True))
         return Action(contract, method, values, self.at(by))
 
@@ -64,13 +64,13 @@ class Play:
     def code(self, name: str) -> bytes:
         """Return a contract's own code; it has to be asked for before another is put in its place."""
         if name not in self._codes:
-            self._codes[name] = self.host.code(self.at(name))
+            self._codes[name] = self.host.get_code(self.at(name))
         return self._codes[name]
 
     def data(self, call: str, *args: Any) -> bytes:
         """Encode "Contract.method" as it is called."""
         contract, method = call.rsplit(".", 1)
-        return self.both.chain.function(contract, method, len(args)).encode(args)
+        return self.both.chain.get_function(contract, method, len(args)).encode_call(args)
 
     def run(self, action: Action) -> Any:
         """Run an action; return its value."""

@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_json
+from backstop.files.atomic_files import read_json, write_json
 from backstop.proof.faults.table import WORKS, Cell
 
 SCHEMA_VERSION = 1

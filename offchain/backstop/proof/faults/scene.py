@@ -12,13 +12,13 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from backstop.deployment.accounts import account, created_address
-from backstop.deployment.examples import guarded, margined
-from backstop.deployment.parameters import EquityParameters, Parameters, with_stage
-from backstop.deployment.plan import Creation
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.deployment_parameters import EquityParameters, Parameters, replace_stage
+from backstop.deployment.deployment_plan import Creation
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_guarded_parameters, build_margin_parameters
+from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.host import CHAIN_ID
+from backstop.hosts.host_interface import CHAIN_ID
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import FINAL_DEADLINE, MAX_REPORT_AGE
@@ -43,13 +43,13 @@ WORTHLESS = Fraction(1, 10**6)
 
 def parameters() -> Parameters:
     """Return the parameters: every guard, the margin market, and little equity, so that stages run dry."""
-    with_margin = margined()
+    with_margin = build_margin_parameters()
     return replace(
-        guarded(),
+        build_guarded_parameters(),
         domains=with_margin.domains,
         margin=with_margin.margin,
         equity=EquityParameters(mint_cap=100),
-        stages=with_stage(with_margin, "minted_equity", cap_bps=5_000).stages,
+        stages=replace_stage(with_margin, "minted_equity", cap_bps=5_000).stages,
     )
 
 
@@ -78,7 +78,7 @@ def fill(it: Play, lots: int) -> Action:
     price = it.read("PerpetualMarket.mark_of", WETH)
     orders: list[object] = []
     for name, size in zip(TRADERS, (lots, -lots), strict=True):
-        order = Order(trader(name), WETH, size, price, MAX_UINT256, it.both.steps, False)
+        order = Order(get_trader_account(name), WETH, size, price, MAX_UINT256, it.both.steps, False)
         orders += order, sign_order(name, order, CHAIN_ID, it.at("MarginOrders"))
     return it.action("MarginOrders.fill", *orders, abs(lots), by="matcher")
 
@@ -89,7 +89,7 @@ def settlement(it: Play) -> list[tuple[Action, bool, int]]:
     With each, whether settlement needs it, and how many seconds pass before: nobody reports while final
     prices are made, and they come at their deadline.
     """
-    snapshot = it.both.model.live()
+    snapshot = it.both.model.get_live_tables()
     lots = snapshot["CollateralAuction"]["lots"]
     on_sale = [id for id, lot in lots.items() if lot.target]
     calls = [it.action("Settlement.begin", by="settler")]
@@ -115,13 +115,16 @@ def settlement(it: Play) -> list[tuple[Action, bool, int]]:
 
 def open_feeds(it: Play) -> None:
     """Have prices, an aggregator behind one reporter, coins, and a year of fees in buffers and reserve."""
-    at = {name: created_address(account(f"deployer_of_{name}"), 0) for name in (AGGREGATOR, ADAPTER)}
+    at = {
+        name: compute_contract_address(get_account(f"deployer_of_{name}"), 0)
+        for name in (AGGREGATOR, ADAPTER)
+    }
     it.both.add(Creation(AGGREGATOR, "ScriptedAggregator", (8,), at[AGGREGATOR]))
     bounds = 1, 10**15
     adapter = it.at("PriceFeed"), WBTC, at[AGGREGATOR], MAX_REPORT_AGE, *bounds, "0x" + "00" * 20, 0
     it.both.add(Creation(ADAPTER, "ChainlinkReporter", adapter, at[ADAPTER]))
     feed = it.parameters.collateral_types[WBTC].feed
-    listed = (*map(account, reporters_of(ADAPTED)), at[ADAPTER])
+    listed = (*map(get_account, reporters_of(ADAPTED)), at[ADAPTER])
     times = feed.step, feed.max_age, feed.stale_after, feed.window
     it.do("PriceFeed.set_market", WBTC, listed, feed.quorum, *times, by="admin")
     it.do("Settlement.announce", by="admin")
@@ -167,11 +170,11 @@ def _first_loss(it: Play) -> None:
 def _margin(it: Play) -> None:
     """Have two traders with a position, and money in their accounts; then savers who may leave."""
     for name in (*TRADERS, IDLE):
-        it.do("PerpetualMarket.deposit", trader(name), MARGIN, by="rich")
+        it.do("PerpetualMarket.deposit", get_trader_account(name), MARGIN, by="rich")
     it.do("PerpetualMarket.accrue", WETH, by="marker")
     it.run(fill(it, 100))
     for pool in (*POOLS, "StakedEquity"):
-        saver = account("saver")
+        saver = get_account("saver")
         it.do(f"{pool}.requestRedeem", it.read(f"{pool}.balanceOf", saver) // 2, saver, saver, by="saver")
     it.wait(DAY)
     for pool in (*POOLS, "StakedEquity"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from backstop.hosts import layout
+from backstop.hosts import storage_layout
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.proof.faults.bench import Bench, Run
@@ -88,7 +88,9 @@ def _same(bench: Bench, call: Call, part: Part, right: Run, run: Run) -> str | N
     for i, (expected, found) in enumerate(zip(right.words, run.words, strict=True)):
         place = bench.chain.places[i]
         if expected != found and not {place.contract, f"{place.contract}.{place.path}"} & set(part.own):
-            ((field, should, does), *_) = layout.unequal(place.default, expected, found)
+            ((field, should, does), *_) = storage_layout.list_field_differences(
+                place.default, expected, found
+            )
             where = f"{place.contract} {place.path}{_shown(place.key)} {field}".strip()
             return f"{where}: {does} instead of {should}"
     return None
@@ -103,7 +105,7 @@ def _split(bench: Bench, call: Call, part: Part, right: Run, run: Run) -> str | 
     """Say which stage paid what it should not: all that work pay in their order, as much as they hold."""
     it = bench.it
     types = range(it.read("VaultEngine.collateral_types")) if call.moment != LOSS else (call.loss,)
-    before = bench.paid(bench.chain.host.read(bench.chain.slots), types=types)
+    before = bench.paid(bench.chain.host.read_slots(bench.chain.slots), types=types)
     should = _less(bench.paid(right.words, types=types), before)
     paid = _less(bench.paid(run.words, types=types), before)
     left = sum(should)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.outputs import refuse_other
-from backstop.files.whole import read_json, write_bytes, write_json
+from backstop.files.atomic_files import read_json, write_bytes, write_json
+from backstop.files.output_directories import refuse_other
+from backstop.parallel.workers import Workers
 from backstop.proof.fuzz import remote
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.steering import LAG, ROUND, choose_targets, is_steered
 from backstop.proof.fuzz.tally import Tally
-from backstop.spread.workers import Workers
 
 SCHEMA_VERSION = 2
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.

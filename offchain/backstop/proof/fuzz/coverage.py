@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_json
+from backstop.files.atomic_files import read_json, write_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.proof.fuzz.marked import Decision, MarkedArtifacts, marks_of
@@ -146,7 +146,7 @@ def cover(trace: Trace, marked: MarkedArtifacts) -> dict[str, set[int]]:
     """Return the outcomes that one trace reached, by contract; `reach` says more."""
     host = RevmHost(trace.started_at, code_limit=_MARKED_SIZE)
     chain = replay(trace, host, artifacts=marked, check_every=0).chain
-    accounts = host.accounts()
+    accounts = host.list_accounts()
     reached: dict[str, set[int]] = {}
     for name, address in chain.addresses.items():
         reached.setdefault(chain.kinds[name], set()).update(marks_of(address, accounts))

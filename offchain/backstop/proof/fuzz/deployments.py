@@ -6,8 +6,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from backstop.deployment.contracts import MARGIN_POLICIES
-from backstop.deployment.parameters import (
+from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.deployment_parameters import (
     EXPONENTIAL,
     LINEAR,
     STAIRSTEP,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from backstop.deployment.parameters import Parameters
-from backstop.deployment.plan import Creation
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.deployment_plan import Creation
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
@@ -53,13 +53,13 @@ class Ground:
         With `audit` the whole storage is compared after the last one, unknown slots included.
         """
         played = 0
-        with self.both.imagine(remember=True):
+        with self.both.fork_state(remember=True):
             try:
                 for step in steps:
                     played += 1
                     self.both.play(step)
                     if each or played == len(steps):
-                        self.both.check(step.step if isinstance(step.step, Action) else None)
+                        self.both.compare_state(step.step if isinstance(step.step, Action) else None)
                 if audit:
                     self.both.audit()
             except Violation as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.files.installation import spelled
+from backstop.files.installation import format_command
 from backstop.hosts.artifacts import Artifacts
 from backstop.proof.fuzz.failure import Failure
 from backstop.proof.fuzz.regression import write_regression
@@ -31,7 +31,7 @@ class Finding(NamedTuple):
         return (
             f"{self.failure.text}\n"
             f"  shrunk from {self.before} to {self.after} actions after the opening\n"
-            f"  replay it:  {spelled('replay')} {self.trace}\n"
+            f"  replay it:  {format_command('replay')} {self.trace}\n"
             f"  as a test:  {self.test}"
         )
 

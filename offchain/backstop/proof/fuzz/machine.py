@@ -11,11 +11,11 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from backstop.deployment.contracts import MARGIN_POLICIES
-from backstop.deployment.parameters import Parameters
-from backstop.deployment.plan import plan
+from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.deployment_plan import plan_deployment
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.host import Host
+from backstop.hosts.host_interface import Host
 from backstop.model.state import NoSuchFunction, Revert
 from backstop.proof.fuzz import catalogue  # noqa: F401 (it registers the moves)
 from backstop.proof.fuzz.deployments import draw_parameters
@@ -27,7 +27,7 @@ from backstop.proof.fuzz.state_observer import StateObserver
 from backstop.proof.fuzz.steering import Target, first_applicable, steered_weights
 from backstop.proof.lockstep import TRACES, Lockstep, lockstep
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question
-from backstop.system import Action, Outcome, slots
+from backstop.system import Action, Outcome, count_slots
 
 if TYPE_CHECKING:
     from backstop.proof.fuzz.planted_faults import FaultTrial
@@ -80,7 +80,7 @@ def steered_seed(seed: int, index: int, targets: Sequence[Target]) -> int:
     ranks = {}
     for attempt in range(DEPLOYMENTS):
         found = run_seed(seed, index + (attempt << 64))
-        kinds = plan(draw_parameters(Random(found))).kinds.values()
+        kinds = plan_deployment(draw_parameters(Random(found))).kinds.values()
         ranks[found], _ = first_applicable(targets, kinds)
         if not ranks[found]:
             break
@@ -128,7 +128,7 @@ class Machine:
             traces=traces,
             promises=promises,
         )
-        deployment = plan(self.parameters)
+        deployment = plan_deployment(self.parameters)
         self.scene = Scene(deployment, self.both.model.world, self.random)
         self.observer: StateObserver | None = None
         self.trial: FaultTrial | None = None
@@ -139,7 +139,7 @@ class Machine:
 
     def open(self) -> None:
         """Prepare the deployment as every run does; a difference in it leaves the machine with its trace."""
-        deployment = plan(self.parameters)
+        deployment = plan_deployment(self.parameters)
         for creation in odd_contracts(deployment):
             self.both.add(creation)
         for action in opening(deployment, self.random):
@@ -150,7 +150,7 @@ class Machine:
     def observe(self, targets: Sequence[Target] = ()) -> StateObserver:
         """Watch which predicates of the state hold, and steer to the first target that there can be."""
         self.observer = StateObserver(self.scene)
-        _, self._target = first_applicable(targets, plan(self.parameters).kinds.values())
+        _, self._target = first_applicable(targets, plan_deployment(self.parameters).kinds.values())
         return self.observer
 
     def run(self, steps: int) -> Iterator[Played]:
@@ -196,7 +196,7 @@ class Machine:
 
     def _wait(self, seconds: int) -> None:
         """Let time pass: mostly a block for each slot, at times fewer, none at all, or one more."""
-        full = slots(self.both.timestamp, seconds, self.parameters.block_time)
+        full = count_slots(self.both.timestamp, seconds, self.parameters.block_time)
         if not self.parameters.block_time or self._chain.random() < 0.6:
             self.both.advance(seconds, full)
             return

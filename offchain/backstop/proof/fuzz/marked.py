@@ -26,9 +26,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.files.whole import write_json
-from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts, only_once
-from backstop.hosts.compiler import hurried
+from backstop.files.atomic_files import write_json
+from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts, lock_cache_files
+from backstop.hosts.compiler_speedup import speed_up_compiler
 
 # How Vyper names the counter of a loop of the source; its own loops have other names.
 _LOOPS = ("range_ix", "for_list_ix")
@@ -92,7 +92,7 @@ class MarkedArtifacts(Artifacts):
         self.load(wanted)
         files = {kind: self.cache / f"{kind}-{self._marked_key(kind)}.json" for kind in wanted}
         if missing := self._load_cached_surveys(files):
-            with only_once(missing):
+            with lock_cache_files(missing):
                 self._compile_surveys(self._load_cached_surveys(missing))
 
     def _load_cached_surveys(self, files: Mapping[str, Path]) -> dict[str, Path]:
@@ -156,7 +156,7 @@ def _compile(path: str, search_path: str) -> Survey:
     file = bundle.load_file(Path(path))
     assert isinstance(file, FileInput)
     data = CompilerData(file, input_bundle=bundle, settings=Settings(evm_version=EVM_VERSION))
-    with hurried():
+    with speed_up_compiler():
         settings, contract = data.settings, data.global_ctx
     # It behaves alike, and nobody asks for its gas or its size: half the time goes into optimizing.
     settings.optimize = OptimizationLevel.NONE
@@ -164,12 +164,12 @@ def _compile(path: str, search_path: str) -> Survey:
     core.reset_names()
     reset_symbols()
     with anchor_settings(settings):
-        with hurried():
+        with speed_up_compiler():
             tree, _ = generate_ir_for_module(contract)
         marker = _Marker([library, Path(search_path)])
         for runtime in _nodes(tree, "deploy"):
             marker.mark(runtime.args[1])
-        with hurried():
+        with speed_up_compiler():
             code = generate_bytecode(generate_assembly(tree, settings.optimize), None)
 
     calls = _with_called(contract.exposed_functions)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from backstop.deployment.accounts import account, created_address
-from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.plan import Creation, Deployment
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.deployment_plan import Creation, Deployment
+from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.roles import CEILINGS
@@ -46,7 +46,7 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
     at = {}
 
     def creation(kind: str, name: str, *args: object) -> Creation:
-        at[name] = created_address(account(f"deployer_of_{name}"), 0)
+        at[name] = compute_contract_address(get_account(f"deployer_of_{name}"), 0)
         return Creation(name, kind, args, at[name])
 
     yield creation("FalseToken", "Odd", "Odd", "ODD", 18)
@@ -69,13 +69,13 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
     )
     wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS
     yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, ODD_COOLDOWN, 3_600)
-    parts = own["VaultEngine"], own["LiquidationEngine"], deployment.account("admin")
+    parts = own["VaultEngine"], own["LiquidationEngine"], deployment.get_account("admin")
     if "Equity" in own:
-        maker = deployment.account("market_maker")
+        maker = deployment.get_account("market_maker")
         yield creation(
             "ConstantProductMarket", EQUITY_MARKET, own["Equity"], 18, own["Stablecoin"], 30, maker
         )
-        taker = deployment.account("taker")
+        taker = deployment.get_account("taker")
         yield creation("EquityTaker", "EquityTaker", taker, own["Equity"], own["Stablecoin"])
     yield creation("LossWaterfall", "SpareWaterfall", *parts, 3_600, 86_400)
     yield creation("ScriptedStage", "SpareStage", at["SpareWaterfall"])
@@ -83,8 +83,8 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
         "Timelock",
         TIMELOCK,
         own["VaultEngine"],
-        deployment.account("admin"),
-        deployment.account("guardian"),
+        deployment.get_account("admin"),
+        deployment.get_account("guardian"),
         bounds.MIN_LONGEST_DELAY,
         bounds.MAX_EXECUTION_WINDOW,
         ((own["VaultEngine"], SET_CEILING, bounds.MIN_DELAY),),
@@ -95,9 +95,9 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
     """Yield the actions that hand out funds and approvals, then a first price for each type."""
     at = {**deployment.addresses, **{each.name: each.address for each in odd_contracts(deployment)}}
     types = list(enumerate(deployment.parameters.collateral_types))[:FUNDED_TYPES]
-    admin, maker = deployment.account("admin"), deployment.account("market_maker")
+    admin, maker = deployment.get_account("admin"), deployment.get_account("market_maker")
     for role in PEOPLE:
-        who = account(role)
+        who = get_account(role)
         for _, collateral in types:
             yield Action(collateral.symbol, "mint", (who, RICHES * 10**collateral.decimals), who)
             yield Action(collateral.symbol, "approve", (at["VaultEngine"], MAX_UINT256), who)
@@ -127,14 +127,14 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
     if equity is not None:
         # What the admin keeps is worth as much as anybody's.
         share = equity.supply * WAD // (len(PEOPLE) + 2)
-        for who in (*map(account, PEOPLE), maker):
+        for who in (*map(get_account, PEOPLE), maker):
             yield Action("Equity", "transfer", (who, share), admin)
         yield Action("Equity", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
         yield Action("Stablecoin", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
         markets.append((bounds.EQUITY_MARKET, equity.feed))
-    yield Action(SEQUENCER, "say", (1, 0, 1, 1, 1), account("poker"))
+    yield Action(SEQUENCER, "say", (1, 0, 1, 1, 1), get_account("poker"))
     for c, feed in markets:
-        reporters = [deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters)]
+        reporters = [deployment.get_account(f"reporter_{i + 1}") for i in range(feed.reporters)]
         if c == ADAPTED:
             reporters = beside_the_adapter(reporters)
             times = feed.step, feed.max_age, feed.stale_after, feed.window
@@ -143,7 +143,7 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
         price = draw_price(random)
         for reporter in reporters:
             yield Action("PriceFeed", "report", (c, price), reporter)
-        yield Action("PriceFeed", "poke", (c,), deployment.account("poker"))
+        yield Action("PriceFeed", "poke", (c,), deployment.get_account("poker"))
 
 
 def beside_the_adapter(reporters: list[str]) -> list[str]:

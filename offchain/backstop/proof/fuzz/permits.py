@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, cast
 
-from backstop.deployment.accounts import account
-from backstop.deployment.signing import test_key
+from backstop.deployment.devnet_signing import test_key
+from backstop.deployment.role_accounts import get_account
 from backstop.model.erc20 import ERC20, words
 from backstop.model.signatures import GENERATOR, ORDER, keccak256
 from backstop.model.state import ZERO_ADDRESS
@@ -22,7 +22,7 @@ _PERMIT = keccak256(b"Permit(address owner,address spender,uint256 value,uint256
 
 @cache
 def _key(role: str) -> int:
-    return int.from_bytes(test_key(account(role)), "big")
+    return int.from_bytes(test_key(get_account(role)), "big")
 
 
 @cache
@@ -35,7 +35,7 @@ def draw(s: Scene, token: str) -> Action:
     """Draw a permit; most are expired, because checking a signature takes the model 10 ms."""
     contract = cast(ERC20, s.world.contracts[token])
     role, spender = s.some(_SIGNERS), s.somebody()
-    owner = account(role)
+    owner = get_account(role)
     amount = s.near(s.held(token, owner))
     if s.chance(0.9):
         args: tuple[Any, ...] = (owner, spender, amount, s.now - 1, 27, bytes(32), bytes(32))

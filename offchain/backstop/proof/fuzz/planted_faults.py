@@ -27,7 +27,7 @@ import click
 import yaml
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_text
+from backstop.files.atomic_files import read_json, write_text
 from backstop.model.state import Contract
 from backstop.proof.fuzz.campaign import SCHEMA_VERSION as CAMPAIGN_VERSION
 from backstop.proof.fuzz.state_coverage import StateCoverage

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.deployment_parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import BLOCK, Machine, Played, campaign_seed, steered_seed
 from backstop.proof.fuzz.planted_faults import FaultTrial, read_faults
@@ -86,7 +86,7 @@ class Player:
                     tally.count(played, both.chain.kinds)
                     if self._is_news(played, both.chain.kinds):
                         news = len(both.trace)
-                both.check()
+                both.compare_state()
                 both.audit()
             except Violation as error:
                 failure, kind = str(error), "violation"
@@ -96,7 +96,7 @@ class Player:
                 raise  # the chain is lost, or the machine is wrong
             except Exception as error:  # a fault of the model is as good a find as a difference
                 failure, kind = repr(error), "difference"
-            trace = both.record(failure)
+            trace = both.record_trace(failure)
         tally.questions.update({str(number): asked for number, asked in machine.asked.items()})
         result: dict[str, Any] = {"index": index, "tally": tally.to_json()}
         if failure:

@@ -22,8 +22,8 @@ from types import CodeType, ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_bytes
 from backstop.files.installation import cache_folder
-from backstop.files.whole import write_bytes
 
 N = TypeVar("N", bound=ast.AST)
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import parameters
-from backstop.deployment.accounts import ACCOUNTS, account
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import create_on_model, model_of
-from backstop.deployment.examples import standard
-from backstop.deployment.plan import Creation, plan
+from backstop.deployment import deployment_parameters
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model, create_on_model
+from backstop.deployment.deployment_plan import Creation, plan_deployment
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.proof.fuzz.failure import Failure
 from backstop.proof.fuzz.scene import PEOPLE
@@ -24,7 +24,7 @@ from backstop.proof.trace import Trace
 from backstop.system import Action
 
 UNITS = {"RAD": RAD, "RAY": RAY, "WAD": WAD}
-_DATACLASSES = sorted(name for name in vars(parameters) if name.endswith("Parameters"))
+_DATACLASSES = sorted(name for name in vars(deployment_parameters) if name.endswith("Parameters"))
 
 
 def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
@@ -44,12 +44,12 @@ def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
 
 
 def _source(trace: Trace, failure: Failure, name: str, body: list[str]) -> str:
-    usual = trace.parameters == standard()
+    usual = trace.parameters == build_standard_parameters()
     code = "\n".join(body) + ("" if usual else repr(trace.parameters))
     imports = []
     if not usual:
         used = ", ".join(each for each in _DATACLASSES if f"{each}(" in code)
-        imports.append(f"from backstop.deployment.parameters import {used}")
+        imports.append(f"from backstop.deployment.deployment_parameters import {used}")
     words = [word for word in ("MAX_UINT256", *UNITS) if re.search(rf"\b{word}\b", "\n".join(body))]
     if words:
         imports.append(f"from backstop.model.arithmetic import {', '.join(sorted(words))}")
@@ -71,10 +71,10 @@ def _source(trace: Trace, failure: Failure, name: str, body: list[str]) -> str:
 
 def _steps(trace: Trace) -> Iterator[str]:
     """Yield the lines of the test; whether a call reverts, and why, is the model's word."""
-    deployment = plan(trace.parameters)
-    model = model_of(deployment, trace.started_at)
-    configure(model, deployment)
-    names = {account(role): role for role in (*ACCOUNTS, *PEOPLE, "visitor")}
+    deployment = plan_deployment(trace.parameters)
+    model = create_model(deployment, trace.started_at)
+    apply_configuration(model, deployment)
+    names = {get_account(role): role for role in (*ACCOUNTS, *PEOPLE, "visitor")}
     names.update({address: name for name, address in model.addresses.items()})
     produced = 0
     for timestamp, step, blocks in trace.steps:

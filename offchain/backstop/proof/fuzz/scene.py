@@ -7,9 +7,9 @@ from fractions import Fraction
 from random import Random
 from typing import Any, NamedTuple, TypeVar, cast
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.plan import Deployment
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction
@@ -50,7 +50,7 @@ class Scene:
         self.deployment = deployment
         self.world = world
         self.random = random
-        self.people = tuple(account(role) for role in PEOPLE)
+        self.people = tuple(get_account(role) for role in PEOPLE)
         contracts = world.contracts
         self.engine = cast(VaultEngine, contracts["VaultEngine"])
         self.feed = cast(PriceFeed, contracts["PriceFeed"])
@@ -87,11 +87,11 @@ class Scene:
 
     @property
     def admin(self) -> str:
-        return self.deployment.account("admin")
+        return self.deployment.get_account("admin")
 
     @property
     def guardian(self) -> str:
-        return self.deployment.account("guardian")
+        return self.deployment.get_account("guardian")
 
     def call(self, contract: str, method: str, *args: Any, by: str) -> Action:
         """Return one call as an action."""

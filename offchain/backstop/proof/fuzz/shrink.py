@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.deployment.parameters import AuctionParameters, Parameters
+from backstop.deployment.deployment_parameters import AuctionParameters, Parameters
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAY, WAD
@@ -163,7 +163,7 @@ class _Shrinker:
 
     def _fewer_people(self, steps: list[Step], fails: Callable[[list[Step]], bool]) -> list[Step]:
         """Let one person do what two did: who owns all needs no allowance."""
-        people = [account(role) for role in PEOPLE]
+        people = [get_account(role) for role in PEOPLE]
         for i, gone in enumerate(people):
             for other in people[:i]:
                 candidate = [_by_another(step, gone, other) for step in steps]
@@ -289,8 +289,8 @@ def _simpler(step: Step) -> Iterator[Step]:
     if not isinstance(action, Action):
         return
     for role in PEOPLE[:1]:
-        if action.sender in map(account, PEOPLE) and action.sender != account(role):
-            yield step._replace(step=action._replace(sender=account(role)))
+        if action.sender in map(get_account, PEOPLE) and action.sender != get_account(role):
+            yield step._replace(step=action._replace(sender=get_account(role)))
     for i, value in enumerate(action.args):
         for simpler in _simpler_values(value):
             args = (*action.args[:i], simpler, *action.args[i + 1 :])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.hosts.abi import Parameter
+from backstop.hosts.abi_codec import Parameter
 from backstop.hosts.chain_system import ChainSystem
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.state import ZERO_ADDRESS
@@ -21,7 +21,7 @@ def spoil(s: Scene, action: Action, chain: ChainSystem) -> Action:
         return action
     if not action.args or s.chance(0.25):
         return action._replace(sender=s.somebody())
-    inputs = chain.function(action.contract, action.method, len(action.args)).inputs
+    inputs = chain.get_function(action.contract, action.method, len(action.args)).inputs
     place = s.random.randrange(len(inputs))
     value = _other(s, inputs[place], action.args[place])
     return action._replace(args=(*action.args[:place], value, *action.args[place + 1 :]))

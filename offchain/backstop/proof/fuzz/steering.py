@@ -11,7 +11,7 @@ from itertools import accumulate
 from random import Random
 from typing import Any, NamedTuple
 
-from backstop.deployment.create import model_class
+from backstop.deployment.contract_creation import find_model_class
 from backstop.proof.fuzz.state_coverage import Changes, StateCoverage
 from backstop.proof.fuzz.state_observer import Bits, owner_of
 
@@ -104,7 +104,7 @@ def first_applicable(targets: Sequence[Target], kinds: Iterable[str]) -> tuple[i
 
     None, and the number of targets, if there is none.
     """
-    classes = {each.__name__ for kind in set(kinds) for each in model_class(kind).__mro__}
+    classes = {each.__name__ for kind in set(kinds) for each in find_model_class(kind).__mro__}
     for place, target in enumerate(targets):
         if {owner_of(each) for each in target.places} <= classes:
             return place, target

@@ -14,8 +14,8 @@ from pathlib import Path
 from rich.table import Table
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_json
-from backstop.hosts.artifacts import CONTRACTS, ROOT, Artifacts, digest
+from backstop.files.atomic_files import read_json, write_json
+from backstop.hosts.artifacts import CONTRACTS, ROOT, Artifacts, hash_files
 from backstop.proof.mutation.pairs import Pair
 from backstop.proof.mutation.witnesses import (
     BROKEN,
@@ -90,7 +90,7 @@ def tried(
     Artifacts().load()  # copies take over what is compiled
     package = ROOT / "offchain" / "backstop"
     sources = [*CONTRACTS.rglob("*.vy*"), *(p for each in LOOKED_AT for p in (package / each).rglob("*.py"))]
-    same = repr((digest(sources), steps, seed, *WITNESSES))
+    same = repr((hash_files(sources), steps, seed, *WITNESSES))
     for pair in pairs:
         key = hashlib.sha256(f"{same} {pair}".encode()).hexdigest()[:24]
         result = results.get(pair, key)

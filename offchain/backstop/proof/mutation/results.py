@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_json
-from backstop.hosts.artifacts import CONTRACTS, ROOT, digest
+from backstop.files.atomic_files import read_json, write_json
+from backstop.hosts.artifacts import CONTRACTS, ROOT, hash_files
 from backstop.proof.mutation.mutants import Mutant
 
 SCHEMA_VERSION = 1
@@ -37,8 +37,8 @@ class Results:
 
     def __init__(self, file: Path, fresh: bool = False) -> None:
         self.file = file
-        self.contracts = digest(CONTRACTS.rglob("*.vy*"))
-        self.suite = digest(
+        self.contracts = hash_files(CONTRACTS.rglob("*.vy*"))
+        self.suite = hash_files(
             path for folder in ("offchain", "tests") for path in (ROOT / folder).rglob("*.py")
         )
         self._records: dict[str, dict[str, Any]] = {}

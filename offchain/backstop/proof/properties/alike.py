@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.figures.arithmetic import RAY
 from backstop.proof.properties.future import (
@@ -28,7 +28,7 @@ from backstop.proof.properties.future import (
 )
 from backstop.proof.properties.registry import Violation, counterfactual_property
 
-_OTHER, _SELF = account("visitor_2"), account("visitor_3")
+_OTHER, _SELF = get_account("visitor_2"), get_account("visitor_3")
 _EVER = 2**256 - 1
 _GIFTS = 1, 10**6, 10**18
 
@@ -45,7 +45,7 @@ def equal_members_end_alike(both: Both, random: Random) -> bool:
     if name is None:
         return False
     pool = contract_of(both, name)
-    with both.imagine():
+    with both.fork_state():
         amount = max(contract_of(both, "Stablecoin").balances.values(), default=0) // random.choice(
             (10, 1_000)
         )
@@ -82,12 +82,12 @@ def it_does_not_matter_who_goes_first(both: Both, random: Random) -> bool:
     if len(members) < 2:
         return False
     pair = random.sample(members, 2)
-    with both.imagine():
+    with both.fork_state():
         batch = ask_to_leave(both, name, *pair)
         settle(both, name)
         first, last, forfeited = dict[str, int](), dict[str, int](), dict[str, int]()
         for one, other in (pair, pair[::-1]):
-            with both.imagine():
+            with both.fork_state():
                 before = _reserve(both)
                 first[one] = _out(both, name, one, batch)
                 forfeited[one] = -(-(_reserve(both) - before) // RAY)
@@ -111,7 +111,7 @@ def a_gift_harms_nobody(both: Both, random: Random) -> bool:
         return False
     contract, method, args, who = pick(random, found)
     coins = contract_of(both, "Stablecoin").balances
-    with both.imagine():
+    with both.fork_state():
         if not give(both, VISITOR, _GIFTS[-1]):
             return False
         if method == "repay_and_withdraw":
@@ -124,7 +124,7 @@ def a_gift_harms_nobody(both: Both, random: Random) -> bool:
             ask_to_leave(both, contract, who)
         ends = []
         for given in (False, True):
-            with both.imagine():
+            with both.fork_state():
                 if given and not _give_something(both, contract, who, random):
                     return False
                 call, what = method, args
@@ -148,10 +148,10 @@ def charging_twice_costs_as_much_as_once(both: Both, random: Random) -> bool:
         return False
     span = random.choice((3_600, 86_400, 200 * 86_400))
     ends = []
-    with both.imagine():
+    with both.fork_state():
         accrue(both, c)
         for parts in (1, random.choice((2, 3))):
-            with both.imagine():
+            with both.fork_state():
                 for i in range(parts):
                     both.advance(span // parts if i else span - (parts - 1) * (span // parts))
                     must(both, "VaultEngine", "accrue", c, by=VISITOR)
@@ -178,12 +178,12 @@ def what_is_split_brings_no_more(both: Both, random: Random) -> bool:
     half = args[place] // random.choice((2, 3, 1_000))
     parts = [half, args[place] - half]
     ends, forfeited = [], 0
-    with both.imagine():
+    with both.fork_state():
         if method == "deposit":
             must(both, "Stablecoin", "approve", contract_of(both, contract).address, _EVER, by=who)
         before = _reserve(both)
         for amounts in ([args[place]], parts):
-            with both.imagine():
+            with both.fork_state():
                 for amount in amounts:
                     call = (*args[:place], amount, *args[place + 1 :])
                     if not apply(both, contract, method, *call, by=who).ok:
@@ -244,7 +244,7 @@ def _fidget(both: Both, name: str, random: Random) -> int:
 def _ends(both: Both, name: str, who: str) -> tuple[int, int, int]:
     """Return what somebody gets out of a pool, who is alone in leaving it: assets, claims, cash."""
     claims = both.model.world.contracts.get(f"{name}.Claims")
-    with both.imagine():
+    with both.fork_state():
         apply(both, name, "collect_claims", who, by=who)
         tokens = cash = 0
         if claims is not None:
@@ -361,7 +361,7 @@ def a_cover_is_foreseen(both: Both, random: Random) -> bool:
     c = pick(random, [each for each in types(both) if deficit(both, each)] or types(both))
     if c is None or not pools_can_pay(both):
         return False
-    with both.imagine():
+    with both.fork_state():
         if not deficit(both, c):
             for id in collapse(both, c):
                 must(both, "CollateralAuction", "close", id, by=VISITOR)

@@ -10,7 +10,7 @@ from backstop.proof.properties.registry import Violation, history_property, tran
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _AUCTION, _WORKOUTS, _ENGINE = "CollateralAuction", "Workouts", "VaultEngine"
 _WAD, _MICRO = 10**18, 10**12

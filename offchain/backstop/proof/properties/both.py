@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from backstop.deployment.parameters import Parameters
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.hosts.model_system import ModelSystem
 from backstop.system import Action, Outcome
 
 
@@ -29,5 +29,5 @@ class Both(Protocol):
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Return what a view says on both; raise Revert with its reason."""
 
-    def imagine(self) -> AbstractContextManager[object]:
+    def fork_state(self) -> AbstractContextManager[object]:
         """Take back on both all that is done inside."""

@@ -61,7 +61,7 @@ def vaults_settle_equal_in_any_order(both: Both, random: Random) -> bool:
     settlement = contract_of(both, "Settlement")
     if settlement.progress[()].fixed_at:
         return False
-    with both.imagine():
+    with both.fork_state():
         if not settlement.progress[()].begun_at:
             _leave_a_lot(both, random)
             must(both, "Settlement", "announce", by=settlement.admins[()])
@@ -75,7 +75,7 @@ def vaults_settle_equal_in_any_order(both: Both, random: Random) -> bool:
             return False
         ends = []
         for order in (random.sample(calls, len(calls)), random.sample(calls, len(calls))):
-            with both.imagine():
+            with both.fork_state():
                 rest = _play(both, order)
                 if any(reason != "settlement: no debt" for reason in rest.values()):
                     raise Violation(f"vaults cannot be settled: {rest}")
@@ -210,12 +210,12 @@ def bystanders_end_equal_in_either_order(both: Both, random: Random) -> bool:
     kinds = random.choice(sorted({(a.method, b.method) for a, b in among}))
     pair = random.choice([pair for pair in among if (pair[0].method, pair[1].method) == kinds])
     ends, rewards = [], 0
-    with both.imagine():
+    with both.fork_state():
         if any(call.method in _PAYERS | {"cover"} for call in pair):
             # Fees that are due raise what may be lost, and what there is to pay with, once they are charged.
             _accrue_all(both)
         for order in (pair, pair[::-1]):
-            with both.imagine():
+            with both.fork_state():
                 supply = _coins(both)
                 rest = _play(both, order)
                 rewards = max(rewards, _coins(both) - supply)
@@ -268,7 +268,7 @@ def _open_calls(both: Both) -> Iterator[Call]:
 
 def _would_work(both: Both, call: Call) -> bool:
     """Return whether a call is not refused in the present state."""
-    with both.imagine():
+    with both.fork_state():
         return _works(both, call)
 
 

@@ -72,7 +72,7 @@ def partition_invariance(both: Both, random: Random) -> bool:
     c = pick(random, types(both))
     if c is None or both.parameters is None or both.parameters.has_stage("scripted"):
         return False
-    with both.imagine():
+    with both.fork_state():
         lots = collapse(both, c)
         n = len(lots) + bool(deficit(both, c))
         if n < 2:
@@ -81,7 +81,7 @@ def partition_invariance(both: Both, random: Random) -> bool:
         accrue(both, c)
         paid, rest = [], 0
         for parts in ([lots], [[], *([id] for id in lots)]):
-            with both.imagine():
+            with both.fork_state():
                 before = payers(both, c)
                 for part in parts:
                     for id in part:
@@ -125,7 +125,7 @@ def exit_neutrality(both: Both, random: Random) -> bool:
         return False
     name, owner = member
     pool = contract_of(both, name)
-    with both.imagine():
+    with both.fork_state():
         domain = announce_loss(both, c, random)
         if domain is None:
             for id in collapse(both, c):
@@ -136,7 +136,7 @@ def exit_neutrality(both: Both, random: Random) -> bool:
             accrue(both, each)
         ends = []
         for known in (True, False):
-            with both.imagine():
+            with both.fork_state():
                 if known:
                     owed = pool.line[()].owed
                     settle(both, name)
@@ -196,7 +196,7 @@ def the_way_out_is_open(both: Both, random: Random) -> bool:
         return False
     c, owner = vault
     token = both.model.world.addresses[engine.terms[c].token]
-    with both.imagine():
+    with both.fork_state():
         break_the_feed(both, c, random)
         raise_mode(both, random)
         accrue(both, c)
@@ -243,7 +243,7 @@ def a_lower_price_never_helps(both: Both, random: Random) -> bool:
     wait = contract_of(both, "CollateralAuction").terms[c].tail * random.choice((0, 1, 2, 5)) // 20
     left = []
     for price in prices:
-        with both.imagine():
+        with both.fork_state():
             if not report(both, c, price):
                 return False
             liquidated = apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
@@ -275,7 +275,7 @@ def prices_of_lots_stand_without_blocks(both: Both, random: Random) -> bool:
     id = random.choice(open_lots)
     lot, top, feed = auction.lots[id], auction.tops[id].top, contract_of(both, "PriceFeed")
     terms = auction._terms_of(lot)
-    with both.imagine():
+    with both.fork_state():
         if random.random() < 0.5 and feed.configs[lot.collateral_type].reporters:
             must(both, "PriceFeed", "set_halted", lot.collateral_type, True, by=feed.admins[()])
         both.advance(random.choice((1, 3_600, 86_400, YEAR)), 0)
@@ -299,7 +299,7 @@ def _a_bridge_pays_all(both: Both, random: Random) -> bool:
     if domain is None:
         return False
     vault = domain.collateral_type, domain.address
-    with both.imagine():
+    with both.fork_state():
         both.advance(random.choice((0, 1, YEAR)))
         raise_mode(both, random)
         announce_loss(both, vault[0], random)
@@ -319,7 +319,7 @@ def _workout_can_be_paid(both: Both, id: int, random: Random) -> bool:
     c, owner = workout.collateral_type, workout.owner
     if contract_of(both, "VaultEngine").vaults[c, owner].locked_collateral + workout.lot >= 2**104:
         return False
-    with both.imagine():
+    with both.fork_state():
         break_the_feed(both, c, random)
         raise_mode(both, random)
         if not give(both, owner, workout.left):
@@ -340,7 +340,7 @@ def _vault_trip(both: Both, random: Random) -> bool:
     if owner in both.model.world.addresses:
         return False
     token, unit = token_of(both, c), engine.terms[c].unit
-    with both.imagine():
+    with both.fork_state():
         price = contract_of(both, "PriceFeed").prices[c].current
         deposit = random.randrange(10 * WAD) + (10 * engine.terms[c].debt_floor * WAD * RAY // max(price, 1))
         raw = deposit // unit + 1
@@ -380,7 +380,7 @@ def _pool_trip(both: Both, random: Random) -> bool:
     name = random.choice(all_pools(both))
     pool = cast("Pool", contract_of(both, name))
     asset = cast("ERC20", pool.token)
-    with both.imagine():
+    with both.fork_state():
         most = max(asset.balances.values(), default=0)
         assets = random.choice((1, most // 1_000, most // 2, 1 + random.randrange(most + 1)))
         if not give(both, VISITOR, assets, asset.label):
@@ -416,7 +416,7 @@ _STAY = ("pool: no assets", "equity_auction: no price")
 
 def _redeem(both: Both, name: str, owner: str, batch: int) -> int:
     """Return what somebody's part of a batch brings, or all shares without a cooldown; nothing changes."""
-    with both.imagine():
+    with both.fork_state():
         if contract_of(both, name).cooldown:
             return claim(both, name, owner, batch)
         shares = both.view(name, "maxRedeem", owner)

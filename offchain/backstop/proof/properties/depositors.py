@@ -7,7 +7,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import WAD
 from backstop.model.state import Revert
 from backstop.proof.properties.both import Both
@@ -33,7 +33,7 @@ from backstop.proof.properties.future import (
 )
 from backstop.proof.properties.registry import Violation, counterfactual_property
 
-_STRANGER, _DONOR = account("visitor_2"), account("visitor_3")
+_STRANGER, _DONOR = get_account("visitor_2"), get_account("visitor_3")
 _EVER = 2**256 - 1
 _SLACK = 64
 """Wei: one or two for every batch or run that may be open, by which payments are rounded."""
@@ -56,7 +56,7 @@ def depositor_bears_its_share_of_later_losses(both: Both, random: Random) -> boo
         return False
     c = _pick_small(both, random)
     price = contract_of(both, "PriceFeed").prices[c].current
-    with both.imagine():
+    with both.fork_state():
         if random.random() < 0.7:
             _leave(both, *stablecoin_pools(both))
         for _ in range(random.choice((0, 1, 3))):
@@ -85,7 +85,7 @@ def strangers_delay_no_withdrawal(both: Both, random: Random) -> bool:
     cooldown = int(contract_of(both, name).cooldown)
     # A day, an hour with a cooldown of an hour, and an eighth of a cooldown of more than eight days.
     collecting = max(min(cooldown, batches.DAY), cooldown // 8)
-    with both.imagine():
+    with both.fork_state():
         if random.random() < 0.5:
             _leave(both, *stablecoin_pools(both))
         if not _cover_all(both) or (random.random() < 0.7 and not _cast_doubt(both, random)):
@@ -141,7 +141,7 @@ def depositor_earns_what_vests_on_its_shares(both: Both, random: Random) -> bool
     pool = contract_of(both, name)
     if not pool.cooldown and both.view("LossWaterfall", "losses_beyond", pool.address):
         return False
-    with both.imagine():
+    with both.fork_state():
         if not _add_income(both, name, random):
             return False
         both.advance(random.choice((0, 3_600, pool.vesting // 7)))

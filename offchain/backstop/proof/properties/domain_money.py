@@ -12,7 +12,7 @@ from backstop.proof.properties.registry import Violation, history_property, tran
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _MARKET, _FUND = "PerpetualMarket", "MarginFund"
 _FOREVER = 2**32 - 1

@@ -133,5 +133,5 @@ def only_what_is_unsafe_is_flagged(step: Transition, changes: Changes) -> None:
         if step.after(_FEED, "issuer_of", c) != _NOBODY or 0 < coming < prices.current:
             continue
         liquidation = Action(_LIQUIDATIONS, "liquidate", (c, owner, step.action.sender), step.action.sender)
-        if step.model.foresee(liquidation).reason == "liquidation_engine: safe vault":
+        if step.model.dry_run(liquidation).reason == "liquidation_engine: safe vault":
             raise Violation(f"vault {c, owner} is safe, and flagged with {flag}")

@@ -11,7 +11,7 @@ from backstop.proof.properties.registry import Violation, history_property, refu
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _FEED, _SETTLEMENT, _PERPETUALS, _POLICY = "PriceFeed", "Settlement", "PerpetualMarket", "MarginPolicy"
 _CLOSINGS = "settlement_price.closings"

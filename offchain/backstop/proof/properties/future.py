@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STABLECOIN_POOLS
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.bounds import MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING, MIN_FLOW_WINDOW
 from backstop.model.interfaces import CAUTION, EMERGENCY
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from backstop.model.workouts import Workouts
 
 
-VISITOR = account("visitor")
+VISITOR = get_account("visitor")
 YEAR = 365 * 86_400
 
 
@@ -105,7 +105,7 @@ def collapse(both: Both, c: int) -> list[int]:
         if not report(both, c, 1):
             return []
     lots = [id for id, lot in auction.lots.items() if lot.target and lot.collateral_type == c]
-    return [id for id in lots if both.model.foresee(Action("CollateralAuction", "close", (id,), VISITOR)).ok]
+    return [id for id in lots if both.model.dry_run(Action("CollateralAuction", "close", (id,), VISITOR)).ok]
 
 
 def borrow(both: Both, c: int, amount: int) -> bool:

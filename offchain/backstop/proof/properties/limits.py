@@ -98,7 +98,7 @@ def what_is_within_all_limits_works(both: Both, random: Random) -> bool:
     raw = 3 * needed // (price * BASIS_POINTS * terms.unit) + 1
     if raw * terms.unit >= 2**100:
         return False
-    with both.imagine():
+    with both.fork_state():
         accrue(both, c)
         if not _has_room(both, c, debt) or engine.vaults[c, VISITOR].normalized_debt:
             return False

@@ -17,7 +17,7 @@ from backstop.proof.properties.registry import Violation, history_property, tran
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _WAYS_IN, _WAYS_OUT = ("deposit", "mint"), ("redeem", "withdraw")
 _PAY_AT_ONCE = ("Pool", "ClawbackStage")

@@ -16,7 +16,7 @@ from backstop.proof.properties.registry import (
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _FEED = "PriceFeed"
 

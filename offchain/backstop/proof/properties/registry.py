@@ -15,7 +15,7 @@ from backstop.proof.properties.both import Both
 from backstop.system import Snapshot
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 F = TypeVar("F", bound=Callable[..., Any])
 

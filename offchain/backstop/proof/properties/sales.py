@@ -11,7 +11,7 @@ from backstop.proof.properties.registry import Violation, history_property, tran
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _AUCTION = "CollateralAuction"
 _WAD, _MICRO = 10**18, 10**12

@@ -30,7 +30,7 @@ def settlement_begins_after_its_epochs_of_losses(both: Both, random: Random) -> 
     if settlement.progress[()].begun_at or settlement.epochs > _MOST_EPOCHS:
         return False
     length = waterfall.epoch_length
-    with both.imagine():
+    with both.fork_state():
         must(both, "Settlement", "retract", by=settlement.admins[()])
         if sum(deficit(both, each) for each in types(both)) <= settlement.bound * RAD:
             lose(both, random, (settlement.bound + 1) * WAD)
@@ -43,7 +43,7 @@ def settlement_begins_after_its_epochs_of_losses(both: Both, random: Random) -> 
         for epoch in range(settlement.epochs):
             for wait in (random.randrange(1, length), 0):
                 both.advance(wait or since + (epoch + 1) * length - 1 - both.timestamp)
-                with both.imagine():
+                with both.fork_state():
                     if apply(both, "Settlement", "begin", by=VISITOR).ok:
                         stood = both.timestamp - since
                         raise Violation(

@@ -45,7 +45,7 @@ def any_stage_can_be_ended(both: Both, random: Random) -> bool:
         return False
     stage = waterfall.stages[k].stage
     pool = pick(random, [each for each in all_pools(both) if contract_of(both, each).address == stage])
-    with both.imagine():
+    with both.fork_state():
         terms = {each: tuple(both.view(_WATERFALL, "stage_terms", each)) for each in ids}
         _change(both, list((terms | {k: (*terms[k][:5], *random.choice(_NOTHING))}).values()), pool)
         if random.random() < 0.5:

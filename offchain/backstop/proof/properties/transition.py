@@ -20,7 +20,7 @@ from backstop.proof.properties.registry import (
 from backstop.system import Action, Outcome
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 
 _WIDE = 198

@@ -11,7 +11,7 @@ from backstop.proof.properties.sums import MICRO_RAD, principal_left
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _MICRO_WAD = 10**12
 _MOST_PREMIUM = 2**48 - 1

@@ -156,7 +156,7 @@ def workouts_cost_creditors_nothing(both: Both, random: Random) -> bool:
     if vault is None or engine.in_settlement(VISITOR):
         return False
     c, owner = vault
-    with both.imagine():
+    with both.fork_state():
         price = _distress(both, c, owner, random)
         if not price:
             return False
@@ -164,7 +164,7 @@ def workouts_cost_creditors_nothing(both: Both, random: Random) -> bool:
         losses = []
         futures: tuple[Callable[..., bool], ...] = (_is_liquidated, _misses_a_payment, _pays_in_full)
         for future in futures:
-            with both.imagine():
+            with both.fork_state():
                 before = _creditors(both, c)
                 if not future(both, c, owner, price, lowest):
                     return False
@@ -200,7 +200,7 @@ def _distress(both: Both, c: int, owner: str, random: Random) -> int:
     raise_mode(both, random)
     if not apply(both, "LiquidationEngine", "call", c, owner, by=VISITOR).ok:
         return 0
-    can_enter = both.model.foresee(Action("Workouts", "enter", (c, owner, 4), owner)).ok
+    can_enter = both.model.dry_run(Action("Workouts", "enter", (c, owner, 4), owner)).ok
     return price if can_enter else 0
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.parameters import BackstopParameters
+from backstop.deployment.deployment_parameters import BackstopParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario import units

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.rows import Row, check_vaults, fit, terms_of
 from backstop.simulation.scenario.schema import GeneratedBook, Scenario, Vault
@@ -27,7 +27,7 @@ def vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list
     vaults = list(scenario.vaults)
     units_of = {each.symbol: 10 ** (18 - each.decimals) for each in scenario.parameters.collateral_types}
     for symbol, book in scenario.generated.items():
-        dice = Dice(seed, "book", symbol)
+        dice = SeededRandom(seed, "book", symbol)
         for i in range(book.vaults):
             owner = f"owner_{symbol.lower()}_{i + 1}"
             vaults.append(_draw(book, dice, symbol, owner, units_of[symbol], prices[symbol]))
@@ -76,22 +76,22 @@ def scaled(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> list
     return found
 
 
-def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, price: int) -> Vault:
+def _draw(book: GeneratedBook, dice: SeededRandom, symbol: str, owner: str, unit: int, price: int) -> Vault:
     """Draw a vault.
 
     Each doubling of the debt is as likely as the next. The ratio is a uniform number squared: low ones are
     common.
     """
     debt = even_by_doublings(*book.debt, dice) // WAD * WAD
-    uniform = dice.below(1 << _BITS)
+    uniform = dice.draw_index(1 << _BITS)
     ratio = book.ratio[0] + (book.ratio[1] - book.ratio[0]) * uniform * uniform // (1 << 2 * _BITS)
     locked = -(-debt * ratio * RAY // (BASIS_POINTS * price))
     return Vault(owner, symbol, -(-locked // unit) * unit, debt)
 
 
-def even_by_doublings(lowest: int, highest: int, dice: Dice) -> int:
+def even_by_doublings(lowest: int, highest: int, dice: SeededRandom) -> int:
     """Draw lowest * (highest/lowest) ** (uniform number of 24 bits), by square roots."""
-    position, value = dice.below(1 << _BITS), lowest
+    position, value = dice.draw_index(1 << _BITS), lowest
     for bit, factor in _roots(highest * _ONE // lowest):
         if position >> bit & 1:
             value = value * factor // _ONE

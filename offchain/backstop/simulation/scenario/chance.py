@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from backstop.keepers.group import Spells
+from backstop.keepers.keeper_group import RandomOutages
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section
@@ -140,17 +140,17 @@ def correlation_of(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str
     return found
 
 
-def spells_of(section: Section) -> Spells:
+def spells_of(section: Section) -> RandomOutages:
     """Read how often spells begin, how long they last, and what causes them."""
     cause = section.get("cause")
-    return Spells(
+    return RandomOutages(
         every=section["every"].between(units.seconds, 60, 100 * YEAR),
         lasts=section["lasts"].between(units.seconds, 1, YEAR),
         cause="" if cause is None else cause.text,
     )
 
 
-def fails_of(field: Field) -> Spells:
+def fails_of(field: Field) -> RandomOutages:
     """Read when a group of keepers is down."""
     return spells_of(field.section(("every", "lasts"), ("cause",)))
 

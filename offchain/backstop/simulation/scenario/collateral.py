@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from backstop.deployment.parameters import (
+from backstop.deployment.deployment_parameters import (
     EXPONENTIAL,
     LINEAR,
     STAIRSTEP,

@@ -18,10 +18,10 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from backstop.keepers.group import Outage, Series, Spells
+from backstop.keepers.keeper_group import Outage, RandomOutages, StepSeries
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.bounds import MAX_PRICE
-from backstop.randomness import path_seed
+from backstop.randomness import derive_path_seed
 from backstop.simulation.scenario.book import vault_book
 from backstop.simulation.scenario.portable import Floats, cholesky, exp, log, weighted
 from backstop.simulation.scenario.processes import BILLIONTH, Crash, Fault, PriceModel, correlations
@@ -56,8 +56,8 @@ class Draw:
     equity: Prices | None
     outages: Mapping[str, tuple[Outage, ...]]  # by keepers' group, those of the file as well
     runs: Mapping[str, int]  # by group of members
-    gas_prices: Series
-    gas_share: Series
+    gas_prices: StepSeries
+    gas_share: StepSeries
 
 
 def drawn(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
@@ -125,7 +125,7 @@ def with_depths(scenario: Scenario, seed: int) -> Scenario:
 
 def draw(scenario: Scenario, seed: int, path: int) -> Draw:
     """Draw what chance decides on path number `path` of a study."""
-    return draw_from(scenario, Streams(path_seed(seed, path)))
+    return draw_from(scenario, Streams(derive_path_seed(seed, path)))
 
 
 def draw_from(scenario: Scenario, streams: Streams) -> Draw:
@@ -374,7 +374,7 @@ def _levels(points: tuple[tuple[int, int], ...], block_time: int) -> tuple[list[
 # ----------------------------------------------------------------------- spells
 
 
-def _spells(spells: Spells, duration: int, stream: np.random.Generator) -> tuple[Outage, ...]:
+def _spells(spells: RandomOutages, duration: int, stream: np.random.Generator) -> tuple[Outage, ...]:
     """Draw the beginnings of a Poisson process, each with a length of its own; whole seconds."""
     found, at = [], 0.0
     while (at := at + stream.exponential(spells.every)) <= duration:
@@ -382,14 +382,14 @@ def _spells(spells: Spells, duration: int, stream: np.random.Generator) -> tuple
     return tuple(found)
 
 
-def scaled(series: Series, factor: int, spans: tuple[Outage, ...]) -> Series:
+def scaled(series: StepSeries, factor: int, spans: tuple[Outage, ...]) -> StepSeries:
     """Return a series that is a multiple of itself in some spans."""
     times = {*series.times, *(span.start for span in spans), *(span.end for span in spans)}
     values = {}
     for time in sorted(times):
         within = any(span.start <= time < span.end for span in spans)
-        values[time] = series.at(time) * (factor if within else BASIS_POINTS) // BASIS_POINTS
-    return Series(tuple(values), tuple(values.values()))
+        values[time] = series.get_value(time) * (factor if within else BASIS_POINTS) // BASIS_POINTS
+    return StepSeries(tuple(values), tuple(values.values()))
 
 
 def _faulty(prices: Prices, fault: Fault, scenario: Scenario, stream: np.random.Generator) -> Prices:

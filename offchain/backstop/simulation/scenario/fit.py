@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backstop.deployment.consistency import RULES, refused
-from backstop.deployment.consistency.rule import REFUSED
+from backstop.deployment.parameter_rules import RULES, list_refused_findings
+from backstop.deployment.parameter_rules.parameter_rule import REFUSED
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import Scenario
 
@@ -26,7 +26,7 @@ def refuse_misfits(scenario: Scenario, field: Field) -> None:
     """Raise an error for parameters that break a promise of the protocol, unless the scenario says so."""
     findings = [
         found
-        for found in refused(scenario.parameters, scenario.first_prices)
+        for found in list_refused_findings(scenario.parameters, scenario.first_prices)
         if found.rule.name not in scenario.unsafe
     ]
     if findings:
@@ -39,7 +39,7 @@ def refuse_misfits(scenario: Scenario, field: Field) -> None:
 
 def refuse_needless(scenario: Scenario, unsafe: Mapping[str, Field]) -> None:
     """Raise an error for a rule under `unsafe` that the parameters do not break."""
-    broken = {found.rule.name for found in refused(scenario.parameters, scenario.first_prices)}
+    broken = {found.rule.name for found in list_refused_findings(scenario.parameters, scenario.first_prices)}
     for name, entry in unsafe.items():
         if name not in broken:
             entry.fail("is not broken by these parameters: take it out, or write `null` if the base has it")

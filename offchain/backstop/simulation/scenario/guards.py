@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.parameters import (
+from backstop.deployment.deployment_parameters import (
     AutoCeilingParameters,
     BreakerParameters,
     GuardsParameters,

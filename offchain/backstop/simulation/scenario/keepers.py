@@ -6,10 +6,18 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.contracts import POOLS
-from backstop.deployment.parameters import Parameters
-from backstop.keepers.group import MOVES, OF_COLLATERAL, GasPolicy, Instruction, KeeperGroup, Move, Outage
-from backstop.keepers.roles import ROLES
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.keepers.keeper_group import (
+    MOVES,
+    OF_COLLATERAL,
+    AttackMove,
+    GasPolicy,
+    GuardianInstruction,
+    KeeperGroup,
+    Outage,
+)
+from backstop.keepers.role_registry import ROLES
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.interfaces import CAUTION, EMERGENCY
@@ -40,7 +48,7 @@ def check_domains(field: Field, keepers: tuple[KeeperGroup, ...], parameters: Pa
         for name in (group.domain, *(each.announce for each in group.schedule)):
             if name and name not in named:
                 entry.fail(f"there is no domain {name!r} in parameters.domains")
-        if group.role == "bridge" and group.names() != (named[group.domain].minter,):
+        if group.role == "bridge" and group.list_keeper_names() != (named[group.domain].minter,):
             entry.fail(f"the bridge of {group.domain} is called {named[group.domain].minter!r}")
 
 
@@ -193,19 +201,19 @@ def _outage(field: Field, duration: int) -> Outage:
     return Outage(start, section["to"].between(units.clock, start, 10 * LONGEST))
 
 
-def _instruction(field: Field, symbols: tuple[str, ...]) -> Instruction:
+def _instruction(field: Field, symbols: tuple[str, ...]) -> GuardianInstruction:
     section = field.section(("at",), ("halt", "raise_to", "announce"))
     if sum(name in section for name in ("halt", "raise_to", "announce")) != 1:
         field.fail("needs one of `halt`, `raise_to` and `announce`")
     at = section["at"].between(units.clock, 0, LONGEST)
     if "halt" in section:
-        return Instruction(at, halt=section["halt"].choice(symbols))
+        return GuardianInstruction(at, halt=section["halt"].choice(symbols))
     if "announce" in section:
-        return Instruction(at, announce=section["announce"].text)
-    return Instruction(at, raise_to=MODES[section["raise_to"].choice(tuple(MODES))])
+        return GuardianInstruction(at, announce=section["announce"].text)
+    return GuardianInstruction(at, raise_to=MODES[section["raise_to"].choice(tuple(MODES))])
 
 
-def _plan(field: Field, borrows: bool) -> tuple[Move, ...]:
+def _plan(field: Field, borrows: bool) -> tuple[AttackMove, ...]:
     """Read an attacker's moves; return the first one first."""
     found = []
     for item in field.items():
@@ -215,6 +223,8 @@ def _plan(field: Field, borrows: bool) -> tuple[Move, ...]:
             section["do"].fail(f"{do!r} needs a `collateral`")
         share = section["share"].between(units.basis_points, 1, BASIS_POINTS) if "share" in section else None
         found.append(
-            Move(section["at"].between(units.clock, 0, LONGEST), do, BASIS_POINTS if share is None else share)
+            AttackMove(
+                section["at"].between(units.clock, 0, LONGEST), do, BASIS_POINTS if share is None else share
+            )
         )
     return tuple(sorted(found, key=lambda move: move.at))

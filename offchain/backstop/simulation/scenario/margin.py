@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from backstop.deployment.contracts import MARGIN_POLICIES
-from backstop.deployment.parameters import MarginParameters, PerpetualParameters
+from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.deployment_parameters import MarginParameters, PerpetualParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.scenario import units

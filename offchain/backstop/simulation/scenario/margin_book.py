@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from backstop.deployment.parameters import PerpetualParameters
+from backstop.deployment.deployment_parameters import PerpetualParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.simulation.scenario.book import even_by_doublings
 from backstop.simulation.scenario.schema import MarginPairs, MarginPosition, Scenario
 
@@ -43,7 +43,7 @@ def opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> Op
     for m, market in enumerate(margin.markets if margin is not None else ()):
         pairs = scenario.margin_book.pairs.get(market.symbol)
         if pairs is not None:
-            dice = Dice(seed, "margin book", market.symbol)
+            dice = SeededRandom(seed, "margin book", market.symbol)
             for i in range(pairs.count):
                 _draw(book, pairs, dice, i + 1, m, _a_lot(market, prices[market.symbol]))
         book.trades += _given(scenario, m, market, prices[market.symbol])
@@ -74,21 +74,25 @@ def _a_lot(market: PerpetualParameters, price: int) -> int:
     return max(1, price * market.lot // RAY)
 
 
-def _draw(book: OpeningBook, pairs: MarginPairs, dice: Dice, number: int, market: int, opening: int) -> None:
+def _draw(
+    book: OpeningBook, pairs: MarginPairs, dice: SeededRandom, number: int, market: int, opening: int
+) -> None:
     """Draw a trade of two accounts.
 
     Each doubling of the notional is as likely as the next; leverage and price are uniform. What the trade
     loses at the opening price is paid in on top.
     """
     notional = even_by_doublings(*pairs.notional, dice)
-    if dice.below(BASIS_POINTS) < pairs.large:
+    if dice.draw_index(BASIS_POINTS) < pairs.large:
         notional *= pairs.times
     lots = max(1, notional // opening)
-    price = opening * dice.between(BASIS_POINTS - pairs.spread, BASIS_POINTS + pairs.spread) // BASIS_POINTS
+    price = (
+        opening * dice.draw_integer(BASIS_POINTS - pairs.spread, BASIS_POINTS + pairs.spread) // BASIS_POINTS
+    )
     trade = Trade(market, f"long_{number}", f"short_{number}", lots, max(1, price))
     gain = lots * (opening - trade.price)
     for name, leverage, won in ((trade.long, pairs.longs, gain), (trade.short, pairs.shorts, -gain)):
-        equity = div_up(lots * opening * BASIS_POINTS, dice.between(*leverage))
+        equity = div_up(lots * opening * BASIS_POINTS, dice.draw_integer(*leverage))
         book.pay_in(name, max(0, equity - won))
     book.trades.append(trade)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backstop.deployment.contracts import POOLS
-from backstop.deployment.file import parameters_from_json
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.deployment_file import parameters_from_json
+from backstop.deployment.deployment_parameters import Parameters
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json
-from backstop.hosts.words import State
+from backstop.files.atomic_files import read_json
+from backstop.hosts.state_json import RawState
 from backstop.model import bounds
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.book import GivenBook, read_book
@@ -39,7 +39,7 @@ def opening_of(field: Field, parameters: Parameters, start: int) -> Opening:
         field.fail(f"is a state of other parameters than these: {mend}")
     if timestamp != start:
         field.fail(f"is a state of another time than `start`: {mend}")
-    return Opening(timestamp, State(words, number))
+    return Opening(timestamp, RawState(words, number))
 
 
 def vault_book_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backstop.keepers.group import Series
+from backstop.keepers.keeper_group import StepSeries
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.chance import model_of
@@ -19,13 +19,13 @@ def by_symbol(field: Field, symbols: tuple[str, ...]) -> dict[str, Field]:
     return {symbol: section[symbol] for symbol in symbols}
 
 
-def series_of(field: Field, reader: Callable[[str], int]) -> tuple[Series, frozenset[int]]:
+def series_of(field: Field, reader: Callable[[str], int]) -> tuple[StepSeries, frozenset[int]]:
     """Read `published` and `assumed` entries of time: value; also return the published times."""
     values, published = _timed(field, reader)
     if min(values) != 0:
         field.fail("has no value for 00:00")
     times = sorted(values)
-    return Series(tuple(times), tuple(values[time] for time in times)), published
+    return StepSeries(tuple(times), tuple(values[time] for time in times)), published
 
 
 def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], frozenset[int]]:

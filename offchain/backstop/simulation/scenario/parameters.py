@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from backstop.deployment.contracts import POOLS, STAGES
-from backstop.deployment.parameters import (
+from backstop.deployment.contract_names import POOLS, STAGES
+from backstop.deployment.deployment_parameters import (
     DomainParameters,
     EquityParameters,
     GuardsParameters,

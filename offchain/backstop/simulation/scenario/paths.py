@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isqrt
 
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.randomness import SCALE, Dice
+from backstop.randomness import SCALE, SeededRandom
 
 HOUR = 3_600
 
@@ -35,7 +35,7 @@ def price_path(
                 lows.append(given[turn])
             if given[turn] >= max(around):
                 highs.append(given[turn])
-        dice = Dice(seed, "price", symbol, marks[i])
+        dice = SeededRandom(seed, "price", symbol, marks[i])
         _bridge(path, marks[i], marks[i + 1], volatility, block_time, dice, max(lows), min(highs))
     return [path[i] for i in range(duration // block_time + 1)]
 
@@ -46,7 +46,7 @@ def _bridge(
     right: int,
     volatility: int,
     block_time: int,
-    dice: Dice,
+    dice: SeededRandom,
     lowest: int,
     highest: int,
 ) -> None:
@@ -57,7 +57,7 @@ def _bridge(
     mean = (path[left] * (right - middle) + path[right] * (middle - left)) // (right - left)
     # sqrt of the bridge's variance in hours, times SCALE
     spread = isqrt((middle - left) * (right - middle) * block_time * SCALE * SCALE // ((right - left) * HOUR))
-    shock = mean * volatility * spread * dice.normal() // (BASIS_POINTS * SCALE * SCALE)
+    shock = mean * volatility * spread * dice.draw_normal() // (BASIS_POINTS * SCALE * SCALE)
     path[middle] = _reflect(mean + shock, lowest, highest)
     _bridge(path, left, middle, volatility, block_time, dice, lowest, highest)
     _bridge(path, middle, right, volatility, block_time, dice, lowest, highest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from backstop.keepers.group import Spells
+from backstop.keepers.keeper_group import RandomOutages
 
 BILLIONTH = 10**9
 """Rates, drifts and correlations are in billionths: of one, or of one a year."""
@@ -55,7 +55,7 @@ class PriceModel:
 class Spike:
     """Spells in which blocks are full: gas costs a multiple, and the protocol gets a part of its share."""
 
-    spells: Spells
+    spells: RandomOutages
     factor: int  # basis points of the gas price
     share: int  # basis points of the share
 
@@ -65,7 +65,7 @@ class Fault:
     """Spells in which a feed's source is stuck, late or wrong."""
 
     kind: str  # stuck, delayed, wrong
-    spells: Spells
+    spells: RandomOutages
     by: int = 0  # delayed: seconds; wrong: basis points off, up or down
 
 

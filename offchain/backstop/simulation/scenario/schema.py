@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from backstop.deployment.parameters import Parameters
-from backstop.hosts.words import State
-from backstop.keepers.group import KeeperGroup, Series
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.hosts.state_json import RawState
+from backstop.keepers.keeper_group import KeeperGroup, StepSeries
 from backstop.simulation.scenario.processes import Fault, PriceModel, Spike
 
 BLOCK_GAS = 12_500_000
@@ -144,7 +144,7 @@ class Opening:
     """The whole state that a run begins with, instead of opening its vault book."""
 
     timestamp: int
-    state: State
+    state: RawState
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ class Scenario:
     markets: Mapping[str, MarketDepth]
     members: Mapping[str, Mapping[str, int]]  # pool -> account name -> wad of its asset
     keepers: tuple[KeeperGroup, ...]
-    gas_prices: Series  # wei
-    gas_share: Series  # basis points of a block's gas that the protocol's transactions can get
+    gas_prices: StepSeries  # wei
+    gas_share: StepSeries  # basis points of a block's gas that the protocol's transactions can get
     block_gas: int = BLOCK_GAS
     published_gas: frozenset[int] = field(default_factory=frozenset)
     feed_prices: Mapping[str, PricePath] = field(default_factory=dict)  # what reporters see instead

@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from backstop.deployment.consistency import Prices, refused
-from backstop.deployment.contracts import POOLS
-from backstop.deployment.parameters import (
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.deployment_parameters import (
     AuctionParameters,
     BackstopParameters,
     CollateralParameters,
@@ -24,6 +23,7 @@ from backstop.deployment.parameters import (
     PoolParameters,
     WorkoutParameters,
 )
+from backstop.deployment.parameter_rules import Prices, list_refused_findings
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
 from backstop.simulation.scenario.collateral import CURVES
@@ -110,7 +110,9 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
 
 def unsafe_to_yaml(parameters: Parameters, prices: Prices) -> dict[str, Any]:
     """Return the section `unsafe`, the rules of settings that a deployment breaks, if it breaks any."""
-    broken = {found.rule.name: "The deployment is like that." for found in refused(parameters, prices)}
+    broken = {
+        found.rule.name: "The deployment is like that." for found in list_refused_findings(parameters, prices)
+    }
     return {"unsafe": broken} if broken else {}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pyarrow.fs as pafs
 
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.book import COLUMNS

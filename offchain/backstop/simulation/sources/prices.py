@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow.fs as pafs
 
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import units

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.bounds import (
     MAX_COLLATERAL_TYPES,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backstop.keepers.costs import cost_in_stablecoin
+from backstop.keepers.call_costs import convert_gas_to_stablecoin
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.simulation.run import RunResult
 from backstop.simulation.scenario import Scenario
@@ -145,8 +145,8 @@ def _compute_filling_cost(choice: AttackCandidate) -> int:
     ether, cost = scenario.prices[scenario.gas_token].points, 0
     for at in range(0, scenario.duration + 1, scenario.block_time):
         if span.start <= at < span.end:
-            gas = scenario.block_gas * (BASIS_POINTS - scenario.gas_share.at(at)) // BASIS_POINTS
-            cost += cost_in_stablecoin(gas, scenario.gas_prices.at(at), ether[at])
+            gas = scenario.block_gas * (BASIS_POINTS - scenario.gas_share.get_value(at)) // BASIS_POINTS
+            cost += convert_gas_to_stablecoin(gas, scenario.gas_prices.get_value(at), ether[at])
     return cost
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import NormalDist
 
 from backstop.errors import BackstopError
-from backstop.keepers.group import MOVES
+from backstop.keepers.keeper_group import MOVES
 from backstop.simulation.scenario import Scenario, units
 from backstop.simulation.scenario.document import Field, Section, read_document
 from backstop.simulation.scenario.file import read_scenario

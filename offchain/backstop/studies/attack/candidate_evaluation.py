@@ -81,7 +81,7 @@ class CandidateRunner(ExactEngine):
     def play_scenario(self, scenario: Scenario) -> PathOutcome:
         """Play a scenario in which nothing is left to chance."""
         session = self._get_session(scenario)
-        with session.both.imagine() if session.both is not None else session.model.imagine():
+        with session.both.fork_state() if session.both is not None else session.model.fork_state():
             run = Simulation(scenario, session, self.seed)
             note_auctions(run)
             for state in run.keepers:
@@ -97,7 +97,7 @@ def collect_outcome(run: Simulation) -> PathOutcome:
     return PathOutcome(
         bad_debt=recorder.created // RAY,
         covered={stage: amount // RAY for stage, amount in recorder.covered.items()},
-        outstanding=(sum(view.deficit(c) for c in view.types) + recorder.netted) // RAY,
+        outstanding=(sum(view.get_deficit(c) for c in view.types) + recorder.netted) // RAY,
         underwater=sum(underwater(view, c) for c in range(len(firsts))) // RAY,
         liquidated=sum(auction.principal for auction in recorder.auctions.values()) // RAY,
         fall=sum((first - recorder.worst[c]) * RAY // first for c, first in enumerate(firsts)),

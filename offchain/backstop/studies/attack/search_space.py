@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from backstop.keepers.group import IN_POOL, KeeperGroup, Move, Outage
+from backstop.keepers.keeper_group import IN_POOL, AttackMove, KeeperGroup, Outage
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.randomness import path_seed
+from backstop.randomness import derive_path_seed
 from backstop.simulation.scenario.drawn import (
     EQUITY,
     Prices,
@@ -58,7 +58,7 @@ class AttackCandidate:
     outages: dict[str, Outage]  # by group of keepers
     feeds: dict[str, Outage]  # by symbol
     congestion: Outage | None
-    plans: dict[str, tuple[Move, ...]]  # by attacker
+    plans: dict[str, tuple[AttackMove, ...]]  # by attacker
 
     def as_json(self) -> dict[str, Any]:
         """Return the choice as JSON can hold it."""
@@ -168,7 +168,7 @@ class SearchSpace:
             for _ in range(self.budget.jumps)
         )
         crash = self._read_jump("", rest) if self._has_crash() else None
-        seed = path_seed(self.seed, self.path)
+        seed = derive_path_seed(self.seed, self.path)
         streams = FixedStreams(seed, self.scenario, self.driven, pushes, jumps, crash)
         chosen = draw_from(self._calm, streams)
 
@@ -214,7 +214,7 @@ class SearchSpace:
         last = min(first + round(_to_share(lasts) * most / block_time), self.scenario.blocks + 1)
         return Outage(first * block_time, last * block_time) if last > first else None
 
-    def _build_plan(self, group: KeeperGroup, rest: Iterator[float]) -> tuple[Move, ...]:
+    def _build_plan(self, group: KeeperGroup, rest: Iterator[float]) -> tuple[AttackMove, ...]:
         """Build a hostile member's plan: each move that is made, at its time."""
         found, block_time = [], self.scenario.block_time
         for do in self._list_moves(group):
@@ -222,7 +222,7 @@ class SearchSpace:
             share = max(1, round(_to_share(next(rest)) * BASIS_POINTS)) if do in WITH_SHARE else BASIS_POINTS
             if when >= NEVER:
                 block = int((when - NEVER) / (1 - NEVER) * (self.scenario.blocks - 1))
-                found.append(Move(block * block_time, do, share))
+                found.append(AttackMove(block * block_time, do, share))
         return tuple(sorted(found, key=lambda move: move.at))
 
 
@@ -238,6 +238,6 @@ def _span_as_json(span: Outage) -> dict[str, int]:
     return {"from": span.start, "to": span.end}
 
 
-def _with_plans(scenario: Scenario, plans: dict[str, tuple[Move, ...]]) -> Scenario:
+def _with_plans(scenario: Scenario, plans: dict[str, tuple[AttackMove, ...]]) -> Scenario:
     keepers = (replace(each, plan=plans.get(each.name, each.plan)) for each in scenario.keepers)
     return replace(scenario, keepers=tuple(keepers))

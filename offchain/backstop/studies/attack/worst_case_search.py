@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.outputs import content, refuse_other
-from backstop.files.whole import read_json, write_files, write_json
+from backstop.files.atomic_files import read_json, write_files, write_json
+from backstop.files.output_directories import hash_content, refuse_other
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.scenario import Scenario
 from backstop.studies.attack.budget import Budget
@@ -58,7 +58,7 @@ class Task:
             "method": self.method,
             "population": self.population,
             "engine": self.engine,
-            "content of scenario and budget": content(self),
+            "content of scenario and budget": hash_content(self),
         }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
-from backstop.keepers.group import Series
+from backstop.files.atomic_files import write_files
+from backstop.keepers.keeper_group import StepSeries
 from backstop.model.arithmetic import RAY
 from backstop.simulation.progress import Progress
 from backstop.simulation.run import RunResult, simulate
@@ -122,7 +122,7 @@ def _path_as_yaml(path: PricePath) -> dict[str, Any]:
     return {"assumed": {_format_clock(at): price(value) for at, value in points}, "volatility": "0 bps"}
 
 
-def _series_as_yaml(series: Series, shown: Callable[[int], str]) -> dict[str, Any]:
+def _series_as_yaml(series: StepSeries, shown: Callable[[int], str]) -> dict[str, Any]:
     pairs = zip(series.times, series.values, strict=True)
     return {"assumed": {_format_clock(at): shown(value) for at, value in pairs}}
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.model.interfaces import Gains
 from backstop.model.perpetual_ranking import PerpetualRanking, score_of
 from backstop.model.price_path import SHORT
@@ -64,7 +64,7 @@ def close_positions(
         call, count = f"{CLOSER}.{method}", len(accounts)
         return blocks.apply_call(
             *(call, market_index, SHORT, accounts),
-            by=trader(FINDER),
+            by=get_trader_account(FINDER),
             accounts=count,
             may=may,
             like=like,
@@ -72,7 +72,7 @@ def close_positions(
         )
 
     def cut(method: str, accounts: Sequence[str]) -> Iterator[tuple[str, ...]]:
-        call, by = f"{CLOSER}.{method}", trader(FINDER)
+        call, by = f"{CLOSER}.{method}", get_trader_account(FINDER)
         return blocks.batch_accounts(
             call, market_index, SHORT, accounts=accounts, by=by, like=like, at_least=at_least
         )
@@ -104,8 +104,8 @@ def close_positions(
         between()
         ascending = sorted(order, key=lambda owner: int(owner, 16))
         for accounts in cut("share", ascending):
-            action = Action(CLOSER, "share", (market_index, SHORT, accounts), trader(FINDER))
-            if blocks.model.foresee(action).reason is None:
+            action = Action(CLOSER, "share", (market_index, SHORT, accounts), get_trader_account(FINDER))
+            if blocks.model.dry_run(action).reason is None:
                 note(do("share", accounts))
     between()
     left = market.lots[market_index].short - market.lots[market_index].long
@@ -115,7 +115,7 @@ def close_positions(
 def _read_gains(crowd: AccountPopulation, market_index: int) -> dict[str, Gains]:
     """Return what each account gained short in the pending cycle, if it did."""
     market, found = crowd.market, {}
-    with crowd.blocks.model.imagine():
+    with crowd.blocks.model.fork_state():
         for owner in list(market.accounts):
             gains = market.gains_of(ZERO_ADDRESS, owner, market_index)
             if gains.short:

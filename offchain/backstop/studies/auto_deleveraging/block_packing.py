@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS
-from backstop.hosts.model import ModelSystem
-from backstop.keepers.costs import gas_of, measured
+from backstop.hosts.host_interface import CALL_GAS
+from backstop.hosts.model_system import ModelSystem
+from backstop.keepers.call_costs import find_call_gas, get_job_gas
 from backstop.model.arithmetic import div_up
 from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
 from backstop.proof.lockstep import Lockstep
@@ -264,7 +264,7 @@ class BlockPacker:
         """Return the gas of each call of the block and of another one behind them, if the host tells."""
         if not isinstance(self.system, Lockstep):
             return []
-        gas = self.system.chain.foresee_gas([*(one.action for one in self._waiting), action])
+        gas = self.system.chain.dry_run_gas([*(one.action for one in self._waiting), action])
         self._foresees = bool(gas)
         return gas
 
@@ -315,22 +315,24 @@ _UNLISTED = 100_000
 def _read_table_gas(kind: str, accounts: int) -> int:
     """Return a call's gas by the committed table."""
     base = _get_base_gas(kind)
-    return base + accounts * _get_account_gas(kind) if base else gas_of(*_split_kind(kind)) or _UNLISTED
+    return (
+        base + accounts * _get_account_gas(kind) if base else find_call_gas(*_split_kind(kind)) or _UNLISTED
+    )
 
 
 def _get_base_gas(kind: str) -> int:
     """Return what a call for many accounts takes beside them, by the committed table; 0 of any other call."""
-    return measured(f"cycles: {method}") if (method := _split_kind(kind)[1]) in MANY else 0
+    return get_job_gas(f"cycles: {method}") if (method := _split_kind(kind)[1]) in MANY else 0
 
 
 def _get_account_gas(kind: str) -> int:
-    return measured(f"cycles: {_split_kind(kind)[1]}, each account")
+    return get_job_gas(f"cycles: {_split_kind(kind)[1]}, each account")
 
 
 def _build_action(call: str, args: tuple[Any, ...], by: str) -> Action:
     """Return the action for "Contract.method"; the account `stranger` sends it if `by` is empty."""
     contract, method = call.split(".")
-    return Action(contract, method, args, by or account("stranger"))
+    return Action(contract, method, args, by or get_account("stranger"))
 
 
 def _split_kind(kind: str) -> list[str]:

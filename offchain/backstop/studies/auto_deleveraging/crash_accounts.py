@@ -7,11 +7,16 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import DomainParameters, MarginParameters, Parameters, PerpetualParameters
-from backstop.deployment.signing import sign_order, trader
-from backstop.hosts.host import CHAIN_ID
+from backstop.deployment.deployment_parameters import (
+    DomainParameters,
+    MarginParameters,
+    Parameters,
+    PerpetualParameters,
+)
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_market import PerpetualMarket
@@ -45,7 +50,9 @@ def build_parameters(markets: int, policy: str) -> Parameters:
     listed = tuple(replace(terms, symbol=SYMBOLS[m], lot=LOTS[m]) for m in range(markets))
     # Dodgers may trade at any mark: the worst case.
     margin = MarginParameters(listed, domain="Perpetuals", policy=policy, divergence=0)
-    return replace(standard(), domains=(DomainParameters("Perpetuals", LINE),), margin=margin)
+    return replace(
+        build_standard_parameters(), domains=(DomainParameters("Perpetuals", LINE),), margin=margin
+    )
 
 
 class AccountPopulation:
@@ -91,10 +98,10 @@ class AccountPopulation:
             return
         self.reported_at = self.blocks.timestamp
         for m in range(len(ENTRIES)):
-            for i in range(standard().collateral_types[m].feed.reporters):
+            for i in range(build_standard_parameters().collateral_types[m].feed.reporters):
                 price = self.dollars[m] * RAY
                 args = m, price, price, price, 0
-                yield Action("PriceFeed", "report_range", args, account(f"reporter_{i + 1}"))
+                yield Action("PriceFeed", "report_range", args, get_account(f"reporter_{i + 1}"))
 
     # --------------------------------------------------------------- opening
 
@@ -129,7 +136,7 @@ class AccountPopulation:
 
     def _draw_stablecoins(self) -> None:
         """Have a well-secured vault draw what accounts bring, and insure the market."""
-        rich, blocks = account("rich"), self.blocks
+        rich, blocks = get_account("rich"), self.blocks
         blocks.begin_phase("money is drawn")
         # The core goes by its own prices, an hour and more behind.
         for _ in range(2):
@@ -181,7 +188,9 @@ class AccountPopulation:
 
     def deposit_margin(self, name: str, amount: int) -> None:
         """Pay into an account."""
-        self.blocks.apply_call(f"{HOUSE}.deposit", trader(name), amount, by=account("rich"), counted=False)
+        self.blocks.apply_call(
+            f"{HOUSE}.deposit", get_trader_account(name), amount, by=get_account("rich"), counted=False
+        )
 
     def submit_trade(
         self, buyer: str, seller: str, market_index: int, lots: int, price: int = 0, may: bool = False
@@ -191,7 +200,7 @@ class AccountPopulation:
         sides: list[Any] = []
         for name, size in ((buyer, lots), (seller, -lots)):
             order = Order(
-                trader(name),
+                get_trader_account(name),
                 market_index,
                 size,
                 price or self.read_mark(market_index),

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.studies.auto_deleveraging.crash_accounts import HOUSE, AccountPopulation
 
@@ -59,9 +59,9 @@ def choose_evaders(crowd: AccountPopulation, percent: int, seed: int) -> Evasion
     """Choose so many percent of the winners, each with one way to dodge."""
     market, found = crowd.market, EvasionAttempts()
     names = Random(seed).sample(crowd.shorts, len(crowd.shorts) * percent // 100)
-    with crowd.blocks.model.imagine():
+    with crowd.blocks.model.fork_state():
         for i, name in enumerate(names):
-            owner = trader(name)
+            owner = get_trader_account(name)
             market._touch(owner)
             gained = [sum(market._gained_now(owner, m)) for m in crowd.markets]
             sizes = [market.positions[owner, m].size for m in crowd.markets]
@@ -84,7 +84,7 @@ def run_evasions(crowd: AccountPopulation, dodges: EvasionAttempts) -> None:
             _withdraw_all(crowd, dodges, each, each.name)
             continue
         for m in crowd.markets:
-            lots = -crowd.market.positions[trader(each.name), m].size
+            lots = -crowd.market.positions[get_trader_account(each.name), m].size
             if lots > 0:
                 _pass_position(crowd, dodges, each, m, lots)
         _withdraw_all(crowd, dodges, each, each.name)
@@ -120,10 +120,10 @@ def _trade_with_fees(
 
 def _withdraw_all(crowd: AccountPopulation, dodges: EvasionAttempts, each: Evader, name: str) -> None:
     """Take out all that there is, and if that is refused what is no gain and no margin."""
-    owner, market = trader(name), crowd.market
+    owner, market = get_trader_account(name), crowd.market
     if not market.accounts[owner].cycle:
         return
-    with crowd.blocks.model.imagine():
+    with crowd.blocks.model.fork_state():
         market._touch(owner)
         standing = market._standing(owner)
         notional = sum(abs(market.positions[owner, m].size) * crowd.read_mark(m) for m in crowd.markets)
@@ -145,7 +145,7 @@ def compute_escaped(crowd: AccountPopulation, each: Evader, cycle: int) -> int:
     market = crowd.market
     has = each.taken_out - each.brought
     for name in (each.name, each.pal):
-        owner = trader(name)
+        owner = get_trader_account(name)
         if market.accounts[owner].cycle:
             market._touch(owner)
             has += sum_account_value(crowd, owner)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from backstop.deployment.contracts import CLOSERS
-from backstop.deployment.create import deploy
-from backstop.deployment.signing import trader
+from backstop.deployment.contract_creation import deploy_protocol
+from backstop.deployment.contract_names import CLOSERS
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.errors import BackstopError
-from backstop.hosts.host import Host
-from backstop.hosts.model import ModelSystem
+from backstop.hosts.host_interface import Host
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.proof.lockstep import Lockstep
 from backstop.simulation.progress import Progress
@@ -125,7 +125,7 @@ class MarginCrash:
             raise BackstopError("a crash needs accounts that will owe, and others that will not")
         self.policy, self.seed, self.dodgers = policy, seed, dodgers
         deployment = build_parameters(markets, policy)
-        _, model, chain = deploy(host, deployment)
+        _, model, chain = deploy_protocol(host, deployment)
         system: Lockstep | ModelSystem = model
         if chain is not None:
             system = Lockstep(model, chain, parameters=deployment, seed=seed, check_every=0, traces=None)
@@ -181,7 +181,7 @@ class MarginCrash:
         blocks.mine_block()
         system = blocks.system
         if isinstance(system, Lockstep):
-            system.check()
+            system.compare_state()
         nobody = market.late_table[()]
         unvested = late[0] - posted - later - nobody
         return CrashResult(
@@ -219,8 +219,8 @@ class MarginCrash:
         done = 0
         if liquidating:
             self._liquidate_next()
-        for some in blocks.batch_accounts(call, accounts=owners, by=trader(FINDER)):
-            blocks.apply_call(call, some, by=trader(FINDER), accounts=len(some))
+        for some in blocks.batch_accounts(call, accounts=owners, by=get_trader_account(FINDER)):
+            blocks.apply_call(call, some, by=get_trader_account(FINDER), accounts=len(some))
             done += len(some)
             if liquidating and done - len(some) < len(owners) // 2 <= done:
                 self._liquidate_next()
@@ -231,9 +231,9 @@ class MarginCrash:
         """Take lots of the next account over that is below its maintenance margin."""
         owner = next(self._thin)
         self.tried += 1
-        args = trader(owner), 0, TAKEN
+        args = get_trader_account(owner), 0, TAKEN
         done = self.blocks.apply_call(
-            f"{DESK}.liquidate", *args, by=trader("liquidator"), counted=False, may=True
+            f"{DESK}.liquidate", *args, by=get_trader_account("liquidator"), counted=False, may=True
         )
         self.liquidated += done.reason is None
 
@@ -271,7 +271,7 @@ class MarginCrash:
     def _read_net_values(self) -> dict[str, int]:
         """Return what each account has at the marks, less the haircuts that are known [wad]."""
         market, found = self.crowd.market, {}
-        with self.blocks.model.imagine():
+        with self.blocks.model.fork_state():
             for owner in list(market.accounts):
                 market._touch(owner)
                 standing = market._standing(owner)
@@ -281,11 +281,11 @@ class MarginCrash:
     def _list_unbooked(self) -> list[str]:
         """List accounts that there is something to book or to seize for."""
         model = self.blocks.model
-        nobody = trader("nobody")
+        nobody = get_trader_account("nobody")
         return [
             owner
             for owner in list(self.crowd.market.accounts)
-            if model.foresee(Action(HOUSE, "meet", (owner,), nobody)).reason is None
+            if model.dry_run(Action(HOUSE, "meet", (owner,), nobody)).reason is None
         ]
 
     def _most_taken(self, cycle: int) -> int:
@@ -299,12 +299,12 @@ class MarginCrash:
     def _measure_escape(
         self, dodges: EvasionAttempts, cycle: int, closings: Sequence[AdlResult]
     ) -> EvasionResult:
-        with self.blocks.model.imagine():
+        with self.blocks.model.fork_state():
             money = [max(0, compute_escaped(self.crowd, each, cycle)) for each in dodges.dodgers]
         would = did = 0
         for m, closing in enumerate(closings):
             for each in dodges.dodgers:
-                owner = trader(each.name)
+                owner = get_trader_account(each.name)
                 would += min(closing.would.get(owner, 0), -each.sizes[m])
                 did += closing.did.get(owner, 0)
         return EvasionResult(dodges, sum(money), max(money, default=0), would, max(0, would - did))

@@ -12,10 +12,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.deployment_parameters import Parameters
 from backstop.errors import BackstopError
-from backstop.files.outputs import program, refuse_other
-from backstop.files.whole import read_json, write_files
+from backstop.files.atomic_files import read_json, write_files
+from backstop.files.output_directories import hash_program, refuse_other
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.progress import Progress
@@ -122,7 +122,7 @@ def compare_guards(
         "host": host,
         "scenarios": [],
     }
-    made_by = program(CONTRACTS)
+    made_by = hash_program(CONTRACTS)
     made_with = {
         name: hashlib.sha256(repr((made_by, each)).encode()).hexdigest() for name, each in planned.items()
     }
@@ -310,7 +310,7 @@ class _Draw(NamedTuple):
 
 def _iter_draws(scenario: Scenario, result: RunResult) -> Iterator[_Draw]:
     """Yield each draw that a keeper sent and a block included."""
-    roles = {name: group.role for group in scenario.keepers for name in group.names()}
+    roles = {name: group.role for group in scenario.keepers for name in group.list_keeper_names()}
     actions = column(result.tables, "actions")
     names = ("method", "sender_name", "args", "ok")
     for method, sender, args, ok in zip(*(actions[name] for name in names), strict=True):

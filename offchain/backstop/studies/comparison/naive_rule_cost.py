@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backstop.deployment.contracts import POOLS, STABLECOIN_POOLS
+from backstop.deployment.contract_names import POOLS, STABLECOIN_POOLS
 from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import group_of
 

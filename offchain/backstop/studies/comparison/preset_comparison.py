@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment.contracts import POOLS
+from backstop.deployment.contract_names import POOLS
 from backstop.errors import BackstopError
-from backstop.files.whole import write_files
+from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.simulation.bearers import GROUPS, PAYERS, group_of
 from backstop.simulation.headline import margin_left

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.plan import Deployment
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.deployment_plan import Deployment
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import EQUITY_MARKET as EQUITY
 from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES, convert_shares

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backstop.deployment.parameters import Parameters
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.studies.hunt.books import Books
 from backstop.studies.hunt.questions import KEEPER, Told
@@ -36,7 +36,7 @@ class Borne:
         """Look at what a call is about to change; ask whether it goes on where somebody has stopped it."""
         name = f"{action.contract}.{action.method}"
         if action.method in ("cover", "cover_last"):
-            with self.system.imagine():
+            with self.system.fork_state():
                 for c in range(len(self.books.symbols)):
                     self.system.apply(Action("VaultEngine", "accrue", (c,), KEEPER))
                 debts = self.contracts["VaultEngine"].debts
@@ -58,7 +58,7 @@ class Borne:
         }.get(name)
         draws = name != "VaultEngine.deposit_and_draw" or action.args[3]
         if stop is not None and draws and action.args[0] < len(self.books.symbols):
-            with self.system.imagine():
+            with self.system.fork_state():
                 stopped = self.system.apply(stop._replace(sender=self.admin)).ok
                 if stopped and self.system.apply(action).ok:
                     yield Told(f"possible: {name} in spite of {stop.method}", 3 * _LEAST, "it was stopped")
@@ -122,7 +122,7 @@ class Borne:
     def _faces(self) -> dict[tuple[str, str], int]:
         """Return what is owed to each member by claims, those of losses before handed out."""
         found: dict[tuple[str, str], int] = {}
-        with self.system.imagine():
+        with self.system.fork_state():
             for name in self.books.pools:
                 if f"{name}.Claims" not in self.contracts:
                     continue
@@ -156,7 +156,7 @@ class Borne:
             held = waterfall.reservations[c, waterfall.stages[k].stage]
             if held.amount > 200 * RAD and now - held.since < 86_400:
                 call = Action("LossWaterfall", "force_release", (c, k), KEEPER)
-                if self.system.foresee(call).ok:
+                if self.system.dry_run(call).ok:
                     stake = held.amount // RAY
                     yield Told("possible: to release what was just reserved", stake, f"stage {k}")
 
@@ -164,7 +164,7 @@ class Borne:
         """Have a stage that owes make it good, as soon as it works and nothing is left to be covered."""
         for (k, c), missing in list(self.contracts["LossWaterfall"].missing.items()):
             if missing > 200 * RAD:
-                done = self.system.foresee(Action("LossWaterfall", "make_good", (c, k), KEEPER))
+                done = self.system.dry_run(Action("LossWaterfall", "make_good", (c, k), KEEPER))
                 if not done.ok and not done.reason:
                     yield Told("to make good reverts", missing // RAY, f"stage {k}, type {c}")
 

@@ -128,7 +128,7 @@ def covering(town: Town, outside: Outside) -> Iterator[Refusal]:
 def settling(town: Town, outside: Outside) -> Iterator[Refusal]:
     """Look for a settlement that does not end within four days."""
     if not town.settlement.progress[()].announced_for:
-        town.do(town.setting.deployment.account("admin"), "Settlement", "announce")
+        town.do(town.setting.deployment.get_account("admin"), "Settlement", "announce")
     go_on(town, outside, 4 * DAY, HOUR)
     if not town.settlement.progress[()].fixed_at:
         done = town.foresee(KEEPER, "Settlement", "fix")

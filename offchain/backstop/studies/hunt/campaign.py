@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_json
-from backstop.spread.workers import Workers
+from backstop.files.atomic_files import read_json, write_json
+from backstop.parallel.workers import Workers
 from backstop.studies.hunt.alarm import Taken
 from backstop.studies.hunt.case import Effort, Looked, look
 from backstop.studies.hunt.coalition import Doing

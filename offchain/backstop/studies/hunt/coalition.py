@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.plan import Deployment
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.model.state import Revert, World
 from backstop.proof.fuzz import catalogue  # noqa: F401 (it registers the moves)
 from backstop.proof.fuzz.moves import MOVES
@@ -93,8 +93,8 @@ class CoalitionScene(Scene):
 
     def __init__(self, deployment: Deployment, world: World) -> None:
         super().__init__(deployment, world, Random(0))
-        self.coalition: tuple[str, ...] = tuple(map(account, COALITION))
-        self.people = (*self.coalition, *map(account, HONEST))
+        self.coalition: tuple[str, ...] = tuple(map(get_account, COALITION))
+        self.people = (*self.coalition, *map(get_account, HONEST))
         self.late = True
 
     def somebody(self) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, div_up
 from backstop.studies.hunt.honest import Town
 from backstop.studies.hunt.script import TICKS, Intent, Script
 from backstop.studies.hunt.setting import BANK, TWINS, Setting, locked
 
-STRANGER = account("attacker")
+STRANGER = get_account("attacker")
 ONE, OTHER = TWINS
 STAKE = 10_000 * WAD
 YEAR = 365 * 86_400
@@ -141,7 +141,7 @@ def draw_fall(setting: Setting, random: Random, event: int, falls: tuple[int, ..
     share = random.choice((0.0, 0.2, 0.6, 1.0))
     awake = frozenset(tick for tick in range(TICKS) if random.random() < share)
     pools = [name for name in ("Junior", "Senior", "Savings") if name in setting.deployment.addresses]
-    people = [account(role) for role in ("borrower", "saver", "saver_2")]
+    people = [get_account(role) for role in ("borrower", "saver", "saver_2")]
     intents = tuple(
         sorted(
             Intent(

@@ -10,13 +10,13 @@ from dataclasses import replace
 from random import Random
 from typing import Any, cast
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import MARGIN_POLICIES
-from backstop.deployment.examples import margined
-from backstop.deployment.parameters import MarginParameters, SettlementParameters
-from backstop.deployment.signing import sign_order, trader
-from backstop.hosts.host import CHAIN_ID
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.deployment_parameters import MarginParameters, SettlementParameters
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_margin_parameters
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.host_interface import CHAIN_ID
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import MIN_RANKED
 from backstop.model.margin_orders import Order
@@ -41,7 +41,7 @@ _HOURS = 100
 
 def draw_exchange(random: Random) -> Setting:
     """Draw a deployment with perpetual markets, of any policy, and deposits."""
-    plain = margined()
+    plain = build_margin_parameters()
     assert plain.margin is not None
     margin: MarginParameters = replace(
         plain.margin,
@@ -68,7 +68,7 @@ def _opening(setting: Setting, random: Random) -> Iterator[Action]:
     for c, price in enumerate(PRICES):
         for i in range(3):
             args = c, price, price, price, 0
-            yield Action("PriceFeed", "report_range", args, account(f"reporter_{i + 1}"))
+            yield Action("PriceFeed", "report_range", args, get_account(f"reporter_{i + 1}"))
         yield Action("PriceFeed", "poke", (c,), KEEPER)
     yield Action("WETH", "mint", (BANK, 10**5 * WAD), BANK)
     yield Action("WETH", "approve", (at["VaultEngine"], MAX_UINT256), BANK)
@@ -80,7 +80,7 @@ def _opening(setting: Setting, random: Random) -> Iterator[Action]:
         yield Action("MarginFund", "insure", (insured * WAD,), BANK)
     for name in (*OWN, *HONEST):
         amount = random.choice((2_000, 3_000, 7_000, 10_000, 30_000)) * WAD
-        yield Action(HOUSE, "deposit", (trader(name), amount), BANK)
+        yield Action(HOUSE, "deposit", (get_trader_account(name), amount), BANK)
 
 
 class Exchange:
@@ -121,7 +121,7 @@ class Exchange:
     def _note_settled(self, owner: str, cycle: int, haircut: int, _booked: int, given: int) -> None:
         sums = self.settled.setdefault(cycle, [0, 0, 0])
         sums[0] += given
-        if owner in map(trader, OWN):
+        if owner in map(get_trader_account, OWN):
             sums[1] += given
             sums[2] += haircut
 
@@ -150,7 +150,7 @@ class Exchange:
         for c, usual in enumerate(PRICES):
             for i in range(3):
                 said = usual if c else price
-                reporter = account(f"reporter_{i + 1}")
+                reporter = get_account(f"reporter_{i + 1}")
                 self.do(reporter, "PriceFeed", "report_range", c, said, said, said, 0)
             self.do(KEEPER, "PriceFeed", "poke", c)
 
@@ -160,11 +160,11 @@ class Exchange:
         contract = self.setting.deployment.addresses["MarginOrders"]
         signed: list[object] = []
         for name, size in ((buyer, lots), (seller, -lots)):
-            order = Order(trader(name), MARKET, size, price, MAX_UINT256, self._nonce, False)
+            order = Order(get_trader_account(name), MARKET, size, price, MAX_UINT256, self._nonce, False)
             signed += [order, sign_order(name, order, CHAIN_ID, contract)]
-        had = self.size(trader(buyer))
+        had = self.size(get_trader_account(buyer))
         filled = self.do(KEEPER, "MarginOrders", "fill", *signed, lots).ok
-        if filled and self.size(trader(buyer)) != had + lots:
+        if filled and self.size(get_trader_account(buyer)) != had + lots:
             self._complain("a fill is not what was signed", lots * price)
         return filled
 
@@ -229,7 +229,7 @@ class Exchange:
         """Have everybody close, against debtors' lots first, and take out what is theirs once it is final."""
         price = int(self.contracts["PriceFeed"].prices[MARKET].current)
         self.step(price)
-        names = {trader(name): name for name in (*OWN, *HONEST)}
+        names = {get_trader_account(name): name for name in (*OWN, *HONEST)}
         for owner in names:
             longs, shorts = self.contracts[HOUSE].lots[MARKET]
             left = shorts - longs
@@ -331,8 +331,8 @@ class Exchange:
         """
         types = self.setting.parameters.type_names
         domain = cast(MarginParameters, self.setting.parameters.margin).domain
-        found = {name: self._has(trader(name)) for name in HONEST}
-        found["coalition"] = sum(self._has(trader(name)) for name in OWN) + self.fees
+        found = {name: self._has(get_trader_account(name)) for name in HONEST}
+        found["coalition"] = sum(self._has(get_trader_account(name)) for name in OWN) + self.fees
         deficit = int(self.system.view("VaultEngine", "deficit_of", types.index(domain))) // RAY
         found["the house"] = self.insured() - deficit - self.unpaid() - self.fees
         found[DEBTS] = max(0, self.forgiven())

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import Deployment
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_RESERVATION
 from backstop.studies.hunt.books import Books, Prices, Sheet, unvested
@@ -23,7 +23,7 @@ from backstop.system import Action, Log
 LEAST = 100 * WAD
 MOST = (1, 2), (9, 10)
 """Shares of a pool that one more loss may leave."""
-LOSER = account("loser")
+LOSER = get_account("loser")
 """The account whose debt fails where the effect of one more loss is tried."""
 _ASKED = 0.2
 _SELDOM = 0.06
@@ -83,7 +83,7 @@ class Fair:
             return
         market, factor = random.choice(markets), random.choice((50, 80, 125, 200))
         config, price = feed.configs[market], feed.prices[market].current * factor // 100
-        with self.system.imagine():
+        with self.system.fork_state():
             for said in (feed.prices[market].current, price):
                 self.system.advance(
                     max(0, feed.averages[market].stepped_at + config.step - self.system.timestamp)
@@ -93,7 +93,7 @@ class Fair:
                     self.system.apply(report)
                 self.system.apply(Action("PriceFeed", "poke", (market,), KEEPER))
             for call in list(self._beginnings()):
-                with self.system.imagine():
+                with self.system.fork_state():
                     self._owed = self._outstanding()
                     for log in self.system.apply(call).logs:
                         yield from self._sale(log)
@@ -179,7 +179,7 @@ class Fair:
         """Let one more debt fail, and check that members lose no more than it costs."""
         feed, engine = self.contracts["PriceFeed"], self.contracts["VaultEngine"]
         prices = {market: each.current for market, each in feed.prices.items() if each.current}
-        with self.system.imagine():
+        with self.system.fork_state():
             self._held = {name: self._holds(name) for name in self.books.pools}
             past = Past(self.system, self.deployment, prices)
             past.draw(0, LOSER, past.reaching(0, random, MOST))
@@ -210,7 +210,7 @@ class Fair:
             return  # income that vests later is for who enters as well
         sheets = []
         for calls in ([action], []):
-            with self.system.imagine():
+            with self.system.fork_state():
                 self._release()
                 if not all(self.system.apply(call).ok for call in calls):
                     return
@@ -251,12 +251,12 @@ class Fair:
         if not any(lot.target for lot in self.contracts["CollateralAuction"].lots.values()):
             return
         factor = random.choice((50, 100))
-        with self.system.imagine():
+        with self.system.fork_state():
             self._sell_nearly_all()
             self._make_final_prices(factor)
             prices, sheets = Prices(self.system.world, len(self.books.symbols)), []
             for first, then in ((self._unwinding, self._skimming), (self._skimming, self._unwinding)):
-                with self.system.imagine():
+                with self.system.fork_state():
                     # What has to wait is called again.
                     for calls in (first, then, first):
                         for call in list(calls()):
@@ -282,7 +282,7 @@ class Fair:
     def _make_final_prices(self, factor: int) -> None:
         """Begin settlement, and report prices at a factor [percent] until they are final."""
         feed, settlement = self.contracts["PriceFeed"], self.contracts["Settlement"]
-        admin = self.deployment.account("admin")
+        admin = self.deployment.get_account("admin")
         self.system.apply(Action("Settlement", "announce", (), admin))
         self.system.advance(settlement.delay)
         self.system.apply(Action("Settlement", "begin", (), admin))

@@ -11,10 +11,10 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.parameters import Parameters, StageParameters, TreasuryParameters
-from backstop.deployment.plan import Deployment, plan
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.deployment_parameters import Parameters, StageParameters, TreasuryParameters
+from backstop.deployment.deployment_plan import Deployment, plan_deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.owned import same_address
 from backstop.model.state import Revert
@@ -69,7 +69,7 @@ class Game:
         self.run = run
         random = Random(f"game {run.seed} {run.focus}")
         self.parameters = _parameters(random, run.focus)
-        deployment = plan(self.parameters)
+        deployment = plan_deployment(self.parameters)
         self.setting = Setting(self.parameters, tuple(opening(deployment, random)), ())
         self.system = self.setting.new()
         if run.focus in (*_WORN, "equity"):
@@ -82,19 +82,19 @@ class Game:
         self.questions = Questions(self.system, self.books, self.kind_of)
         self.levels = Levels(self.system, self.books, self.parameters)
         self.limits = Limits(self.system, self.books, self.parameters)
-        self.borne = Borne(self.system, self.books, self.parameters, deployment.account("admin"))
+        self.borne = Borne(self.system, self.books, self.parameters, deployment.get_account("admin"))
         self.fair = Fair(self.system, self.books, deployment, self.questions.count)
-        self._admin = deployment.account("admin")
+        self._admin = deployment.get_account("admin")
         self._known: Sheet | None = None
 
     def _begin_later(self, deployment: Deployment, random: Random) -> None:
         """Let pools lose nearly all assets before the game, or the reserve receive a month's fees."""
         feed = self.system.world.contracts["PriceFeed"].tables["prices"]
         past = Past(self.system, deployment, {market: each.current for market, each in feed.items()})
-        people = tuple(map(account, PEOPLE))
+        people = tuple(map(get_account, PEOPLE))
         past.fund(min(1, len(self.parameters.collateral_types) - 1) if self.run.focus in _WORN else 0, people)
         if self.run.focus in _WORN:
-            past.lose(0, account("borrower_2"), people, random)
+            past.lose(0, get_account("borrower_2"), people, random)
             past.enter(people, random)
         else:
             past.earn(0, 30)
@@ -143,7 +143,7 @@ class Game:
                 yield from self.levels.priced(action)
             self._known = None
             return
-        if not self.system.foresee(action).ok:
+        if not self.system.dry_run(action).ok:
             return
         prices = Prices(world, len(self.books.symbols))
         least = self.least(prices)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from backstop.deployment.accounts import account
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.studies.hunt.coalition import LIE, OWN, Coalition, Doing, Luck, Plan
@@ -19,7 +19,7 @@ AFTER = ((0, 0), (2_500, 2_500), (-2_000, -2_000), (-3_000, 0))
 """Continuations: how far prices are from the last one, first and then, in basis points."""
 CONDUCTS = ("idle", "quick", "slow")
 """What honest coalitions do for others: nothing, or all that is due, at once or within the hour."""
-PEOPLE = (*map(account, (*COALITION, *HONEST)), *TWINS)
+PEOPLE = (*map(get_account, (*COALITION, *HONEST)), *TWINS)
 ROUNDS = 8
 """A continuation has at least so many rounds of half an hour, and goes on until all is quiet."""
 
@@ -38,7 +38,7 @@ def follow_one(
     setting: Setting, system: ModelSystem, script: Script, plan: Plan, branch: int, luck: Luck | None = None
 ) -> Doings:
     """Do so in one branch."""
-    with system.imagine():
+    with system.fork_state():
         town = Town(setting, system)
         coalition = Coalition(town, plan, script.event, branch, luck)
         for tick, phase in moments(town, script, branch, coalition.doings):
@@ -94,7 +94,7 @@ def moments(town: Town, script: Script, branch: int, doings: Sequence[Doing]) ->
 
 def _others(town: Town, script: Script, tick: int, prices: tuple[int, ...]) -> None:
     if tick == script.announced:
-        town.do(town.setting.deployment.account("admin"), "Settlement", "announce")
+        town.do(town.setting.deployment.get_account("admin"), "Settlement", "announce")
     for intent in script.intents:
         if intent.tick == tick:
             town.wish(intent)
@@ -160,7 +160,7 @@ def mean_wealth(
     """
     found: list[Wealth] = []
     for branch in BRANCHES:
-        with system.imagine():
+        with system.fork_state():
             town = play(setting, system, script, branch, did[branch], conduct)
             found += endings(town, script.prices[branch][-1], after)
     return {who: sum(each[who] for each in found) // len(found) for who in found[0]}

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.equity_auction import EquityAuction
@@ -23,7 +23,7 @@ from backstop.studies.hunt.script import Intent
 from backstop.studies.hunt.setting import CROWD, KEEPER, Outage, Setting, Step
 from backstop.system import Action, Outcome
 
-POKER = account("poker")
+POKER = get_account("poker")
 SALES = ("StakeAuction", "MintAuction")
 ROUND = 1_800
 """The longest that honest people are away [seconds]."""
@@ -93,7 +93,7 @@ class Town:
 
     def foresee(self, by: str, contract: str, method: str, *args: object) -> Outcome:
         """Return the outcome that a call would have now; nothing changes."""
-        return self.system.foresee(Action(contract, method, args, by))
+        return self.system.dry_run(Action(contract, method, args, by))
 
     def owner_of(self, id: int) -> str:
         """Return whose vault an auction sells; nobody's if it is salvage."""
@@ -117,7 +117,7 @@ class Town:
     def imagine(self) -> Iterator[None]:
         """Take back at the end whatever happens inside."""
         done, lost, owners = len(self.done), dict(self.lost), dict(self._owners)
-        with self.system.imagine():
+        with self.system.fork_state():
             yield
         del self.done[done:]
         self.lost, self._owners = lost, owners

@@ -11,8 +11,8 @@ from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STAGES
+from backstop.deployment.contract_names import STAGES
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import LOOK
 from backstop.model.redeem_queue import collecting_time
@@ -40,7 +40,7 @@ DUST = 10**12
 """The dust that a stranger spends in one call [wad]."""
 NEAR = 100
 """A hundredth of what is paid may be rounding, or the strangers' own."""
-STRANGER = account("attacker")
+STRANGER = get_account("attacker")
 
 
 class Course(NamedTuple):
@@ -180,13 +180,13 @@ class Late:
         return course
 
     def _seen(self, course: Course) -> Seen:
-        with self.system.imagine():
+        with self.system.fork_state():
             return play(Town(self.setting, self.system), course)[0]
 
     def _finding(self, trial: int, course: Course) -> Finding:
         late = self.weigh(course)
         assert late is not None
-        with self.system.imagine():
+        with self.system.fork_state():
             told = play(Town(self.setting, self.system), course)[1]
         kind = f"{late.what} comes late by spam"
         beside = ", ".join(course.spam)
@@ -300,11 +300,11 @@ def _look(town: Town, course: Course, seen: Seen, now: int, done: Sequence[Step]
 
 
 def _member(pool: str) -> str:
-    return account(f"member_of_{pool}")
+    return get_account(f"member_of_{pool}")
 
 
 def _admin(town: Town) -> str:
-    return town.setting.deployment.account("admin")
+    return town.setting.deployment.get_account("admin")
 
 
 def _late(setting: Setting, course: Course, quiet: Seen, spammed: Seen) -> Iterator[Delay]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from math import exp, log1p
 from typing import Any
 
-from backstop.deployment.parameters import EXPONENTIAL, LINEAR, CollateralParameters, Parameters
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.deployment_parameters import EXPONENTIAL, LINEAR, CollateralParameters, Parameters
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.dutch import MAX_PRICE
 from backstop.studies.hunt.books import Books, Prices, Sheet, unvested
@@ -46,7 +46,7 @@ class Levels:
 
     def rates(self) -> list[int]:
         """Return how much each type's debts have grown, brought up to date [ray]."""
-        with self.system.imagine():
+        with self.system.fork_state():
             found = []
             for c in range(len(self.books.symbols)):
                 self.system.apply(Action("VaultEngine", "accrue", (c,), KEEPER))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backstop.deployment.parameters import Parameters
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.exits import SCALE
 from backstop.studies.hunt.books import Books, unvested
@@ -45,7 +45,7 @@ class Limits:
             yield from self._line(action.contract)
         elif action.method == "announce_loss":
             early = Action(action.contract, "realise_loss", (), KEEPER)
-            if self.system.foresee(early).ok:
+            if self.system.dry_run(early).ok:
                 yield Told("possible: to book a domain's loss at once", action.args[0], "without its delay")
         elif name in ("LossWaterfall.cover", "LossWaterfall.make_good"):
             yield from self._first_ones_first(action.args[0])

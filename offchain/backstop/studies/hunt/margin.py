@@ -16,7 +16,7 @@ from operator import itemgetter
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.model.arithmetic import RAY, WAD
 from backstop.studies.hunt.exchange import (
     DEBTS,
@@ -107,13 +107,13 @@ class Margin:
 
         Everybody leaves in the end. Who was alike ends alike, whether keepers do in parts what they may.
         """
-        with self.system.imagine():
+        with self.system.fork_state():
             exchange = self.play(deals, AFTER[0])
             one = exchange.wealth()
             exchange.leave()
         found = exchange.broken
         if exchange.closed:
-            with self.system.imagine():
+            with self.system.fork_state():
                 other = self.play(deals, AFTER[0], in_parts=True).wealth()
             found[IN_PARTS] = max(abs(one[who] - other[who]) for who in one)
         return {what: amount for what, amount in found.items() if amount >= LEAST}
@@ -141,7 +141,7 @@ class Margin:
         for chance, prices in _ways(course.prices, first):
             self.course = course._replace(prices=prices)
             for after in AFTER:
-                with self.system.imagine():
+                with self.system.fork_state():
                     for who, amount in self.play(deals, after, known=first).wealth().items():
                         found[who] = found.get(who, Fraction()) + chance * amount / len(AFTER)
         self.course = course
@@ -156,7 +156,7 @@ class Margin:
         exchange.step(PRICES[MARKET])
         for buyer, seller, lots in self.course.trades:
             exchange.trade(buyer, seller, lots, exchange.price())
-        admin = self.setting.deployment.account("admin")
+        admin = self.setting.deployment.get_account("admin")
         for leg, price in enumerate(self.course.prices):
             if leg == self.course.settles:
                 exchange.do(admin, "Settlement", "announce")
@@ -181,7 +181,7 @@ class Margin:
 
     def kind(self, deals: tuple[Deal, ...]) -> str:
         """Say what deals come to: the sorts of acts, and when the last of them is."""
-        with self.system.imagine():
+        with self.system.fork_state():
             notes = self.play(deals, AFTER[0]).notes
         return f"{' and '.join(sorted({*notes}))}, {PHASES[deals[-1].phase]}" if deals else "nothing"
 
@@ -287,29 +287,29 @@ def _lost(found: dict[str, int], honest: dict[str, int]) -> tuple[int, dict[str,
 def _do(exchange: Exchange, deal: Deal, outside: int) -> None:
     """Do what rules allow of a deal."""
     if deal.kind in _TRADES:
-        held = [exchange.size(trader(name)) for name in (deal.one, deal.other)]
+        held = [exchange.size(get_trader_account(name)) for name in (deal.one, deal.other)]
         price = exchange.price() if deal.kind == "trade" else outside * WAD // RAY // 100
         if exchange.trade(deal.one, deal.other, deal.lots, price):
-            has = [exchange.size(trader(name)) for name in (deal.one, deal.other)]
+            has = [exchange.size(get_trader_account(name)) for name in (deal.one, deal.other)]
             exchange.notes.append(f"{_sort(held, has)}{'' if deal.kind == 'trade' else ', off the price'}")
     elif deal.kind == CLOSE_OWN:
         for buyer, seller in permutations(OWN, 2):
-            lots = min(-exchange.size(trader(buyer)), exchange.size(trader(seller)))
+            lots = min(-exchange.size(get_trader_account(buyer)), exchange.size(get_trader_account(seller)))
             had = exchange.fees_of_market()
             if lots > 0 and exchange.trade(buyer, seller, lots, exchange.price()):
                 exchange.fees += exchange.fees_of_market() - had
     elif deal.kind == "take":
         lots = min(deal.lots, abs(exchange.weights()[0] - exchange.weights()[1]))
-        if exchange.do(trader(deal.one), "PerpetualDesk", "take", MARKET, lots).ok:
+        if exchange.do(get_trader_account(deal.one), "PerpetualDesk", "take", MARKET, lots).ok:
             exchange.notes.append("lots are taken")
     elif deal.kind == "withdraw":
-        owner = trader(deal.one)
+        owner = get_trader_account(deal.one)
         for part in (1, 2, 4, 8):
             if exchange.do(owner, HOUSE, "withdraw", deal.lots * WAD * 10 // part, owner).ok:
                 exchange.notes.append("cash is withdrawn")
                 break
     elif deal.kind == "close the market":
-        if exchange.end(trader(deal.one)):
+        if exchange.end(get_trader_account(deal.one)):
             exchange.notes.append("the market is closed")
     else:
         exchange.meet_losses()

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STABLECOIN_POOLS, STAGES
+from backstop.deployment.contract_names import STABLECOIN_POOLS, STAGES
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import LOOK
 from backstop.studies.hunt.coalition import LIE
@@ -232,7 +232,7 @@ def _lies(setting: Setting, random: Random) -> Pair:
     start, factor = random.randrange(2, 20), random.choice((1, 50, 90, 110, 300))
     for c, bought in enumerate(setting.bought):
         reporters = setting.parameters.collateral_types[c].feed.reporters
-        honest = [account(f"reporter_{i + 1}") for i in range(len(bought), reporters)]
+        honest = [get_account(f"reporter_{i + 1}") for i in range(len(bought), reporters)]
         absent |= set(random.sample(honest, random.choice((0, 1, 1, 2))))
         lies += [(c, who) for who in bought]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.plan import Deployment
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.system import Action, Outcome
 
@@ -69,7 +69,7 @@ class Past:
 
     def earn(self, c: int, days: int) -> None:
         """Charge borrowers of a type high fees for some days; the reserve receives its share."""
-        admin, fee = self.deployment.account("admin"), self.deployment.parameters.collateral_types[c]
+        admin, fee = self.deployment.get_account("admin"), self.deployment.parameters.collateral_types[c]
         self._do(admin, "VaultEngine", "set_stability_fee", c, HIGH_FEE)
         self._wait(days * 86_400)
         self._do(admin, "VaultEngine", "set_stability_fee", c, fee.stability_fee)
@@ -133,7 +133,7 @@ class Past:
         until = [self._contracts[name].cut_from() for name in self._pools]
         self._wait(max(1, min(max(until) - self.system.timestamp, 86_400)))
         for name in self._pools:
-            self._do(account("poker"), name, "cut")
+            self._do(get_account("poker"), name, "cut")
 
     def _price(self, c: int, price: int) -> None:
         """Report a price of a type by all reporters, and the known prices of others, until it is current."""
@@ -146,4 +146,4 @@ class Past:
                     reporter = feed.reporters[at, index]
                     if reporter not in self.system.addresses.values():
                         self._do(reporter, "PriceFeed", "report", at, known)
-                self._do(account("poker"), "PriceFeed", "poke", at)
+                self._do(get_account("poker"), "PriceFeed", "poke", at)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.bounds import MIN_RANKED
 from backstop.studies.hunt.books import OUTSIDE, Books, Prices, Sheet
 from backstop.studies.hunt.story import act_text, name_of
 from backstop.system import Action
 
-KEEPER = account("poker")
+KEEPER = get_account("poker")
 """Somebody who only calls."""
 # Which arguments are amounts: in two parts they do the same.
 _AMOUNTS: dict[str, tuple[int, ...]] = {
@@ -85,7 +85,7 @@ class Questions:
 
     def count(self, prices: Prices) -> Sheet:
         """Count everybody's accounts, with all debts brought up to date."""
-        with self.system.imagine():
+        with self.system.fork_state():
             for c in range(len(prices.types)):
                 self.system.apply(Action("VaultEngine", "accrue", (c,), KEEPER))
             if "PerpetualMarket" in self.contracts:
@@ -118,18 +118,18 @@ class Questions:
         """Ask, when something was done, whether doing it again does more; at times, who can leave."""
         kind = self.kind_of(action)
         if kind in _CRANKS and random.random() < _SHARE:
-            with self.system.imagine():
+            with self.system.fork_state():
                 if self.system.apply(action).ok:
                     yield from self._differ(f"{kind} at once again", known, self.count(prices), least)
         if (
             kind == "MarginOrders.fill"
             and action.args[4] == min(abs(action.args[0].size), abs(action.args[2].size))
-            and self.system.foresee(action).ok
+            and self.system.dry_run(action).ok
         ):
             stake = action.args[4] * action.args[0].price
             yield Told("possible: to fill an order twice", stake, act_text(action)[:80])
         if random.random() < _SELDOM:
-            with self.system.imagine():
+            with self.system.fork_state():
                 for c in range(len(prices.types)):
                     self.system.apply(Action("VaultEngine", "accrue", (c,), KEEPER))
                 yield from self._ways_out(prices, known, least)
@@ -153,7 +153,7 @@ class Questions:
             least += int(self.contracts["VaultEngine"].terms[action.args[0]].debt_floor) * RAD
         sheets = []
         for parts in ([action], [action._replace(args=tuple(one)), action._replace(args=tuple(other))]):
-            with self.system.imagine():
+            with self.system.fork_state():
                 if not all(self.system.apply(part).ok for part in parts):
                     return
                 sheets.append(self.count(prices))
@@ -168,7 +168,7 @@ class Questions:
         """Have an order that its account has cancelled be filled no more."""
         maker = action.args[0]
         for call, args in (("cancel", (maker,)), ("raise_nonce", (maker.nonce + 1,))):
-            with self.system.imagine():
+            with self.system.fork_state():
                 done = self.system.apply(Action("MarginOrders", call, args, maker.account))
                 if done.ok and self.system.apply(action).ok:
                     stake = action.args[4] * maker.price
@@ -180,7 +180,7 @@ class Questions:
         least_of_call = MIN_RANKED if action.method == "submit" else 1
         cuts = range(0, len(accounts), least_of_call)
         for parts in ([accounts], [accounts[first : first + least_of_call] for first in cuts]):
-            with self.system.imagine():
+            with self.system.fork_state():
                 if not all(self.system.apply(_of(action, action.method, part)).ok for part in parts):
                     return
                 if action.method == "submit":
@@ -196,7 +196,7 @@ class Questions:
             args = tuple(by if each == action.sender else each for each in action.args)
             if args != action.args:
                 return
-            with self.system.imagine():
+            with self.system.fork_state():
                 if not self.system.apply(action._replace(sender=by)).ok:
                     says = f"{name_of(by)} cannot do what {name_of(action.sender)} can"
                     yield Told(f"{kind}: not for everybody", least // RAY, says, (act_text(action),))
@@ -223,7 +223,7 @@ class Questions:
         for what, action, worth in self._owed():
             if worth * prices.coin <= least:
                 continue
-            with self.system.imagine():
+            with self.system.fork_state():
                 outcome = self.system.apply(action)
                 if not outcome.ok:
                     says = f"{worth / WAD:,.2f} cannot be had"
@@ -325,7 +325,7 @@ class Questions:
     def _ways_in(self, least: int) -> Iterator[Told]:
         """Have each try what nobody may."""
         for what, action, worth in self._forbidden():
-            if worth * RAY > least and self.system.foresee(action).ok:
+            if worth * RAY > least and self.system.dry_run(action).ok:
                 says = f"{worth / WAD:,.2f} are at stake"
                 yield Told(f"possible: {what}", worth, says, (act_text(action),))
 
@@ -453,7 +453,7 @@ class Questions:
 
     def _forbidden_in_margin(self, thief: str) -> Iterator[tuple[str, Action, int]]:
         if "PerpetualMarket" in self.contracts:
-            with self.system.imagine():
+            with self.system.fork_state():
                 yield from list(self._forbidden_by_cycles(thief))
         else:
             return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STABLECOIN_POOLS
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.studies.hunt.setting import HONEST, Setting
 
@@ -99,7 +99,7 @@ def _intents(setting: Setting, random: Random) -> list[Intent]:
             Intent(
                 random.randrange(TICKS),
                 what,
-                account(random.choice(HONEST)),
+                get_account(random.choice(HONEST)),
                 random.choice(pools),
                 random.choice((500, 5_000, 10_000)),
             )

@@ -11,7 +11,7 @@ from itertools import chain
 from random import Random
 from typing import NamedTuple
 
-from backstop.hosts.model import ModelSystem
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import WAD
 from backstop.studies.hunt.alarm import Taken, taken
 from backstop.studies.hunt.coalition import PHASES, Act, Luck, Plan

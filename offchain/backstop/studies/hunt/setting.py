@@ -7,11 +7,10 @@ from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.configuration import configuration
-from backstop.deployment.contracts import STABLECOIN_POOLS
-from backstop.deployment.create import create_on_model, model_of
-from backstop.deployment.parameters import (
+from backstop.deployment.configuration_calls import build_configuration_calls
+from backstop.deployment.contract_creation import create_model, create_on_model
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.deployment_parameters import (
     STAIRSTEP,
     AuctionParameters,
     CollateralParameters,
@@ -23,8 +22,9 @@ from backstop.deployment.parameters import (
     StageParameters,
     TreasuryParameters,
 )
-from backstop.deployment.plan import Deployment, plan
-from backstop.hosts.model import ModelSystem
+from backstop.deployment.deployment_plan import Deployment, plan_deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.price_feed import least_quorum
@@ -34,16 +34,16 @@ from backstop.system import Action
 
 COALITION = ("attacker", "owner_1", "owner_2")
 """Accounts without any role of the protocol that act together; a minority of reporters besides."""
-CROWD = tuple(account(f"crowd_{i + 1}") for i in range(24))
+CROWD = tuple(get_account(f"crowd_{i + 1}") for i in range(24))
 """More accounts of theirs, which begin with nothing."""
 HONEST = ("borrower", "borrower_2", "saver", "saver_2")
 """Whoever may lose by what the coalition does."""
-KEEPER = account("keeper")
+KEEPER = get_account("keeper")
 """Keeps everything in order, and buys at auctions; a profit that it misses is nobody's loss."""
-BANK = account("bank")
+BANK = get_account("bank")
 """Has drawn the coins that everybody begins with; does nothing else."""
 
-TWINS = tuple(map(account, ("twin", "twin_2")))
+TWINS = tuple(map(get_account, ("twin", "twin_2")))
 """Strangers without means, whom other alarms give the same and compare."""
 
 HOUR = 3_600
@@ -76,7 +76,7 @@ class Setting(NamedTuple):
 
     @property
     def deployment(self) -> Deployment:
-        return plan(self.parameters)
+        return plan_deployment(self.parameters)
 
     @property
     def markets(self) -> tuple[int, ...]:
@@ -86,10 +86,10 @@ class Setting(NamedTuple):
     def new(self) -> ModelSystem:
         """Deploy and open it on the model."""
         deployment = self.deployment
-        system = model_of(deployment)
+        system = create_model(deployment)
         for creation in odd_contracts(deployment):
             create_on_model(system.world, creation)
-        for step in (*configuration(deployment), *self.opening):
+        for step in (*build_configuration_calls(deployment), *self.opening):
             if isinstance(step, Action):
                 outcome = system.apply(step)
                 assert outcome.ok, f"the opening fails: {step} {outcome.reason!r}"
@@ -132,7 +132,7 @@ def opened(
 ) -> Setting:
     """Return a deployment with an opening that is drawn; pools of some have had a past."""
     bought = tuple(
-        tuple(account(f"reporter_{i + 1}") for i in range((each.feed.reporters - 1) // 2))
+        tuple(get_account(f"reporter_{i + 1}") for i in range((each.feed.reporters - 1) // 2))
         for each in parameters.collateral_types
     )
     # With dice of its own, so that all else of a seed stays as it was.
@@ -162,7 +162,7 @@ def _after_past(setting: Setting, is_worn: bool, random: Random) -> Setting:
         setting = setting._replace(parameters=replace(parameters, collateral_types=types, stages=stages))
     past = Past(setting.new(), setting.deployment, dict(zip(setting.markets, setting.prices, strict=True)))
     if is_worn:
-        people = tuple(map(account, (*COALITION, *HONEST)))
+        people = tuple(map(get_account, (*COALITION, *HONEST)))
         past.lose(1, BANK, people, random)
         if random.random() < 0.5:
             past.enter(people, random)
@@ -272,10 +272,10 @@ def _means(
     parameters: Parameters, random: Random, prices: tuple[int, ...], income: bool, saves: bool
 ) -> Iterator[Action]:
     """Yield what hands out means: collateral for all, coins from the bank, shares."""
-    deployment = plan(parameters)
+    deployment = plan_deployment(parameters)
     at = deployment.addresses
     pools = [name for name in STABLECOIN_POOLS if name in at]
-    people = [account(role) for role in (*COALITION, *HONEST)]
+    people = [get_account(role) for role in (*COALITION, *HONEST)]
     for who in (*people, KEEPER, BANK):
         for each in parameters.collateral_types:
             yield Action(each.symbol, "mint", (who, 10**6 * 10**each.decimals), who)
@@ -287,8 +287,8 @@ def _means(
         feeds.append(parameters.equity.feed)
     for c, price, feed in zip(markets_of(parameters), prices, feeds, strict=True):
         for i in range(feed.reporters):
-            yield Action("PriceFeed", "report", (c, price), deployment.account(f"reporter_{i + 1}"))
-        yield Action("PriceFeed", "poke", (c,), deployment.account("poker"))
+            yield Action("PriceFeed", "report", (c, price), deployment.get_account(f"reporter_{i + 1}"))
+        yield Action("PriceFeed", "poke", (c,), deployment.get_account("poker"))
     coins = 10 * MEANS * WAD
     yield _vault(parameters, prices, 0, BANK, coins, 100_000)
     yield Action("Stablecoin", "transfer", (KEEPER, coins // 2), BANK)
@@ -310,8 +310,8 @@ def _equity(parameters: Parameters, random: Random) -> Iterator[Action]:
     """Yield what hands out equity, has some of it staked."""
     if parameters.equity is None:
         return
-    at, admin = plan(parameters).addresses, plan(parameters).account("admin")
-    for who in (*map(account, (*COALITION, *HONEST)), KEEPER, BANK):
+    at, admin = plan_deployment(parameters).addresses, plan_deployment(parameters).get_account("admin")
+    for who in (*map(get_account, (*COALITION, *HONEST)), KEEPER, BANK):
         share = parameters.equity.supply * WAD // 20
         yield Action("Equity", "transfer", (who, share), admin)
         for name in ("StakedEquity", "SurplusAuction"):
@@ -332,7 +332,7 @@ def markets_of(parameters: Parameters) -> tuple[int, ...]:
 
 def _vaults(parameters: Parameters, random: Random, prices: tuple[int, ...]) -> Iterator[Action]:
     """Yield what opens a vault for most people."""
-    for who in (account(role) for role in (*COALITION, *HONEST)[1:]):
+    for who in (get_account(role) for role in (*COALITION, *HONEST)[1:]):
         c = random.randrange(2)
         debt = random.randint(20_000, MEANS) * WAD
         ratio = parameters.collateral_types[c].initial_ratio + _above(random)

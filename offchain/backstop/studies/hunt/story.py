@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.proof.fuzz.opening import odd_contracts
 from backstop.proof.lockstep import lockstep
@@ -27,8 +27,10 @@ from backstop.studies.hunt.setting import (
 )
 from backstop.system import Action
 
-_NAMES = {account(role): role for role in (*COALITION, *HONEST, "twin", "twin_2")}
-_NAMES |= {account(role): role for role in ("admin", "guardian", *(f"reporter_{i}" for i in range(1, 16)))}
+_NAMES = {get_account(role): role for role in (*COALITION, *HONEST, "twin", "twin_2")}
+_NAMES |= {
+    get_account(role): role for role in ("admin", "guardian", *(f"reporter_{i}" for i in range(1, 16)))
+}
 _NAMES |= {KEEPER: "keeper", BANK: "bank"}
 _NAMES |= {who: f"crowd_{i + 1}" for i, who in enumerate(CROWD)}
 
@@ -118,5 +120,5 @@ def replay_steps(
                 both.advance(step.seconds, 0)
             else:
                 both.advance(step)
-        both.check()
+        both.compare_state()
     return steps

@@ -7,15 +7,15 @@ from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.contracts import STAGES
-from backstop.deployment.parameters import (
+from backstop.deployment.contract_names import STAGES
+from backstop.deployment.deployment_parameters import (
     BreakerParameters,
     EquityParameters,
     GuardsParameters,
     Parameters,
     StageParameters,
 )
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import WAD
 from backstop.model.roles import GUARDIAN, STAGE
 from backstop.studies.hunt.calls import CHECKS, ONE, OTHER, Outside, Refusal
@@ -30,7 +30,7 @@ from backstop.studies.hunt.story import act_text, moves, name_of
 from backstop.system import Action
 
 TRIALS = 40
-STRANGER = account("attacker")
+STRANGER = get_account("attacker")
 
 
 class Trouble(NamedTuple):
@@ -80,7 +80,7 @@ class Stuck:
 
     def meet(self, trouble: Trouble) -> Refusal | None:
         """Return what does not succeed, the largest stake first; None if all does."""
-        with self.system.imagine():
+        with self.system.fork_state():
             town, _ = self.play(trouble)
             outside = Outside(trouble.script.prices[COMES][-1], trouble.script.absent, trouble.dead)
             return max(CHECKS[trouble.call](town, outside), key=lambda each: each.stake, default=None)
@@ -101,7 +101,7 @@ class Stuck:
         return town, told
 
     def _finding(self, trial: int, trouble: Trouble, refusal: Refusal) -> Finding:
-        with self.system.imagine():
+        with self.system.fork_state():
             _, told = self.play(trouble)
         lines = [f"tick {each.tick:2}  {act_text(each.action)}" for each in told]
         lines.insert(0, f"prices {moves(trouble.script.prices[COMES])}")
@@ -176,7 +176,7 @@ def draw_trouble(setting: Setting, random: Random) -> Trouble:
     elif kind == "reporter":
         reporters = parameters.collateral_types[c].feed.reporters
         silent = f"reporter_{random.randrange(reporters) + 1}"
-        script = script._replace(absent=frozenset({account(silent)}))
+        script = script._replace(absent=frozenset({get_account(silent)}))
         what = f"a part is silent for good: {silent} of {reporters}"
     elif kind == "type":
         dead = frozenset({c})
@@ -185,7 +185,7 @@ def draw_trouble(setting: Setting, random: Random) -> Trouble:
         what = f"a part is silent for good: all reporters of type {c}"
     elif kind == "guardian" and call not in ("borrow", "liquidate"):
         # New risk is a guardian's to forbid; what starts with a price waits for a halt's end, which is later.
-        guardian = setting.deployment.account("guardian")
+        guardian = setting.deployment.get_account("guardian")
         deeds.append(_by_admin(0, "PriceFeed", "grant_role", GUARDIAN, guardian))
         deeds.append(Deed(at, 0, lambda town: town.do(guardian, "PriceFeed", "set_halted", c, True)))
         what = "a guardian acts once"
@@ -202,7 +202,7 @@ def _by_admin(tick: int, contract: str, method: str, *args: object) -> Deed:
     return Deed(
         tick,
         0,
-        lambda town: town.do(town.setting.deployment.account("admin"), contract, method, *args),
+        lambda town: town.do(town.setting.deployment.get_account("admin"), contract, method, *args),
     )
 
 

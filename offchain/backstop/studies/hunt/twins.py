@@ -107,7 +107,7 @@ class Twins:
         worlds: list[list[Wealth]] = []
         fact, steps = "", 0
         for deeds in pair.deeds:
-            with self.system.imagine():
+            with self.system.fork_state():
                 played = self.play(pair, deeds, strangers)
                 fact = fact or played.fact
                 town, last = played.town, pair.script.prices[COMES][-1]
@@ -197,7 +197,7 @@ class Twins:
         script = pair.script
         yield f"prices {moves(script.prices[COMES])}"
         for index, deeds in enumerate(pair.deeds):
-            with self.system.imagine():
+            with self.system.fork_state():
                 told = self.play(pair, deeds, strangers).told
             world = ("", "one way: ", "the other way: ")[0 if len(pair.deeds) == 1 else 1 + index]
             last: dict[Action, int] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import principal_left
 from backstop.simulation.worth import stake
@@ -28,9 +28,9 @@ def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
         town.liquidations.type_flags[c] = 0
     coin = _coin(town, prices)
     found = {}
-    own_accounts = {*map(account, COALITION), *town.crowd}
+    own_accounts = {*map(get_account, COALITION), *town.crowd}
     owed = sum(town.lost.get(who, 0) for who in own_accounts)
-    people = [*map(account, (*COALITION, *HONEST)), *sorted(town.crowd), *TWINS, KEEPER, BANK]
+    people = [*map(get_account, (*COALITION, *HONEST)), *sorted(town.crowd), *TWINS, KEEPER, BANK]
     equity = town.setting.parameters.equity
     for who in people:
         total = contracts["Stablecoin"].balances[who] * coin

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_json
+from backstop.files.atomic_files import read_json, write_json
 from backstop.studies.hunted.looker import Job, Look
 from backstop.studies.hunted.news import Told
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from backstop.errors import BackstopError
-from backstop.hosts.artifacts import ROOT, digest
+from backstop.hosts.artifacts import ROOT, hash_files
 from backstop.proof.mutation.pairs import Pair
 from backstop.proof.mutation.witnesses import Mistake, copied
 from backstop.studies.hunt.case import BOOKS, LATE, MARGIN, STUCK, TAKEN, UNEQUAL
@@ -80,7 +80,7 @@ class Trials:
         self.jobs = [(case, alarm) for case in range(cases) for alarm in ORDER if alarm in alarms]
         self.more = [(case, alarm) for case in range(cases * times) for alarm in ORDER if alarm in alarms]
         sources = [p for each in _LOOKED_AT for p in (ROOT / "offchain" / "backstop" / each).rglob("*.py")]
-        self._same = repr((digest(sources), seed))
+        self._same = repr((hash_files(sources), seed))
 
     def unchanged(self, show: Callable[[int], None] = lambda done: None) -> Looks:
         """Look at the unchanged rules, and note where the pairs are met.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_json
-from backstop.spread.chosen import chosen_workers
+from backstop.files.atomic_files import read_json, write_json
+from backstop.parallel.worker_selection import select_workers
 from backstop.studies.random_parameters.parameter_trial import run_trial
 
 SCHEMA_VERSION = 1
@@ -44,7 +44,7 @@ class ParameterCampaign:
         if stopped():
             return
         try:
-            with closing(chosen_workers(workers, None)(_run_numbered_trial, self.shared, todo)) as results:
+            with closing(select_workers(workers, None)(_run_numbered_trial, self.shared, todo)) as results:
                 for done in results:
                     if done is not None:
                         number, result = done

@@ -6,11 +6,15 @@ import dataclasses
 from random import Random
 from typing import Any, cast
 
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import model_of
-from backstop.deployment.examples import guarded, margined, standard
-from backstop.deployment.parameters import Parameters
-from backstop.deployment.plan import plan
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.example_parameters import (
+    build_guarded_parameters,
+    build_margin_parameters,
+    build_standard_parameters,
+)
 from backstop.errors import BackstopError
 from backstop.proof.fuzz.deployments import draw_parameters
 
@@ -28,7 +32,9 @@ def draw_setting(random: Random) -> Parameters:
         wild = draw_parameters(random)
         drawn = wild
         if random.randrange(WILD):
-            base = random.choice((standard, guarded, margined))()
+            base = random.choice(
+                (build_standard_parameters, build_guarded_parameters, build_margin_parameters)
+            )()
             drawn = _mix_parameters(base, wild, random, random.choice(CHANGED))
         if _is_accepted(drawn):
             return drawn
@@ -58,8 +64,8 @@ def _is_order(value: tuple[Any, ...]) -> bool:
 
 def _is_accepted(parameters: Parameters) -> bool:
     try:
-        deployment = plan(parameters)
-        configure(model_of(deployment), deployment)
+        deployment = plan_deployment(parameters)
+        apply_configuration(create_model(deployment), deployment)
     except BackstopError:
         return False
     return True

@@ -7,8 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from backstop.deployment.consistency import DOUBTFUL, REFUSED, check
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_rules import DOUBTFUL, REFUSED, check_parameters
 from backstop.proof.fuzz.machine import run_seed
 from backstop.proof.fuzz.player import Player
 from backstop.proof.fuzz.tally import Tally
@@ -27,7 +27,7 @@ def draw_numbered_setting(seed: int, number: int) -> Parameters:
 def run_trial(number: int, seed: int, steps: int, host: str, contracts: str, out: str) -> dict[str, Any]:
     """Judge a setting; play it and ask it questions if it is accepted. The result is plain."""
     parameters = draw_numbered_setting(seed, number)
-    findings = check(parameters)
+    findings = check_parameters(parameters)
     result: dict[str, Any] = {
         verdict: list(dict.fromkeys(found.rule.name for found in findings if found.rule.verdict == verdict))
         for verdict in (REFUSED, DOUBTFUL)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.deployment.configuration import configure
-from backstop.deployment.contracts import STAGES, pools_of
-from backstop.deployment.create import model_of
-from backstop.deployment.parameters import FeedParameters, Parameters
-from backstop.deployment.plan import plan
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.contract_names import STAGES, list_pools
+from backstop.deployment.deployment_parameters import FeedParameters, Parameters
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.system import Action
@@ -25,7 +25,7 @@ LEAST = 100
 """Whole stablecoins: a smaller loss does not keep equity busy."""
 LOOKS = 600
 """How often an auction's price is looked at."""
-BORROWER, STAKER, STRANGER = account("borrower"), account("staker"), account("stranger")
+BORROWER, STAKER, STRANGER = get_account("borrower"), get_account("staker"), get_account("stranger")
 
 
 class ModelDeployment:
@@ -33,9 +33,9 @@ class ModelDeployment:
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
-        self.deployment = plan(parameters)
-        self.system = model_of(self.deployment)
-        configure(self.system, self.deployment)
+        self.deployment = plan_deployment(parameters)
+        self.system = create_model(self.deployment)
+        apply_configuration(self.system, self.deployment)
 
     def try_call(self, contract: str, method: str, *args: Any, sender: str = STRANGER) -> bool:
         """Call; return whether it worked."""
@@ -56,7 +56,7 @@ class ModelDeployment:
         for _ in range(2 * feed.confirmations + 3):
             self.system.advance(feed.step)
             for i in range(feed.reporters):
-                reporter = self.deployment.account(f"reporter_{i + 1}")
+                reporter = self.deployment.get_account(f"reporter_{i + 1}")
                 self.apply_call("PriceFeed", "report", market, price, sender=reporter)
             self.apply_call("PriceFeed", "poke", market)
             prices = self.read_view("PriceFeed", "prices_of", market)
@@ -129,7 +129,7 @@ def _find_endless_wait(parameters: Parameters) -> str | None:
     principal = stage.read_view("CollateralAuction", "auction_of", auction).principal // RAY
     if principal < LEAST * WAD:
         return None
-    for name in pools_of(parameters):
+    for name in list_pools(parameters):
         pool = STAGES[name].contract
         stage.apply_call("Stablecoin", "approve", at[pool], WAD, sender=BORROWER)
         stage.apply_call(pool, "deposit", WAD, BORROWER, sender=BORROWER)

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 
-from backstop.deployment.accounts import account
-from backstop.deployment.parameters import (
+from backstop.deployment.deployment_parameters import (
     EXPONENTIAL,
     STAIRSTEP,
     AuctionParameters,
@@ -19,10 +18,11 @@ from backstop.deployment.parameters import (
     Parameters,
     StageParameters,
 )
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.abi import ContractAbi
+from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.artifacts import ROOT
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.studies.reproductions.figure_comparison import (
     EXACT,
@@ -150,15 +150,15 @@ def _compile_power() -> Iterator[Callable[[int, int], int]]:
     made = compile_code(
         _POWER, path, resolved_path=path, output_formats=["abi", "bytecode"], input_bundle=bundle
     )
-    function = ContractAbi("Power", made["abi"]).function("rpow", 2)
-    caller = account("stranger")
+    function = ContractAbi("Power", made["abi"]).get_function("rpow", 2)
+    caller = get_account("stranger")
     with open_host("revm") as host:
-        address = host.deploy(bytes.fromhex(made["bytecode"][2:]), caller)
+        address = host.deploy_contract(bytes.fromhex(made["bytecode"][2:]), caller)
 
         def rpow(base: int, exponent: int) -> int:
-            result = host.static(caller, address, function.encode((base, exponent)))
+            result = host.static_call(caller, address, function.encode_call((base, exponent)))
             if not result.ok:
                 raise BackstopError("the ledger's power reverted")
-            return int(function.decode(result.data))
+            return int(function.decode_result(result.data))
 
         yield rpow

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from backstop.deployment.parameters import (
+from backstop.deployment.deployment_parameters import (
     CollateralParameters,
     EquityParameters,
     Parameters,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from backstop.deployment.accounts import account
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.by_name import open_host
-from backstop.hosts.host import GENESIS
+from backstop.hosts.host_interface import GENESIS
+from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof.lockstep import Lockstep, lockstep
@@ -26,7 +26,7 @@ class LockstepDeployment:
 
     def get_address(self, name: str) -> str:
         """Return the address of a contract, or of the account with this name."""
-        return self.both.addresses.get(name) or account(name)
+        return self.both.addresses.get(name) or get_account(name)
 
     def apply_call(self, contract: str, method: str, *args: Any, sender: str) -> Any:
         """Run a call and return its value; BackstopError with the reason if it reverts."""
@@ -77,4 +77,4 @@ def open_deployment(parameters: Parameters, timestamp: int = GENESIS) -> Iterato
     with open_host("revm", timestamp) as host:
         both = lockstep(host, parameters, check_every=0, traces=None)
         yield LockstepDeployment(both, parameters)
-        both.check()
+        both.compare_state()

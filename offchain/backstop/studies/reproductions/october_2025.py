@@ -19,11 +19,11 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
 
-from backstop.deployment.contracts import MARGIN_POLICIES
-from backstop.deployment.examples import standard
-from backstop.deployment.parameters import MarginParameters, PerpetualParameters
-from backstop.deployment.signing import sign_order, trader
-from backstop.hosts.host import CHAIN_ID
+from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.deployment_parameters import MarginParameters, PerpetualParameters
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_ranking import PerpetualRanking, score_of
@@ -81,7 +81,7 @@ def through_the_market(waves: tuple[Wave, ...], policy: str) -> list[int]:
     """
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
     margin = MarginParameters((terms,), policy=policy, maker_fee=0, taker_fee=0, third_bond=0, divergence=0)
-    parameters = replace(standard(), margin=margin)
+    parameters = replace(build_standard_parameters(), margin=margin)
     with open_deployment(parameters) as here:
         return _WaveMarket(here).play_waves(waves)
 
@@ -112,10 +112,10 @@ class _WaveMarket:
         for name, size in zip(shorts, (lots[0] - failing, *lots[1:]), strict=True):
             self._submit_trade(longs[1], name, size)
         self._report_price(AFTER)
-        self._apply_call("meet", trader(longs[0]))
+        self._apply_call("meet", get_trader_account(longs[0]))
         self._roll_cycle()
-        self._apply_call("meet", trader(longs[0]))
-        gains = {name: self._apply_call("gains_of", trader(name), 0) for name in shorts}
+        self._apply_call("meet", get_trader_account(longs[0]))
+        gains = {name: self._apply_call("gains_of", get_trader_account(name), 0) for name in shorts}
         assert sum(gained.short for gained in gains.values()) == wave.won * DOLLAR
         self._report_price(AFTER)
         self._close_positions(sorted(shorts, key=lambda name: score_of(gains[name], SHORT), reverse=True))
@@ -123,7 +123,7 @@ class _WaveMarket:
         before = self._sum_cash(shorts)
         self._roll_cycle()
         for name in shorts:
-            self._apply_call("wake", trader(name))
+            self._apply_call("wake", get_trader_account(name))
         taken = before - self._sum_cash(shorts)
         # The next wave begins with an empty market.
         self._report_price(BEFORE)
@@ -134,7 +134,7 @@ class _WaveMarket:
         closer = self.here.both.model.world.contracts.get("PerpetualCloser")
         if closer is None:
             return
-        accounts = tuple(map(trader, ranked))
+        accounts = tuple(map(get_trader_account, ranked))
         if isinstance(closer, PerpetualRanking):
             self.here.apply_call("PerpetualCloser", "submit", 0, SHORT, accounts, sender="anybody")
             self.here.apply_call("PerpetualCloser", "execute", 0, SHORT, accounts, sender="anybody")
@@ -149,7 +149,7 @@ class _WaveMarket:
             lots = -self._read_size(name)
             left = min(lots, short - long)
             if left:
-                self.here.apply_call("PerpetualDesk", "take", 0, left, sender=trader(name))
+                self.here.apply_call("PerpetualDesk", "take", 0, left, sender=get_trader_account(name))
             if lots > left:
                 self._submit_trade(name, other, lots - left)
 
@@ -164,20 +164,20 @@ class _WaveMarket:
         return self.here.apply_call(HOUSE, method, *args, sender="anybody")
 
     def _sum_cash(self, names: Sequence[str]) -> int:
-        return sum(self.here.read_view(HOUSE, "account_of", trader(name)).cash for name in names)
+        return sum(self.here.read_view(HOUSE, "account_of", get_trader_account(name)).cash for name in names)
 
     def _read_size(self, name: str) -> int:
-        return sum(held.size for held in self.here.read_view(HOUSE, "holdings_of", trader(name)))
+        return sum(held.size for held in self.here.read_view(HOUSE, "holdings_of", get_trader_account(name)))
 
     def _deposit_dollars(self, name: str, dollars: int) -> None:
-        self.here.apply_call(HOUSE, "deposit", trader(name), dollars * DOLLAR, sender="rich")
+        self.here.apply_call(HOUSE, "deposit", get_trader_account(name), dollars * DOLLAR, sender="rich")
 
     def _submit_trade(self, buyer: str, seller: str, lots: int) -> None:
         self.nonce += 1
         price = self.here.read_view(HOUSE, "mark_of", 0)
         sides: list[Order | bytes] = []
         for name, size in ((buyer, lots), (seller, -lots)):
-            order = Order(trader(name), 0, size, price, MAX_UINT256, self.nonce)
+            order = Order(get_trader_account(name), 0, size, price, MAX_UINT256, self.nonce)
             sides += [order, sign_order(name, order, CHAIN_ID, self.here.get_address("MarginOrders"))]
         self.here.apply_call("MarginOrders", "fill", *sides, lots, sender="anybody")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.run import Simulation
@@ -55,11 +55,11 @@ def owners(
     (outcomes,) = run.run_outcomes([day])
     vaults = [vault for vault in build_vaults(day, run.seed) if vault.debt]
     names = {vault.owner for vault in vaults}
-    of = {account(name): find_vault_owner(name, names) for name in names}
+    of = {get_account(name): find_vault_owner(name, names) for name in names}
     owed: dict[str, int] = {}
     counts: dict[str, int] = {}
     for vault in vaults:
-        owner = of[account(vault.owner)]
+        owner = of[get_account(vault.owner)]
         owed[owner] = owed.get(owner, 0) + vault.debt
         counts[owner] = counts.get(owner, 0) + 1
     lost = dict.fromkeys(owed, 0)
@@ -91,7 +91,7 @@ def _iter_losses(day: Scenario, seed: int, path: int) -> Iterator[tuple[str, int
             under = each.principal - each.lot * prices[each.collateral_type]
             yield each.owner, max(0, under)
         for c, price in enumerate(prices):
-            yield from ((each.owner, max(0, each.debt - each.locked * price)) for each in view.vaults(c))
+            yield from ((each.owner, max(0, each.debt - each.locked * price)) for each in view.list_vaults(c))
 
 
 def find_vault_owner(name: str, names: set[str]) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from backstop.errors import BackstopError
+from backstop.parallel.worker_selection import select_workers
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.document import Field, merge
 from backstop.simulation.scenario.file import ORDERS, read_scenario
 from backstop.simulation.scenario.loader import scenario_of
 from backstop.simulation.scenario.schema import Vault
-from backstop.spread.chosen import chosen_workers
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import ENGINES, Task, get_engine
 from backstop.studies.stress.grid import set_fields
@@ -56,7 +56,7 @@ class PathRunner:
             studies = [
                 Study.open_or_resume(task, self.paths, Path(folder) / str(i)) for i, task in enumerate(tasks)
             ]
-            return run_all(studies, chosen_workers(self.workers, None), self.progress, self.stop)
+            return run_all(studies, select_workers(self.workers, None), self.progress, self.stop)
 
     def need_tail(self, level: int) -> None:
         """Raise BackstopError where the paths beyond a level [bps] are too few to bound anything."""

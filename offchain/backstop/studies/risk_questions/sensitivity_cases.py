@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from backstop.keepers.group import KeeperGroup
+from backstop.keepers.keeper_group import KeeperGroup
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.processes import PriceModel
 from backstop.simulation.scenario.schema import MarketDepth, PricePath

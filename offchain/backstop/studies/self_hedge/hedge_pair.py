@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
 from backstop.studies.self_hedge.pair_market import LEFT, MARKET, OTHERS, RIGHT, PairMarket
 
@@ -44,7 +44,7 @@ class PairOpening(NamedTuple):
 
 def play_pair(market: PairMarket, path: Sequence[int], opening: PairOpening) -> PairOutcome:
     """Play one pair through the contracts' model, which is as it was afterwards."""
-    with market.model.imagine():
+    with market.model.fork_state():
         return _HedgedPair(market, path, opening).run_lifecycle()
 
 
@@ -191,7 +191,7 @@ class _HedgedPair:
             found = market.read_standing(owner)
             if found.own < found.haircut:
                 self._owed = found.haircut - found.own
-                market.apply_call("PerpetualMarket.meet", owner, by=account("keeper"))
+                market.apply_call("PerpetualMarket.meet", owner, by=get_account("keeper"))
                 market.apply_call("PerpetualDesk.take", MARKET, self._lots, by=other)
                 return True
         return False

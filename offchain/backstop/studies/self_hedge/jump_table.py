@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backstop.deployment.consistency.straddle import hold_off
+from backstop.deployment.parameter_rules.self_hedge_margin import compute_margin_against_move
 from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
 from backstop.studies.self_hedge.daily_moves import Days, LiquidatedDays, count_liquidated
 from backstop.studies.self_hedge.hedge_pair import PairOpening, PairOutcome, play_pair
@@ -116,7 +116,7 @@ def list_jumps() -> Iterator[Jump]:
 def list_terms(jump: Jump) -> dict[MarketTerms, str]:
     """Return the terms at which a jump is played, with their names; equal terms have all of them."""
     plain = LIBRARY._replace(open_rate=0, insured=0)
-    least = hold_off(jump.fall, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
+    least = compute_margin_against_move(jump.fall, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
     margins = {**LISTED[jump.coin], LEAST: (least, least // 2)}
     named = [(OWN, LIBRARY._replace(insured=0)), (SMALL, plain), (FLOOR, plain._replace(initial=ALLOWED))]
     named += [
@@ -168,7 +168,7 @@ def _play_jump(
 
 def require_initial(market: PairMarket) -> int:
     """Return what the pair needs as initial margin [basis points of notional], rounded up."""
-    with market.model.imagine():
+    with market.model.fork_state():
         market.report_price(_PRICE)
         lots = NOTIONAL * WAD // market.read_mark()
         margin = market.compute_initial_margin(lots, lots * BASIS_POINTS // SHARE)

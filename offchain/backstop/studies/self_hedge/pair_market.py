@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from backstop.deployment.accounts import account
-from backstop.deployment.consistency.straddle import least_initial
-from backstop.deployment.create import deploy
-from backstop.deployment.examples import margined
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.contract_creation import deploy_protocol
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.example_parameters import build_margin_parameters
+from backstop.deployment.parameter_rules.self_hedge_margin import compute_least_initial_margin
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.interfaces import Standing
@@ -19,9 +19,9 @@ from backstop.system import Action
 
 LOT = WAD // 100
 MARKET = 0
-LEFT, RIGHT = account("straddle_left"), account("straddle_right")
+LEFT, RIGHT = get_account("straddle_left"), get_account("straddle_right")
 """The pair's accounts."""
-OTHERS = account("straddle_others"), account("straddle_more_others")
+OTHERS = get_account("straddle_others"), get_account("straddle_more_others")
 """Honest accounts, long and short against each other, with more margin than any price here asks for."""
 _MONEY = 10**9
 
@@ -66,9 +66,9 @@ def read_terms(parameters: Parameters) -> MarketTerms:
     )
 
 
-LIBRARY = read_terms(margined())
+LIBRARY = read_terms(build_margin_parameters())
 """The library's terms."""
-ALLOWED = least_initial(LIBRARY.mark_age, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
+ALLOWED = compute_least_initial_margin(LIBRARY.mark_age, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
 """The least initial margin [basis points of notional] that settings accept with them otherwise."""
 
 
@@ -80,10 +80,10 @@ class PairMarket:
         parameters = _build_parameters(terms)
         assert parameters.margin is not None
         self._bucket, self._buckets = parameters.margin.bucket, parameters.margin.buckets
-        _, self.model, _ = deploy(None, parameters)
+        _, self.model, _ = deploy_protocol(None, parameters)
         self.world = self.model.world
         feed = parameters.collateral_types[0].feed
-        self.reporters = [account(f"reporter_{i + 1}") for i in range(feed.reporters)]
+        self.reporters = [get_account(f"reporter_{i + 1}") for i in range(feed.reporters)]
         self._orders = self.world.contracts["MarginOrders"].address
         market = self.world.contracts["PerpetualMarket"]
         assert isinstance(market, PerpetualMarket)
@@ -97,7 +97,7 @@ class PairMarket:
     def _fund_rich(self) -> None:
         """Give the account that pays for all stablecoin out of nothing: where it comes from is no matter."""
         coin: Any = self.world.contracts["Stablecoin"]
-        rich, amount = account("rich"), _MONEY * WAD
+        rich, amount = get_account("rich"), _MONEY * WAD
         coin.balances[rich] = coin.balances[rich] + amount
 
     # ------------------------------------------------------------------ calls
@@ -105,7 +105,7 @@ class PairMarket:
     def apply_call(self, call: str, *args: Any, by: str = "") -> Any:
         """Run "Contract.method"; its value. Raise BackstopError if it reverts."""
         contract, method = call.split(".")
-        outcome = self.model.apply(Action(contract, method, args, by or account("rich")))
+        outcome = self.model.apply(Action(contract, method, args, by or get_account("rich")))
         if outcome.reason is not None:
             raise BackstopError(f"{call} reverted with {outcome.reason!r}")
         return outcome.value
@@ -113,7 +113,7 @@ class PairMarket:
     def try_call(self, call: str, *args: Any, by: str = "") -> bool:
         """Run it; tell whether it went."""
         contract, method = call.split(".")
-        return self.model.apply(Action(contract, method, args, by or account("rich"))).reason is None
+        return self.model.apply(Action(contract, method, args, by or get_account("rich"))).reason is None
 
     def report_price(self, price: int) -> None:
         """Have all reporters say a price [1e-8 dollars] and the market be marked at it."""
@@ -178,7 +178,7 @@ class PairMarket:
 
 def _build_parameters(terms: MarketTerms) -> Parameters:
     """Return the library's parameters at other terms, with one market and nobody behind it."""
-    parameters = margined()
+    parameters = build_margin_parameters()
     margin = parameters.margin
     assert margin is not None
     market = replace(

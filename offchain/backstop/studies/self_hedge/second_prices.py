@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS, div_up
-from backstop.randomness import SCALE, Dice
+from backstop.randomness import SCALE, SeededRandom
 
 UNIT = 10**8
 """Prices are integers in units of 1e-8 dollars."""
@@ -60,16 +60,16 @@ def build_second_prices(name: str, seed: int) -> list[int]:
     bars, path = [Bar(*row) for row in rows], [rows[0][1]]
     length = bars[1].at - bars[0].at
     for index, bar in enumerate(bars):
-        path += fill_bar(bar, path[-1], length, Dice(seed, name, index))
+        path += fill_bar(bar, path[-1], length, SeededRandom(seed, name, index))
     return path
 
 
-def fill_bar(bar: Bar, before: int, length: int, dice: Dice) -> list[int]:
+def fill_bar(bar: Bar, before: int, length: int, dice: SeededRandom) -> list[int]:
     """Return the prices of a bar's seconds after the one before it, both extremes and the close included."""
     low, high = min(bar.low, before), max(bar.high, before)
-    first, second = sorted(1 + dice.below(length - 1) for _ in range(2))
+    first, second = sorted(1 + dice.draw_index(length - 1) for _ in range(2))
     second = max(second, first + 1)
-    extremes = (bar.low, bar.high) if dice.below(2) else (bar.high, bar.low)
+    extremes = (bar.low, bar.high) if dice.draw_index(2) else (bar.high, bar.low)
     anchors = [(0, before), (first, extremes[0]), (second, extremes[1]), (length, bar.close)]
     if second == length:  # the close is where the second extreme would be
         anchors.pop(2)
@@ -80,7 +80,9 @@ def fill_bar(bar: Bar, before: int, length: int, dice: Dice) -> list[int]:
     return path[1:]
 
 
-def _fill_bridge(path: list[int], start: int, end: int, within: tuple[int, int, int], dice: Dice) -> None:
+def _fill_bridge(
+    path: list[int], start: int, end: int, within: tuple[int, int, int], dice: SeededRandom
+) -> None:
     """Fill what lies between two seconds, the middle first: its spread is a range's by the root of time."""
     if end - start < 2:
         return
@@ -88,7 +90,7 @@ def _fill_bridge(path: list[int], start: int, end: int, within: tuple[int, int, 
     middle = (start + end) // 2
     spread = (high - low) * isqrt((end - start) * 10**6 // length) // 3_200
     mean = path[start] + (path[end] - path[start]) * (middle - start) // (end - start)
-    path[middle] = min(high, max(low, mean + spread * dice.normal() // SCALE))
+    path[middle] = min(high, max(low, mean + spread * dice.draw_normal() // SCALE))
     _fill_bridge(path, start, middle, within, dice)
     _fill_bridge(path, middle, end, within, dice)
 

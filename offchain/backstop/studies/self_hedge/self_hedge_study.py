@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.studies.self_hedge.hedge_pair import INSOLVENT, PairOpening, PairOutcome, play_pair
 from backstop.studies.self_hedge.pair_market import ALLOWED, LIBRARY, PairMarket
 from backstop.studies.self_hedge.second_prices import SERIES, SYNTHETIC, build_second_prices, largest_move
@@ -120,9 +120,9 @@ def play_all(scope: StudyScope, group: str, setting: dict[str, int]) -> list[Gai
     blind: dict[str, list[PairOutcome]] = {series: [] for series in SERIES}
     chosen: dict[str, list[PairOutcome]] = {series: [] for series in SERIES}
     for series, seed in iter_paths(scope.seeds):
-        path, dice = _load_path(series, seed), Dice(seed, "share", series)
+        path, dice = _load_path(series, seed), SeededRandom(seed, "share", series)
         for start in range(terms.mark_age, len(path) - terms.reaction, scope.every):
-            opening = PairOpening(start, dice.between(*SHARES), NOTIONAL, scope.hold)
+            opening = PairOpening(start, dice.draw_integer(*SHARES), NOTIONAL, scope.hold)
             blind[series].append(play_pair(market, path, opening))
         for start in find_worst_moments(series, seed, terms.mark_age, terms.reaction):
             chosen[series].append(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backstop.deployment.parameters import Parameters
+from backstop.deployment.deployment_parameters import Parameters
 from backstop.model.arithmetic import RAD
 
 MICRO = RAD // 10**6

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.deployment.parameters import CollateralParameters, StageParameters
-from backstop.keepers.group import KeeperGroup, Spells
+from backstop.deployment.deployment_parameters import CollateralParameters, StageParameters
+from backstop.keepers.keeper_group import KeeperGroup, RandomOutages
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from backstop.randomness import Dice
+from backstop.parallel.workers import Workers, run_in_process
+from backstop.randomness import SeededRandom
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.processes import Crash, Fault
 from backstop.simulation.scenario.schema import GeneratedBook
-from backstop.spread.workers import Workers, here
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import NEVER, Columns, Rows
 from backstop.studies.stress.engines import Task
@@ -89,7 +89,7 @@ def random_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scena
     """Generate random days, with everything varied that the fast engine knows."""
     base = load_scenario(SCENARIO)
     for number in range(count):
-        yield _vary_scenario(base, Dice(seed, "agreement", number), vaults)
+        yield _vary_scenario(base, SeededRandom(seed, "agreement", number), vaults)
 
 
 def run_both_engines(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
@@ -100,7 +100,11 @@ def run_both_engines(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, R
 
 
 def measure_agreement(
-    scenarios: int, paths: int, seed: int = 1, workers: Workers = here, progress: Progress = ignore_progress
+    scenarios: int,
+    paths: int,
+    seed: int = 1,
+    workers: Workers = run_in_process,
+    progress: Progress = ignore_progress,
 ) -> list[Agreement]:
     """Compare both engines over random scenarios, with `paths` paths of each."""
     return compare_engines(list(random_scenarios(scenarios, seed)), paths, seed, workers, progress)
@@ -110,7 +114,7 @@ def compare_engines(
     scenarios: Sequence[Scenario],
     paths: int,
     seed: int = 1,
-    workers: Workers = here,
+    workers: Workers = run_in_process,
     progress: Progress = ignore_progress,
     chunk: int | None = None,
 ) -> list[Agreement]:
@@ -171,77 +175,83 @@ def _build_agreement(name: str, exact: np.ndarray, fast: np.ndarray) -> Agreemen
 # ------------------------------------------------------------- random scenarios
 
 
-def _vary_scenario(base: Scenario, dice: Dice, vaults: int) -> Scenario:
+def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
     parameters = base.parameters
     stages = tuple(
         StageParameters(
-            name, cap_absolute=None, cap_bps=(10_000, 10_000, dice.between(1, 10) * 1_000)[dice.below(3)]
+            name,
+            cap_absolute=None,
+            cap_bps=(10_000, 10_000, dice.draw_integer(1, 10) * 1_000)[dice.draw_index(3)],
         )
         for name in _STAGES
-        if dice.below(4)
+        if dice.draw_index(4)
     ) or (StageParameters("buffer"),)
     types = tuple(_vary_type(each, dice) for each in parameters.collateral_types)
-    limit = sum(each.auction_limit for each in types) * dice.between(6, 12) // 10
+    limit = sum(each.auction_limit for each in types) * dice.draw_integer(6, 12) // 10
     prices = {}
     for symbol, path in base.prices.items():
         assert path.model is not None
-        crash = Crash(dice.between(0, 350) * 10**6, recovery=(0, 7_200)[dice.below(2)])
-        volatility = path.model.volatility * dice.between(3, 20) // 10
+        crash = Crash(dice.draw_integer(0, 350) * 10**6, recovery=(0, 7_200)[dice.draw_index(2)])
+        volatility = path.model.volatility * dice.draw_integer(3, 20) // 10
         prices[symbol] = replace(path, model=replace(path.model, volatility=volatility, crash=crash))
-    ratios = 15_500, dice.between(30, 60) * 1_000
+    ratios = 15_500, dice.draw_integer(30, 60) * 1_000
     book = GeneratedBook(vaults, debt=(20_000 * WAD, 1_000_000 * WAD), ratio=ratios)
-    fault = ("stuck", "delayed", "wrong")[dice.below(3)]
-    by = {"stuck": 0, "delayed": 3_600, "wrong": dice.between(100, 3_000)}[fault]
+    fault = ("stuck", "delayed", "wrong")[dice.draw_index(3)]
+    by = {"stuck": 0, "delayed": 3_600, "wrong": dice.draw_integer(100, 3_000)}[fault]
     return replace(
         base,
         parameters=replace(parameters, collateral_types=types, stages=stages, global_auction_limit=limit),
         prices=prices,
         generated=dict.fromkeys(base.symbols, book),
         markets={
-            symbol: replace(market, depth=market.depth * dice.between(1, 15) // 20)
+            symbol: replace(market, depth=market.depth * dice.draw_integer(1, 15) // 20)
             for symbol, market in base.markets.items()
         },
-        faults={"ETH": (Fault(fault, Spells(43_200, 3_600), by),)} if dice.below(2) else {},
-        scarcity=(0, 0, 5_000, 10_000)[dice.below(4)],
+        faults={"ETH": (Fault(fault, RandomOutages(43_200, 3_600), by),)} if dice.draw_index(2) else {},
+        scarcity=(0, 0, 5_000, 10_000)[dice.draw_index(4)],
         keepers=tuple(_vary_group(each, dice) for each in base.keepers),
     )
 
 
-def _vary_type(base: CollateralParameters, dice: Dice) -> CollateralParameters:
-    ratio = dice.between(115, 150) * 100
+def _vary_type(base: CollateralParameters, dice: SeededRandom) -> CollateralParameters:
+    ratio = dice.draw_integer(115, 150) * 100
     auction = replace(
         base.auction,
-        curve=dice.below(3),
+        curve=dice.draw_index(3),
         period=(9_000, 90)[base.auction.curve == 1],
-        buf=dice.between(105, 130) * 100,
-        cusp=dice.between(20, 60) * 100,
-        tail=dice.between(60, 180) * 60,
-        penalty=min(BASIS_POINTS + dice.between(3, 15) * 100, ratio - 100),
+        buf=dice.draw_integer(105, 130) * 100,
+        cusp=dice.draw_integer(20, 60) * 100,
+        tail=dice.draw_integer(60, 180) * 60,
+        penalty=min(BASIS_POINTS + dice.draw_integer(3, 15) * 100, ratio - 100),
     )
     # What falls by 1% every 90 seconds falls by about 0.011% every second.
     periods = {0: auction.tail * 12 // 10, 1: 90, 2: 1}
     cuts = {0: RAY // 2, 1: RAY * 99 // 100, 2: RAY * 99_989 // 100_000}
     auction = replace(auction, period=periods[auction.curve], cut=cuts[auction.curve])
-    step = dice.between(1, 12) * 300
+    step = dice.draw_integer(1, 12) * 300
     return replace(
         base,
         liquidation_ratio=ratio,
         initial_ratio=ratio + 500,
-        debt_floor=dice.between(1, 10) * 1_000,
-        auction_limit=dice.between(1, 10) * 2_000_000,
+        debt_floor=dice.draw_integer(1, 10) * 1_000,
+        auction_limit=dice.draw_integer(1, 10) * 2_000_000,
         auction=auction,
-        feed=replace(base.feed, step=step, window=dice.between(1, 6) * 3_600),
+        feed=replace(base.feed, step=step, window=dice.draw_integer(1, 6) * 3_600),
     )
 
 
-def _vary_group(base: KeeperGroup, dice: Dice) -> KeeperGroup:
-    fails = None if base.fails is None or dice.below(2) else replace(base.fails, every=28_800)
+def _vary_group(base: KeeperGroup, dice: SeededRandom) -> KeeperGroup:
+    fails = None if base.fails is None or dice.draw_index(2) else replace(base.fails, every=28_800)
     if base.role == "liquidator":
-        latency = (0, 0, 600)[dice.below(3)]
-        return replace(base, fails=fails, count=dice.between(1, 4), most=dice.between(2, 10), latency=latency)
+        latency = (0, 0, 600)[dice.draw_index(3)]
+        return replace(
+            base, fails=fails, count=dice.draw_integer(1, 4), most=dice.draw_integer(2, 10), latency=latency
+        )
     if base.role == "bidder":
-        takes_at = base.takes_at * dice.between(8, 10) // 10
-        return replace(base, fails=fails, takes_at=takes_at, capital=base.capital * dice.between(1, 5) // 10)
+        takes_at = base.takes_at * dice.draw_integer(8, 10) // 10
+        return replace(
+            base, fails=fails, takes_at=takes_at, capital=base.capital * dice.draw_integer(1, 5) // 10
+        )
     if base.role == "reporter":
-        return replace(base, deviation=dice.between(20, 200), noise=(0, 10)[dice.below(2)])
+        return replace(base, deviation=dice.draw_integer(20, 200), noise=(0, 10)[dice.draw_index(2)])
     return replace(base, fails=fails)

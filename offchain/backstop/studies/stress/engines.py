@@ -9,7 +9,7 @@ from hashlib import sha256
 from threading import local
 from typing import Protocol
 
-from backstop.files.installation import naming_extras
+from backstop.files.installation import explain_missing_extra
 from backstop.simulation.scenario import Scenario
 from backstop.studies.stress.columns import Rows
 
@@ -73,7 +73,7 @@ _here = local()
 def get_engine(task: Task) -> Engine:
     """Return this thread's engine of the task, which keeps what its paths share."""
     if getattr(_here, "digest", "") != task.digest:
-        with naming_extras():
+        with explain_missing_extra():
             _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest
     found: Engine = _here.engine
     return found

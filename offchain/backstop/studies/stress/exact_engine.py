@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import deploy, model_of
-from backstop.deployment.plan import plan
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model, deploy_protocol
+from backstop.deployment.deployment_plan import plan_deployment
 from backstop.errors import BackstopError
 from backstop.hosts.revm import RevmHost
-from backstop.keepers.seen import Auction, Workout
-from backstop.keepers.view import View
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import Auction, Workout
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.state import Log
 from backstop.proof.lockstep import Lockstep
@@ -78,9 +78,9 @@ class OutcomeRecorder(Recorder):
             _, _, stage, amount = log.values
             self.covered[self.stages[stage]] += amount
 
-    def block(self, view: View, gas_price: int, pending: int) -> None:
+    def block(self, view: KeeperView, gas_price: int, pending: int) -> None:
         """Note the state after a block: losses outstanding, and the ratio of collateral to debt."""
-        deficits = [view.deficit(c) for c in view.types]
+        deficits = [view.get_deficit(c) for c in view.types]
         self.outstanding = sum(deficits) + self.netted
         if self.outstanding:
             self.covered_at = NEVER
@@ -89,10 +89,10 @@ class OutcomeRecorder(Recorder):
         prices = view.outside.prices
         # The debt of domains is backed elsewhere, so only their deficits count.
         count = len(self.symbols)
-        debt = sum(view.type_debt(c) for c in range(count)) + sum(deficits[count:])
+        debt = sum(view.get_type_debt(c) for c in range(count)) + sum(deficits[count:])
         if debt:
             positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
-            worth = sum(view.locked(c) * prices[c] for c in range(count))
+            worth = sum(view.get_locked_collateral(c) * prices[c] for c in range(count))
             worth += sum(each.lot * prices[each.collateral_type] for each in positions)
             ratio = min(worth * BASIS_POINTS // debt, 2**63 - 1)
             if self.lowest_ratio == NO_DEBT or ratio < self.lowest_ratio:
@@ -108,7 +108,7 @@ class OutcomeRecorder(Recorder):
                 for each in view.workouts
                 if each.collateral_type == c
             )
-            self.lost_besides[c] = view.underwater(c, price) + sum(of_workouts)
+            self.lost_besides[c] = view.compute_underwater_debt(c, price) + sum(of_workouts)
         for auction in view.auctions:
             self.lost_besides[auction.collateral_type] += auction.principal
 
@@ -152,7 +152,7 @@ class ExactEngine:
         tally = OutcomeRecorder(self.columns, chosen)
         try:
             session = self._get_session(chosen)
-            with session.both.imagine() if session.both is not None else session.model.imagine():
+            with session.both.fork_state() if session.both is not None else session.model.fork_state():
                 simulation = Simulation(chosen, session, self.seed, tally)
                 simulation.run_blocks(_ignore_progress, _never_stop)
                 simulation.run_on(_never_stop)
@@ -175,13 +175,13 @@ class ExactEngine:
         started_at = chosen.deployed_at
         both = None
         if self.on_bytecode:
-            _, model, chain = deploy(RevmHost(started_at), chosen.parameters)
+            _, model, chain = deploy_protocol(RevmHost(started_at), chosen.parameters)
             assert chain is not None
             both = Lockstep(model, chain, parameters=chosen.parameters, seed=self.seed, check_every=0)
         else:
-            deployment = plan(chosen.parameters)
-            model = model_of(deployment, started_at)
-            configure(model, deployment)
+            deployment = plan_deployment(chosen.parameters)
+            model = create_model(deployment, started_at)
+            apply_configuration(model, deployment)
         session = Session(both or model, model, both, started_at)
         Simulation(chosen, session, self.seed).open_book(_ignore_progress, _never_stop)
         return session

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backstop.parallel.workers import Workers, run_in_process
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.spread.workers import Workers, here
 from backstop.studies.stress.columns import Columns
 from backstop.studies.stress.engine_agreement import ignore_progress, run_on_workers
 from backstop.studies.stress.engines import Task
@@ -65,7 +65,7 @@ def severe_hours() -> Scenario:
 
 
 def large_study(
-    paths: int, seed: int = 1, workers: Workers = here, progress: Progress = ignore_progress
+    paths: int, seed: int = 1, workers: Workers = run_in_process, progress: Progress = ignore_progress
 ) -> tuple[Sample, Sample]:
     """Run many paths on both engines and return their bad debt: exact, fast."""
     scenario = severe_hours()

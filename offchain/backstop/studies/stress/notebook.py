@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
+from backstop.parallel.worker_selection import select_workers
 from backstop.simulation.meta import run_meta
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.spread.chosen import chosen_workers
 from backstop.studies.stress.engines import ENGINES, Task
 from backstop.studies.stress.stress_study import Study
 from backstop.studies.stress.stress_summary import build_summary
@@ -57,7 +57,7 @@ def study(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="backstop-study-") as temporary:
         made = Study.open_or_resume(task, paths, Path(out or temporary))
-        rows = made.run_missing_paths(chosen_workers(workers, None))
+        rows = made.run_missing_paths(select_workers(workers, None))
         again = run_again(task, rows, confirm, lambda done, total, text: None, lambda: False)
         summary = build_summary(task, called, rows, again, None)
         if out is not None:

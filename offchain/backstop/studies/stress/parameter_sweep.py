@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files.outputs import content, refuse_other
-from backstop.files.whole import read_json, replace_file, write_files, write_json
+from backstop.files.atomic_files import read_json, replace_file, write_files, write_json
+from backstop.files.output_directories import hash_content, refuse_other
 from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.parallel.workers import Workers
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.writer import as_yaml
-from backstop.spread.workers import Workers
 from backstop.studies.scenario_fields import as_plain_values
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
@@ -105,7 +105,7 @@ class Sweep:
             "grid": self.grid.name,
             "seed": self.seed,
             "engine": self.engine,
-            "content of the grid": content(
+            "content of the grid": hash_content(
                 (grid.title, axes, grid.gain, grid.limit, grid.level, [task.digest for task in self.tasks])
             ),
         }

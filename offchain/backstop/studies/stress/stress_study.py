@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files.outputs import content, refuse_other
-from backstop.files.whole import read_json, replace_file, write_files, write_json
+from backstop.files.atomic_files import read_json, replace_file, write_files, write_json
+from backstop.files.output_directories import hash_content, refuse_other
+from backstop.parallel.workers import Workers, run_in_process
 from backstop.simulation.progress import Interrupted, Progress
-from backstop.spread.workers import Workers, here
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import CHUNKS, Task
@@ -71,14 +71,14 @@ class Study:
             "engine": self.task.engine,
             "chunk": self.size,
             "columns": list(self.columns.names),
-            "content of the scenario": content(self.task.scenario),
+            "content of the scenario": hash_content(self.task.scenario),
         }
 
     # ---------------------------------------------------------------------- run
 
     def run_missing_paths(
         self,
-        workers: Workers = here,
+        workers: Workers = run_in_process,
         progress: Progress = lambda done, total, text: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Rows:

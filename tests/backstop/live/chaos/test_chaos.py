@@ -14,70 +14,76 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.chaos import cli
-from backstop.cli.common import open_output
-from backstop.deployment.accounts import account
-from backstop.live.chaos import scene
-from backstop.live.chaos.disturbances import (
-    Dropped,
-    FrontRunner,
-    HostileNode,
-    KilledAtPoint,
-    Kind,
-    NodeKilled,
-    Reorganised,
-    RolledBack,
-    SameNonce,
+from backstop.cli.command_helpers import open_output
+from backstop.deployment.role_accounts import get_account
+from backstop.live.chaos import chaos_environment
+from backstop.live.chaos.byzantine_node_trials import run_node_trials
+from backstop.live.chaos.byzantine_proxy import FAULTS, OF_LOGS, Fault
+from backstop.live.chaos.chaos_environment import BUDGETS
+from backstop.live.chaos.chaos_results import format_table
+from backstop.live.chaos.chaos_verdict import (
+    HOUR,
+    WaitTimes,
+    check_budgets,
+    compute_most_spent,
+    read_pending_spends,
 )
-from backstop.live.chaos.hostile import FAULTS, OF_LOGS, Fault
-from backstop.live.chaos.judge import HOUR, Waits, budgets_kept, may_be_mined, most_spent
-from backstop.live.chaos.nodes import nodes
-from backstop.live.chaos.points import POINTS
-from backstop.live.chaos.processes import Follower
-from backstop.live.chaos.restarts import choose, restarts, unequal
-from backstop.live.chaos.results import table
-from backstop.live.chaos.scene import BUDGETS
-from backstop.live.chaos.storm import storm
-from backstop.live.chaos.world import dice
-from backstop.live.operate.journal import Attempt, Entry, Journal
+from backstop.live.chaos.crash_points import POINTS
+from backstop.live.chaos.crash_recovery import choose_kills, describe_differences, run_restarts
+from backstop.live.chaos.disturbances import (
+    ByzantineNode,
+    ChainReorg,
+    ChainRollback,
+    FrontRunner,
+    KeeperKillAtPoint,
+    Kind,
+    NodeKill,
+    SameNonce,
+    TransactionDrop,
+)
+from backstop.live.chaos.fault_injection_run import run_storm
+from backstop.live.chaos.follower_processes import FollowerProcess
+from backstop.live.chaos.market_actors import create_random
+from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 from backstop.simulation.scenario import load_scenario
-from tests.support.beside import Server
-from tests.support.deep import cases
-from tests.support.paths import DATA, ROOT
+from tests.support.background_threads import BackgroundServer
+from tests.support.checkout_paths import DATA, ROOT
+from tests.support.deep import mark_long_cases
 
 SMALL = DATA / "chaos" / "small.yaml"
 BLOCKS, KILLS = 40, 5
 ALL = (*FAULTS, *OF_LOGS)
 LIES = "wrong words", "no events", "swapped ids", "head ahead"
-OF_THE_CHAIN = (NodeKilled, Reorganised, RolledBack, Dropped, SameNonce, FrontRunner)
+OF_THE_CHAIN = (NodeKill, ChainReorg, ChainRollback, TransactionDrop, SameNonce, FrontRunner)
 
 
 def lies(*names: str) -> tuple[Kind, ...]:
     """Nodes with these faults, one after the other."""
-    return tuple(partial(HostileNode, fault) for fault in FAULTS if fault.name in names)
+    return tuple(partial(ByzantineNode, fault) for fault in FAULTS if fault.name in names)
 
 
 @pytest.fixture(scope="module")
 def stormed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a storm came to in which one thing follows the other."""
-    folder, kinds = tmp_path_factory.mktemp("storm"), (OF_THE_CHAIN, (KilledAtPoint,), lies(*LIES))
+    folder, kinds = tmp_path_factory.mktemp("storm"), (OF_THE_CHAIN, (KeeperKillAtPoint,), lies(*LIES))
     gaps = (1, 3), (4, 8), (1, 2)
-    return storm(folder, load_scenario(SMALL), 1, BLOCKS, kinds=kinds, gaps=gaps, calm=12, minutes=0.1)
+    return run_storm(folder, load_scenario(SMALL), 1, BLOCKS, kinds=kinds, gaps=gaps, calm=12, minutes=0.1)
 
 
 @pytest.fixture(scope="module")
 def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a crash came to in which a keeper was killed again and again."""
     folder = tmp_path_factory.mktemp("restarts")
-    found = restarts(folder, load_scenario(SMALL), 6, KILLS, blocks=20)
+    found = run_restarts(folder, load_scenario(SMALL), 6, KILLS, blocks=20)
     # What is finished is not done again.
-    assert restarts(folder, load_scenario(SMALL), 6, KILLS, blocks=20) == found
+    assert run_restarts(folder, load_scenario(SMALL), 6, KILLS, blocks=20) == found
     return found
 
 
 @pytest.mark.anvil
 @pytest.mark.parametrize(
     "lie",
-    cases(
+    mark_long_cases(
         ("no events", "other senders"),
         ("no events", "other senders"),
         "tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left",
@@ -85,8 +91,8 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 )
 def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path, lie: str) -> None:
     """A few blocks, of which some are taken back, told by a node that lies."""
-    kinds, gaps = ((Reorganised,), (), lies(lie)), ((1, 1), (1, 1), (1, 1))
-    found = storm(tmp_path, load_scenario(SMALL), 1, 8, kinds=kinds, gaps=gaps, calm=4)
+    kinds, gaps = ((ChainReorg,), (), lies(lie)), ((1, 1), (1, 1), (1, 1))
+    found = run_storm(tmp_path, load_scenario(SMALL), 1, 8, kinds=kinds, gaps=gaps, calm=4)
     assert found["disturbances"][f"node: {lie}"] == 1
     assert "left the node at " in (tmp_path / "flash.log").read_text()
     assert found["faults"] == [] and found["mirror"]["differences"] == 0 < found["mirror"]["blocks"]
@@ -100,9 +106,9 @@ def test_nobody_is_waited_for_whose_node_stands_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left when it is more than three blocks behind, which takes as many blocks."""
-    monkeypatch.setattr(scene, "MISSED", 1)  # as one that was started some blocks ago
+    monkeypatch.setattr(chaos_environment, "MISSED", 1)  # as one that was started some blocks ago
     kinds, gaps = ((), (), lies("stale head")), ((1, 1), (1, 1), (1, 1))
-    found = storm(tmp_path, load_scenario(SMALL), 1, 24, kinds=kinds, gaps=gaps, calm=8, minutes=0.5)
+    found = run_storm(tmp_path, load_scenario(SMALL), 1, 24, kinds=kinds, gaps=gaps, calm=8, minutes=0.5)
     assert found["faults"] == [] and found["mirror"]["differences"] == 0
     assert "blocks behind" in (tmp_path / "flash.log").read_text()
 
@@ -167,11 +173,11 @@ BRIEF = ("no events", "wrong words unproven")
 
 def judged(folder: Path, faults: Sequence[Fault]) -> dict[tuple[str, str], dict[str, Any]]:
     """What became of each fault of a node, by its name and the nodes that there were; nothing is wrong."""
-    found = nodes(folder, load_scenario(SMALL), faults=faults)
+    found = run_node_trials(folder, load_scenario(SMALL), faults=faults)
     assert found["faults"] == []
     trials = {(each["fault"], each["nodes"]): each for each in found["trials"]}
     assert len(trials) == 2 * len(faults) + len(OF_LOGS)
-    assert f"{len(trials)} of {len(trials)} trials" in table({"parts": {"nodes": found}})
+    assert f"{len(trials)} of {len(trials)} trials" in format_table({"parts": {"nodes": found}})
     return trials
 
 
@@ -206,46 +212,46 @@ def test_the_page_names_every_fault() -> None:
 def test_a_fault_that_is_believed_is_told(tmp_path: Path) -> None:
     """The judge itself: a fault that does no harm is noticed by nobody, and that is wrong if it should be."""
     late = next(each for each in FAULTS if each.name == "batches in another order")
-    found = nodes(tmp_path, load_scenario(SMALL), faults=[late._replace(stays=False)], within=3.0)
+    found = run_node_trials(tmp_path, load_scenario(SMALL), faults=[late._replace(stays=False)], within=3.0)
     assert len(found["faults"]) == 2 and all("it was not noticed" in each for each in found["faults"])
 
 
 def test_what_waits_is_counted_until_somebody_acts() -> None:
-    waits = Waits()
-    waits.look(["a", "b"], calm=True)
-    waits.look(["a", "b"], calm=False)
-    waits.look(["a"], calm=True)  # b is gone
-    waits.over("a")
-    waits.look(["a"], calm=True)  # another time
-    assert waits.longest == {"a": 2, "b": 1} and waits.longer_than(1) == {"a": 2}
-    assert (waits.percentile(50), waits.percentile(99)) == (2, 3)  # of 1, 2 and 3
-    assert Waits().percentile(99) == 0
+    waits = WaitTimes()
+    waits.note_block(["a", "b"], calm=True)
+    waits.note_block(["a", "b"], calm=False)
+    waits.note_block(["a"], calm=True)  # b is gone
+    waits.note_done("a")
+    waits.note_block(["a"], calm=True)  # another time
+    assert waits.longest == {"a": 2, "b": 1} and waits.list_longer_waits(1) == {"a": 2}
+    assert (waits.compute_percentile(50), waits.compute_percentile(99)) == (2, 3)  # of 1, 2 and 3
+    assert WaitTimes().compute_percentile(99) == 0
 
 
 def test_of_several_with_one_nonce_the_dearest_is_reserved(tmp_path: Path) -> None:
     """As a journal has them that gave the first one up; what is mined, or used up, is no longer open."""
-    who = account("bidder")
+    who = get_account("bidder")
     journal = Journal(tmp_path, 31_337, "0x12345678", who)
-    journal.open()
+    journal.open_file()
     for i, (nonce, spends) in enumerate([(4, 100), (5, 7), (5, 3), (6, 2), (7, 50)]):
         entry = Entry(nonce, "bidder", "take", (), "0x1", "0x", 100, spends=spends, given_up=i == 1)
         entry.attempts.append(Attempt(f"0x{i}", "0x", 5, 1))
         entry.block = 9 if nonce == 7 else None
-        journal.put(entry)
-    found = may_be_mined(tmp_path, who, 5)
-    assert sorted(found) == [(5, 3), (5, 7), (6, 2)] and most_spent(found) == 9
-    journal.drop(journal.entries[3])
-    assert most_spent(may_be_mined(tmp_path, who, 5)) == 7
+        journal.put_entry(entry)
+    found = read_pending_spends(tmp_path, who, 5)
+    assert sorted(found) == [(5, 3), (5, 7), (6, 2)] and compute_most_spent(found) == 9
+    journal.drop_entry(journal.entries[3])
+    assert compute_most_spent(read_pending_spends(tmp_path, who, 5)) == 7
     journal.close()
 
 
 def test_a_budget_is_of_any_hour() -> None:
     (name, what, limit), *_ = BUDGETS
     faults: list[str] = []
-    kept = budgets_kept({(name, what): [(0.0, limit), (HOUR, limit), (2 * HOUR + 1.0, limit - 5)]}, faults)
+    kept = check_budgets({(name, what): [(0.0, limit), (HOUR, limit), (2 * HOUR + 1.0, limit - 5)]}, faults)
     assert faults == [] and kept[0]["most_wad"] == str(limit)
     over = [(0.0, limit // 2), (HOUR - 1.0, limit // 2 + 1), (9.0 * HOUR, 1)]
-    kept = budgets_kept({(name, what): over}, faults)
+    kept = check_budgets({(name, what): over}, faults)
     assert kept[0]["most_wad"] == str(limit + 1)
     assert faults == [f"{name} spent {limit + 1} of {limit} within an hour ({what})"]
 
@@ -253,19 +259,19 @@ def test_a_budget_is_of_any_hour() -> None:
 def test_what_differs_is_named() -> None:
     one = {"nonce of taker": 3, "/ETH/balanceOf/0x1": "0x7"}
     other = {"nonce of taker": 4, "/ETH/balanceOf/0x1": "0x7", "coins of crank": 1}
-    assert unequal(one, one) == []
-    assert unequal(one, other) == [
+    assert describe_differences(one, one) == []
+    assert describe_differences(one, other) == [
         "coins of crank: None without kills, 1 with",
         "nonce of taker: 3 without kills, 4 with",
     ]
 
 
 def test_kills_fall_on_every_point_and_are_the_same_every_time() -> None:
-    runs = [choose(dice(1, f"run {number}"), number) for number in range(20)]
+    runs = [choose_kills(create_random(1, f"run {number}"), number) for number in range(20)]
     points = [kill.point for run in runs for kill in run if kill.point]
     assert {points.count(name) for name in POINTS} == {5} and len(points) == 50
-    assert runs == [choose(dice(1, f"run {number}"), number) for number in range(20)]
-    assert runs[0] != choose(dice(2, "run 0"), 0)
+    assert runs == [choose_kills(create_random(1, f"run {number}"), number) for number in range(20)]
+    assert runs[0] != choose_kills(create_random(2, "run 0"), 0)
 
 
 @pytest.mark.parametrize("status", [200, 503])
@@ -279,9 +285,9 @@ def test_who_dies_over_its_answer_says_nothing(status: int, tmp_path: Path) -> N
         def log_message(self, *args: object) -> None:
             pass
 
-    server = Server(Dying)
-    follower = Follower("keeper", "keeper", [], tmp_path)
+    server = BackgroundServer(Dying)
+    follower = FollowerProcess("keeper", "keeper", [], tmp_path)
     follower.port = server.server_port
-    assert follower.health() is None
+    assert follower.get_health() is None
     server.stop()
-    assert follower.health() is None
+    assert follower.get_health() is None

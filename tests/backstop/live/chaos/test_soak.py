@@ -10,25 +10,31 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.live.chaos.flat import MOST_BYTES, Use, judged, slope, use_of
-from backstop.live.chaos.results import table
-from backstop.live.chaos.soak import OWNERS, Tide, lull, soak
-from backstop.live.chaos.stage import Chain, prepare
+from backstop.deployment.role_accounts import get_account
+from backstop.live.chaos.anvil_chain import AnvilChain, prepare_chain
+from backstop.live.chaos.chaos_results import format_table
+from backstop.live.chaos.leak_detection import (
+    MOST_BYTES,
+    ProcessUsage,
+    compute_slope,
+    read_process_usage,
+    summarise_usage,
+)
+from backstop.live.chaos.soak import OWNERS, CyclicMarketActors, find_lull, run_soak
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import load_scenario
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 HOUR = 3_600
 SIX_HOURS = [float(at) for at in range(0, 6 * HOUR, 30)]
 
 
-def uses(an_hour: float, noise: int = 4 << 20, seed: int = 1) -> list[Use]:
+def uses(an_hour: float, noise: int = 4 << 20, seed: int = 1) -> list[ProcessUsage]:
     """Six hours of a process that grows by so many bytes an hour, and in the first of them by 50 MiB."""
     random = Random(seed)
     start = 50 << 20
     return [
-        Use(
+        ProcessUsage(
             at, int(start * (2 if at > HOUR / 2 else 1) + an_hour * at / HOUR + random.randrange(noise)), 9, 3
         )
         for at in SIX_HOURS
@@ -40,7 +46,7 @@ def uses(an_hour: float, noise: int = 4 << 20, seed: int = 1) -> list[Use]:
 )
 def test_a_leak_is_told_from_noise_and_from_a_start(an_hour: float, verdict: str) -> None:
     for seed in range(20):
-        found = judged("mirror", uses(an_hour, seed=seed))
+        found = summarise_usage("mirror", uses(an_hour, seed=seed))
         assert found["memory"]["verdict"] == verdict
         rate, low, high = found["memory"]["an_hour"]
         assert low <= rate <= high and high - low < MOST_BYTES
@@ -49,68 +55,68 @@ def test_a_leak_is_told_from_noise_and_from_a_start(an_hour: float, verdict: str
 
 def test_a_descriptor_every_quarter_of_an_hour_is_a_leak() -> None:
     leaking = [each._replace(open=9 + int(each.at) // 900) for each in uses(0)]
-    assert judged("mirror", leaking)["open"]["verdict"] == "grows"
+    assert summarise_usage("mirror", leaking)["open"]["verdict"] == "grows"
 
 
 def test_a_burst_is_no_leak() -> None:
     burst = [each._replace(open=40 if 9_000 < each.at < 9_900 else 9) for each in uses(0)]
-    assert judged("mirror", burst)["open"]["verdict"] == "flat"
+    assert summarise_usage("mirror", burst)["open"]["verdict"] == "flat"
 
 
 def test_of_minutes_nothing_is_known() -> None:
     short = [each for each in uses(0) if each.at < 2_000]
-    assert judged("mirror", short)["memory"]["verdict"] == "not known yet"
-    assert slope([0.0, 10.0], [1.0, 2.0]) is None
+    assert summarise_usage("mirror", short)["memory"]["verdict"] == "not known yet"
+    assert compute_slope([0.0, 10.0], [1.0, 2.0]) is None
 
 
 def test_what_a_process_uses_is_what_linux_says() -> None:
-    before = use_of(os.getpid(), 1.0)
+    before = read_process_usage(os.getpid(), 1.0)
     assert before is not None and before.at == 1.0 and before.threads >= 1
     held = b"x" * (64 << 20)
     with ExitStack() as stack:
         for _ in range(5):
             stack.enter_context(open(os.devnull))
-        after = use_of(os.getpid(), 2.0)
+        after = read_process_usage(os.getpid(), 2.0)
     assert after is not None and after.open == before.open + 5
     assert after.memory > before.memory + len(held) // 2
-    assert use_of(2**22 + 1, 0.0) is None  # beyond the highest number of a process
+    assert read_process_usage(2**22 + 1, 0.0) is None  # beyond the highest number of a process
 
 
 def test_a_load_that_ends_is_a_fault() -> None:
-    assert lull([300, 2_100], 3_000, 2_700, 1_000) == []
-    assert lull([300, 1_900], 3_000, 2_700, 1_000) == [
+    assert find_lull([300, 2_100], 3_000, 2_700, 1_000) == []
+    assert find_lull([300, 1_900], 3_000, 2_700, 1_000) == [
         "the load ended: no vault was opened in the 1,100 blocks after block 1,900"
     ]
-    assert len(lull([], 3_000, 2_700, 1_000)) == 1
-    assert lull([], 3_000, 1_900, 1_000) == []
+    assert len(find_lull([], 3_000, 2_700, 1_000)) == 1
+    assert find_lull([], 3_000, 1_900, 1_000) == []
 
 
 @pytest.fixture
-def tide(tmp_path: Path) -> Iterator[Tide]:
+def tide(tmp_path: Path) -> Iterator[CyclicMarketActors]:
     """A world whose prices fall at once, beside no keeper."""
     scenario = load_scenario(DATA / "chaos" / "small.yaml")
-    prepare(tmp_path, scenario, 1, {})
-    chain = Chain(tmp_path, scenario.block_time)
+    prepare_chain(tmp_path, scenario, 1, {})
+    chain = AnvilChain(tmp_path, scenario.block_time)
     chain.keeps = False
-    yield Tide(chain, scenario, 1)
+    yield CyclicMarketActors(chain, scenario, 1)
     chain.close()
 
 
-def debt(tide: Tide, c: int, owner: str) -> int:
-    return int(tide.system.view("VaultEngine", "vault", c, account(owner))[1])
+def debt(tide: CyclicMarketActors, c: int, owner: str) -> int:
+    return int(tide.system.view("VaultEngine", "vault", c, get_account(owner))[1])
 
 
 @pytest.mark.deep(
     brief="tests/backstop/live/chaos/test_soak.py::test_a_leak_is_told_from_noise_and_from_a_start"
 )
 @pytest.mark.anvil
-def test_owners_draw_what_rising_prices_allow(tide: Tide) -> None:
+def test_owners_draw_what_rising_prices_allow(tide: CyclicMarketActors) -> None:
     """Else no later fall reaches a vault that was opened where prices were lowest."""
 
     def debts_after(blocks: int) -> list[int]:
         for _ in range(blocks):
-            tide.act()
-            tide.chain.mine()
+            tide.send_block_actions()
+            tide.chain.mine_block()
         return [debt(tide, 0, f"owner {i}") for i in range(OWNERS)]
 
     before = debts_after(90)
@@ -123,19 +129,19 @@ def test_owners_draw_what_rising_prices_allow(tide: Tide) -> None:
     brief="tests/backstop/live/chaos/test_soak.py::test_a_leak_is_told_from_noise_and_from_a_start"
 )
 @pytest.mark.anvil
-def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
+def test_whose_vault_was_taken_borrows_again(tide: CyclicMarketActors) -> None:
     taken: set[tuple[int, str]] = set()
     owners = [(c, f"owner {i}") for c in range(3) for i in range(OWNERS)]
     for _ in range(200):
-        tide.act()
-        tide.chain.mine()
+        tide.send_block_actions()
+        tide.chain.mine_block()
         if any(debt(tide, *each) for each in taken):
             break
         for c, owner in owners:
-            call = "LiquidationEngine", "liquidate", c, account(owner), account("stranger")
-            if (c, owner) not in taken and tide._would("stranger", *call):
-                tide.send("stranger", *call)
-                tide.chain.mine()
+            call = "LiquidationEngine", "liquidate", c, get_account(owner), get_account("stranger")
+            if (c, owner) not in taken and tide._would_succeed("stranger", *call):
+                tide.send_call("stranger", *call)
+                tide.chain.mine_block()
                 taken.add((c, owner))
     assert any(debt(tide, *each) for each in taken)
 
@@ -144,14 +150,20 @@ def test_whose_vault_was_taken_borrows_again(tide: Tide) -> None:
     brief="tests/backstop/live/chaos/test_soak.py::test_a_leak_is_told_from_noise_and_from_a_start"
 )
 @pytest.mark.anvil
-def test_a_maker_who_runs_dry_is_given_more(tide: Tide) -> None:
+def test_a_maker_who_runs_dry_is_given_more(tide: CyclicMarketActors) -> None:
     depth = sum(market.depth for market in tide.scenario.markets.values())
-    tide.send("market_maker", "Stablecoin", "transfer", account("stranger"), tide.stablecoins("market_maker"))
-    tide.chain.mine()
+    tide.send_call(
+        "market_maker",
+        "Stablecoin",
+        "transfer",
+        get_account("stranger"),
+        tide.get_stablecoins("market_maker"),
+    )
+    tide.chain.mine_block()
     for _ in range(30):
-        tide.act()
-        tide.chain.mine()
-    assert tide.stablecoins("market_maker") >= depth // 2
+        tide.send_block_actions()
+        tide.chain.mine_block()
+    assert tide.get_stablecoins("market_maker") >= depth // 2
 
 
 @pytest.mark.deep(
@@ -159,12 +171,12 @@ def test_a_maker_who_runs_dry_is_given_more(tide: Tide) -> None:
 )
 @pytest.mark.anvil
 def test_keepers_a_mirror_and_its_page_under_load(tmp_path: Path) -> None:
-    found = soak(tmp_path, load_scenario(DATA / "chaos" / "small.yaml"), 1, 0.5, block=0.3, sample=2.0)
+    found = run_soak(tmp_path, load_scenario(DATA / "chaos" / "small.yaml"), 1, 0.5, block=0.3, sample=2.0)
     assert found["faults"] == [] and found["differences"] == 0
     assert found["opened"] > 1 and found["transactions"] > 1
     assert found["readers"]["pages"] >= 3 and found["readers"]["events"] > 3  # more on an idle machine
     assert "failures" not in found["readers"]
     assert [each["name"] for each in found["processes"]] == ["flash", "desk", "fund", "mirror", "node"]
     assert all(each["memory"]["verdict"] == "not known yet" for each in found["processes"])
-    shown = table({"parts": {"soak": found}})
+    shown = format_table({"parts": {"soak": found}})
     assert "\n          mirror" in shown and "keeps the chain's history" in shown

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.file import read_deployment
+from backstop.deployment.deployment_file import read_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
-from backstop.live.operate.deploying import deploy_live
-from tests.support.devnet import Devnet
-from tests.support.domains import with_domains
-from tests.support.guards import with_guards
-from tests.support.town import PRICE, Town
+from backstop.live.operate.live_deployment import deploy_live
+from tests.support.devnet_process import Devnet
+from tests.support.domain_steps import with_domains
+from tests.support.guard_steps import with_guards
+from tests.support.many_vaults_devnet import PRICE, ManyVaultsDevnet
 
 
 @pytest.fixture(scope="session")
@@ -24,31 +24,31 @@ def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     devnet = Devnet("--state", str(folder / "state.json"))
     parameters = with_domains(with_guards())
     deploy_live(devnet.node, parameters, folder / "deployment.json", Signers(test_accounts=True))
-    devnet.process.stop()
+    devnet.process.stop_process()
     return folder
 
 
 @pytest.fixture
-def new_town(town_folder: Path, artifacts: Artifacts) -> Iterator[Callable[[], Town]]:
+def new_town(town_folder: Path, artifacts: Artifacts) -> Iterator[Callable[[], ManyVaultsDevnet]]:
     """The deployment on a devnet of its own, each time from its first block."""
     started: list[Devnet] = []
 
-    def make() -> Town:
+    def make() -> ManyVaultsDevnet:
         started.append(Devnet("--load-state", str(town_folder / "state.json")))
-        return Town(started[-1], read_deployment(town_folder / "deployment.json"), artifacts)
+        return ManyVaultsDevnet(started[-1], read_deployment(town_folder / "deployment.json"), artifacts)
 
     yield make
     for devnet in started:
-        devnet.process.stop()
+        devnet.process.stop_process()
 
 
 @pytest.fixture
-def town(new_town: Callable[[], Town]) -> Town:
+def town(new_town: Callable[[], ManyVaultsDevnet]) -> ManyVaultsDevnet:
     """With a price, margin calls and two vaults."""
     town = new_town()
-    town.post(PRICE)
+    town.post_prices(PRICE)
     assert town.do("RiskPolicy.set_call_terms", 0, 14_800, 3_600, 7_200) is None
     assert town.do("RiskPolicy.set_brackets", 0, ((50_000, 1_000), (0, 0)), ((0, 0), (0, 0))) is None
-    town.open("borrower", 30, 30_000)
-    town.open("saver", 40, 30_000)
+    town.open_vault("borrower", 30, 30_000)
+    town.open_vault("saver", 40, 30_000)
     return town

@@ -10,15 +10,15 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.words import words_of
-from backstop.keepers.view import View
-from backstop.live.follow.mirror import Reorganised
-from backstop.live.index import Follower, UnusableSnapshot
+from backstop.hosts.state_json import encode_world
+from backstop.keepers.keeper_view import KeeperView
+from backstop.live.index import IndexFollower, UnusableSnapshotError
+from backstop.live.mirror.chain_mirror import ReorgError
 from backstop.live.node.signers import Signers
-from backstop.live.operate.system import LiveSystem, market_view
-from tests.support.town import Town
+from backstop.live.operate.live_system import LiveSystem, market_view
+from tests.support.many_vaults_devnet import ManyVaultsDevnet
 
 BRIEF = "tests/backstop/live/index/test_book.py::test_it_finds_what_a_look_at_all_vaults_finds"
 
@@ -28,7 +28,7 @@ Open = Callable[..., LiveSystem]
 
 
 @pytest.fixture
-def begin(town: Town) -> Open:
+def begin(town: ManyVaultsDevnet) -> Open:
     """What a keeper looks at, each time anew; `said` hears how it starts."""
 
     def open_it(snapshot: Path | None = None, said: list[str] | None = None, **options: Any) -> LiveSystem:
@@ -47,20 +47,26 @@ def begin(town: Town) -> Open:
 
 def follow(system: LiveSystem) -> None:
     try:
-        system.follow()
-    except Reorganised:
-        system.restart()
+        system.follow_chain()
+    except ReorgError:
+        system.resync_chain()
 
 
-def found(view: View) -> list[list[object]]:
+def found(view: KeeperView) -> list[list[object]]:
     """Everything that is looked for among all vaults."""
     return [
         [look(c) for c in view.types]
-        for look in (view.unsafe, view.callable, view.calls, view.spared, view.restructurable)
+        for look in (
+            view.list_unsafe_vaults,
+            view.list_callable_vaults,
+            view.list_margin_calls,
+            view.list_spared_vaults,
+            view.list_restructurable_vaults,
+        )
     ]
 
 
-def test_it_finds_what_a_look_at_all_vaults_finds(town: Town, begin: Open) -> None:
+def test_it_finds_what_a_look_at_all_vaults_finds(town: ManyVaultsDevnet, begin: Open) -> None:
     """Through falls of the price, calls that are met and run out, and reorganisations."""
     system, seen = begin(), set[int]()
 
@@ -68,119 +74,119 @@ def test_it_finds_what_a_look_at_all_vaults_finds(town: Town, begin: Open) -> No
         follow(system)
         view = market_view(system.mirror, system.timestamp, finder=system.book.index)
         tables = {name: each.tables for name, each in system.mirror.model.world.contracts.items()}
-        plain = View(
+        plain = KeeperView(
             tables, view.addresses, view.timestamp, view.outside, town.deployment.parameters, number=1
         )
         assert found(view) == found(plain)
         seen.update(i for i, each in enumerate(found(view)) if any(each))
 
-    borrower, saver = account("borrower"), account("saver")
+    borrower, saver = get_account("borrower"), get_account("saver")
     compare()
-    town.post(1_470)  # under the call ratio
+    town.post_prices(1_470)  # under the call ratio
     compare()
     for owner in (borrower, saver):
         town.do("LiquidationEngine.call", 0, owner, sender="caller")
     compare()
     assert town.do("VaultEngine.deposit_and_draw", 0, saver, 0, 0, saver, sender="saver") is None
     compare()
-    town.request("anvil_reorg", 2, [])
+    town.request_node("anvil_reorg", 2, [])
     compare()
     town.pass_time(3_700)
     compare()
-    town.post(1_100)
+    town.post_prices(1_100)
     compare()
     assert town.do("LiquidationEngine.liquidate", 0, borrower, saver, sender="saver") is None
     compare()
     assert seen == {0, 1, 2}
-    assert system.book.index.vault(0, borrower).normalized_debt == 0
+    assert system.book.index.get_vault(0, borrower).normalized_debt == 0
 
 
 @pytest.mark.deep(
     brief="tests/backstop/live/index/test_book.py::test_it_finds_what_a_look_at_all_vaults_finds"
 )
-def test_it_goes_on_from_its_file(town: Town, begin: Open, tmp_path: Path) -> None:
+def test_it_goes_on_from_its_file(town: ManyVaultsDevnet, begin: Open, tmp_path: Path) -> None:
     file, said = tmp_path / "kept" / "vaults.db", list[str]()
     first = begin(file)
-    first.book.save()
+    first.book.save_state()
     saved_at = first.mirror.block
-    town.open("taker", 50, 20_000)
+    town.open_vault("taker", 50, 20_000)
     # What is written is what has changed.
-    first.follow()
-    first.book.save()
-    town.open("liquidator", 50, 20_000)
+    first.follow_chain()
+    first.book.save_state()
+    town.open_vault("liquidator", 50, 20_000)
 
     second = begin(file, said)
     assert said == [f"going on after block {saved_at + 3}"]
     plain = begin()
-    assert words_of(second.mirror.model.world) == words_of(plain.mirror.model.world)
-    assert second.book.index.normalized_debt(0) == plain.book.index.normalized_debt(0)
+    assert encode_world(second.mirror.model.world) == encode_world(plain.mirror.model.world)
+    assert second.book.index.get_normalized_debt(0) == plain.book.index.get_normalized_debt(0)
     # What was followed is not followed again: all slots are compared, once.
-    second.mirror.chain.learn_world(second.mirror.model.world)
+    second.mirror.chain.track_world_slots(second.mirror.model.world)
     slots = sum(place.fields for place in second.mirror.chain.places)
     assert second.mirror.fields_compared < slots + plain.mirror.fields_compared / 10
-    second.check()
+    second.compare_state()
     # The chain is reorganised before its eyes: what is no longer so goes from the file.
-    second.book.save()
-    town.request("anvil_reorg", 2, [])
+    second.book.save_state()
+    town.request_node("anvil_reorg", 2, [])
     follow(second)
-    second.book.save()
+    second.book.save_state()
     kept = begin(file, said)
     assert said[-1] == f"going on after block {second.mirror.block}"
-    assert words_of(kept.mirror.model.world) == words_of(second.mirror.model.world)
+    assert encode_world(kept.mirror.model.world) == encode_world(second.mirror.model.world)
     # And while nobody looks.
-    town.request("anvil_reorg", 4, [])
+    town.request_node("anvil_reorg", 4, [])
     third = begin(file, said)
     assert said[-1] == f"going on after block {saved_at + 2}"
     plain = begin()
-    assert words_of(third.mirror.model.world) == words_of(plain.mirror.model.world)
-    third.check()
+    assert encode_world(third.mirror.model.world) == encode_world(plain.mirror.model.world)
+    third.compare_state()
     begin(file, said, cold=True)
     assert len(said) == 3
 
 
 @pytest.mark.deep(brief=BRIEF)
-def test_the_file_is_a_snapshot_of_the_index(town: Town, begin: Open, tmp_path: Path) -> None:
+def test_the_file_is_a_snapshot_of_the_index(town: ManyVaultsDevnet, begin: Open, tmp_path: Path) -> None:
     """Each goes on from what the other has saved, and finds its way back as well."""
     file, said = tmp_path / "vaults.db", list[str]()
-    assert town.do("LiquidationEngine.call", 0, account("borrower"), sender="caller") is not None
-    town.post(1_470)
-    assert town.do("LiquidationEngine.call", 0, account("borrower"), sender="caller") is None
-    begin(file).book.save()
-    town.request("anvil_reorg", 1, [])
-    follower = town.follower(snapshot=file, say=said.append)
-    follower.catch_up()
+    assert town.do("LiquidationEngine.call", 0, get_account("borrower"), sender="caller") is not None
+    town.post_prices(1_470)
+    assert town.do("LiquidationEngine.call", 0, get_account("borrower"), sender="caller") is None
+    begin(file).book.save_state()
+    town.request_node("anvil_reorg", 1, [])
+    follower = town.make_follower(snapshot=file, say=said.append)
+    follower.sync_to_head()
     assert said[0].startswith("the chain was reorganised: back from block")
-    assert follower.verify(10) == [] and len(follower.index) == 2
-    follower.save()
-    town.open("taker", 50, 20_000)
+    assert follower.verify_sample(10) == [] and len(follower.index) == 2
+    follower.save_snapshot()
+    town.open_vault("taker", 50, 20_000)
     keeper = begin(file, said)
     assert said[-1].startswith("going on after block")
-    keeper.book.save()
-    again = town.follower(snapshot=file)
+    keeper.book.save_state()
+    again = town.make_follower(snapshot=file)
     assert again.index.number == keeper.mirror.block and len(again.index) == 3
-    again.catch_up()
-    assert again.verify(10) == []
+    again.sync_to_head()
+    assert again.verify_sample(10) == []
     # One that only the index has written is no start for a keeper, and is kept as well.
     other = tmp_path / "other.db"
-    cold = Follower(town.node, town.deployment, artifacts=town.artifacts, snapshot=other)
-    cold.catch_up()
-    cold.save()
-    begin(other, said).book.save()
+    cold = IndexFollower(town.node, town.deployment, artifacts=town.artifacts, snapshot=other)
+    cold.sync_to_head()
+    cold.save_snapshot()
+    begin(other, said).book.save_state()
     begin(other, said)
     assert said[-1] == f"going on after block {keeper.mirror.block}"
 
 
-def test_another_deployments_file_is_refused(town: Town, begin: Open, tmp_path: Path) -> None:
+def test_another_deployments_file_is_refused(town: ManyVaultsDevnet, begin: Open, tmp_path: Path) -> None:
     file = tmp_path / "vaults.db"
     file.write_text("not a database, but longer than the head of one" * 9)
-    with pytest.raises(UnusableSnapshot, match="start from nothing with --cold, or name another file"):
+    with pytest.raises(UnusableSnapshotError, match="start from nothing with --cold, or name another file"):
         begin(file)
     with pytest.raises(BackstopError, match="is no snapshot of an index and stays as it is"):
-        begin(file, cold=True).book.save()
+        begin(file, cold=True).book.save_state()
 
 
 @pytest.mark.deep(brief=BRIEF)
-def test_the_command_goes_on(town: Town, town_folder: Path, tmp_path: Path) -> None:
+def test_the_command_goes_on(town: ManyVaultsDevnet, town_folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "keeper.yaml"
     file.write_text(
         f"schema_version: 1\nnetwork: {town.devnet.url}\nroles: [crank]\nsnapshot: kept/vaults.db\n"
@@ -190,7 +196,7 @@ def test_the_command_goes_on(town: Town, town_folder: Path, tmp_path: Path) -> N
     first = CliRunner(mix_stderr=False).invoke(cli, flags)
     assert first.exit_code == 0 and "going on" not in first.stderr, first.stderr
     assert (tmp_path / "kept" / "vaults.db").exists()
-    block = town.node.head().number
-    town.open("taker", 50, 20_000)
+    block = town.node.get_head().number
+    town.open_vault("taker", 50, 20_000)
     assert f"going on after block {block}" in CliRunner(mix_stderr=False).invoke(cli, flags).stderr
     assert "going on" not in CliRunner(mix_stderr=False).invoke(cli, [*flags, "--cold"]).stderr

@@ -9,12 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.index import cli
-from tests.support.town import Town
+from tests.support.many_vaults_devnet import ManyVaultsDevnet
 
 pytestmark = pytest.mark.anvil
 
 
-def test_a_snapshot_is_kept_checked_and_replaced(town: Town, town_folder: Path, tmp_path: Path) -> None:
+def test_a_snapshot_is_kept_checked_and_replaced(
+    town: ManyVaultsDevnet, town_folder: Path, tmp_path: Path
+) -> None:
     snapshot = tmp_path / "vaults.db"
     common = "--network", town.devnet.url, "--deployment", town_folder / "deployment.json"
 
@@ -22,11 +24,11 @@ def test_a_snapshot_is_kept_checked_and_replaced(town: Town, town_folder: Path, 
         words = [*common, "--snapshot", snapshot, *flags]
         return CliRunner(mix_stderr=False).invoke(cli, list(map(str, words)))
 
-    town.request("anvil_mine", "0x80")
+    town.request_node("anvil_mine", "0x80")
     done = run()
     assert done.exit_code == 0 and "2 vaults compared with the chain, 0 differences" in done.stdout
     assert "block" in done.stderr
-    town.post(1_000)
+    town.post_prices(1_000)
     done = run()
     assert done.exit_code == 0 and not done.stderr
     assert [cell.strip() for cell in done.stdout.splitlines()[4].split("│")[1:-1]] == [

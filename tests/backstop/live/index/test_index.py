@@ -8,20 +8,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstop.deployment.accounts import account
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import model_of
-from backstop.deployment.plan import plan
-from backstop.live.index import Block, Changed, Conditions, Detached, Index, MarginCalled, changes_of
-from backstop.live.index.vaults import Record
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.live.index import (
+    BlockChanges,
+    DetachedBlockError,
+    MarginCalled,
+    PricingConditions,
+    VaultChanged,
+    VaultIndex,
+    pick_vault_changes,
+)
+from backstop.live.index.collateral_type_vaults import VaultRecord
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.interfaces import CallTerms, Prices
 from backstop.model.risk_policy import Terms
 from backstop.system import Action
-from tests.support.guards import with_guards
+from tests.support.guard_steps import with_guards
 
-DEPLOYMENT = plan(with_guards())
-OWNERS = [account(name) for name in ("borrower", "taker", "saver")]
+DEPLOYMENT = plan_deployment(with_guards())
+OWNERS = [get_account(name) for name in ("borrower", "taker", "saver")]
 TYPES = range(2)
 SAFE = {"liquidation_engine: safe vault", "liquidation_engine: no price"}
 NOT_CALLABLE = {
@@ -35,12 +43,12 @@ class Market:
     """A guarded deployment of the model, with an index that hears its events, a block an action."""
 
     def __init__(self) -> None:
-        self.model = model_of(DEPLOYMENT)
-        configure(self.model, DEPLOYMENT)
+        self.model = create_model(DEPLOYMENT)
+        apply_configuration(self.model, DEPLOYMENT)
         self.tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
-        self.index = Index(0, "0")
-        self.blocks: list[Block] = []
-        self.records: list[dict[tuple[int, str], Record]] = [self.chain()]
+        self.index = VaultIndex(0, "0")
+        self.blocks: list[BlockChanges] = []
+        self.records: list[dict[tuple[int, str], VaultRecord]] = [self.chain()]
         for c in TYPES:
             self.price(c, 2_000 * RAY)
             for owner in OWNERS:
@@ -51,45 +59,45 @@ class Market:
     def address(self, name: str) -> str:
         return self.model.addresses[name]
 
-    def do(self, contract: str, method: str, *args: Any, sender: str = account("admin")) -> bool:
+    def do(self, contract: str, method: str, *args: Any, sender: str = get_account("admin")) -> bool:
         outcome = self.model.apply(Action(contract, method, args, sender))
         if outcome.ok:
             self.take(
-                Block(
+                BlockChanges(
                     len(self.blocks) + 1,
                     str(len(self.blocks) + 1),
                     str(len(self.blocks)),
-                    changes_of(outcome.logs),
+                    pick_vault_changes(outcome.logs),
                 )
             )
             self.records.append(self.chain())
         return outcome.ok
 
-    def take(self, block: Block) -> None:
+    def take(self, block: BlockChanges) -> None:
         self.index.apply(block)
         self.blocks.append(block)
 
-    def chain(self) -> dict[tuple[int, str], Record]:
+    def chain(self) -> dict[tuple[int, str], VaultRecord]:
         return {
-            (c, owner): Record(*self.model.view("VaultEngine", "vault", c, owner)[:3])
+            (c, owner): VaultRecord(*self.model.view("VaultEngine", "vault", c, owner)[:3])
             for c in TYPES
             for owner in OWNERS
         }
 
-    def confirm(self, records: dict[tuple[int, str], Record]) -> None:
-        for c, owner in self.index.doubtful():
-            self.index.confirm(c, owner, records[c, owner].called_at)
+    def confirm(self, records: dict[tuple[int, str], VaultRecord]) -> None:
+        for c, owner in self.index.list_unconfirmed():
+            self.index.confirm_call(c, owner, records[c, owner].called_at)
 
     def price(self, c: int, price: int) -> None:
         fresh_until = self.model.timestamp + 10 * 365 * 86_400 if price else 0
         self.tables["PriceFeed"]["prices"][c] = Prices(price, price, fresh_until)
 
-    def conditions(self, c: int) -> Conditions:
+    def conditions(self, c: int) -> PricingConditions:
         ask, rate = self.model.view, Action("VaultEngine", "accrue", (c,), OWNERS[0])
         terms, calls = ask("VaultEngine", "terms_of", c), ask("RiskPolicy", "call_terms", c)
-        return Conditions(
+        return PricingConditions(
             ask("PriceFeed", "liquidation_price", c),
-            self.model.foresee(rate).value,
+            self.model.dry_run(rate).value,
             self.model.timestamp,
             terms.liquidation_ratio,
             self.tables["RiskPolicy"]["terms"][c],
@@ -97,34 +105,36 @@ class Market:
         )
 
     def would(self, method: str, c: int, owner: str, *more: str) -> str | None:
-        return self.model.foresee(Action("LiquidationEngine", method, (c, owner, *more), OWNERS[0])).reason
+        return self.model.dry_run(Action("LiquidationEngine", method, (c, owner, *more), OWNERS[0])).reason
 
     def check(self) -> None:
         """Everything that the index can be asked, against what the contracts' model would do."""
         self.confirm(self.records[-1])
         for (c, owner), record in self.records[-1].items():
-            assert self.index.vault(c, owner) == record
+            assert self.index.get_vault(c, owner) == record
         for c in TYPES:
             at = self.conditions(c)
-            unsafe = self.index.unsafe(c, at)
+            unsafe = self.index.find_unsafe(c, at)
             liquidatable = {owner for owner in OWNERS if self.would("liquidate", c, owner, owner) not in SAFE}
             assert {vault.owner for vault in unsafe} == liquidatable
             assert len(unsafe) == len(liquidatable)
             for vault in unsafe:
                 assert vault[1:] == (
-                    *self.index.vault(c, vault.owner)[:2],
+                    *self.index.get_vault(c, vault.owner)[:2],
                     vault.normalized_debt * at.rate,
-                    self.index.vault(c, vault.owner).called_at,
+                    self.index.get_vault(c, vault.owner).called_at,
                 )
             may_be_called = [owner for owner in OWNERS if self.would("call", c, owner) not in NOT_CALLABLE]
             if at.calls.ratio:
-                assert sorted(vault.owner for vault in self.index.callable(c, at)) == sorted(may_be_called)
-            running = {call.owner: call.called_at for call in self.index.calls(c, at)}
+                assert sorted(vault.owner for vault in self.index.find_callable(c, at)) == sorted(
+                    may_be_called
+                )
+            running = {call.owner: call.called_at for call in self.index.list_calls(c, at)}
             for owner in OWNERS:
                 if self.would("call", c, owner) == "liquidation_engine: call runs":
                     assert running[owner] == self.records[-1][c, owner].called_at
             debts = self.model.view("VaultEngine", "debts_of", c)
-            assert self.index.normalized_debt(c) == debts.normalized_debt
+            assert self.index.get_normalized_debt(c) == debts.normalized_debt
 
 
 who = st.tuples(st.sampled_from(TYPES), st.sampled_from(OWNERS))
@@ -200,7 +210,7 @@ def reorganise(market: Market, depth: int) -> None:
         assert market.index.roll_back()
     then = market.records[len(market.blocks) - depth]
     market.confirm(then)
-    assert {key: market.index.vault(*key) for key in then} == then
+    assert {key: market.index.get_vault(*key) for key in then} == then
     for block in market.blocks[len(market.blocks) - depth :]:
         market.index.apply(block)
 
@@ -236,7 +246,7 @@ vaults = st.lists(
     max_size=60,
 )
 conditions = st.builds(
-    Conditions,
+    PricingConditions,
     st.one_of(st.integers(1, 2**112 - 1), st.integers(RAY // 100, 10**6 * RAY)),
     st.one_of(st.integers(RAY, 2**104 - 1), st.integers(RAY, 3 * RAY)),
     st.integers(0, 2**32 - 1),
@@ -254,82 +264,84 @@ conditions = st.builds(
 @settings(max_examples=300)
 @given(vaults, conditions, st.booleans(), st.data())
 def test_answers_are_those_of_a_scan_at_any_size(
-    rows: list[tuple[int, int, int]], at: Conditions, sorted_first: bool, data: st.DataObject
+    rows: list[tuple[int, int, int]], at: PricingConditions, sorted_first: bool, data: st.DataObject
 ) -> None:
     """The rule of the model's LiquidationEngine, vault by vault; margins at the limit to the wei."""
-    market = model_of(DEPLOYMENT)
+    market = create_model(DEPLOYMENT)
     engine: Any = market.world.contracts["LiquidationEngine"]
     market.world.contracts["RiskPolicy"].tables["terms"][0] = at.policy
-    index = Index(0, "")
+    index = VaultIndex(0, "")
     if sorted_first:  # the order exists, and every vault is put where it belongs
-        index.unsafe(0, at)
+        index.find_unsafe(0, at)
     expected, scan = {}, {}
     for number, (locked, debt, called_at) in enumerate(rows):
         if debt and data.draw(st.booleans()):
             # As much collateral as is required, or a wei less.
-            required = at.required(debt * at.rate, at.liquidation_ratio)
+            required = at.compute_required_worth(debt * at.rate, at.liquidation_ratio)
             least = -(-required // (at.price * 10_000))
             locked = min(2**104 - 1, max(0, least - data.draw(st.integers(0, 1))))
         owner = f"0x{number:040x}"
-        expected[owner] = Record(locked, debt, called_at)
-        changed = Changed(0, bytes.fromhex(owner[2:]), locked, debt)
+        expected[owner] = VaultRecord(locked, debt, called_at)
+        changed = VaultChanged(0, bytes.fromhex(owner[2:]), locked, debt)
         # One touch, or two of which the last changes only one of the fields.
         halved = changed._replace(locked=locked // 2), changed._replace(normalized_debt=debt // 2)
         changes = [data.draw(st.sampled_from((changed, *halved))), changed]
-        index.apply(Block(number + 1, str(number + 1), index.hash, changes))
-        index.confirm(0, owner, called_at)
+        index.apply(BlockChanges(number + 1, str(number + 1), index.hash, changes))
+        index.confirm_call(0, owner, called_at)
     for owner, (locked, debt, called_at) in expected.items():
         owed = debt * at.rate
         scan[owner] = not engine._meets(0, locked, at.price, owed, at.liquidation_ratio)
         due = called_at + at.calls.grace
         if called_at and due <= at.timestamp <= due + at.calls.valid and at.calls.ratio:
             scan[owner] |= not engine._meets(0, locked, at.price, owed, at.calls.ratio)
-    assert {vault.owner for vault in index.unsafe(0, at)} == {
+    assert {vault.owner for vault in index.find_unsafe(0, at)} == {
         owner for owner, is_unsafe in scan.items() if is_unsafe
     }
 
 
 def test_nobody_is_unsafe_without_a_price() -> None:
-    index = Index(0, "")
-    index.apply(Block(1, "a", "", [Changed(0, bytes(20), 0, WAD)]))
-    assert index.unsafe(0, Conditions(RAY, RAY, 0, 10_000))
-    assert not index.unsafe(0, Conditions(0, RAY, 0, 10_000))
-    assert not index.callable(0, Conditions(0, RAY, 0, 10_000, calls=CallTerms(15_000)))
-    assert not index.unsafe(1, Conditions(RAY, RAY, 0, 10_000))
+    index = VaultIndex(0, "")
+    index.apply(BlockChanges(1, "a", "", [VaultChanged(0, bytes(20), 0, WAD)]))
+    assert index.find_unsafe(0, PricingConditions(RAY, RAY, 0, 10_000))
+    assert not index.find_unsafe(0, PricingConditions(0, RAY, 0, 10_000))
+    assert not index.find_callable(0, PricingConditions(0, RAY, 0, 10_000, calls=CallTerms(15_000)))
+    assert not index.find_unsafe(1, PricingConditions(RAY, RAY, 0, 10_000))
 
 
 def test_blocks_come_in_order_and_go_back_as_far_as_they_are_known() -> None:
-    index = Index(10, "ten", depth=2)
-    with pytest.raises(Detached, match="block 12 does not follow block 10"):
-        index.apply(Block(12, "twelve", "eleven", []))
+    index = VaultIndex(10, "ten", depth=2)
+    with pytest.raises(DetachedBlockError, match="block 12 does not follow block 10"):
+        index.apply(BlockChanges(12, "twelve", "eleven", []))
     for number in range(11, 14):
-        index.apply(Block(number, str(number), index.hash, [Changed(0, bytes(20), number, number)]))
+        index.apply(
+            BlockChanges(number, str(number), index.hash, [VaultChanged(0, bytes(20), number, number)])
+        )
     assert index.roll_back() and index.roll_back()
-    assert (index.number, index.vault(0, "0x" + "00" * 20)) == (11, Record(11, 11))
+    assert (index.number, index.get_vault(0, "0x" + "00" * 20)) == (11, VaultRecord(11, 11))
     assert not index.roll_back()
-    index.apply(Block(19, "19", index.hash, []))
-    index.apply(Block(20, "20", index.hash, [Changed(0, bytes(20), 20, 20)]), final=True)
+    index.apply(BlockChanges(19, "19", index.hash, []))
+    index.apply(BlockChanges(20, "20", index.hash, [VaultChanged(0, bytes(20), 20, 20)]), final=True)
     assert not index.roll_back()
-    assert index.vault(0, "0x" + "11" * 20) == Record()
+    assert index.get_vault(0, "0x" + "11" * 20) == VaultRecord()
 
 
 def test_a_call_is_in_doubt_until_it_is_confirmed() -> None:
     owner = "0x" + "00" * 20
-    index = Index(0, "0")
-    touched = Changed(0, bytes(20), WAD, WAD)
-    index.apply(Block(1, "1", "0", [touched]))
-    assert index.doubtful() == []
-    index.apply(Block(2, "2", "1", [touched, MarginCalled(0, bytes(20), 500)]))
-    assert index.doubtful() == [(0, owner)]
-    index.confirm(0, owner, 400)
-    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 400)
+    index = VaultIndex(0, "0")
+    touched = VaultChanged(0, bytes(20), WAD, WAD)
+    index.apply(BlockChanges(1, "1", "0", [touched]))
+    assert index.list_unconfirmed() == []
+    index.apply(BlockChanges(2, "2", "1", [touched, MarginCalled(0, bytes(20), 500)]))
+    assert index.list_unconfirmed() == [(0, owner)]
+    index.confirm_call(0, owner, 400)
+    assert (index.list_unconfirmed(), index.get_vault(0, owner).called_at) == ([], 400)
     # Met by a touch, as the chain says when it is asked; before the touch the call stood.
-    index.apply(Block(3, "3", "2", [touched]))
-    assert index.doubtful() == [(0, owner)]
-    index.confirm(0, owner, 0)
-    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 0)
+    index.apply(BlockChanges(3, "3", "2", [touched]))
+    assert index.list_unconfirmed() == [(0, owner)]
+    index.confirm_call(0, owner, 0)
+    assert (index.list_unconfirmed(), index.get_vault(0, owner).called_at) == ([], 0)
     index.roll_back()
-    assert index.doubtful() == [(0, owner)]
-    index.confirm(0, owner, 400)
+    assert index.list_unconfirmed() == [(0, owner)]
+    index.confirm_call(0, owner, 400)
     index.roll_back()
-    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 0)
+    assert (index.list_unconfirmed(), index.get_vault(0, owner).called_at) == ([], 0)

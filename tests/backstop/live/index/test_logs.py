@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.hosts.rpc import Client, NodeGone, RpcError
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.rpc_client import NodeClient, NodeUnavailableError, RpcError
 from backstop.live.node.rpc_node import Node
-from tests.support.beside import Server
-from tests.support.town import Town
+from tests.support.background_threads import BackgroundServer
+from tests.support.many_vaults_devnet import ManyVaultsDevnet
 
 pytestmark = pytest.mark.anvil
 
@@ -25,7 +25,7 @@ class Service:
 
     def __init__(self, node: str, most_blocks: int, most_logs: int) -> None:
         self.ranges: list[tuple[int, int, bool]] = []
-        client, lock, ranges = Client(node), threading.Lock(), self.ranges
+        client, lock, ranges = NodeClient(node), threading.Lock(), self.ranges
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -57,39 +57,39 @@ class Service:
                     return said | {"error": {"code": -32005, "message": "query returned too many results"}}
             return said | {"result": result}
 
-        self.server = Server(Handler)
+        self.server = BackgroundServer(Handler)
         self.url = self.server.url
 
 
 @pytest.fixture
-def busy(town: Town) -> Iterator[Town]:
+def busy(town: ManyVaultsDevnet) -> Iterator[ManyVaultsDevnet]:
     """Some hundred blocks, two of them with many events."""
     names = ("taker", "liquidator", "crank", "bidder")
     for name in names:
-        town.open(name, 40, 20_000)
-        town.request("anvil_mine", "0x30")
-    town.request("evm_setAutomine", False)
-    data = town.chain.function("VaultEngine", "deposit_and_draw", 5)
+        town.open_vault(name, 40, 20_000)
+        town.request_node("anvil_mine", "0x30")
+    town.request_node("evm_setAutomine", False)
+    data = town.chain.get_function("VaultEngine", "deposit_and_draw", 5)
     for name in names * 3:
-        owner = account(name)
+        owner = get_account(name)
         call = {"from": owner, "to": town.deployment.addresses["VaultEngine"], "gas": hex(1_000_000)}
-        town.request(
-            "eth_sendTransaction", call | {"data": "0x" + data.encode((0, owner, 0, 0, owner)).hex()}
+        town.request_node(
+            "eth_sendTransaction", call | {"data": "0x" + data.encode_call((0, owner, 0, 0, owner)).hex()}
         )
-    town.request("evm_mine")
-    town.request("evm_setAutomine", True)
-    town.request("anvil_mine", "0x50")
+    town.request_node("evm_mine")
+    town.request_node("evm_setAutomine", True)
+    town.request_node("anvil_mine", "0x50")
     yield town
 
 
-def test_ranges_that_are_refused_are_halved(busy: Town) -> None:
-    free = busy.follower()
-    free.catch_up()
+def test_ranges_that_are_refused_are_halved(busy: ManyVaultsDevnet) -> None:
+    free = busy.make_follower()
+    free.sync_to_head()
     service = Service(busy.devnet.url, most_blocks=40, most_logs=12)
     try:
         said: list[str] = []
-        follower = busy.follower(Node(service.url), say=said.append)
-        follower.catch_up()
+        follower = busy.make_follower(Node(service.url), say=said.append)
+        follower.sync_to_head()
     finally:
         service.server.stop()
     read = [(first, last) for first, last, refused in service.ranges if not refused]
@@ -102,24 +102,24 @@ def test_ranges_that_are_refused_are_halved(busy: Town) -> None:
             assert (again, end - again + 1) == (first, (last - first + 1) // 2)
     # After a refusal ranges grow again.
     assert max(last - first for first, last in read) > 8
-    assert follower.index.sample(100, 0) == free.index.sample(100, 0)
-    assert follower.verify(100) == []
+    assert follower.index.sample_vaults(100, 0) == free.index.sample_vaults(100, 0)
+    assert follower.verify_sample(100) == []
     assert said[-1].endswith("vaults") and "of" in said[-1]
 
 
-def test_one_block_with_too_many_results_is_an_error(busy: Town) -> None:
+def test_one_block_with_too_many_results_is_an_error(busy: ManyVaultsDevnet) -> None:
     service = Service(busy.devnet.url, most_blocks=1_000, most_logs=11)
     try:
         with pytest.raises(RpcError, match="too many results"):
-            busy.follower(Node(service.url)).catch_up()
+            busy.make_follower(Node(service.url)).sync_to_head()
     finally:
         service.server.stop()
 
 
 @pytest.mark.parametrize("change", [{"topics": ["0x" + "1" * 64]}, {"data": "0x" + "0" * 64}])
-def test_a_log_that_cannot_be_is_one_line(busy: Town, change: dict[str, Any]) -> None:
-    logs = busy.follower().logs
-    log, *_ = logs.read(0, busy.devnet.node.head().number)
-    logs.change(log)
-    with pytest.raises(NodeGone, match=r"a log of 0x[0-9a-f]+ has no form that it can have"):
-        logs.change(log | change)
+def test_a_log_that_cannot_be_is_one_line(busy: ManyVaultsDevnet, change: dict[str, Any]) -> None:
+    logs = busy.make_follower().logs
+    log, *_ = logs.read_logs(0, busy.devnet.node.get_head().number)
+    logs.decode_change(log)
+    with pytest.raises(NodeUnavailableError, match=r"a log of 0x[0-9a-f]+ has no form that it can have"):
+        logs.decode_change(log | change)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from backstop.live.index.owners import Owners
+from backstop.live.index.owner_rows import OwnerRows
 
 
 def address(number: int) -> bytes:
@@ -12,15 +12,15 @@ def address(number: int) -> bytes:
 
 
 def test_every_address_keeps_its_row() -> None:
-    owners = Owners()
+    owners = OwnerRows()
     for number in range(5_000):
-        assert owners.row(address(number)) == number
+        assert owners.get_or_add_row(address(number)) == number
     for number in (0, 17, 4_999):
-        assert owners.row(address(number)) == owners.find(address(number)) == number
-        assert owners.address(number) == address(number)
-    assert owners.find(address(5_000)) is None
+        assert owners.get_or_add_row(address(number)) == owners.find_row(address(number)) == number
+        assert owners.get_address(number) == address(number)
+    assert owners.find_row(address(5_000)) is None
     assert len(owners) == 5_000
 
-    again = Owners(bytes(owners.addresses))
-    assert [again.find(address(number)) for number in range(5_001)] == [*range(5_000), None]
-    assert again.row(address(5_000)) == 5_000
+    again = OwnerRows(bytes(owners.addresses))
+    assert [again.find_row(address(number)) for number in range(5_001)] == [*range(5_000), None]
+    assert again.get_or_add_row(address(5_000)) == 5_000

@@ -7,32 +7,32 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
-from backstop.live.operate.config import read_settings
-from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.keeper_setup import _allowed
-from backstop.live.operate.roles import ROLES, keepers_of
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.keeper_settings import read_settings
+from backstop.live.operate.keeper_setup import _build_allowlist
+from backstop.live.operate.live_deployment import deploy_live
+from backstop.live.operate.live_roles import ROLES, build_keepers
+from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
-from tests.support.devnet import Devnet
-from tests.support.domains import with_domains
-from tests.support.guards import BREAKER, CAUTION, with_guards
-from tests.support.town import Town
-from tests.support.waiting import wait_for
-from tests.support.workouts import CALLED, DEBT, LOT, TERMS
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
+from tests.support.domain_steps import with_domains
+from tests.support.guard_steps import BREAKER, CAUTION, with_guards
+from tests.support.many_vaults_devnet import ManyVaultsDevnet
+from tests.support.workout_steps import CALLED, DEBT, LOT, TERMS
 
 pytestmark = pytest.mark.anvil
 
-DEBTOR, BORROWER, SAVER = account("debtor"), account("borrower"), account("saver")
+DEBTOR, BORROWER, SAVER = get_account("debtor"), get_account("borrower"), get_account("saver")
 DAY = 86_400
 
 
 @pytest.fixture
-def place(tmp_path: Path, artifacts: Artifacts) -> Iterator[Town]:
+def place(tmp_path: Path, artifacts: Artifacts) -> Iterator[ManyVaultsDevnet]:
     """Two domains, and called vaults, for one of whose owners the debtor may act."""
     devnet = Devnet()
     try:
@@ -40,28 +40,28 @@ def place(tmp_path: Path, artifacts: Artifacts) -> Iterator[Town]:
         deployment = deploy_live(
             devnet.node, parameters, tmp_path / "deployment.json", Signers(test_accounts=True)
         )
-        town = Town(devnet, deployment, artifacts)
-        town.post(2_000, 30_000, 3_000)
+        town = ManyVaultsDevnet(devnet, deployment, artifacts)
+        town.post_prices(2_000, 30_000, 3_000)
         assert town.do("RiskPolicy.set_call_terms", 0, 14_800, 3_600, DAY) is None
-        town.open("borrower", LOT // WAD, DEBT // WAD)
-        town.open("saver", 40, 30_000)
+        town.open_vault("borrower", LOT // WAD, DEBT // WAD)
+        town.open_vault("saver", 40, 30_000)
         assert town.do("VaultEngine.approve_operator", DEBTOR, True, sender="borrower") is None
         assert town.do("Stablecoin.transfer", DEBTOR, 14_000 * WAD, sender="saver") is None
-        town.post(CALLED)
+        town.post_prices(CALLED)
         for owner in (BORROWER, SAVER):
             town.do("LiquidationEngine.call", 0, owner, sender="caller")
         yield town
     finally:
-        devnet.process.stop()
+        devnet.process.stop_process()
 
 
 @pytest.fixture
-def loop(place: Town) -> Callable[..., KeeperLoop]:
+def loop(place: ManyVaultsDevnet) -> Callable[..., KeeperLoop]:
     def begin(role: str, **options: int | str) -> KeeperLoop:
         signers = Signers(test_accounts=True)
         system = LiveSystem(place.devnet.node, place.deployment, signers, artifacts=place.artifacts)
-        keepers = keepers_of(place.deployment, [role], options={role: options})
-        signers.allowed = _allowed({}, keepers, system)
+        keepers = build_keepers(place.deployment, [role], options={role: options})
+        signers.allowed = _build_allowlist({}, keepers, system)
         return KeeperLoop(system, keepers, print)
 
     return begin
@@ -70,19 +70,19 @@ def loop(place: Town) -> Callable[..., KeeperLoop]:
 def see_through(loop: KeeperLoop) -> list[str]:
     """Look until nothing is under way; what was done, by keeper."""
     before = loop.tally.counts.copy()
-    loop.round()
+    loop.run_round()
 
     def mined() -> bool:
-        loop.round()
+        loop.run_round()
         return loop.waiting == 0
 
-    wait_for(mined)
+    wait_until_true(mined)
     assert loop.tally.failed == 0
     done = loop.tally.counts - before
     return [f"{keeper} {count}" for (keeper, result), count in done.items() if result == "done"]
 
 
-def test_a_debtor_enters_and_pays(place: Town, loop: Callable[..., KeeperLoop]) -> None:
+def test_a_debtor_enters_and_pays(place: ManyVaultsDevnet, loop: Callable[..., KeeperLoop]) -> None:
     assert place.do("CircuitBreaker.raise_to", CAUTION, sender="guardian") is None
     debtor = loop("debtor", instalments=4)
     assert see_through(debtor) == ["debtor 1"]
@@ -98,12 +98,12 @@ def test_a_debtor_enters_and_pays(place: Town, loop: Callable[..., KeeperLoop]) 
     paid = before - view("Stablecoin", "balanceOf", DEBTOR)
     assert DEBT // 4 < paid < DEBT // 4 * 21 // 20
     assert see_through(debtor) == []
-    debtor.system.check()
+    debtor.system.compare_state()
 
 
 @pytest.mark.deep(brief="tests/backstop/live/index/test_private_roles.py::test_a_debtor_enters_and_pays")
-def test_a_bridge_draws_up_to_its_capital(place: Town, loop: Callable[..., KeeperLoop]) -> None:
-    to = account("stranger")
+def test_a_bridge_draws_up_to_its_capital(place: ManyVaultsDevnet, loop: Callable[..., KeeperLoop]) -> None:
+    to = get_account("stranger")
     bridge = loop("bridge", domain="Rollup", each=3_000 * WAD, capital=5_000 * WAD, heartbeat=3_600, to=to)
     view = bridge.system.view
     assert see_through(bridge) == ["bridge 1"]
@@ -114,16 +114,16 @@ def test_a_bridge_draws_up_to_its_capital(place: Town, loop: Callable[..., Keepe
         see_through(bridge)
         # Fees count against its capital.
         assert drawn * WAD - WAD < view("Stablecoin", "balanceOf", to) <= drawn * WAD
-    bridge.system.check()
+    bridge.system.compare_state()
 
 
 @pytest.mark.deep(brief="tests/backstop/live/index/test_private_roles.py::test_a_debtor_enters_and_pays")
-def test_they_are_not_among_all(place: Town) -> None:
-    names = {keeper.group.role for keeper in keepers_of(place.deployment, ["all"])}
+def test_they_are_not_among_all(place: ManyVaultsDevnet) -> None:
+    names = {keeper.group.role for keeper in build_keepers(place.deployment, ["all"])}
     assert {"debtor", "bridge"} <= set(ROLES) and not names & {"debtor", "bridge"}
-    assert [each.name for each in keepers_of(place.deployment, ["crank", "debtor"])][-1] == "debtor"
+    assert [each.name for each in build_keepers(place.deployment, ["crank", "debtor"])][-1] == "debtor"
     with pytest.raises(BackstopError, match="needs its domain, not '': there are Rollup, Sidechain"):
-        keepers_of(place.deployment, ["bridge"])
+        build_keepers(place.deployment, ["bridge"])
 
 
 def test_their_settings_are_read(tmp_path: Path) -> None:

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.file import read_deployment
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_file import read_deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.signers import Signers
-from backstop.live.operate.crash import until
-from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
-from backstop.live.watch.facts import Board
-from backstop.live.watch.observer import Observer
+from backstop.live.operate.live_deployment import deploy_live
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.scenario_driver import truncate_scenario
 from backstop.simulation.scenario import Scenario, load_scenario
-from tests.support.devnet import SMALL, Devnet
-from tests.support.fallen import fall
+from tests.support.devnet_process import SMALL, Devnet
+from tests.support.market_after_drop import drop_price
 from tests.support.proxy import Proxy
 
 
@@ -42,7 +42,7 @@ def new_devnet() -> Iterator[Callable[..., Devnet]]:
 
     yield start
     for devnet in started:
-        devnet.process.stop()
+        devnet.process.stop_process()
 
 
 @pytest.fixture
@@ -58,25 +58,27 @@ def devnet(new_devnet: Callable[..., Devnet], deployed_folder: Path) -> Devnet:
 
 
 @pytest.fixture
-def watched_board(attach: Callable[..., LiveSystem]) -> Board:
+def watched_board(attach: Callable[..., LiveSystem]) -> StatusBoard:
     """What a keeper put up that has nothing to do, and nothing to fear."""
-    system, board = attach(), Board()
-    observer = Observer(board, lambda text: None, 0)
-    KeeperLoop(system, keepers_of(system.deployment, ["crank"]), lambda text: None, observer=observer).round()
+    system, board = attach(), StatusBoard()
+    observer = StatusPublisher(board, lambda text: None, 0)
+    KeeperLoop(
+        system, build_keepers(system.deployment, ["crank"]), lambda text: None, observer=observer
+    ).run_round()
     return board
 
 
 @pytest.fixture(scope="session")
 def day() -> Scenario:
     """Three hours of the small crash."""
-    return until(load_scenario(SMALL), 3 * 3_600)
+    return truncate_scenario(load_scenario(SMALL), 3 * 3_600)
 
 
 @pytest.fixture(scope="session")
 def deployed_folder(day: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a chain's state and its deployment file."""
     folder = tmp_path_factory.mktemp("deployed")
-    deploy_in(folder, day).process.stop()
+    deploy_in(folder, day).process.stop_process()
     return folder
 
 
@@ -113,8 +115,8 @@ def fallen_folder(day: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("fallen")
     devnet = deploy_in(folder, day)
     deployment = read_deployment(folder / "deployment.json")
-    fall(LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True))
-    devnet.process.stop()
+    drop_price(LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True))
+    devnet.process.stop_process()
     return folder
 
 
@@ -123,7 +125,7 @@ def fallen_devnet(new_devnet: Callable[..., Devnet], fallen_folder: Path) -> Dev
     """An Anvil on which a vault is unsafe."""
     devnet = new_devnet("--load-state", str(fallen_folder / "state.json"))
     # Its time was driven ahead.
-    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 1)
+    devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 1)
     return devnet
 
 
@@ -152,7 +154,7 @@ def proxies(devnet: Devnet) -> Iterator[tuple[Proxy, Proxy]]:
     pair = Proxy(devnet.port), Proxy(devnet.port)
     yield pair
     for each in pair:
-        each.end()
+        each.stop_proxy()
 
 
 @pytest.fixture

@@ -17,35 +17,35 @@ from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
 from backstop.cli.mirror import cli as mirror_cli
-from backstop.deployment.accounts import account
-from backstop.deployment.file import read_deployment
-from backstop.deployment.plan import Deployment
-from backstop.hosts.rpc import NodeGone
-from backstop.live.follow.mirror import open_mirror
-from backstop.live.operate import options
-from backstop.live.operate.config import read_settings
+from backstop.deployment.deployment_file import read_deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.rpc_client import NodeUnavailableError
+from backstop.live.mirror.chain_mirror import open_mirror
+from backstop.live.monitor import alerts as module
+from backstop.live.monitor import monitor_startup
+from backstop.live.monitor.alerts import Alerts, AlertSettings, Webhook
+from backstop.live.monitor.health_conditions import ALERTS, HealthIssue, find_health_issues
+from backstop.live.monitor.monitor_startup import open_monitor
+from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.monitor.status_snapshot import StatusBoard
+from backstop.live.operate import network_options
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.options import reach
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
-from backstop.live.watch import alerts as module
-from backstop.live.watch import opening
-from backstop.live.watch.alerts import Alerts, AlertSettings, Webhook
-from backstop.live.watch.facts import Board
-from backstop.live.watch.observer import Observer
-from backstop.live.watch.opening import watched
-from backstop.live.watch.troubles import ALERTS, Trouble, troubles
+from backstop.live.operate.keeper_settings import read_settings
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.network_options import connect_to_deployment
 from backstop.model.arithmetic import WAD
-from tests.support.beside import Server, Stop, beside
-from tests.support.devnet import Devnet
-from tests.support.paths import ROOT
+from tests.support.background_threads import BackgroundServer, Stop, run_in_background
+from tests.support.checkout_paths import ROOT
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
+from tests.support.failing_board import build_failing_board
 from tests.support.proxy import Proxy
-from tests.support.troubles import in_trouble
-from tests.support.waiting import wait_for
 
 BRIEF = "tests/backstop/live/operate/test_alerts.py::test_who_is_told_to_stop_waits_for_no_node"
 
-LIQUIDATOR = account("liquidator")
+LIQUIDATOR = get_account("liquidator")
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ class Receiver:
 
             def log_message(self, *args: object) -> None: ...
 
-        self.http = Server(Handler)
+        self.http = BackgroundServer(Handler)
         self.url = f"{self.http.url}/secret?key=1"
 
 
@@ -104,7 +104,7 @@ def webhook(receiver: Receiver, quick: None) -> Iterator[tuple[Send, list[str]]]
     """Sends alerts that differ by their text; and what is said."""
     said: list[str] = []
     hook = Webhook(receiver.url, said.append)
-    yield lambda text: hook.send({"alert": "node gone", "state": "raised", "text": text}), said
+    yield lambda text: hook.queue_body({"alert": "node gone", "state": "raised", "text": text}), said
     hook.close()
 
 
@@ -115,7 +115,7 @@ def test_what_is_not_taken_is_sent_again_in_order(
     receiver.answers = [500, 429, 503]
     send("first")
     send("second")
-    wait_for(lambda: len(receiver.got) == 2)
+    wait_until_true(lambda: len(receiver.got) == 2)
     assert [body["text"] for body in receiver.got] == ["first", "second"] and receiver.posts == 5
     assert said == [
         "alert: node gone raised could not be delivered to 127.0.0.1: it answers 500; trying again"
@@ -127,7 +127,7 @@ def test_what_is_refused_is_not_sent_again(webhook: tuple[Send, list[str]], rece
     receiver.answers = [404]
     send("first")
     send("second")
-    wait_for(lambda: receiver.posts == 2 and len(receiver.got) == 1)
+    wait_until_true(lambda: receiver.posts == 2 and len(receiver.got) == 1)
     assert said == ["alert: node gone raised was not delivered to 127.0.0.1: it answers 404"]
     assert "secret" not in said[0]
 
@@ -141,32 +141,32 @@ def test_nobody_waits_for_a_webhook(webhook: tuple[Send, list[str]], receiver: R
     assert receiver.got == []
     assert said[-1] == "alert: node gone is not sent: 1000 others wait"
     receiver.hangs.set()
-    wait_for(lambda: len(receiver.got) >= 1_000)
+    wait_until_true(lambda: len(receiver.got) >= 1_000)
 
 
 def test_the_end_does_not_wait_for_long(receiver: Receiver) -> None:
     said: list[str] = []
     hook = Webhook(receiver.url, said.append)
     receiver.answers = [500] * 1_000
-    hook.send({"alert": "stopped", "state": "raised"})
-    wait_for(lambda: len(said) == 1)
+    hook.queue_body({"alert": "stopped", "state": "raised"})
+    wait_until_true(lambda: len(said) == 1)
     hook.close()
-    wait_for(lambda: said[-1].startswith("alert: stopped raised was not delivered"))
+    wait_until_true(lambda: said[-1].startswith("alert: stopped raised was not delivered"))
 
 
 def test_each_trouble_is_told_once_until_it_is_over() -> None:
     sent: list[dict[str, Any]] = []
     alerts = Alerts(sent.append, ("node gone", "empty wallet"), {"command": "keeper"})
-    one, other = Trouble("empty wallet", "0x1"), Trouble("empty wallet", "0x2")
+    one, other = HealthIssue("empty wallet", "0x1"), HealthIssue("empty wallet", "0x2")
     for found in (
         {one: "a"},
         {one: "b"},
         {one: "b", other: "c"},
-        {other: "c", Trouble("mode"): "d"},
+        {other: "c", HealthIssue("mode"): "d"},
         {},
         {one: "e"},
     ):
-        alerts.look(found)
+        alerts.update_alerts(found)
     assert [(body["subject"], body["state"], body["text"]) for body in sent] == [
         *(("0x1", "raised", "a"), ("0x2", "raised", "c"), ("0x1", "cleared", "a")),
         *(("0x2", "cleared", "c"), ("0x1", "raised", "e")),
@@ -181,8 +181,8 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
     """Its wallet is emptied, gas gets dear, storage is tampered with, its node dies."""
     system, node = attach(), devnet.node
     sent: list[dict[str, Any]] = []
-    observer = Observer(Board(), lambda text: None, 0, Alerts(sent.append))
-    keepers = keepers_of(system.deployment, ["liquidator"])
+    observer = StatusPublisher(StatusBoard(), lambda text: None, 0, Alerts(sent.append))
+    keepers = build_keepers(system.deployment, ["liquidator"])
     loop = KeeperLoop(system, keepers, lambda text: None, observer=observer)
 
     def told() -> list[tuple[str, str]]:
@@ -191,15 +191,15 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
     def look_at_a_new_block() -> list[tuple[str, str]]:
         before = len(sent)
         node.request("evm_mine")
-        loop.round()
-        loop.round()
+        loop.run_round()
+        loop.run_round()
         return told()[before:]
 
     assert look_at_a_new_block() == []
     node.request("anvil_setBalance", LIQUIDATOR, hex(WAD // 10**6))
     assert look_at_a_new_block() == [("empty wallet", "raised")]
     assert sent[-1]["subject"] == LIQUIDATOR and "has 0.000001 coins" in sent[-1]["text"]
-    assert sent[-1]["block"] == node.head().number and sent[-1]["chain_id"] == 31_337
+    assert sent[-1]["block"] == node.get_head().number and sent[-1]["chain_id"] == 31_337
     assert look_at_a_new_block() == []
     node.request("anvil_setBalance", LIQUIDATOR, hex(WAD))
     assert look_at_a_new_block() == [("empty wallet", "cleared")]
@@ -209,34 +209,34 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
     node.request("anvil_setNextBlockBaseFeePerGas", hex(10**9))
     assert look_at_a_new_block() == [("fees too high", "cleared")]
 
-    reserve = system.chain.slot("VaultEngine", "ledger.system", ())
+    reserve = system.chain.compute_slot("VaultEngine", "ledger.system", ())
     engine = system.addresses["VaultEngine"]
     node.request("anvil_setStorageAt", engine, f"{reserve:#066x}", f"{7:#066x}")
     node.request("evm_mine")
-    system.follow()
-    system.mirror.check()
+    system.follow_chain()
+    system.mirror.check_storage()
     assert look_at_a_new_block() == [("difference", "raised")]
     assert look_at_a_new_block() == []
 
-    devnet.process.stop()
+    devnet.process.stop_process()
     with pytest.raises(Exception, match="is gone"):
         loop.run(interval=0.01, patience=0.5)
     assert told()[-1] == ("node gone", "raised") and told().count(("node gone", "raised")) == 1
 
 
-def test_every_alert_has_a_reason(watched_board: Board) -> None:
+def test_every_alert_has_a_reason(watched_board: StatusBoard) -> None:
     """Those that are worked out from facts, by facts; `stopped` is told by the command."""
-    assert troubles(watched_board, 0) == {}
-    in_trouble(watched_board)
-    found = troubles(watched_board, 5)
+    assert find_health_issues(watched_board, 0) == {}
+    build_failing_board(watched_board)
+    found = find_health_issues(watched_board, 5)
     assert {each.alert for each in found} == set(ALERTS) - {"node gone", "stopped"}
-    assert found[Trouble("insolvent")] == "nobody would pay 5 of what is to cover"
-    assert found[Trouble("not insured")] == "what is open asks for 7 of insurance, 5 is there"
-    assert found[Trouble("difference")] == "model and chain differ in 2 places: here"
-    watched_board.put(gone="the node is gone")
-    assert troubles(watched_board, 5)[Trouble("node gone")] == "the node is gone"
+    assert found[HealthIssue("insolvent")] == "nobody would pay 5 of what is to cover"
+    assert found[HealthIssue("not insured")] == "what is open asks for 7 of insurance, 5 is there"
+    assert found[HealthIssue("difference")] == "model and chain differ in 2 places: here"
+    watched_board.publish_status(gone="the node is gone")
+    assert find_health_issues(watched_board, 5)[HealthIssue("node gone")] == "the node is gone"
     # Who has no node looks at nothing.
-    assert not {Trouble("stalled"), Trouble("hangs")} & troubles(watched_board, 5).keys()
+    assert not {HealthIssue("stalled"), HealthIssue("hangs")} & find_health_issues(watched_board, 5).keys()
 
 
 def test_a_loop_that_hangs_is_told_from_outside(
@@ -244,15 +244,17 @@ def test_a_loop_that_hangs_is_told_from_outside(
 ) -> None:
     """And whatever ends the command, also what nobody has thought of."""
     hook = AlertSettings(receiver.url)
-    with pytest.raises(ZeroDivisionError), watched("keeper", said.append, 0, alerts=hook) as observer:
+    with pytest.raises(ZeroDivisionError), open_monitor("keeper", said.append, 0, alerts=hook) as observer:
         assert observer is not None
         system = attach()
-        KeeperLoop(system, keepers_of(system.deployment, ["crank"]), said.append, observer=observer).round()
+        KeeperLoop(
+            system, build_keepers(system.deployment, ["crank"]), said.append, observer=observer
+        ).run_round()
         observer.board.looked_at -= 40  # it has not come back since
-        wait_for(lambda: receiver.got)
+        wait_until_true(lambda: receiver.got)
         assert receiver.got[0]["alert"] == "hangs" and "last looked at 4" in receiver.got[0]["text"]
         observer.board.looked_at += 40
-        wait_for(lambda: len(receiver.got) == 2)
+        wait_until_true(lambda: len(receiver.got) == 2)
         raise ZeroDivisionError
     assert [body["state"] for body in receiver.got] == ["raised", "cleared", "raised"]
     assert receiver.got[2]["alert"] == "stopped" and receiver.got[2]["text"] == "ZeroDivisionError()"
@@ -327,7 +329,7 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_alerts.py::test_what_happens_to_a_keeper")
 def test_a_mirror_tells_what_differs(receiver: Receiver, devnet: Devnet, deployed_folder: Path) -> None:
     deployment = read_deployment(deployed_folder / "deployment.json")
-    slot = open_mirror(devnet.node, deployment).chain.slot("VaultEngine", "ledger.system", ())
+    slot = open_mirror(devnet.node, deployment).chain.compute_slot("VaultEngine", "ledger.system", ())
     engine = deployment.addresses["VaultEngine"]
     devnet.node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{7:#066x}")
     devnet.node.request("evm_mine")
@@ -352,7 +354,7 @@ def test_the_command_tells_why_it_stopped(
 ) -> None:
     deployment = str(deployed_folder / "deployment.json")
     config = written(tmp_path, network=devnet.url, deployment=deployment, url=receiver.url)
-    devnet.node.request("anvil_setBalance", account("accruer"), "0x0")
+    devnet.node.request("anvil_setBalance", get_account("accruer"), "0x0")
     result = CliRunner(mix_stderr=False).invoke(cli, ["--config", str(config)])
     assert result.exit_code == 1 and "accruer has nothing to pay gas with" in result.stderr
     (body,) = receiver.got
@@ -368,51 +370,51 @@ def test_who_is_watched_waits_for_a_node_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A supervisor starts it again and again: without that each start would be an alert that it stopped."""
-    monkeypatch.setattr(options, "_AGAIN", 0.02)
+    monkeypatch.setattr(network_options, "_AGAIN", 0.02)
     proxy, tries = Proxy(devnet.port), list[float]()
     proxy.ended = True
     hook = AlertSettings(receiver.url)
-    with watched("keeper", said.append, 0, alerts=hook) as observer:
+    with open_monitor("keeper", said.append, 0, alerts=hook) as observer:
 
         def wait(stop: Stop) -> None:
             def note() -> bool:
                 tries.append(time.monotonic())
                 return stop()
 
-            reach([proxy.url], deployment, said.append, observer, 60.0, stop=note)
+            connect_to_deployment([proxy.url], deployment, said.append, observer, 60.0, stop=note)
 
-        with beside(wait):
-            wait_for(lambda: receiver.got and len(tries) > 20)
+        with run_in_background(wait):
+            wait_until_true(lambda: receiver.got and len(tries) > 20)
             proxy.ended = False
-            wait_for(lambda: "the node is back" in said)
+            wait_until_true(lambda: "the node is back" in said)
     assert [(body["alert"], body["state"]) for body in receiver.got] == [("node gone", "raised")]
     assert len(said) == 2 and said[0].startswith(f"no node answers at {proxy.url} ")
-    proxy.end()
+    proxy.stop_proxy()
 
 
 @pytest.mark.deep(brief=BRIEF)
 def test_a_node_is_asked_again_when_it_says(
-    watched_board: Board, devnet: Devnet, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    watched_board: StatusBoard, devnet: Devnet, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(options, "_AGAIN", 0.01)
-    proxy, observer = Proxy(devnet.port), Observer(watched_board, lambda text: None, 0)
+    monkeypatch.setattr(network_options, "_AGAIN", 0.01)
+    proxy, observer = Proxy(devnet.port), StatusPublisher(watched_board, lambda text: None, 0)
     proxy.status, proxy.headers = 429, {"Retry-After": "1"}
-    with pytest.raises(NodeGone):
-        reach([proxy.url], deployment, lambda text: None, observer, 0.5)
+    with pytest.raises(NodeUnavailableError):
+        connect_to_deployment([proxy.url], deployment, lambda text: None, observer, 0.5)
     assert len(proxy.asked) == 2
-    proxy.end()
+    proxy.stop_proxy()
 
 
-def test_who_is_told_to_stop_waits_for_no_node(watched_board: Board, deployment: Deployment) -> None:
+def test_who_is_told_to_stop_waits_for_no_node(watched_board: StatusBoard, deployment: Deployment) -> None:
     asked = list[bool]()
 
     def stop() -> bool:
         asked.append(len(asked) > 2)
         return asked[-1]
 
-    observer = Observer(watched_board, lambda text: None, 0)
-    with pytest.raises(NodeGone):
-        reach(["http://127.0.0.1:1"], deployment, lambda text: None, observer, 2.0, stop=stop)
+    observer = StatusPublisher(watched_board, lambda text: None, 0)
+    with pytest.raises(NodeUnavailableError):
+        connect_to_deployment(["http://127.0.0.1:1"], deployment, lambda text: None, observer, 2.0, stop=stop)
     assert len(asked) < 20
 
 
@@ -441,20 +443,20 @@ def test_all_who_are_asked_may_take_their_time(
     receiver: Receiver,
     deployed_folder: Path,
     tmp_path: Path,
-    watched_board: Board,
+    watched_board: StatusBoard,
 ) -> None:
     """A loop that waits for one silent node after the other does not hang: it is not to be started again."""
     found = list[float]()
-    real = opening.watched
+    real = monitor_startup.open_monitor
 
     @contextmanager
-    def noted(*args: Any, **options: Any) -> Iterator[Observer | None]:
+    def noted(*args: Any, **options: Any) -> Iterator[StatusPublisher | None]:
         with real(*args, **options) as observer:
             assert observer is not None
             found.append(observer.board.silent)
             yield observer
 
-    monkeypatch.setattr(opening, "watched", noted)
+    monkeypatch.setattr(monitor_startup, "open_monitor", noted)
     deployment = str(deployed_folder / "deployment.json")
     config = written(tmp_path, deployment=deployment, url=receiver.url)
     keeper = ["--config", str(config), "--once"]
@@ -476,6 +478,6 @@ def test_all_who_are_asked_may_take_their_time(
     CliRunner().invoke(mirror_cli, [*mirror, "--network", "http://127.0.0.1:2"])
     assert found == [30, 60 + 60 + 10, 60 + 60 + 60 + 10, 20 + 10, 20 + 20 + 10]
     watched_board.looked_at -= 40
-    assert Trouble("hangs") in troubles(watched_board, 0)
+    assert HealthIssue("hangs") in find_health_issues(watched_board, 0)
     watched_board.silent = 50
-    assert Trouble("hangs") not in troubles(watched_board, 0)
+    assert HealthIssue("hangs") not in find_health_issues(watched_board, 0)

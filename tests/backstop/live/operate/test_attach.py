@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import backstop
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import NodeGone
-from backstop.live.operate.system import LiveSystem
+from backstop.hosts.rpc_client import NodeUnavailableError
+from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.state import Revert
 from backstop.system import Action
-from tests.support.devnet import Devnet
+from tests.support.devnet_process import Devnet
 
 
 @pytest.fixture
@@ -37,17 +37,17 @@ def test_contracts_are_asked_and_told(deployed) -> None:
         assert deployed.PriceFeed.report(0, 200 * RAY, sender=f"reporter_{i + 1}").ok
     outcome = deployed.PriceFeed.poke(0, sender="borrower")
     assert [log.event for log in outcome.logs] == ["Poked"]
-    refused = deployed.PriceFeed.poke(0, sender=account("borrower").upper().replace("0X", "0x"))
+    refused = deployed.PriceFeed.poke(0, sender=get_account("borrower").upper().replace("0X", "0x"))
     assert refused.reason == "price_feed: too early"
     with pytest.raises(Revert, match="terms: unknown type"):
         deployed.VaultEngine.terms_of(7)
 
 
 def test_it_reads_what_others_did(deployed, attach: Callable[..., LiveSystem]) -> None:
-    borrower, engine = account("borrower"), deployed.VaultEngine.address
+    borrower, engine = get_account("borrower"), deployed.VaultEngine.address
     other = attach()
     for action in (
-        *(Action("PriceFeed", "report", (0, 200 * RAY), account(f"reporter_{i + 1}")) for i in range(4)),
+        *(Action("PriceFeed", "report", (0, 200 * RAY), get_account(f"reporter_{i + 1}")) for i in range(4)),
         Action("PriceFeed", "poke", (0,), borrower),
         Action("ETH", "mint", (borrower, 200 * WAD), borrower),
         Action("ETH", "approve", (engine, 200 * WAD), borrower),
@@ -65,8 +65,8 @@ def test_it_reads_what_others_did(deployed, attach: Callable[..., LiveSystem]) -
     for contract, tables in model.items():
         for path, table in tables.items():
             assert {key: snapshot[contract][path][key] for key in table} == table
-    deployed.system.check()
-    assert [vault.owner for vault in deployed.view().vaults(0)] == [borrower]
+    deployed.system.compare_state()
+    assert [vault.owner for vault in deployed.view().list_vaults(0)] == [borrower]
 
     frames = deployed.frames
     (row,) = frames["vaults"].to_dict("records")
@@ -85,21 +85,26 @@ def test_a_contract_from_elsewhere_is_followed(deployed, devnet: Devnet) -> None
     code = "0x602036038060205f375f5f825f5f5f355af100"
     node.request("anvil_setCode", wallet, code)
     before = len(deployed.frames["actions"])
-    function = deployed.system.chain.function("ETH", "mint", 2)
-    data = bytes(12) + bytes.fromhex(deployed.ETH.address[2:]) + function.encode((wallet, 5 * WAD))
-    transaction = {"from": account("borrower"), "to": wallet, "data": "0x" + data.hex(), "gas": "0x100000"}
-    deployed.system.host.wait(node.request("eth_sendTransaction", transaction))
+    function = deployed.system.chain.get_function("ETH", "mint", 2)
+    data = bytes(12) + bytes.fromhex(deployed.ETH.address[2:]) + function.encode_call((wallet, 5 * WAD))
+    transaction = {
+        "from": get_account("borrower"),
+        "to": wallet,
+        "data": "0x" + data.hex(),
+        "gas": "0x100000",
+    }
+    deployed.system.host.wait_for_receipt(node.request("eth_sendTransaction", transaction))
     frames = deployed.frames
     assert len(frames["actions"]) == before + 1
     assert frames["actions"].iloc[-1]["sender"] == wallet
     assert deployed.snapshot()["ETH"]["balanceOf"][wallet] == 5 * WAD
-    deployed.system.check()
+    deployed.system.compare_state()
     assert not deployed.system.mirror.repeatable
 
 
 def test_bad_files_and_nodes_are_named(devnet: Devnet, deployment, tmp_path: Path) -> None:
     file = tmp_path / "deployment.json"
-    with pytest.raises(NodeGone, match=r"no node answers at http://127.0.0.1:1 "):
+    with pytest.raises(NodeUnavailableError, match=r"no node answers at http://127.0.0.1:1 "):
         backstop.attach(file, "http://127.0.0.1:1")
     with pytest.raises(BackstopError, match="there is no deployment file"):
         backstop.attach(tmp_path / "other.json", devnet.url)

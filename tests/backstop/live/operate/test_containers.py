@@ -16,11 +16,11 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from backstop.cli.main import module_of
-from backstop.hosts.ports import free_port
-from tests.support.devnet import SMALL
-from tests.support.paths import ROOT
-from tests.support.waiting import wait_for
+from backstop.cli.main import get_module_name
+from backstop.hosts.free_ports import find_free_port
+from tests.support.checkout_paths import ROOT
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import SMALL
 
 FOLDER = ROOT / "docs/do/containers"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
@@ -32,7 +32,7 @@ PORTS = ("8545", "8080", "9464", "9465")
 def test_commands_and_their_options_exist() -> None:
     for service in OURS.values():
         name, *words = service["command"]
-        command = import_module(module_of(name)).cli
+        command = import_module(get_module_name(name)).cli
         known = {option for each in command.params for option in each.opts}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
 
@@ -69,7 +69,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {port: str(free_port()) for port in PORTS}
+        self.ports = {port: str(find_free_port()) for port in PORTS}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def here(self, word: str) -> str:
@@ -86,7 +86,7 @@ class Machine:
             if wait["condition"] == "service_completed_successfully":
                 assert self.running[other].wait(120) == 0, self.said(other)
             else:
-                wait_for(partial(self.healthy, other))
+                wait_until_true(partial(self.healthy, other))
         words = [self.here(word) for word in OURS[name]["command"]]
         if name == "chain":
             words += ["--port", self.ports["8545"]]
@@ -130,7 +130,7 @@ def test_all_of_it_starts_and_starts_again(machine: Machine) -> None:
             if name not in machine.running:
                 machine.start(name)
         for name in ("keepers", "mirror"):
-            wait_for(partial(machine.healthy, name))
+            wait_until_true(partial(machine.healthy, name))
         mirror = f"http://127.0.0.1:{machine.ports['9465']}/health"
         health = json.load(urlopen(mirror, timeout=5))
         assert health["reasons"] == []

@@ -14,18 +14,18 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.crash import cli
-from backstop.deployment.parameters import TreasuryParameters
+from backstop.deployment.deployment_parameters import TreasuryParameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.keepers import roles
+from backstop.keepers import role_registry
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.crash import PLAYED, Crash, crash, until
-from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import PRIVATE, ROLES, keepers_of
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_deployment import deploy_live
+from backstop.live.operate.live_roles import PRIVATE, ROLES, build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.scenario_driver import PLAYED, LiveSimulation, drive_scenario, truncate_scenario
 from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
@@ -35,9 +35,9 @@ from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.comparison.presets import apply_preset, load_preset
-from tests.support.beside import beside
-from tests.support.devnet import SMALL, Devnet
-from tests.support.waiting import wait_for
+from tests.support.background_threads import run_in_background
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import SMALL, Devnet
 
 BRIEF = "tests/backstop/live/operate/test_crash.py::test_being_stopped_leaves_partial_results"
 
@@ -55,7 +55,9 @@ def run(*flags: object):
 def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     out = tmp_path / "run"
     system = attach(impersonate=True)
-    summary = crash(until(day, HOURS * 3_600), system, 1, out, speed=0, played=roles.ROLES)
+    summary = drive_scenario(
+        truncate_scenario(day, HOURS * 3_600), system, 1, out, speed=0, played=role_registry.ROLES
+    )
     assert summary["completed"] and summary["differences"] == 0
     assert summary["ledger"]["balance_gap_rad"] == "0"
     assert sum(each["liquidations"] for each in summary["collateral_types"]) > 5
@@ -73,19 +75,19 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
     artifacts = Artifacts()
     trace = read_trace(out / "trace.json", artifacts)
     both = replay(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
-    both.check()
+    both.compare_state()
     assert both.model.snapshot() == system.mirror.model.snapshot()
 
     # Afterwards time passes by itself again, and nobody can act for others.
-    before = system.node.head().timestamp
+    before = system.node.get_head().timestamp
     with pytest.raises(BackstopError, match="No Signer available"):
         system.node.request("eth_sendTransaction", {"from": "0x" + "99" * 20, "to": "0x" + "99" * 20})
 
     def time_passes() -> bool:
         system.node.request("evm_mine")
-        return system.node.head().timestamp > before
+        return system.node.get_head().timestamp > before
 
-    wait_for(time_passes)
+    wait_until_true(time_passes)
 
 
 @contextmanager
@@ -93,7 +95,7 @@ def at_work(loop: KeeperLoop) -> Iterator[Callable[[], bool]]:
     """Keepers, as in a process of their own. A crash that asks before each block whether to stop is held up
     until they have nothing more to do in the last: what they do does not depend on how fast they are here.
     """
-    look, node = loop.round, loop.system.node
+    look, node = loop.run_round, loop.system.node
     done_with: str | None = None
 
     def round() -> int:
@@ -103,13 +105,13 @@ def at_work(loop: KeeperLoop) -> Iterator[Callable[[], bool]]:
         return sent
 
     def stop() -> bool:
-        wait_for(lambda: done_with == head.request("eth_getBlockByNumber", "latest", False)["hash"])
+        wait_until_true(lambda: done_with == head.request("eth_getBlockByNumber", "latest", False)["hash"])
         return False
 
     head = Node(node.url)
     with (
-        patch.object(loop, "round", round),
-        beside(lambda stop: loop.run(interval=0.01, patience=5, stop=stop)),
+        patch.object(loop, "run_round", round),
+        run_in_background(lambda stop: loop.run(interval=0.01, patience=5, stop=stop)),
     ):
         yield stop
 
@@ -120,10 +122,12 @@ def at_work(loop: KeeperLoop) -> Iterator[Callable[[], bool]]:
 def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     said: list[str] = []
     watcher = attach()
-    loop = KeeperLoop(watcher, keepers_of(watcher.deployment, ["liquidator", "taker", "crank"]), said.append)
+    loop = KeeperLoop(
+        watcher, build_keepers(watcher.deployment, ["liquidator", "taker", "crank"]), said.append
+    )
     with at_work(loop) as stop:
-        crashing = until(day, HOURS * 3_600)
-        summary = crash(crashing, attach(impersonate=True), 1, tmp_path / "run", speed=0, stop=stop)
+        crashing = truncate_scenario(day, HOURS * 3_600)
+        summary = drive_scenario(crashing, attach(impersonate=True), 1, tmp_path / "run", speed=0, stop=stop)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}
     liquidations = sum(each["liquidations"] for each in summary["collateral_types"])
@@ -140,7 +144,7 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
 )
 def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Path) -> None:
     """With equity: marks, sales of equity, and of the surplus that was there before."""
-    day = until(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
+    day = truncate_scenario(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
     equity = day.parameters.equity
     assert equity is not None
     rich = dataclasses.replace(
@@ -155,9 +159,9 @@ def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Pat
     )
     said: list[str] = []
     others = [role for role in ROLES if role not in (*PLAYED, *PRIVATE)]
-    loop = KeeperLoop(watcher, keepers_of(deployment, others), said.append)
+    loop = KeeperLoop(watcher, build_keepers(deployment, others), said.append)
     with at_work(loop) as stop:
-        summary = crash(day, driver, 1, None, speed=0, stop=stop)
+        summary = drive_scenario(day, driver, 1, None, speed=0, stop=stop)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}
     for name in ("recogniser", "recap_bidder", "surplus_bidder", "treasurer"):
@@ -174,10 +178,10 @@ def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Pat
 def test_a_second_crash_on_the_same_chain(
     attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path
 ) -> None:
-    short = until(day, 1_800)
+    short = truncate_scenario(day, 1_800)
     system = attach(impersonate=True)
-    first = crash(short, system, 1, None, speed=0)
-    second = crash(short, attach(impersonate=True), 1, None, speed=0)
+    first = drive_scenario(short, system, 1, None, speed=0)
+    second = drive_scenario(short, attach(impersonate=True), 1, None, speed=0)
     assert second["started_at"] > first["ended_at"]
     opened = [[each["opened_vaults"] for each in summary["collateral_types"]] for summary in (first, second)]
     assert opened == [[20, 8, 2], [20, 8, 2]]
@@ -190,10 +194,10 @@ def test_a_killed_node_leaves_partial_results(
 ) -> None:
     def progress(done: int, total: int, text: str) -> None:
         if (done, text) == (30, "running"):
-            devnet.process.stop()
+            devnet.process.stop_process()
 
     with pytest.raises(BackstopError, match=r"the node at http://127.0.0.1:\d+ is gone"):
-        crash(day, attach(impersonate=True), 1, tmp_path / "run", speed=0, progress=progress)
+        drive_scenario(day, attach(impersonate=True), 1, tmp_path / "run", speed=0, progress=progress)
     loaded = load_run(tmp_path / "run")
     assert "is gone" in loaded.meta["error"]
     assert loaded.summary["completed"] is False
@@ -206,7 +210,7 @@ def test_being_stopped_leaves_partial_results(
 ) -> None:
     blocks: list[int] = []
     with pytest.raises(Interrupted, match="stopped at block 20 of 180"):
-        crash(
+        drive_scenario(
             day,
             attach(impersonate=True),
             1,
@@ -226,7 +230,9 @@ def test_a_deployment_of_other_collateral_is_refused(
         day.parameters, collateral_types=(dataclasses.replace(first, symbol="STETH"), *others)
     )
     with pytest.raises(BackstopError, match="the deployment has ETH, WBTC, XAUT, the scenario STETH"):
-        crash(dataclasses.replace(day, parameters=parameters), attach(impersonate=True), 1, None, speed=0)
+        drive_scenario(
+            dataclasses.replace(day, parameters=parameters), attach(impersonate=True), 1, None, speed=0
+        )
 
 
 def test_other_nodes_are_refused(
@@ -235,7 +241,7 @@ def test_other_nodes_are_refused(
     system = attach(impersonate=True)
     monkeypatch.setitem(system.node.__dict__, "version", "Geth/v1.16")
     with pytest.raises(BackstopError, match=r"is Geth/v1.16: a crash sets the time .* `ape run devnet`"):
-        crash(day, system, 1, None, speed=0)
+        drive_scenario(day, system, 1, None, speed=0)
 
 
 @pytest.mark.parametrize(
@@ -262,8 +268,8 @@ def test_a_role_that_nobody_knows_is_named(devnet: Devnet, deployment, tmp_path:
 
 def test_until_ends_a_scenario_early() -> None:
     scenario = load_scenario("black-thursday")
-    assert until(scenario, None) == scenario
-    assert until(scenario, 100).duration == 60
+    assert truncate_scenario(scenario, None) == scenario
+    assert truncate_scenario(scenario, 100).duration == 60
 
 
 def test_what_the_market_maker_has_no_longer_is_left_until_it_looks_again(
@@ -271,8 +277,8 @@ def test_what_the_market_maker_has_no_longer_is_left_until_it_looks_again(
 ) -> None:
     """Keepers sell to the market between its look and its refill."""
     system = attach(impersonate=True)
-    with system.driven():
-        play = Crash(day, system, 1, 0, PLAYED)
+    with system.drive_time():
+        play = LiveSimulation(day, system, 1, 0, PLAYED)
         stock(play, "ETH")
         play.refill("ETH", WAD, 10**15 * WAD)
         assert system.view("Market.ETH", "stable_reserve") < 10**15 * WAD

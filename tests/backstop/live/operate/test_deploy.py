@@ -13,19 +13,24 @@ from click.testing import CliRunner
 from eth_account import Account
 
 from backstop.cli.deploy import cli
-from backstop.deployment.accounts import ACCOUNTS, account
-from backstop.deployment.configuration import configuration
-from backstop.deployment.examples import standard
-from backstop.deployment.file import parameters_to_json, read_deployment
-from backstop.deployment.parameters import PoolParameters
-from backstop.deployment.signing import MNEMONIC
+from backstop.deployment.configuration_calls import build_configuration_calls
+from backstop.deployment.deployment_file import parameters_to_json, read_deployment
+from backstop.deployment.deployment_parameters import PoolParameters
+from backstop.deployment.devnet_signing import MNEMONIC
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.deploying import Interrupted, deploy_live, load_parameters, with_timelock
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_deployment import (
+    DeploymentInterruptedError,
+    deploy_live,
+    load_parameters,
+    with_timelock,
+)
+from backstop.live.operate.live_system import LiveSystem
 from backstop.simulation.scenario import Scenario
-from tests.support.devnet import SMALL, Devnet
+from tests.support.devnet_process import SMALL, Devnet
 
 BRIEF = "tests/backstop/live/operate/test_deploy.py::test_the_file_says_what_is_on_the_chain"
 
@@ -37,7 +42,7 @@ def run(*flags: object):
 def after(fresh: Devnet, transactions: int) -> Callable[[], bool]:
     """Says when the deployer has sent so many."""
     node = fresh.node
-    return lambda: node.nonce(account("admin")) == transactions
+    return lambda: node.get_nonce(get_account("admin")) == transactions
 
 
 def test_the_file_says_what_is_on_the_chain(fresh: Devnet, tmp_path: Path) -> None:
@@ -51,7 +56,7 @@ def test_the_file_says_what_is_on_the_chain(fresh: Devnet, tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.part"))
     # Following it from its first block finds the same contracts, arguments and configuration.
     system = LiveSystem(fresh.node, deployment, Signers(test_accounts=True))
-    system.check()
+    system.compare_state()
     assert system.view("VaultEngine", "collateral_types") == len(deployment.parameters.collateral_types)
 
     again = run("--params", SMALL, "--network", fresh.url, "--out", out)
@@ -61,12 +66,12 @@ def test_the_file_says_what_is_on_the_chain(fresh: Devnet, tmp_path: Path) -> No
 
 def test_it_goes_on_where_it_was_stopped(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
     out, signers, said = tmp_path / "deployment.json", Signers(test_accounts=True), list[str]()
-    admin = account("admin")
+    admin = get_account("admin")
     # Somebody used the deployer's account before: the addresses follow from its nonce.
     fresh.node.request("eth_sendTransaction", {"from": admin, "to": admin})
 
     for stop_at in (5, 40):
-        with pytest.raises(Interrupted, match=f"stopped after {stop_at} of"):
+        with pytest.raises(DeploymentInterruptedError, match=f"stopped after {stop_at} of"):
             deploy_live(
                 fresh.node,
                 day.parameters,
@@ -78,42 +83,43 @@ def test_it_goes_on_where_it_was_stopped(fresh: Devnet, day: Scenario, tmp_path:
         assert not out.exists()
     deployment = deploy_live(fresh.node, day.parameters, out, signers, say=said.append)
     assert [line.split(" transactions")[0] for line in said] == [
-        f"going on after {n} of {len(deployment.creations) + len(configuration(deployment))}" for n in (5, 40)
+        f"going on after {n} of {len(deployment.creations) + len(build_configuration_calls(deployment))}"
+        for n in (5, 40)
     ]
     assert deployment.first_nonce == 1
-    LiveSystem(fresh.node, read_deployment(out), signers).check()
+    LiveSystem(fresh.node, read_deployment(out), signers).compare_state()
 
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_deploy.py::test_it_goes_on_where_it_was_stopped")
 def test_it_waits_for_what_the_deployer_has_sent_before(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
     """A transaction that is not mined yet takes a nonce all the same."""
-    node, admin = fresh.node, account("admin")
+    node, admin = fresh.node, get_account("admin")
     node.request("evm_setAutomine", False)
     node.request("eth_sendTransaction", {"from": admin, "to": admin})
-    assert (node.nonce(admin, "latest"), node.nonce(admin)) == (0, 1)
+    assert (node.get_nonce(admin, "latest"), node.get_nonce(admin)) == (0, 1)
     later = threading.Timer(1.0, fresh.node.request, ("evm_setAutomine", True))
     later.start()
     deployment = deploy_live(node, day.parameters, tmp_path / "deployment.json", Signers(test_accounts=True))
     later.join()
     assert deployment.first_nonce == 1
-    LiveSystem(node, deployment, Signers(test_accounts=True)).check()
+    LiveSystem(node, deployment, Signers(test_accounts=True)).compare_state()
 
 
 def test_half_a_deployment_with_other_parameters_is_refused(
     fresh: Devnet, day: Scenario, tmp_path: Path
 ) -> None:
     out, signers = tmp_path / "deployment.json", Signers(test_accounts=True)
-    with pytest.raises(Interrupted):
+    with pytest.raises(DeploymentInterruptedError):
         deploy_live(fresh.node, day.parameters, out, signers, stop=after(fresh, 3))
     with pytest.raises(BackstopError, match="half a deployment with other parameters"):
-        deploy_live(fresh.node, standard(), out, signers)
+        deploy_live(fresh.node, build_standard_parameters(), out, signers)
 
 
 @pytest.mark.deep(brief=BRIEF)
 def test_a_stale_file_is_replaced(new_devnet: Callable[..., Devnet], day: Scenario, tmp_path: Path) -> None:
     out, signers = tmp_path / "deployment.json", Signers(test_accounts=True)
     first = deploy_live(new_devnet().node, day.parameters, out, signers)
-    second = deploy_live(new_devnet().node, standard(), out, signers)
+    second = deploy_live(new_devnet().node, build_standard_parameters(), out, signers)
     assert read_deployment(out).parameters == second.parameters != first.parameters
 
 
@@ -129,7 +135,7 @@ def test_parameters_that_do_not_fit_each_other_need_permission(fresh: Devnet, tm
     *lines, last = result.stderr.splitlines()
     assert lines and all(line.startswith("refused: dead-after: ") for line in lines)
     assert last == "Error: this breaks what the protocol promises: mend it, or give --unsafe"
-    assert fresh.node.nonce(account("admin")) == 0 and not list(tmp_path.glob("mine*"))
+    assert fresh.node.get_nonce(get_account("admin")) == 0 and not list(tmp_path.glob("mine*"))
 
     result = run(*flags, "--unsafe")
     assert result.exit_code == 0, result.stderr
@@ -146,7 +152,7 @@ def test_contracts_with_naive_rules_need_permission(fresh: Devnet, tmp_path: Pat
     line, last = (each for each in result.stderr.splitlines() if not each.startswith("doubtful"))
     assert line.startswith("refused: naive-contract: savings: contract LeaveAtOncePool; set it to Pool. ")
     assert last == "Error: this breaks what the protocol promises: mend it, or give --unsafe"
-    assert fresh.node.nonce(account("admin")) == 0
+    assert fresh.node.get_nonce(get_account("admin")) == 0
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -234,7 +240,7 @@ def test_apes_accounts_deploy(
     result = run(*flags, "--account", "guardian=0x" + "22" * 20)
     assert result.exit_code == 0, result.stderr
     deployment = read_deployment(out)
-    assert (deployment.deployer, deployment.account("guardian")) == (me, "0x" + "22" * 20)
+    assert (deployment.deployer, deployment.get_account("guardian")) == (me, "0x" + "22" * 20)
     system = LiveSystem(fresh.node, deployment, Signers(test_accounts=True))
     assert system.view("VaultEngine", "admin") == deployment.addresses["Timelock"]
     assert system.view("Timelock", "governor") == me
@@ -244,12 +250,12 @@ def test_apes_accounts_deploy(
 @pytest.mark.deep(brief=BRIEF)
 def test_an_admin_who_is_named_stays_it(fresh: Devnet, tmp_path: Path) -> None:
     out = tmp_path / "d.json"
-    result = run("--params", SMALL, "--network", fresh.url, "--out", out, "--admin", account("admin"))
+    result = run("--params", SMALL, "--network", fresh.url, "--out", out, "--admin", get_account("admin"))
     assert result.exit_code == 0, result.stderr
     deployment = read_deployment(out)
     assert "Timelock" not in deployment.addresses
     system = LiveSystem(fresh.node, deployment, Signers(test_accounts=True))
-    assert system.view("VaultEngine", "admin") == account("admin")
+    assert system.view("VaultEngine", "admin") == get_account("admin")
 
 
 def test_a_timelock_waits_for_the_longest_exit() -> None:
@@ -272,7 +278,7 @@ def test_on_a_real_chain_every_role_needs_an_account(
 
 
 def test_parameters_that_do_not_fit_are_named(fresh: Devnet, tmp_path: Path) -> None:
-    content = parameters_to_json(standard())
+    content = parameters_to_json(build_standard_parameters())
     content["collateral_types"][0]["debt_floor"] = 2_000_000
     file = tmp_path / "parameters.json"
     file.write_text(json.dumps(content))

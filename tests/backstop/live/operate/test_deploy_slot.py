@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.live.operate.deploying import _check_slot
-from tests.support.devnet import Devnet
+from backstop.live.operate.live_deployment import _check_slot
+from tests.support.devnet_process import Devnet
 
 pytestmark = pytest.mark.anvil
 
@@ -22,7 +22,7 @@ def twelve() -> Iterator[Devnet]:
         devnet.node.request("anvil_mine", hex(2), hex(12))
         yield devnet
     finally:
-        devnet.process.stop()
+        devnet.process.stop_process()
 
 
 @pytest.mark.parametrize("slot", [0, 12])

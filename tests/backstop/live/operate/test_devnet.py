@@ -17,25 +17,25 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.devnet import cli
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.ports import free_port
-from backstop.live.audit.evidence import audit
-from backstop.live.follow.mirror import open_mirror
-from backstop.live.node.host import LiveHost
+from backstop.hosts.free_ports import find_free_port
+from backstop.live.mirror.chain_mirror import open_mirror
+from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.devnet import Fork, run_devnet
+from backstop.live.operate.devnet_process import Fork, run_devnet
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.solvency.proven_statement import build_audit
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.beside import beside
-from tests.support.devnet import Devnet
-from tests.support.paths import ROOT
-from tests.support.waiting import wait_for
+from tests.support.background_threads import run_in_background
+from tests.support.checkout_paths import ROOT
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
 
 APE = Path(sys.executable).parent / "ape"
 
@@ -66,18 +66,18 @@ def start() -> Iterator[Start]:
 
 def send(node: Node) -> None:
     """Somebody's transaction."""
-    transfer = {"from": account("borrower"), "to": account("saver"), "value": "0x1"}
+    transfer = {"from": get_account("borrower"), "to": get_account("saver"), "value": "0x1"}
     sent = node.request("eth_sendTransaction", transfer)
-    LiveHost(node, Signers(test_accounts=False)).wait(sent)
+    LiveHost(node, Signers(test_accounts=False)).wait_for_receipt(sent)
 
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_devnet.py::test_it_stays_one_chain")
 def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) -> None:
-    state, port = tmp_path / "state.json", str(free_port())
+    state, port = tmp_path / "state.json", str(find_free_port())
     process, node = start("--port", port, "--state", str(state))
     assert node.url == f"http://127.0.0.1:{port}"
     assert (node.chain_id, node.is_anvil) == (31_337, True)
-    first = node.hash_of(0)
+    first = node.get_block_hash(0)
     send(node)
     ahead = int(time.time()) + 1_000_000
     node.request("evm_setNextBlockTimestamp", ahead)
@@ -89,10 +89,10 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
 
     # The same file goes on, with its history, and time does not go back.
     process, node = start("--port", port, "--state", str(state))
-    assert node.head().number == 2 and node.hash_of(0) == first
-    assert len(node.blocks(1, 2)[0][1]) == 1
+    assert node.get_head().number == 2 and node.get_block_hash(0) == first
+    assert len(node.get_blocks(1, 2)[0][1]) == 1
     send(node)
-    assert node.head().timestamp >= ahead
+    assert node.get_head().timestamp >= ahead
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 0
@@ -104,13 +104,13 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_devnet.py::test_it_stays_one_chain")
 def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
-    process, node = start("--port", str(free_port()), "--state", str(state))
+    process, node = start("--port", str(find_free_port()), "--state", str(state))
     send(node)
-    wait_for(lambda: state.exists() and account("saver")[2:] in state.read_text())
+    wait_until_true(lambda: state.exists() and get_account("saver")[2:] in state.read_text())
     process.kill()
     process.communicate(timeout=60)
-    _, node = start("--port", str(free_port()), "--state", str(state))
-    assert node.head().number == 1
+    _, node = start("--port", str(find_free_port()), "--state", str(state))
+    assert node.get_head().number == 1
 
 
 def test_it_stays_one_chain(tmp_path: Path) -> None:
@@ -118,11 +118,11 @@ def test_it_stays_one_chain(tmp_path: Path) -> None:
     state, first_blocks = tmp_path / "state.json", list[str | None]()
 
     def started(node: Node) -> None:
-        first_blocks.append(node.hash_of(0))
+        first_blocks.append(node.get_block_hash(0))
         send(node)
 
     for timestamp in (1_583_884_800, None, None):
-        run_devnet(free_port(), state, timestamp, started=started, stop=lambda: True)
+        run_devnet(find_free_port(), state, timestamp, started=started, stop=lambda: True)
         saved = json.loads(state.read_text())
         # Anvil would find the last.
         saved["blocks"].sort(key=lambda block: int(block["header"]["timestamp"], 16))
@@ -149,13 +149,15 @@ def test_a_taken_port_is_refused() -> None:
 def test_a_missing_anvil_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert "Error: anvil is not installed: run `make setup`" in refused("--port", str(free_port()))
+    assert "Error: anvil is not installed: run `make setup`" in refused("--port", str(find_free_port()))
 
 
 def test_a_broken_state_is_refused(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text('{"block": {"number": ')
-    assert f"{state} is no state of an Anvil" in refused("--port", str(free_port()), "--state", str(state))
+    assert f"{state} is no state of an Anvil" in refused(
+        "--port", str(find_free_port()), "--state", str(state)
+    )
     assert state.exists()
 
 
@@ -166,10 +168,10 @@ def test_a_bad_time_is_refused() -> None:
 def test_it_can_begin_in_another_year() -> None:
     seen: list[int] = []
     run_devnet(
-        free_port(),
+        find_free_port(),
         None,
         1_583_884_800,
-        started=lambda node: seen.append(node.head().timestamp),
+        started=lambda node: seen.append(node.get_head().timestamp),
         stop=lambda: bool(seen),
     )
     assert seen == [1_583_884_800]
@@ -182,8 +184,10 @@ def test_it_can_begin_in_another_year() -> None:
 def forked(url: str, block: int) -> Iterator[Node]:
     """A fork in this process, for as long as it is needed."""
     nodes: queue.Queue[Node] = queue.Queue()
-    port, fork = free_port(), Fork(url, block)
-    with beside(lambda stop: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=stop)):
+    port, fork = find_free_port(), Fork(url, block)
+    with run_in_background(
+        lambda stop: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=stop)
+    ):
         yield Node(nodes.get(timeout=60).url)
 
 
@@ -192,32 +196,32 @@ def test_a_fork_goes_on_alone(
 ) -> None:
     """Mirror, keepers and everybody else attach to it; the chain that was forked never hears of it."""
     system = attach()
-    who = account("borrower")
+    who = get_account("borrower")
     mint = Action("ETH", "mint", (who, WAD), who)
     assert system.apply(mint).ok
-    forked_at = devnet.node.head()
+    forked_at = devnet.node.get_head()
     assert system.apply(mint).ok
-    before = devnet.node.head()
+    before = devnet.node.get_head()
     with forked(devnet.url, forked_at.number) as node:
-        assert (node.chain_id, node.head().hash) == (devnet.node.chain_id, forked_at.hash)
+        assert (node.chain_id, node.get_head().hash) == (devnet.node.chain_id, forked_at.hash)
         fork = LiveSystem(node, deployment, Signers(test_accounts=True))
         assert fork.view("ETH", "balanceOf", who) == WAD
         assert fork.apply(mint._replace(args=(who, 7 * WAD))).ok
         assert fork.view("ETH", "balanceOf", who) == 8 * WAD
-        fork.check()
-        loop = KeeperLoop(fork, keepers_of(deployment, ["accruer"]), lambda text: None)
+        fork.compare_state()
+        loop = KeeperLoop(fork, build_keepers(deployment, ["accruer"]), lambda text: None)
         loop.run(interval=0.01, patience=1, once=True)
         mirror = open_mirror(node, deployment)
-        mirror.follow_to(None)
+        mirror.replay_to_block(None)
         assert mirror.block > forked_at.number and mirror.differences == []
         with pytest.raises(BackstopError, match="no state roots, as a fork of another chain"):
-            audit(mirror)
-    assert devnet.node.head() == before
+            build_audit(mirror)
+    assert devnet.node.get_head() == before
     assert system.view("ETH", "balanceOf", who) == 2 * WAD
 
 
 def test_bad_forks_are_refused(devnet: Devnet, tmp_path: Path) -> None:
-    port, head = ("--port", str(free_port())), devnet.node.head().number
+    port, head = ("--port", str(find_free_port())), devnet.node.get_head().number
     here = ("--fork-url", devnet.url)
     for flags, line in (
         (("--fork-url", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),

@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.file import read_deployment
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_file import read_deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.live.node.failover import Failover
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.devnet import Devnet
-from tests.support.fallen import do, liquidate
+from tests.support.devnet_process import Devnet
+from tests.support.market_after_drop import send_call, start_auction
 from tests.support.proxy import Proxy
 
 LONGER = pytest.mark.deep(brief="tests/backstop/live/operate/test_forks.py::test_a_fork_that_is_ahead")
 
 NewDevnet = Callable[..., Devnet]
-BIDDER = account("bidder")
+BIDDER = get_account("bidder")
 FAIR, FALSE = (5_000 * WAD, 250_000 * WAD), (5_000 * WAD, 1_500_000 * WAD)
 
 
@@ -45,7 +45,7 @@ def honest(new_devnet: NewDevnet, fallen_folder: Path) -> Devnet:
 
 def started(new_devnet: NewDevnet, folder: Path) -> Devnet:
     devnet = new_devnet("--load-state", str(folder / "state.json"))
-    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 1)
+    devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 1)
     return devnet
 
 
@@ -53,16 +53,18 @@ def offered(devnet: Devnet, folder: Path, liquidity: tuple[int, int]) -> None:
     """An auction, a bidder with money, and a market with some price."""
     deployment = read_deployment(folder / "deployment.json")
     system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
-    do(system, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
-    do(system, "Stablecoin", "approve", system.addresses["CollateralAuction"], 1 << 255, sender="bidder")
-    liquidate(system)
-    do(system, "Market.ETH", "set_liquidity", *liquidity, sender="market_maker")
+    send_call(system, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
+    send_call(
+        system, "Stablecoin", "approve", system.addresses["CollateralAuction"], 1 << 255, sender="bidder"
+    )
+    start_auction(system)
+    send_call(system, "Market.ETH", "set_liquidity", *liquidity, sender="market_maker")
 
 
 def bidding(client: Failover, folder: Path, said: list[str]) -> KeeperLoop:
     deployment = read_deployment(folder / "deployment.json")
     system = LiveSystem(Node("", client=client), deployment, Signers(test_accounts=True))
-    return KeeperLoop(system, keepers_of(deployment, ["bidder"]), said.append)
+    return KeeperLoop(system, build_keepers(deployment, ["bidder"]), said.append)
 
 
 def rounds(loop: KeeperLoop, count: int = 3) -> int:
@@ -70,7 +72,7 @@ def rounds(loop: KeeperLoop, count: int = 3) -> int:
     sent = 0
     for _ in range(count):
         loop._looked_at, loop._asked_at, loop.system.node._looked_at = None, 0.0, 0.0
-        sent += loop.round()
+        sent += loop.run_round()
     return sent
 
 
@@ -84,12 +86,12 @@ def test_a_fork_of_the_same_height(
     """Two histories from one block on: only the word of two nodes, or of a single one, is bid on."""
     liar = started(new_devnet, fallen_folder)
     offered(liar, fallen_folder, FALSE)
-    assert liar.node.head().number == honest.node.head().number
-    assert liar.node.head().hash != honest.node.head().hash
+    assert liar.node.get_head().number == honest.node.get_head().number
+    assert liar.node.get_head().hash != honest.node.get_head().hash
     proxy = Proxy(honest.port if beside != "same" else liar.port)
     loop = bidding(Failover([liar.url, proxy.url], 5.0, said.append), fallen_folder, said)
     if beside == "silent":
-        proxy.end()
+        proxy.stop_proxy()
     assert (rounds(loop) > 0) == (beside != "fork")
     assert (("bidder", "fork") in loop.brakes.stops) == (beside == "fork")
     assert sum("no other node has the newest block" in line for line in said) == (beside == "fork")
@@ -97,15 +99,15 @@ def test_a_fork_of_the_same_height(
         # It is not asked again and again for one block.
         proxy.asked.clear()
         for _ in range(20):
-            loop.round()
+            loop.run_round()
         assert proxy.asked.count("eth_getBlockByNumber") <= 2
         # As soon as another one has it, it is bid on.
         proxy.change = lambda method, result: (
             result | {"hash": loop.system.mirror.hash} if method == "eth_getBlockByNumber" else result
         )
         loop._asked_at = 0.0
-        assert loop.round() == 1 and loop.brakes.stops == {}
-    proxy.end()
+        assert loop.run_round() == 1 and loop.brakes.stops == {}
+    proxy.stop_proxy()
 
 
 def test_a_fork_that_is_ahead(
@@ -115,16 +117,18 @@ def test_a_fork_that_is_ahead(
     liar = new_devnet("--fork-url", honest.url, "--chain-id", "31337")
     loop = bidding(Failover([honest.url, liar.url], 5.0, said.append), fallen_folder, said)
     assert rounds(loop, 1) == 0
-    to, data = loop.system.encoded(Action("Market.ETH", "set_liquidity", FALSE, account("market_maker")))
+    to, data = loop.system.encode_call(
+        Action("Market.ETH", "set_liquidity", FALSE, get_account("market_maker"))
+    )
     request = liar.node.request
     request("anvil_autoImpersonateAccount", True)
     request("evm_setAutomine", False)
-    sent = {"from": account("market_maker"), "to": to, "data": "0x" + data.hex(), "gas": hex(10**6)}
+    sent = {"from": get_account("market_maker"), "to": to, "data": "0x" + data.hex(), "gas": hex(10**6)}
     request("eth_sendTransaction", sent)
     for _ in range(5):
         request("evm_mine")
     assert rounds(loop, 4) == 0
-    assert loop.system.node.url == liar.url and loop.system.mirror.block == liar.node.head().number
+    assert loop.system.node.url == liar.url and loop.system.mirror.block == liar.node.get_head().number
     assert ("bidder", "fork") in loop.brakes.stops
 
 
@@ -144,9 +148,9 @@ def test_who_confirms_a_block(
     devnet: Devnet, deployment: Deployment, said: list[str], other: str, confirmed: bool
 ) -> None:
     """One of this chain that answers has to have it; of another chain, or silent, it counts for nothing."""
-    proxy, head = Proxy(devnet.port), devnet.node.head()
+    proxy, head = Proxy(devnet.port), devnet.node.get_head()
     client = Failover([devnet.url, proxy.url], 0.5, said.append)
-    client.expect(31_337, deployment.genesis, deployment.block, deployment.creations[0].address)
+    client.expect_chain(31_337, deployment.genesis, deployment.block, deployment.creations[0].address)
 
     def change(method: str, result: Any) -> Any:
         if other == "other chain" and method == "eth_chainId":
@@ -157,11 +161,11 @@ def test_who_confirms_a_block(
             return result
         return result | {"hash": "0x" + "12" * 32} if other == "fork" else None
 
-    client.reached(head.number)
+    client.record_height(head.number)
     proxy.change, proxy.stalls = change, lambda method: other == "silent"
     for _ in range(2):
-        assert client.confirms(head.number, head.hash) == confirmed
+        assert client.is_block_confirmed(head.number, head.hash) == confirmed
     # One that is silent is not waited for again.
     left = any(line.startswith(f"left the node at {proxy.url}") for line in said)
     assert left == (other in ("far behind", "other chain", "silent"))
-    proxy.end()
+    proxy.stop_proxy()

@@ -13,23 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.live.follow.mirror import open_mirror
+from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.node.signers import Signers
-from backstop.live.operate.journal import Attempt, Entry, Journal
 from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.mirror_loop import MirrorLoop
-from backstop.live.operate.outbox import Order, Outbox, Rules
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
-from tests.support.devnet import Devnet
-from tests.support.waiting import wait_for
+from backstop.live.operate.outbox import CallRequest, Outbox, TransactionRules
+from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
 
 BRIEF = "tests/backstop/live/operate/test_full_disk.py::test_what_the_journal_cannot_keep_is_not_sent"
 
-ACCRUER = account("accruer")
+ACCRUER = get_account("accruer")
 
 
 @contextmanager
@@ -51,20 +51,20 @@ def entry(nonce: int) -> Entry:
 
 def test_a_journal_has_whole_lines_whatever_did_not_fit(tmp_path: Path) -> None:
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    journal.open()
-    journal.put(entry(0))
+    journal.open_file()
+    journal.put_entry(entry(0))
     assert journal.path is not None
     with full(journal.path.stat().st_size + 20):
         with pytest.raises(BackstopError, match=r"the journal .* cannot be written: "):
-            journal.put(entry(1))
+            journal.put_entry(entry(1))
         journal.entries[0].block = 7
-        journal.note(journal.entries[0])  # the chain tells it again
+        journal.note_outcome(journal.entries[0])  # the chain tells it again
     assert [each.nonce for each in journal.entries] == [0]
-    journal.put(entry(1))
+    journal.put_entry(entry(1))
     assert {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()} == {0o600}
     journal.close()
     again = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    again.open()
+    again.open_file()
     assert [(each.nonce, each.block) for each in again.entries] == [(0, 7), (1, None)]
     again.close()
 
@@ -73,17 +73,24 @@ def test_what_the_journal_cannot_keep_is_not_sent(attach: Callable[..., LiveSyst
     system, said = attach(), list[str]()
     system.node.request("evm_setAutomine", False)
     journal = Journal(tmp_path / "kept", 31_337, "0x12345678", ACCRUER)
-    box = Outbox(system.node, system.host.signers, ACCRUER, journal, Rules(replace_after=0.0), said.append)
-    call, fees = Order("accruer", "accrue", ("accrue", 0), ACCRUER, "0x", 60_000), system.node.fees()
+    box = Outbox(
+        system.node, system.host.signers, ACCRUER, journal, TransactionRules(replace_after=0.0), said.append
+    )
+    call, fees = (
+        CallRequest("accruer", "accrue", ("accrue", 0), ACCRUER, "0x", 60_000),
+        system.node.offer_fees(),
+    )
     assert journal.path is not None
     with full(journal.path.stat().st_size + 20):
         with pytest.raises(BackstopError, match="cannot be written"):
-            box.send(call, fees)
-        box.push(fees, lambda entry, block: True)
-        assert box.waiting == [] and system.node.nonce(ACCRUER) == system.node.nonce(ACCRUER, "latest")
-    box.send(call, fees)
+            box.send_call(call, fees)
+        box.push_waiting(fees, lambda entry, block: True)
+        assert box.waiting == [] and system.node.get_nonce(ACCRUER) == system.node.get_nonce(
+            ACCRUER, "latest"
+        )
+    box.send_call(call, fees)
     system.node.request("evm_mine")
-    assert [each.entry.nonce for each in box.settle(system.node.head().number)] == [0]
+    assert [each.entry.nonce for each in box.collect_mined(system.node.get_head().number)] == [0]
     journal.close()
 
 
@@ -92,11 +99,11 @@ def test_a_keeper_goes_on_without_its_snapshot(
 ) -> None:
     file = tmp_path / "kept" / "snapshot.db"
     system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), snapshot=file)
-    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
     with full(100):
         for _ in range(2):
             loop._saved_at = 0.0
-            loop.round()
+            loop.run_round()
     assert len([line for line in said if "cannot be written" in line]) == 1
     assert said[0].startswith(str(file)) and said[0].endswith(": it goes on without")
     loop.close()
@@ -132,7 +139,7 @@ def test_a_keeper_outlives_whoever_reads_its_log(
     )
 
     def sent() -> int:
-        return devnet.node.nonce(ACCRUER, "latest")
+        return devnet.node.get_nonce(ACCRUER, "latest")
 
     def sent_more_than(before: int) -> bool:
         return sent() > before
@@ -143,9 +150,9 @@ def test_a_keeper_outlives_whoever_reads_its_log(
         keeper.stderr.close()
         before = sent()
         for _ in range(2):  # each charges fees, and says so
-            devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+            devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
             devnet.node.request("evm_mine")
-            wait_for(partial(sent_more_than, before), keeper)
+            wait_until_true(partial(sent_more_than, before), keeper)
             before = sent()
         keeper.terminate()
         assert keeper.wait(60) == 0

@@ -12,91 +12,91 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backstop.deployment.accounts import ACCOUNTS
-from backstop.deployment.create import attach
-from backstop.deployment.file import read_deployment
+from backstop.deployment.contract_creation import attach_system
+from backstop.deployment.deployment_file import read_deployment
+from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import Client, NodeGone
-from backstop.hosts.slots import SlotReader
-from backstop.live.follow.mirror import Mirror
-from backstop.live.index.logs import LogReader
-from backstop.live.node.host import LiveHost, raw_logs
-from backstop.live.node.rpc_node import Node, chain_id_of
+from backstop.hosts.rpc_client import NodeClient, NodeUnavailableError
+from backstop.hosts.slot_reader import SlotReader
+from backstop.live.index.vault_log_reader import LogReader
+from backstop.live.mirror.chain_mirror import Mirror
+from backstop.live.node.live_host import LiveHost, raw_logs
+from backstop.live.node.rpc_node import Node, get_chain_id
 from backstop.live.node.signers import Signers
-from tests.support.devnet import Devnet
-from tests.support.garbage import Remembering, Spoiling
+from tests.support.corrupted_answers import CorruptingTransport, RecordingTransport
+from tests.support.devnet_process import Devnet
 
 Question = Callable[[], object]
 
 
 @pytest.fixture(scope="module")
-def asked(deployed_folder: Path) -> Iterator[tuple[Client, dict[str, Question], dict[str, Any]]]:
+def asked(deployed_folder: Path) -> Iterator[tuple[NodeClient, dict[str, Question], dict[str, Any]]]:
     """A client, what is asked of it by name, and all that a real node said to it."""
     devnet = Devnet("--load-state", str(deployed_folder / "state.json"))
     deployment = read_deployment(deployed_folder / "deployment.json")
-    client = Client(devnet.url)
-    remembering = client._transport = Remembering(client._transport)
+    client = NodeClient(devnet.url)
+    remembering = client._transport = RecordingTransport(client._transport)
     node = Node("", client=client)
     host = LiveHost(node, Signers(test_accounts=True))
-    chain = attach(deployment, host)
+    chain = attach_system(deployment, host)
     borrower, engine = ACCOUNTS["borrower"], deployment.addresses["VaultEngine"]
     slots = [(engine, number) for number in range(20)]
     one_by_one = [(engine, hex(number), "latest") for _, number in slots]
     abis = {kind: chain.artifacts[kind].abi for kind in ("VaultEngine", "LiquidationEngine")}
     logs = LogReader(node, deployment.addresses, abis)
-    accrue = chain.function("VaultEngine", "accrue", 1)
-    data, head = accrue.encode((0,)), node.head().number
-    (block, receipts), *_ = node.blocks(2, 2)
+    accrue = chain.get_function("VaultEngine", "accrue", 1)
+    data, head = accrue.encode_call((0,)), node.get_head().number
+    (block, receipts), *_ = node.get_blocks(2, 2)
     sent = block["transactions"][0]["hash"]
     keys = [f"{number:#066x}" for number in range(2)]
     questions: dict[str, Question] = {
-        "chain id": lambda: chain_id_of(client),
-        "head": node.head,
-        "hash": lambda: node.hash_of(2),
-        "outlook": lambda: node.outlook().fees(),
-        "blocks": lambda: [(each, list(map(raw_logs, own))) for each, own in node.blocks(2, 4)],
-        "nonce": lambda: node.nonce(borrower),
-        "balance": lambda: node.balance(borrower),
-        "slots": lambda: SlotReader(client).read(slots),
+        "chain id": lambda: get_chain_id(client),
+        "head": node.get_head,
+        "hash": lambda: node.get_block_hash(2),
+        "outlook": lambda: node.get_outlook().offer_fees(),
+        "blocks": lambda: [(each, list(map(raw_logs, own))) for each, own in node.get_blocks(2, 4)],
+        "nonce": lambda: node.get_nonce(borrower),
+        "balance": lambda: node.get_balance(borrower),
+        "slots": lambda: SlotReader(client).read_slots(slots),
         "slots one by one": lambda: client.batch("eth_getStorageAt", one_by_one),
-        "call": lambda: chain.outcome(accrue, host.static(borrower, engine, data)),
-        "tried": lambda: host.tried(borrower, engine, data),
+        "call": lambda: chain.decode_outcome(accrue, host.static_call(borrower, engine, data)),
+        "tried": lambda: host.dry_run_with_gas(borrower, engine, data),
         "receipts": lambda: client.batch("eth_getTransactionReceipt", [(sent,), (sent,)]),
-        "logs": lambda: list(map(logs.change, logs.read(0, head))),
+        "logs": lambda: list(map(logs.decode_change, logs.read_logs(0, head))),
         "proof": lambda: client.request("eth_getProof", engine, keys, hex(head)),
-        "code": lambda: host.code_size(engine),
+        "code": lambda: host.get_code_size(engine),
     }
     assert receipts
     for question in questions.values():
         question()
-    devnet.process.stop()
+    devnet.process.stop_process()
     yield client, questions, remembering.said
 
 
 @pytest.fixture(scope="module")
-def following(deployed_folder: Path) -> Iterator[tuple[Client, Question, dict[str, Any]]]:
+def following(deployed_folder: Path) -> Iterator[tuple[NodeClient, Question, dict[str, Any]]]:
     """A mirror that follows a deployment's first blocks, as on a chain whose roots cannot be checked."""
     devnet = Devnet("--load-state", str(deployed_folder / "state.json"))
     deployment = read_deployment(deployed_folder / "deployment.json")
-    client = Client(devnet.url)
-    remembering = client._transport = Remembering(client._transport)
+    client = NodeClient(devnet.url)
+    remembering = client._transport = RecordingTransport(client._transport)
     host = LiveHost(Node("", client=client), Signers(test_accounts=True))
-    chain = attach(deployment, host)
+    chain = attach_system(deployment, host)
 
     def follow() -> None:
         mirror = Mirror(host.node, host, chain, deployment)
         mirror.roots.hold = False
-        mirror.advance(devnet_head - 2)
+        mirror.follow_unchecked(devnet_head - 2)
 
-    devnet_head = host.node.head().number
+    devnet_head = host.node.get_head().number
     follow()
-    devnet.process.stop()
+    devnet.process.stop_process()
     yield client, follow, remembering.said
 
 
-def ask(client: Client, question: Question, said: dict[str, Any], random: Random) -> bool:
+def ask(client: NodeClient, question: Question, said: dict[str, Any], random: Random) -> bool:
     """Ask with the answers spoiled; return whether that was told as an error."""
-    spoiling = client._transport = Spoiling(said, random)
+    spoiling = client._transport = CorruptingTransport(said, random)
     spoiling.left = random.choice((1, 1, 2, 100))
     try:
         question()
@@ -137,9 +137,9 @@ def test_an_event_that_cannot_be_is_one_error(following: Any) -> None:
                 receipt["logs"] = [
                     log | {"topics": log["topics"][:1], "data": "0x"} for log in receipt["logs"]
                 ]
-    client._transport = spoiling = Spoiling(cut, Random())
+    client._transport = spoiling = CorruptingTransport(cut, Random())
     spoiling.left = 0
-    with pytest.raises(NodeGone, match=r"an event of 0x[0-9a-f]+ has no form that it can have"):
+    with pytest.raises(NodeUnavailableError, match=r"an event of 0x[0-9a-f]+ has no form that it can have"):
         follow()
 
 

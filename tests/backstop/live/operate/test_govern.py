@@ -14,17 +14,17 @@ from click.testing import CliRunner, Result
 
 from backstop import attach
 from backstop.cli.govern import cli
-from backstop.deployment.accounts import account
-from backstop.deployment.file import write_deployment
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_file import write_deployment
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
-from backstop.live.operate.deploying import deploy_live, load_parameters, with_timelock
+from backstop.live.operate.live_deployment import deploy_live, load_parameters, with_timelock
+from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.named_calls import NamedCalls
-from backstop.live.operate.system import LiveSystem
 from backstop.model.roles import STAGE
-from tests.support.devnet import Devnet
+from tests.support.devnet_process import Devnet
 from tests.support.proxy import Proxy
 
 DAY = 86_400
@@ -36,7 +36,7 @@ def governed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Devnet,
     devnet, file = Devnet(), tmp_path_factory.mktemp("governed") / "deployment.json"
     deploy_live(devnet.node, with_timelock(load_parameters("guarded")), file, Signers(test_accounts=True))
     yield devnet, file
-    devnet.process.stop()
+    devnet.process.stop_process()
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_change_is_proposed_waits_and_is_carried_out(governed: tuple[Devnet, P
     id = re.findall(r"proposal (0x[0-9a-f]{64})", proposed)[0]
     assert id in shown and "(in 14 d)" in proposed and "done in block" in proposed
     listed = done(run("list"))
-    assert f"governor  {account('admin')}" in listed and "1 proposals are open" in listed
+    assert f"governor  {get_account('admin')}" in listed and "1 proposals are open" in listed
     assert id in listed and "VaultEngine.set_debt_floor(collateral_type=WETH, new=500)" in listed
 
     early = run("execute", id)
@@ -89,7 +89,7 @@ def test_a_change_is_proposed_waits_and_is_carried_out(governed: tuple[Devnet, P
 
 
 def plan_of(file: Path):
-    from backstop.deployment.file import read_deployment
+    from backstop.deployment.deployment_file import read_deployment
 
     return read_deployment(file)
 
@@ -101,7 +101,7 @@ def test_several_calls_are_one_proposal_that_can_be_cancelled(run: Run) -> None:
             *("Timelock.set_guardian", "guardian=breaker", "--salt", 7),
         )
     )
-    assert f"VaultEngine.grant_role(role=STAGE, account={account('poker')})" in proposed
+    assert f"VaultEngine.grant_role(role=STAGE, account={get_account('poker')})" in proposed
     id = re.findall(r"proposal (0x[0-9a-f]{64})", proposed)[0]
     assert "done in block" in done(run("cancel", id))
     assert id not in done(run())
@@ -148,7 +148,7 @@ def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, governed: tuple[Dev
         assert problem in result.stderr and result.stderr.count("\n") == 1, result.stderr
     devnet, _ = governed
     other = tmp_path / "other.json"
-    made = dataclasses.replace(plan(load_parameters("guarded")), genesis=devnet.node.genesis)
+    made = dataclasses.replace(plan_deployment(load_parameters("guarded")), genesis=devnet.node.genesis)
     write_deployment(made, other)
     result = CliRunner(mix_stderr=False).invoke(cli, ["--network", devnet.url, "--deployment", str(other)])
     assert "this deployment has no timelock" in result.stderr and result.stderr.count("\n") == 1
@@ -176,7 +176,7 @@ def test_a_list_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, Pa
         assert "\n" not in str(refused.value)
         assert time.process_time() - began < 10
     finally:
-        proxy.end()
+        proxy.stop_proxy()
 
 
 def test_an_event_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, Path], run: Run) -> None:
@@ -200,26 +200,26 @@ def test_an_event_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, 
         assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
         assert result.stderr.count("\n") == 1 and "cannot be read" in result.stderr
     finally:
-        proxy.end()
+        proxy.stop_proxy()
         done(run("cancel", id))
 
 
 def test_lists_and_structs_are_json() -> None:
-    calls = NamedCalls(plan(with_timelock(load_parameters("guarded"))), Artifacts())
+    calls = NamedCalls(plan_deployment(with_timelock(load_parameters("guarded"))), Artifacts())
     words = (
         "RiskPolicy.set_brackets",
         "collateral_type=WETH",
         "of_vaults=[[1000, 50], [0, 0]]",
         "of_type=[[0, 0], [0, 0]]",
     )
-    (call,) = calls.read(words)
-    assert calls.describe(call).startswith(
+    (call,) = calls.parse_calls(words)
+    assert calls.describe_call(call).startswith(
         "RiskPolicy.set_brackets(collateral_type=WETH, of_vaults=[[1000, 50], [0, 0]]"
     )
-    (granted,) = calls.read(("VaultEngine.revoke_role", "role=STAGE", "account=LossWaterfall"))
+    (granted,) = calls.parse_calls(("VaultEngine.revoke_role", "role=STAGE", "account=LossWaterfall"))
     assert granted[1][4:36] == STAGE
-    assert calls.describe(granted) == "VaultEngine.revoke_role(role=STAGE, account=LossWaterfall)"
+    assert calls.describe_call(granted) == "VaultEngine.revoke_role(role=STAGE, account=LossWaterfall)"
     with pytest.raises(BackstopError, match="is a list of JSON"):
-        calls.read((*words[:2], "of_vaults=1", words[3]))
+        calls.parse_calls((*words[:2], "of_vaults=1", words[3]))
     with pytest.raises(BackstopError, match="above, rate are wanted"):
-        calls.read((*words[:2], "of_vaults=[[1], [0, 0]]", words[3]))
+        calls.parse_calls((*words[:2], "of_vaults=[[1], [0, 0]]", words[3]))

@@ -13,23 +13,23 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.keepers import roles
-from backstop.live.node.fees import GWEI
+from backstop.keepers import role_registry
+from backstop.live.node.gas_fees import GWEI
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.deploying import deploy_live, load_parameters
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import ROLES, keepers_of
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_deployment import deploy_live, load_parameters
+from backstop.live.operate.live_roles import ROLES, build_keepers
+from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario
 from backstop.system import Action, Outcome
-from tests.support.beside import Server, beside
-from tests.support.devnet import Devnet
-from tests.support.fallen import BORROWER, ETH, do, liquidate, post
-from tests.support.waiting import wait_for
+from tests.support.background_threads import BackgroundServer, run_in_background
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
+from tests.support.market_after_drop import BORROWER, ETH, post_price, send_call, start_auction
 
 BRIEF = "tests/backstop/live/operate/test_keeper.py::test_an_unsafe_vault_is_liquidated_and_sold"
 
@@ -50,10 +50,10 @@ def settled(loop: KeeperLoop) -> int:
 
     def all_mined() -> bool:
         nonlocal sent
-        sent += loop.round()
+        sent += loop.run_round()
         return loop.waiting == 0
 
-    wait_for(all_mined)
+    wait_until_true(all_mined)
     return sent
 
 
@@ -69,18 +69,18 @@ def test_an_unsafe_vault_is_liquidated_and_sold(
     fallen.advance(1_800)
     result = run(*flags, "--roles", "taker")
     assert "taker: FlashTaker.take_and_sell(1) done" in result.stderr, result.stderr
-    fallen.check()
-    assert fallen.view("Stablecoin", "balanceOf", account("taker")) > 0
+    fallen.compare_state()
+    assert fallen.view("Stablecoin", "balanceOf", get_account("taker")) > 0
 
 
 def test_what_would_revert_is_not_sent(attach_fallen: Callable[..., LiveSystem]) -> None:
     said: list[str] = []
-    keepers = keepers_of(attach_fallen().deployment, ["liquidator"])
+    keepers = build_keepers(attach_fallen().deployment, ["liquidator"])
     first, second = (KeeperLoop(attach_fallen(), keepers, said.append) for _ in range(2))
-    assert first.round() == 1 and settled(first) == 0
+    assert first.run_round() == 1 and settled(first) == 0
     # The second still sees the vault: its view is older than the chain.
-    with patch.object(second.system, "follow"):
-        assert second.round() == 0
+    with patch.object(second.system, "follow_chain"):
+        assert second.run_round() == 0
     assert said[-1] == (
         "liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) would revert: liquidation_engine: safe vault"
     )
@@ -92,28 +92,28 @@ def test_a_wrong_time_is_forgotten_with_the_next_block(
     """One look at a node whose next block is of ten years from now, and in which calls revert."""
     said: list[str] = []
     system = attach_fallen()
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), said.append)
-    ahead = system.node.outlook()._replace(timestamp=system.node.head().timestamp + 10 * 365 * 86_400)
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["liquidator"]), said.append)
+    ahead = system.node.get_outlook()._replace(timestamp=system.node.get_head().timestamp + 10 * 365 * 86_400)
     reverts = Outcome("", None, ()), 0
     with (
-        patch.object(system.node, "outlook", return_value=ahead),
-        patch.object(system, "tried", return_value=reverts),
+        patch.object(system.node, "get_outlook", return_value=ahead),
+        patch.object(system, "dry_run_with_gas", return_value=reverts),
     ):
-        assert loop.round() == 0 and said[-1].endswith("would revert: no reason")
-    assert loop.round() == 1
+        assert loop.run_round() == 0 and said[-1].endswith("would revert: no reason")
+    assert loop.run_round() == 1
 
 
 def test_a_time_is_an_hour_ahead_at_most(attach_fallen: Callable[..., LiveSystem]) -> None:
     """But on a test chain: nothing is mined there until somebody sends, or sets the clock."""
     system = attach_fallen()
-    told = system.node.outlook()
+    told = system.node.get_outlook()
     followed = system.mirror.model.timestamp
     for ahead, believed in ((-5, 0), (12, 12), (3_600, 3_600), (3_601, 3_600), (86_400, 3_600)):
         ahead_of_it = told._replace(timestamp=followed + ahead)
-        with patch.object(system.node, "outlook", return_value=ahead_of_it):
-            assert system.outlook().timestamp == system.timestamp == followed + max(ahead, 0)
+        with patch.object(system.node, "get_outlook", return_value=ahead_of_it):
+            assert system.get_outlook().timestamp == system.timestamp == followed + max(ahead, 0)
             with patch.object(system.node, "chain_id", 1):
-                assert system.outlook().timestamp == system.timestamp == followed + believed
+                assert system.get_outlook().timestamp == system.timestamp == followed + believed
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -121,28 +121,28 @@ def test_a_batch_that_a_loss_holds_up_is_paid(
     fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem]
 ) -> None:
     """By the crank alone: it has the loss covered, before which a pool under a cap by share pays nobody."""
-    saver, maker, take = account("saver"), account("market_maker"), ("CollateralAuction", "take")
+    saver, maker, take = get_account("saver"), get_account("market_maker"), ("CollateralAuction", "take")
     money = 40_000 * WAD
-    do(fallen, "Stablecoin", "transfer", saver, money, sender="market_maker")
-    do(fallen, "Stablecoin", "approve", fallen.addresses["Savings"], money, sender="saver")
-    do(fallen, "Savings", "deposit", money, saver, sender="saver")
+    send_call(fallen, "Stablecoin", "transfer", saver, money, sender="market_maker")
+    send_call(fallen, "Stablecoin", "approve", fallen.addresses["Savings"], money, sender="saver")
+    send_call(fallen, "Savings", "deposit", money, saver, sender="saver")
     shares = fallen.view("Savings", "balanceOf", saver) // 2
-    do(fallen, "Savings", "requestRedeem", shares, saver, saver, sender="saver")
+    send_call(fallen, "Savings", "requestRedeem", shares, saver, saver, sender="saver")
     fallen.advance(86_400)
-    do(fallen, "Savings", "cut", sender="saver")
+    send_call(fallen, "Savings", "cut", sender="saver")
     fallen.advance(fallen.view("Savings", "COOLDOWN"))
-    post(fallen, 60)
-    liquidate(fallen)
+    post_price(fallen, 60)
+    start_auction(fallen)
     auction = fallen.addresses["CollateralAuction"]
-    do(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="market_maker")
-    do(fallen, *take, 1, 300 * WAD, 10**40, maker, b"", sender="market_maker")
-    do(fallen, "CollateralAuction", "close", 1, sender="market_maker")
+    send_call(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="market_maker")
+    send_call(fallen, *take, 1, 300 * WAD, 10**40, maker, b"", sender="market_maker")
+    send_call(fallen, "CollateralAuction", "close", 1, sender="market_maker")
     fallen.advance(1_200)
     system = attach_fallen()
-    keepers = [each for each in keepers_of(system.deployment, ["crank"]) if each.name == "crank"]
+    keepers = [each for each in build_keepers(system.deployment, ["crank"]) if each.name == "crank"]
     said: list[str] = []
     loop = KeeperLoop(system, keepers, said.append)
-    while loop.round() or loop.waiting:
+    while loop.run_round() or loop.waiting:
         pass
     done = [line.partition(" done")[0] for line in said if " done in block" in line]
     assert done[-2:] == ["crank: LossWaterfall.cover(0)", "crank: Savings.settle(savings, settle)"], said
@@ -151,7 +151,7 @@ def test_a_batch_that_a_loss_holds_up_is_paid(
 
 def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
     system = attach()
-    keepers = keepers_of(system.deployment, ["all"])
+    keepers = build_keepers(system.deployment, ["all"])
     assert [keeper.name for keeper in keepers] == [
         *(f"reporter_{i + 1}" for i in range(4)),
         *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
@@ -169,11 +169,11 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     deployment = deploy_live(fresh.node, load_parameters("guarded"), tmp_path / "mine.json", signers)
     system = LiveSystem(fresh.node, deployment, signers, impersonate=True)
     said: list[str] = []
-    do(system, "CircuitBreaker", "raise_to", 1, sender="guardian")
-    keepers = keepers_of(deployment, ["ceilings", "breaker"])
+    send_call(system, "CircuitBreaker", "raise_to", 1, sender="guardian")
+    keepers = build_keepers(deployment, ["ceilings", "breaker"])
     loop = KeeperLoop(system, keepers, said.append)
     # Nobody owes anything: each ceiling comes down to its gap.
-    assert loop.round() == 3
+    assert loop.run_round() == 3
     assert settled(loop) == 0 and loop.tally.sent == 3
     done = [text.partition(" done")[0] for text in said if " done" in text]
     assert done == [f"ceilings: AutoCeiling.adjust({c})" for c in range(3)]
@@ -181,13 +181,13 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     loop.run(interval=0, patience=60, once=True)
     assert said[-1].startswith("breaker: CircuitBreaker.calm(1) done")
     assert system.view("CircuitBreaker", "mode") == 0
-    system.check()
+    system.compare_state()
 
 
 def test_every_role_of_a_scenario_can_be_run_here() -> None:
     """But for members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
     private = {"member", "owners", "borrower", "exploiter", "attacker", "guardian"}
-    assert {role for each in ROLES.values() for role in each} == set(roles.ROLES) - private
+    assert {role for each in ROLES.values() for role in each} == set(role_registry.ROLES) - private
 
 
 @pytest.mark.deep(
@@ -202,24 +202,24 @@ def test_it_waits_for_a_node_that_was_restarted(
     deployment = deploy_live(devnet.node, day.parameters, tmp_path / "deployment.json", signers)
     said: list[str] = []
     system = LiveSystem(devnet.node, deployment, signers)
-    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
-    with beside(lambda stop: loop.run(interval=0.02, patience=30, stop=stop)):
-        devnet.process.stop()
-        wait_for(lambda: any("waiting up to 30 s" in line for line in said))
+    loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
+    with run_in_background(lambda stop: loop.run(interval=0.02, patience=30, stop=stop)):
+        devnet.process.stop_process()
+        wait_until_true(lambda: any("waiting up to 30 s" in line for line in said))
         devnet.start()
-        wait_for(lambda: "the node is back" in said)
+        wait_until_true(lambda: "the node is back" in said)
         # The fees are charged when a heartbeat has passed since the last time.
         node = devnet.node
-        node.request("anvil_setTime", node.head().timestamp + 10_000)
+        node.request("anvil_setTime", node.get_head().timestamp + 10_000)
         node.request("evm_mine")
-        wait_for(lambda: loop.tally.sent == 3)
+        wait_until_true(lambda: loop.tally.sent == 3)
     assert loop.tally.failed == 0
 
 
 def test_it_gives_up_on_a_node_that_stays_away(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
     system = attach()
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
-    devnet.process.stop()
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["accruer"]), lambda text: None)
+    devnet.process.stop_process()
     with pytest.raises(BackstopError, match=r"^stopped: the node at http://127.0.0.1:\d+ is gone"):
         loop.run(interval=0.01, patience=0.3)
 
@@ -231,10 +231,10 @@ def test_a_chain_that_goes_back_again_meanwhile_is_followed(
     system, node = attach(), devnet.node
     for _ in range(4):
         node.request("evm_mine")
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["poker"]), said.append)
-    loop.round()
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["poker"]), said.append)
+    loop.run_round()
     node.request("anvil_reorg", 1, [])
-    restart = system.mirror.restart
+    restart = system.mirror.resync_after_reorg
 
     def went_back() -> str:
         """And is gone back on while it is followed."""
@@ -243,8 +243,8 @@ def test_a_chain_that_goes_back_again_meanwhile_is_followed(
         node.request("anvil_reorg", 3, [])
         return done
 
-    monkeypatch.setattr(system.mirror, "restart", went_back)
-    loop.run(interval=0.01, patience=5, stop=lambda: system.mirror.hash == node.head().hash)
+    monkeypatch.setattr(system.mirror, "resync_after_reorg", went_back)
+    loop.run(interval=0.01, patience=5, stop=lambda: system.mirror.hash == node.get_head().hash)
     assert [line.partition(": ")[2] for line in said] == ["2 taken back"]
 
 
@@ -252,8 +252,8 @@ def test_a_fresh_chain_at_the_same_address_stops_it(
     attach: Callable[..., LiveSystem], devnet: Devnet
 ) -> None:
     system = attach()
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
-    devnet.process.stop()
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["accruer"]), lambda text: None)
+    devnet.process.stop_process()
     devnet.flags = ()
     devnet.start()
     with pytest.raises(
@@ -307,7 +307,7 @@ def test_stale_deployments_are_refused(
     longer = json.loads(file.read_text())["parameters"]
     longer["savings"]["cooldown"] += 1
     (tmp_path / "other.json").write_text(json.dumps(longer))
-    from backstop.live.operate.deploying import load_parameters
+    from backstop.live.operate.live_deployment import load_parameters
 
     parameters = load_parameters(str(tmp_path / "other.json"))
     deploy_live(other.node, parameters, tmp_path / "second.json", Signers(test_accounts=True))
@@ -345,7 +345,7 @@ def test_what_is_no_node_is_named() -> None:
         def log_message(self, *args: object) -> None:
             pass
 
-    server = Server(Hello)
+    server = BackgroundServer(Hello)
     with pytest.raises(BackstopError, match="is no Ethereum node"):
         _ = Node(server.url).chain_id
     server.stop()

@@ -14,19 +14,19 @@ from backstop.cli.export import cli as export
 from backstop.cli.index import cli as index
 from backstop.cli.keeper import cli
 from backstop.cli.mirror import cli as mirror
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_plan import Deployment
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import NodeGone
-from backstop.live.chaos.hostile import FAULTS, Hostile
-from backstop.live.follow.mirror import DEPTH
+from backstop.hosts.rpc_client import NodeUnavailableError
+from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy
+from backstop.live.mirror.chain_mirror import DEPTH
 from backstop.live.node.failover import MOST_BEHIND, REMEMBERED, Failover
-from backstop.live.node.fees import GWEI, TIP_CAP, offered, usual_tip
+from backstop.live.node.gas_fees import GWEI, TIP_CAP, offer_fees, usual_tip
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
-from tests.support.devnet import Devnet
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from tests.support.devnet_process import Devnet
 from tests.support.proxy import Proxy
 
 BRIEF = "tests/backstop/live/operate/test_keeper_nodes.py::test_history_is_not_what_one_node_says"
@@ -40,7 +40,7 @@ LONGER = pytest.mark.deep(
 def both(proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]) -> Failover:
     """Both providers; the first is asked."""
     client = Failover([each.url for each in proxies], 2.0, said.append)
-    Node("", client=client).expect(deployment)
+    Node("", client=client).require_deployment(deployment)
     assert said == [f"asking the node at {proxies[0].url}"]
     return client
 
@@ -60,15 +60,15 @@ def test_a_keeper_goes_on_with_the_other_node(
 ) -> None:
     node = Node("", client=both)
     system = LiveSystem(node, deployment, Signers(test_accounts=True))
-    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
-    loop.round()
-    proxies[0].end()
-    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+    loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
+    loop.run_round()
+    proxies[0].stop_proxy()
+    devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
     loop.run(interval=0.01, patience=0, stop=lambda: loop.tally.sent == 3)
     assert node.url == proxies[1].url and loop.tally.failed == 0
     # When both are gone it waits, as for one.
-    proxies[1].end()
+    proxies[1].stop_proxy()
     with pytest.raises(BackstopError, match="stopped: none of the 2 nodes can be asked"):
         loop.run(interval=0.01, patience=0.1)
 
@@ -76,17 +76,17 @@ def test_a_keeper_goes_on_with_the_other_node(
 def test_a_node_that_lags_is_left(
     both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str]
 ) -> None:
-    height = devnet.node.head().number
+    height = devnet.node.get_head().number
     proxies[0].change = lambda method, result: hex(height) if method == "eth_blockNumber" else result
-    both.reached(height)
+    both.record_height(height)
     assert both.where == proxies[0].url
     devnet.node.request("anvil_mine", 10)
-    both.reached(height)
+    both.record_height(height)
     assert both.where == proxies[1].url
     assert f"it is 10 blocks behind {proxies[1].url}" in said[1]
     # It is not taken back as long as it lags.
-    both.reached(height + 10)
-    assert not both._try(both._members[0]) and "it is 10 blocks behind" in said[-1]
+    both.record_height(height + 10)
+    assert not both._is_usable(both._members[0]) and "it is 10 blocks behind" in said[-1]
 
 
 def test_a_chain_that_went_back_is_followed_again(
@@ -95,19 +95,19 @@ def test_a_chain_that_went_back_is_followed_again(
     """While no node is asked nobody notes that blocks are gone: the height is forgotten in time."""
     now = 1_000.0
     client = Failover([each.url for each in proxies], 2.0, said.append, clock=lambda: now)
-    client.reached(devnet.node.head().number + MOST_BEHIND + 1)
-    client.leave("for a reason")
-    with pytest.raises(NodeGone, match=f"it is {MOST_BEHIND + 1} blocks behind"):
+    client.record_height(devnet.node.get_head().number + MOST_BEHIND + 1)
+    client.switch_node("for a reason")
+    with pytest.raises(NodeUnavailableError, match=f"it is {MOST_BEHIND + 1} blocks behind"):
         client.request("eth_blockNumber")
     now += REMEMBERED
-    assert int(client.request("eth_blockNumber"), 16) == devnet.node.head().number
+    assert int(client.request("eth_blockNumber"), 16) == devnet.node.get_head().number
 
 
 def test_one_that_only_claims_to_be_ahead_is_not_believed(
     both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str]
 ) -> None:
     proxies[1].change = lambda method, result: hex(10**6) if method == "eth_blockNumber" else result
-    both.reached(devnet.node.head().number)
+    both.record_height(devnet.node.get_head().number)
     assert both.where == proxies[0].url and len(said) == 1
 
 
@@ -142,10 +142,10 @@ def test_a_node_that_lies_is_left(
     said: list[str],
 ) -> None:
     proxies[1].change = change
-    assert not both.leave("for a reason")
+    assert not both.switch_node("for a reason")
     assert line in said[2]
     proxies[0].stalls = lambda method: True
-    with pytest.raises(NodeGone, match="none of the 2 nodes can be asked"):
+    with pytest.raises(NodeUnavailableError, match="none of the 2 nodes can be asked"):
         both.request("eth_blockNumber")
 
 
@@ -157,7 +157,7 @@ def test_a_fork_of_one_node_is_not_followed(
     said: list[str],
 ) -> None:
     system = LiveSystem(Node("", client=both), deployment, Signers(test_accounts=True))
-    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
     proxies[0].change = lambda method, result: (
         result | {"hash": "0x" + "12" * 32} if method == "eth_getBlockByNumber" and result else result
     )
@@ -171,7 +171,7 @@ def test_a_provider_in_trouble_is_waited_for(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], trouble: str
 ) -> None:
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
-    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
     proxies[0].broken = trouble == "an error page"
     proxies[0].refuses = trouble == "a refusal"
 
@@ -214,30 +214,34 @@ def test_a_socket_is_an_address(
     flags = ("--deployment", file, "--roles", "accruer", "--once")
     assert run("--network", path, *flags).exit_code == 0
     assert run("--network", path, "--network", devnet.url, *flags).exit_code == 0
-    devnet.process.stop()
+    devnet.process.stop_process()
     assert "no node answers at" in run("--network", path, *flags).stderr
 
 
 def test_names_of_apes_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ape
 
-    from backstop.live.operate.options import address_of
+    from backstop.live.operate.network_options import resolve_network
 
     (tmp_path / "ape-config.yaml").write_text("node: {ethereum: {sepolia: {uri: http://127.0.0.1:1}}}\n")
     project = ape.Project(tmp_path)
     monkeypatch.setattr(ape, "config", project.config)
-    assert address_of("ethereum:sepolia:node") == address_of("ethereum:sepolia") == "http://127.0.0.1:1"
+    assert (
+        resolve_network("ethereum:sepolia:node")
+        == resolve_network("ethereum:sepolia")
+        == "http://127.0.0.1:1"
+    )
     with pytest.raises(BackstopError, match="Ape has no address for 'ethereum:goerli'"):
-        address_of("ethereum:goerli")
+        resolve_network("ethereum:goerli")
 
 
 def test_a_tip_is_what_others_paid_and_has_a_ceiling() -> None:
     assert usual_tip({"reward": [["0x0"], ["0x9"], ["0x5"], ["0x0"], ["0x7"]]}) == 7
     assert usual_tip({"reward": [["0x0"]]}) == usual_tip({"reward": None}) == usual_tip({}) == GWEI
     high, half = 10**6 * GWEI, TIP_CAP // 2
-    assert offered(GWEI, high, 500 * GWEI) == (2 * GWEI + half, half, GWEI + half)
-    assert offered(GWEI, high, 500 * GWEI, 18 * GWEI).tip == 9 * GWEI
-    assert offered(GWEI, 3, 500 * GWEI).tip == 3
+    assert offer_fees(GWEI, high, 500 * GWEI) == (2 * GWEI + half, half, GWEI + half)
+    assert offer_fees(GWEI, high, 500 * GWEI, 18 * GWEI).tip == 9 * GWEI
+    assert offer_fees(GWEI, 3, 500 * GWEI).tip == 3
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -332,8 +336,8 @@ def test_history_is_not_what_one_node_says(
     """Also of blocks that are long final, as those of the deployment are here."""
     for _ in range(DEPTH + 5):
         devnet.node.request("evm_mine")
-    hostile = Hostile(devnet.port)
-    hostile.begin(next(each for each in FAULTS if each.name == fault))
+    hostile = ByzantineProxy(devnet.port)
+    hostile.set_fault(next(each for each in FAULTS if each.name == fault))
     flags = ["--network", hostile.url, *(["--network", devnet.url] if beside else [])]
     flags += ["--deployment", str(tmp_path / "deployment.json"), "--journal", str(tmp_path / "runs")]
     try:
@@ -359,14 +363,14 @@ def test_a_look_at_the_other_node_holds_nothing_up(
     """One that is silent takes as long as any answer may: what there is to do is sent before."""
     node = Node("", client=both)
     system = LiveSystem(node, deployment, Signers(test_accounts=True))
-    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
-    loop.round()
-    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+    loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
+    loop.run_round()
+    devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
     proxies[1].stalls = lambda method: True
     node._looked_at = 0.0  # a look is due
     said.clear()
-    loop.round()
+    loop.run_round()
     sent = [i for i, line in enumerate(said) if " sent, nonce " in line]
     (left,) = [i for i, line in enumerate(said) if line.startswith(f"left the node at {proxies[1].url}")]
     assert len(sent) == 3 and max(sent) < left

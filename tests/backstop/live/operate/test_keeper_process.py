@@ -17,37 +17,37 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.keepers.strategy import Offer
-from backstop.live.chaos.hostile import FAULTS, Hostile
-from backstop.live.node.fees import GWEI
-from backstop.live.node.relay import RelaySettings
-from backstop.live.operate.config import Settings, read_settings
+from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy
+from backstop.live.node.gas_fees import GWEI
+from backstop.live.node.private_relay import RelaySettings
+from backstop.live.operate.keeper_settings import KeeperSettings, read_settings
 from backstop.model.arithmetic import WAD
-from tests.support.devnet import Devnet
-from tests.support.paths import ROOT
-from tests.support.waiting import wait_for
+from tests.support.checkout_paths import ROOT
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
 
 LONGER = pytest.mark.deep(
     brief="tests/backstop/live/operate/test_keeper_process.py::test_a_killed_keeper_sends_nothing_twice"
 )
 
-LIQUIDATOR = account("liquidator")
+LIQUIDATOR = get_account("liquidator")
 COMMAND = "from backstop.cli.keeper import cli; cli()"
 
 # The command, which kills itself right before or after it hands over what it has signed.
 KILLED = """
 import os, signal, sys
-from backstop.hosts.rpc import Client
+from backstop.hosts.rpc_client import NodeClient
 from backstop.cli.keeper import cli
-moment, asks = sys.argv.pop(1), Client.request
+moment, asks = sys.argv.pop(1), NodeClient.request
 def request(self, method, *params, **named):
     if method != "eth_sendRawTransaction":
         return asks(self, method, *params, **named)
     if moment == "after":
         asks(self, method, *params)
     os.kill(os.getpid(), signal.SIGKILL)
-Client.request = request
+NodeClient.request = request
 cli()
 """
 
@@ -124,7 +124,7 @@ def test_a_killed_keeper_sends_nothing_twice(
     assert result.stderr.count(" done in block ") == 1 and result.stdout.startswith(
         "1 transactions, 0 failed"
     )
-    assert node.nonce(LIQUIDATOR) == 1
+    assert node.get_nonce(LIQUIDATOR) == 1
     assert node.request("eth_getTransactionReceipt", name)["status"] == "0x1"
 
 
@@ -136,7 +136,7 @@ def test_a_stopped_keeper_leaves_what_is_under_way_to_the_next(
 ) -> None:
     node = fallen_devnet.node
     keeper = start(COMMAND, *flags, "--grace", "0.2")
-    wait_for(lambda: " sent, nonce 0" in (tmp_path / "said").read_text())
+    wait_until_true(lambda: " sent, nonce 0" in (tmp_path / "said").read_text())
     # Two keepers of one account would take each other's nonces.
     assert "another keeper uses 0x9965" in run(*flags, "--once").stderr
     keeper.send_signal(signal.SIGTERM)
@@ -148,7 +148,7 @@ def test_a_stopped_keeper_leaves_what_is_under_way_to_the_next(
     node.request("evm_setAutomine", True)
     node.request("evm_mine")
     assert "1 transactions, 0 failed" in run(*flags, "--once").stdout
-    assert node.nonce(LIQUIDATOR) == 1
+    assert node.get_nonce(LIQUIDATOR) == 1
 
 
 def test_a_dry_run_sends_nothing(fallen_devnet: Devnet, flags: list[str], tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_lines_for_programs(fallen_devnet: Devnet, flags: list[str]) -> None:
 def test_the_wrong_account_is_one_line(fallen_devnet: Devnet, flags: list[str]) -> None:
     result = run(*flags[:-1], "taker", "--account", "taker=0x" + "77" * 20)
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
-    assert f"belongs to {account('taker')}, not to 0x7777" in result.stderr
+    assert f"belongs to {get_account('taker')}, not to 0x7777" in result.stderr
     result = run(*flags, "--account", "baker=0x" + "77" * 20)
     assert "there is no keeper 'baker' to have an account; there are liquidator" in result.stderr
 
@@ -222,7 +222,7 @@ def test_a_signal_is_heard_while_a_node_drips(
     fallen_devnet: Devnet, fallen_folder: Path, start: Start, tmp_path: Path
 ) -> None:
     """A byte now and then, for longer than anybody waits."""
-    hostile = Hostile(fallen_devnet.port)
+    hostile = ByzantineProxy(fallen_devnet.port)
     settings = f"""
 schema_version: 1
 network: {hostile.url}
@@ -231,9 +231,9 @@ rpc_timeout: 10 min
 roles: [crank]
 """
     keeper = start(COMMAND, "--config", str(written(tmp_path, settings)))
-    wait_for(lambda: "watching " in (tmp_path / "said").read_text(), keeper)
+    wait_until_true(lambda: "watching " in (tmp_path / "said").read_text(), keeper)
     hostile.fault = next(each for each in FAULTS if each.name == "drip")
-    wait_for(lambda: hostile.dripping, keeper)
+    wait_until_true(lambda: hostile.dripping, keeper)
     keeper.send_signal(signal.SIGTERM)
     began = time.monotonic()
     assert keeper.wait(60) == 0 and time.monotonic() - began < 2.5
@@ -307,7 +307,7 @@ def test_the_guide_reads(tmp_path: Path) -> None:
     found = read_settings(written(tmp_path, f"schema_version: 1\n{of_reports}"))
     assert found["roles"] == ("reporter", "poker")
     found = read_settings(written(tmp_path, example))
-    defaults = Settings()
+    defaults = KeeperSettings()
     for name in (
         "interval",
         "patience",

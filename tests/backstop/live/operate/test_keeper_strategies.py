@@ -10,14 +10,20 @@ from typing import Any
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.keepers.external import External
-from backstop.keepers.keeper import Keeper
-from backstop.keepers.strategy import AtMarket, Guarded, Offer, asked, load_strategy
+from backstop.keepers.external_strategy import ExternalStrategy
+from backstop.keepers.keeper_decisions import Keeper
+from backstop.keepers.strategy import (
+    FallbackStrategy,
+    MarketPriceStrategy,
+    Offer,
+    load_strategy,
+    request_valuations,
+)
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.fallen import do, liquidate
+from tests.support.market_after_drop import send_call, start_auction
 
 PROGRAM = """
 import json, sys, time
@@ -53,15 +59,15 @@ class Fixed:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[Callable[..., External]]:
+def program(tmp_path: Path) -> Iterator[Callable[..., ExternalStrategy]]:
     """A program with one line of mischief in it."""
-    started: list[External] = []
+    started: list[ExternalStrategy] = []
 
-    def start(mischief: str = "", percent: int = 97, answer_within: float = 5.0) -> External:
+    def start(mischief: str = "", percent: int = 97, answer_within: float = 5.0) -> ExternalStrategy:
         file = tmp_path / f"pricing_{len(started)}.py"
         file.write_text(PROGRAM % mischief)
         command = (sys.executable, str(file))
-        started.append(External(command, {"percent": str(percent)}, "bidder", answer_within))
+        started.append(ExternalStrategy(command, {"percent": str(percent)}, "bidder", answer_within))
         return started[-1]
 
     yield start
@@ -74,7 +80,7 @@ def offer(market: int = 100 * RAY) -> Offer:
 
 
 def test_a_program_gets_no_secrets(
-    program: Callable[..., External], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: Callable[..., ExternalStrategy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("APE_ACCOUNTS_me_PASSPHRASE", "BACKSTOP_ALERTS", "ANYTHING_ELSE"):
         monkeypatch.setenv(name, "secret")
@@ -85,7 +91,7 @@ def test_a_program_gets_no_secrets(
     assert "'PATH'" in told and "secret" not in told
 
 
-def test_a_program_answers_in_whole_numbers(program: Callable[..., External]) -> None:
+def test_a_program_answers_in_whole_numbers(program: Callable[..., ExternalStrategy]) -> None:
     odd = 10**30 + 7  # beyond what a double holds
     each = program(percent=100)
     assert each.worth([offer(odd), offer()]) == [odd, 100 * RAY]
@@ -105,15 +111,15 @@ def test_a_program_answers_in_whole_numbers(program: Callable[..., External]) ->
     ],
 )
 def test_a_program_that_fails_is_one_line_and_no_bid(
-    program: Callable[..., External], mischief: str, problem: str
+    program: Callable[..., ExternalStrategy], mischief: str, problem: str
 ) -> None:
     said: list[str] = []
     each = program(mischief, answer_within=0.3 if "sleep" in mischief else 5.0)
-    guarded = Guarded(each, None, said.append)
+    guarded = FallbackStrategy(each, None, said.append)
     # Said once, however often it is asked.
     assert [guarded.worth([offer()]) for _ in range(3)] == [[None]] * 3
     assert len(said) == 1 and problem in said[0] and said[0].endswith("; no bid"), said
-    assert Guarded(each, AtMarket(), said.append).worth([offer()]) == [100 * RAY]
+    assert FallbackStrategy(each, MarketPriceStrategy(), said.append).worth([offer()]) == [100 * RAY]
 
 
 def test_another_version_and_a_missing_program_are_named(tmp_path: Path) -> None:
@@ -124,7 +130,7 @@ def test_another_version_and_a_missing_program_are_named(tmp_path: Path) -> None
         (("/nowhere/pricing",), "it cannot be started: No such file or directory"),
     ):
         with pytest.raises(BackstopError, match=problem):
-            External(command, {}, "bidder", 1.0).worth([offer()])
+            ExternalStrategy(command, {}, "bidder", 1.0).worth([offer()])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +140,7 @@ def test_another_version_and_a_missing_program_are_named(tmp_path: Path) -> None
         ("no.such:Dear", "no.such cannot be imported"),
         (f"{__name__}:Cheap", "there is no Cheap in"),
         (f"{__name__}:Dear", "cannot be made with its options: 'price'"),
-        ("backstop.live.node.log:Line", "cannot be made with its options"),
+        ("backstop.live.node.log_lines:Line", "cannot be made with its options"),
         ("pathlib:Path", "cannot be made with its options"),
     ],
 )
@@ -146,24 +152,24 @@ def test_a_class_that_cannot_be_used_is_one_line(name: str, line: str) -> None:
 @pytest.mark.parametrize("answer", [None, "12", [], [1, 2], [1.0], [True], [-1], [1 << 256]])
 def test_an_answer_is_checked(answer: object) -> None:
     with pytest.raises(BackstopError, match="the strategy answered"):
-        asked(Fixed(answer), [offer()])
+        request_valuations(Fixed(answer), [offer()])
 
 
 def test_a_bidder_goes_by_its_strategy(
-    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, program: Callable[..., External]
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, program: Callable[..., ExternalStrategy]
 ) -> None:
-    liquidate(fallen)
+    start_auction(fallen)
     system = attach_fallen()
-    (bidder,) = keepers_of(system.deployment, ["bidder"])
-    do(fallen, "Stablecoin", "transfer", bidder.address, 60_000 * WAD, sender="market_maker")
+    (bidder,) = build_keepers(system.deployment, ["bidder"])
+    send_call(fallen, "Stablecoin", "transfer", bidder.address, 60_000 * WAD, sender="market_maker")
 
     def bids(strategy: object) -> int:
         keeper = Keeper(bidder.name, bidder.address, bidder.group, 0, 0, strategy)  # type: ignore[arg-type]
         lines: list[str] = []
-        KeeperLoop(attach_fallen(), [keeper], print, dry=lines.append).round()
+        KeeperLoop(attach_fallen(), [keeper], print, dry=lines.append).run_round()
         return len(lines)
 
-    assert bids(AtMarket()) == 1
+    assert bids(MarketPriceStrategy()) == 1
     assert bids(load_strategy(f"{__name__}:Dear", {"price": "1000"})) == 1
     assert bids(load_strategy(f"{__name__}:Dear", {"price": "50"})) == 0
     assert bids(program(percent=100)) == 1

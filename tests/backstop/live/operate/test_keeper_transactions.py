@@ -9,25 +9,25 @@ from unittest.mock import patch
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.keepers.keeper import Memory
-from backstop.live.node.fees import GWEI, Fees, offered, raised
-from backstop.live.operate.journal import Journal
+from backstop.keepers.keeper_decisions import KeeperMemory
+from backstop.live.node.gas_fees import GWEI, Fees, offer_fees, raise_fees
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.outbox import Order, Outbox, Rules
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem, market_view
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem, market_view
+from backstop.live.operate.outbox import CallRequest, Outbox, TransactionRules
+from backstop.live.operate.transaction_journal import Journal
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.fallen import BORROWER, ETH, do, liquidate, post
+from tests.support.market_after_drop import BORROWER, ETH, post_price, send_call, start_auction
 
 BRIEF = (
     "tests/backstop/live/operate/test_keeper_transactions.py"
     "::test_a_competitor_in_the_same_block_costs_gas_and_no_more"
 )
 
-ACCRUER = account("accruer")
+ACCRUER = get_account("accruer")
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def outbox(attach: Callable[..., LiveSystem], said: list[str]) -> Outbox:
     system = attach()
     system.node.request("evm_setAutomine", False)
     journal = Journal(None, 31_337, "0x", ACCRUER)
-    rules = Rules(replace_after=0.0, confirmations=1)
+    rules = TransactionRules(replace_after=0.0, confirmations=1)
     return Outbox(system.node, system.host.signers, ACCRUER, journal, rules, said.append)
 
 
-def order(c: int = 0) -> Order:
+def order(c: int = 0) -> CallRequest:
     """A call that anybody may make."""
-    return Order("accruer", f"accrue({c})", ("accrue", c), ACCRUER, "0x", 60_000)
+    return CallRequest("accruer", f"accrue({c})", ("accrue", c), ACCRUER, "0x", 60_000)
 
 
 def sooner(condition: Callable[[], bool]) -> Callable[[], bool]:
@@ -58,34 +58,34 @@ def sooner(condition: Callable[[], bool]) -> Callable[[], bool]:
 
 def mine(box: Outbox) -> int:
     box.node.request("evm_mine")
-    return box.node.head().number
+    return box.node.get_head().number
 
 
 def push(box: Outbox, useful: bool = True) -> None:
-    box.push(box.node.fees(), lambda entry, block: useful)
+    box.push_waiting(box.node.offer_fees(), lambda entry, block: useful)
 
 
 def test_a_stuck_transaction_is_replaced_at_its_nonce(outbox: Outbox, said: list[str]) -> None:
-    entry = outbox.send(order(), outbox.node.fees())
+    entry = outbox.send_call(order(), outbox.node.offer_fees())
     outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 3))
-    assert outbox.settle(mine(outbox)) == []
+    assert outbox.collect_mined(mine(outbox)) == []
     push(outbox)
     first, second = entry.attempts
     assert second.most * 8 >= first.most * 9 and second.tip * 8 >= first.tip * 9
     assert said[-1].startswith("accruer: accrue(0) replaced at up to ")
-    (settled,) = outbox.settle(mine(outbox))
+    (settled,) = outbox.collect_mined(mine(outbox))
     assert settled.transaction == second.hash and settled.entry.ok and outbox.replaced.total() == 1
     assert outbox.node.request("eth_getTransactionReceipt", first.hash) is None
-    assert outbox.node.nonce(ACCRUER, "latest") == 1
+    assert outbox.node.get_nonce(ACCRUER, "latest") == 1
 
 
 def test_replacements_end_at_the_cap(outbox: Outbox, said: list[str]) -> None:
-    entry = outbox.send(order(), Fees(100 * GWEI, 2 * GWEI, 0))
-    outbox.rules = Rules(fee_cap=120 * GWEI, replace_after=0.0)
+    entry = outbox.send_call(order(), Fees(100 * GWEI, 2 * GWEI, 0))
+    outbox.rules = TransactionRules(fee_cap=120 * GWEI, replace_after=0.0)
     for _ in range(4):
         outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(115 * GWEI))
-        outbox.settle(mine(outbox))
-        outbox.push(Fees(0, 0, 115 * GWEI), lambda entry, block: True)
+        outbox.collect_mined(mine(outbox))
+        outbox.push_waiting(Fees(0, 0, 115 * GWEI), lambda entry, block: True)
     assert [attempt.most for attempt in entry.attempts] == [100 * GWEI, 112_500_000_000]
     assert said[-1] == "accruer: accrue(0) waits: 112.5 gwei is all that the caps allow"
 
@@ -101,7 +101,7 @@ def test_replacements_end_at_the_cap(outbox: Outbox, said: list[str]) -> None:
     ],
 )
 def test_a_replacement_pays_an_eighth_more(old: Fees, market: Fees, new: Fees | None) -> None:
-    assert raised(old, market, 10_000) == new
+    assert raise_fees(old, market, 10_000) == new
 
 
 @pytest.mark.deep(
@@ -109,25 +109,25 @@ def test_a_replacement_pays_an_eighth_more(old: Fees, market: Fees, new: Fees | 
 )
 def test_no_replacement_tips_more_than_the_cap(outbox: Outbox, said: list[str]) -> None:
     """A node may keep a transaction to itself until its replacements have become dear, and mine it then."""
-    outbox.rules = Rules(tip_cap=3 * GWEI, replace_after=0.0)
-    entry = outbox.send(order(), offered(GWEI, 50 * GWEI, 500 * GWEI, 3 * GWEI))
+    outbox.rules = TransactionRules(tip_cap=3 * GWEI, replace_after=0.0)
+    entry = outbox.send_call(order(), offer_fees(GWEI, 50 * GWEI, 500 * GWEI, 3 * GWEI))
     assert entry.attempts[0].tip == 3 * GWEI // 2
     for _ in range(12):
         outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[-1].most + 1))
-        outbox.settle(mine(outbox))
-        outbox.push(Fees(0, 0, 10**15), lambda entry, block: True)
+        outbox.collect_mined(mine(outbox))
+        outbox.push_waiting(Fees(0, 0, 10**15), lambda entry, block: True)
     tips = [attempt.tip for attempt in entry.attempts]
     assert len(tips) == 6 and tips == sorted(tips) and 5 * GWEI // 2 < tips[-1] <= 3 * GWEI
     assert said[-1].endswith("gwei is all that the caps allow")
 
 
 def test_a_dropped_transaction_is_sent_again_and_the_rest_follows(outbox: Outbox, said: list[str]) -> None:
-    entries = [outbox.send(order(c), outbox.node.fees()) for c in range(3)]
+    entries = [outbox.send_call(order(c), outbox.node.offer_fees()) for c in range(3)]
     outbox.node.request("anvil_dropTransaction", entries[0].attempts[0].hash)
-    assert outbox.settle(mine(outbox)) == []
+    assert outbox.collect_mined(mine(outbox)) == []
     push(outbox)
     assert "accruer: accrue(0) was lost by the node: sent again" in said
-    settled = outbox.settle(mine(outbox))
+    settled = outbox.collect_mined(mine(outbox))
     assert [each.entry.nonce for each in settled] == [0, 1, 2] and outbox.waiting == []
     assert all(len(each.entry.attempts) <= 2 for each in settled)
 
@@ -135,46 +135,46 @@ def test_a_dropped_transaction_is_sent_again_and_the_rest_follows(outbox: Outbox
 def test_nonces_that_nobody_fills_are_filled(outbox: Outbox) -> None:
     """Transactions that are nobody's business here came first, and were dropped: so it is after a
     reorganisation that reaches behind what counted as final."""
-    foreign = [outbox.send(order(c), outbox.node.fees()) for c in range(2)]
+    foreign = [outbox.send_call(order(c), outbox.node.offer_fees()) for c in range(2)]
     outbox.journal.entries.clear()
-    outbox.send(order(2), outbox.node.fees())
+    outbox.send_call(order(2), outbox.node.offer_fees())
     for entry in foreign:
         outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
-    outbox.settle(mine(outbox))
+    outbox.collect_mined(mine(outbox))
     push(outbox)
-    outbox.settle(mine(outbox))
-    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER, "latest") == 3
+    outbox.collect_mined(mine(outbox))
+    assert outbox.waiting == [] and outbox.node.get_nonce(ACCRUER, "latest") == 3
 
 
 def test_what_is_no_longer_of_use_is_withdrawn(outbox: Outbox, said: list[str]) -> None:
     """What comes after it still needs its nonce."""
-    entries = [outbox.send(order(c), outbox.node.fees()) for c in range(2)]
+    entries = [outbox.send_call(order(c), outbox.node.offer_fees()) for c in range(2)]
     outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entries[0].attempts[0].most * 2))
-    outbox.settle(mine(outbox))
+    outbox.collect_mined(mine(outbox))
     push(outbox, useful=False)
-    first, second = outbox.settle(mine(outbox))
+    first, second = outbox.collect_mined(mine(outbox))
     assert first.withdrawn and first.gas == 21_000 and not first.entry.ok
     assert second.entry.ok and not second.withdrawn
     assert said[0].startswith("accruer: accrue(0) withdrawn at up to")
 
 
 def test_what_no_node_has_and_nobody_needs_is_forgotten(outbox: Outbox) -> None:
-    entry = outbox.send(order(), outbox.node.fees())
+    entry = outbox.send_call(order(), outbox.node.offer_fees())
     outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
     push(outbox, useful=False)
-    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER) == 0
+    assert outbox.waiting == [] and outbox.node.get_nonce(ACCRUER) == 0
 
 
 def test_what_an_earlier_keeper_has_just_sent_is_left_alone(outbox: Outbox, said: list[str]) -> None:
     """It is for the next block: on top of the latest one a price of later would be refused."""
-    entry = outbox.send(order(), outbox.node.fees())
+    entry = outbox.send_call(order(), outbox.node.offer_fees())
     again = Outbox(outbox.node, outbox.signers, ACCRUER, outbox.journal, outbox.rules, said.append)
-    again.settle(again.node.head().number)
+    again.collect_mined(again.node.get_head().number)
     push(again, useful=False)
     assert len(entry.attempts) == 1
     # Only what a block has passed over may be of no use.
     again.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 2))
-    again.settle(mine(again))
+    again.collect_mined(mine(again))
     push(again, useful=False)
     assert "is not needed any more" in said[-1] or entry.attempts[-1].withdraws
 
@@ -184,42 +184,42 @@ def test_what_an_earlier_keeper_has_just_sent_is_left_alone(outbox: Outbox, said
 )
 def test_what_was_signed_and_not_sent_is_tried_in_the_next_block(outbox: Outbox) -> None:
     """As it was when it was decided."""
-    entry = outbox.send(order(), outbox.node.fees())
+    entry = outbox.send_call(order(), outbox.node.offer_fees())
     outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
-    outbox.push(outbox.node.fees(), lambda entry, block: block == "pending")
+    outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: block == "pending")
     assert outbox.node.request("eth_getTransactionByHash", entry.attempts[0].hash) is not None
 
 
 def test_other_transactions_of_the_account_are_counted(outbox: Outbox) -> None:
     outbox.node.request("eth_sendTransaction", {"from": ACCRUER, "to": ACCRUER})
-    assert outbox.send(order(), outbox.node.fees()).nonce == 1
+    assert outbox.send_call(order(), outbox.node.offer_fees()).nonce == 1
 
 
 def test_depth_counts(outbox: Outbox) -> None:
-    outbox.rules = Rules(confirmations=2)
-    outbox.send(order(), outbox.node.fees())
-    outbox.settle(mine(outbox))
+    outbox.rules = TransactionRules(confirmations=2)
+    outbox.send_call(order(), outbox.node.offer_fees())
+    outbox.collect_mined(mine(outbox))
     for left in (1, 1, 0):
         assert len(outbox.journal.entries) == left
-        outbox.settle(mine(outbox) if left else outbox.node.head().number)
+        outbox.collect_mined(mine(outbox) if left else outbox.node.get_head().number)
 
 
 def test_an_empty_wallet_and_a_wrong_chain_are_one_line(
     outbox: Outbox, attach: Callable[..., LiveSystem]
 ) -> None:
-    fees = outbox.node.fees()
+    fees = outbox.node.offer_fees()
     outbox.node.__dict__["chain_id"] = 5
     with pytest.raises(BackstopError, match="is not on chain 5 any more"):
-        outbox.send(order(), fees)
+        outbox.send_call(order(), fees)
     outbox.node.__dict__["chain_id"] = 31_337
     outbox.node.request("anvil_setBalance", ACCRUER, "0x1")
     with pytest.raises(BackstopError, match=f"{ACCRUER} cannot pay for gas"):
-        outbox.send(order(), fees)
+        outbox.send_call(order(), fees)
     assert outbox.waiting == []
     outbox.node.request("anvil_setBalance", ACCRUER, "0x0")
     system = attach()
     with pytest.raises(BackstopError, match="accruer has nothing to pay gas with: send coins to 0x1cbd"):
-        KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), print)
+        KeeperLoop(system, build_keepers(system.deployment, ["accruer"]), print)
 
 
 # ------------------------------------------------------------------ whole keepers
@@ -228,17 +228,19 @@ def test_an_empty_wallet_and_a_wrong_chain_are_one_line(
 def test_after_a_reorganisation_it_is_sent_again(attach: Callable[..., LiveSystem], said: list[str]) -> None:
     system = attach()
     request = system.node.request
-    request("anvil_setTime", system.node.head().timestamp + 10_000)
+    request("anvil_setTime", system.node.get_head().timestamp + 10_000)
     request("evm_mine")
-    keepers = keepers_of(system.deployment, ["accruer"])
-    loop = KeeperLoop(system, keepers, said.append, rules=Rules(replace_after=0.05, confirmations=5))
+    keepers = build_keepers(system.deployment, ["accruer"])
+    loop = KeeperLoop(
+        system, keepers, said.append, rules=TransactionRules(replace_after=0.05, confirmations=5)
+    )
     loop.run(interval=0.01, patience=5, stop=sooner(lambda: loop.tally.sent == 3))
     request("anvil_reorg", 3, [])
-    assert system.node.nonce(ACCRUER) == 0
+    assert system.node.get_nonce(ACCRUER) == 0
     loop.run(interval=0.02, patience=5, stop=sooner(lambda: loop.tally.sent == 6))
     assert sum("is no longer part of the chain" in line for line in said if "accruer" in line) == 3
-    assert system.node.nonce(ACCRUER) == 3 and loop.tally.failed == 0
-    system.check()
+    assert system.node.get_nonce(ACCRUER) == 3 and loop.tally.failed == 0
+    system.compare_state()
 
 
 def test_a_pending_transaction_does_not_stop_the_next_look(
@@ -246,16 +248,18 @@ def test_a_pending_transaction_does_not_stop_the_next_look(
 ) -> None:
     fallen.node.request("evm_setAutomine", False)
     system = attach_fallen()
-    keepers = keepers_of(system.deployment, ["liquidator", "accruer"], options={"accruer": {"heartbeat": 1}})
+    keepers = build_keepers(
+        system.deployment, ["liquidator", "accruer"], options={"accruer": {"heartbeat": 1}}
+    )
     loop = KeeperLoop(system, keepers, said.append)
-    assert loop.round() == 4
+    assert loop.run_round() == 4
     # The same is not sent twice while it waits, whatever the time.
     fallen.node.request("anvil_setBlockTimestampInterval", 60)
-    assert loop.round() == 0 and loop.waiting == 4
+    assert loop.run_round() == 0 and loop.waiting == 4
     # Bids before housekeeping.
     assert said[0].startswith("liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) sent, nonce")
     fallen.node.request("evm_mine")
-    loop.round()
+    loop.run_round()
     assert loop.tally.sent == 4 and loop.tally.failed == 0 and len(loop.tally.latencies) == 2
 
 
@@ -263,18 +267,18 @@ def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:
     fallen.node.request("evm_setAutomine", False)
-    loop = KeeperLoop(attach_fallen(), keepers_of(fallen.deployment, ["liquidator"]), said.append)
-    assert loop.round() == 1
+    loop = KeeperLoop(attach_fallen(), build_keepers(fallen.deployment, ["liquidator"]), said.append)
+    assert loop.run_round() == 1
     # Somebody offers more for the same.
-    rival = account("guardian")
-    to, data = fallen.encoded(Action("LiquidationEngine", "liquidate", (ETH, BORROWER, rival), rival))
+    rival = get_account("guardian")
+    to, data = fallen.encode_call(Action("LiquidationEngine", "liquidate", (ETH, BORROWER, rival), rival))
     call = {"from": rival, "to": to, "data": "0x" + data.hex(), "gas": hex(500_000)}
     tip = hex(50 * GWEI)
     fallen.node.request(
         "eth_sendTransaction", call | {"maxFeePerGas": hex(90 * GWEI), "maxPriorityFeePerGas": tip}
     )
     fallen.node.request("evm_mine")
-    assert loop.round() == 0
+    assert loop.run_round() == 0
     assert (loop.tally.sent, loop.tally.failed) == (1, 1) and loop.tally.gas_paid > 0
     assert " FAILED in block " in said[-1] and said[-1].endswith("gas: liquidation_engine: safe vault")
 
@@ -283,27 +287,29 @@ def test_one_balance_is_not_spent_twice(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:
     # Two auctions that are worth a bid.
-    saver = account("saver")
-    do(fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 300 * WAD, 0, saver, sender="market_maker")
-    do(fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 0, 28_500 * WAD, saver, sender="saver")
-    post(fallen, 140)
-    do(fallen, "LiquidationEngine", "liquidate", ETH, saver, saver, sender="liquidator")
-    liquidate(fallen)
-    money, bidder = 9_000 * WAD, account("bidder")
-    do(fallen, "Stablecoin", "transfer", bidder, money, sender="market_maker")
+    saver = get_account("saver")
+    send_call(
+        fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 300 * WAD, 0, saver, sender="market_maker"
+    )
+    send_call(fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 0, 28_500 * WAD, saver, sender="saver")
+    post_price(fallen, 140)
+    send_call(fallen, "LiquidationEngine", "liquidate", ETH, saver, saver, sender="liquidator")
+    start_auction(fallen)
+    money, bidder = 9_000 * WAD, get_account("bidder")
+    send_call(fallen, "Stablecoin", "transfer", bidder, money, sender="market_maker")
     fallen.node.request("evm_setAutomine", False)
     system = attach_fallen()
     # Two keepers of one account.
-    (one,) = keepers_of(system.deployment, ["bidder"])
+    (one,) = build_keepers(system.deployment, ["bidder"])
     loop = KeeperLoop(system, [one, dataclasses.replace(one, name="other")], said.append)
-    assert loop.round() == 1
+    assert loop.run_round() == 1
     (entry,) = loop.boxes[bidder].waiting
     assert 9 * money < 10 * entry.spends <= 10 * money
     # Nor in the next look, and nothing that would fail is even tried.
     fallen.node.request("evm_setNextBlockTimestamp", fallen.node.next_time() + 60)
-    assert loop.round() == 0 and len(said) == 1
+    assert loop.run_round() == 0 and len(said) == 1
     fallen.node.request("evm_mine")
-    loop.round()
+    loop.run_round()
     assert (loop.tally.sent, loop.tally.failed) == (1, 0)
     assert system.view("Stablecoin", "balanceOf", bidder) == money - entry.spends
 
@@ -317,19 +323,19 @@ def test_what_others_sold_before_counts(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str], sold: int, line: str
 ) -> None:
     """The keeper's view is older than the market: the trial in the next block tells."""
-    liquidate(fallen)
+    start_auction(fallen)
     system = attach_fallen()
-    (taker,) = keepers_of(system.deployment, ["taker"])
-    (intent,) = taker.decide(market_view(system.mirror, system.timestamp), Memory(), 0)
+    (taker,) = build_keepers(system.deployment, ["taker"])
+    (intent,) = taker.decide_calls(market_view(system.mirror, system.timestamp), KeeperMemory(), 0)
     assert intent.gain is not None
     group = dataclasses.replace(taker.group, minimum_profit=intent.gain * 9 // 10)
     loop = KeeperLoop(system, [dataclasses.replace(taker, group=group)], said.append)
     if sold:
-        do(fallen, "ETH", "mint", BORROWER, sold * WAD, sender="borrower")
-        do(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], sold * WAD, sender="borrower")
-        do(fallen, "Market.ETH", "sell", sold * WAD, 0, BORROWER, sender="borrower")
-    with patch.object(system, "follow"):
-        assert loop.round() == (not sold)
+        send_call(fallen, "ETH", "mint", BORROWER, sold * WAD, sender="borrower")
+        send_call(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], sold * WAD, sender="borrower")
+        send_call(fallen, "Market.ETH", "sell", sold * WAD, 0, BORROWER, sender="borrower")
+    with patch.object(system, "follow_chain"):
+        assert loop.run_round() == (not sold)
     assert len(said) == 1 and said[0].startswith(f"taker: FlashTaker.take_and_sell(1){line}")
 
 
@@ -337,15 +343,15 @@ def test_no_look_is_at_an_earlier_time_than_the_block_followed(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:
     """A node goes back between the two: for a keeper, too, no auction begins later than now."""
-    liquidate(fallen)
+    start_auction(fallen)
     system = attach_fallen()
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["bidder", "taker", "crank"]), said.append)
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["bidder", "taker", "crank"]), said.append)
     followed = system.mirror.model.timestamp
-    back = system.node.outlook()._replace(timestamp=followed - 86_400)
-    with patch.object(system.node, "outlook", return_value=back):
-        assert system.outlook().timestamp == followed
-        loop.round()
-    assert len(system.mirror.model.live()["CollateralAuction"]["lots"]) == 1
+    back = system.node.get_outlook()._replace(timestamp=followed - 86_400)
+    with patch.object(system.node, "get_outlook", return_value=back):
+        assert system.get_outlook().timestamp == followed
+        loop.run_round()
+    assert len(system.mirror.model.get_live_tables()["CollateralAuction"]["lots"]) == 1
 
 
 @pytest.mark.deep(
@@ -355,17 +361,25 @@ def test_what_pays_in_the_next_block_is_not_withdrawn_for_the_last_ones_price(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:
     """A block has passed it over, at whose time the auction still asked for too much."""
-    do(fallen, "LiquidationEngine", "liquidate", ETH, BORROWER, account("liquidator"), sender="liquidator")
+    send_call(
+        fallen,
+        "LiquidationEngine",
+        "liquidate",
+        ETH,
+        BORROWER,
+        get_account("liquidator"),
+        sender="liquidator",
+    )
     node, system = fallen.node, attach_fallen()
     node.request("evm_setAutomine", False)
 
     def next_block_in(seconds: int) -> None:
-        node.request("anvil_setTime", node.head().timestamp + seconds)
+        node.request("anvil_setTime", node.get_head().timestamp + seconds)
 
     next_block_in(1_800)
-    rules = Rules(replace_after=0.0)
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["taker"]), said.append, rules=rules)
-    assert loop.round() == 1
+    rules = TransactionRules(replace_after=0.0)
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["taker"]), said.append, rules=rules)
+    assert loop.run_round() == 1
     (box,) = loop.boxes.values()
     (entry,) = box.waiting
     node.request("evm_setBlockGasLimit", hex(21_000))  # there is no room for it
@@ -373,7 +387,7 @@ def test_what_pays_in_the_next_block_is_not_withdrawn_for_the_last_ones_price(
     node.request("evm_mine")
     node.request("evm_setBlockGasLimit", hex(30_000_000))
     next_block_in(1_800)
-    assert not system.host.static(box.address, entry.to, bytes.fromhex(entry.data[2:]), "latest").ok
-    loop.round()
+    assert not system.host.static_call(box.address, entry.to, bytes.fromhex(entry.data[2:]), "latest").ok
+    loop.run_round()
     assert box.waiting == [entry] and len(entry.attempts) > 1
     assert not any(attempt.withdraws for attempt in entry.attempts), said

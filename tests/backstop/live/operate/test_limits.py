@@ -13,24 +13,30 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
-from backstop.deployment.accounts import account
-from backstop.live.node.fees import GWEI
-from backstop.live.operate.brakes import MOST_FAILURES, Brakes, Call, Limits, Pauses
-from backstop.live.operate.config import read_settings
-from backstop.live.operate.journal import DAY, Attempt, Entry, Journal, Spent
+from backstop.deployment.role_accounts import get_account
+from backstop.live.monitor.health_conditions import HealthIssue, find_health_issues
+from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.monitor.status_snapshot import StatusBoard
+from backstop.live.node.gas_fees import GWEI
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem, market_view
-from backstop.live.watch.facts import Board
-from backstop.live.watch.observer import Observer
-from backstop.live.watch.troubles import Trouble, troubles
+from backstop.live.operate.keeper_settings import read_settings
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem, market_view
+from backstop.live.operate.spending_limits import (
+    MOST_FAILURES,
+    LimitEnforcer,
+    PausedRoles,
+    PendingCall,
+    SpendingLimits,
+)
+from backstop.live.operate.transaction_journal import DAY, Attempt, Entry, Journal, Spending
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.fallen import BORROWER, ETH, do, liquidate, post
+from tests.support.market_after_drop import BORROWER, ETH, post_price, send_call, start_auction
 
 BRIEF = "tests/backstop/live/operate/test_limits.py::test_baits_stop_what_costs_and_nothing_that_pays"
 
-LIQUIDATOR = account("liquidator")
+LIQUIDATOR = get_account("liquidator")
 Open = Callable[..., KeeperLoop]
 
 
@@ -39,12 +45,15 @@ def attach_it(attach_fallen: Callable[..., LiveSystem], said: list[str]) -> Open
     """Opens keepers of a chain on which a vault is unsafe, as a process does."""
 
     def open_it(
-        *roles: str, limits: dict[str, Limits] | None = None, journal: Path | None = None, **options: dict
+        *roles: str,
+        limits: dict[str, SpendingLimits] | None = None,
+        journal: Path | None = None,
+        **options: dict,
     ) -> KeeperLoop:
         system = attach_fallen()
-        keepers = keepers_of(system.deployment, list(roles), options=options)
-        pauses = Pauses(None if journal is None else journal / "paused")
-        brakes = Brakes(keepers, limits or {}, pauses=pauses)
+        keepers = build_keepers(system.deployment, list(roles), options=options)
+        pauses = PausedRoles(None if journal is None else journal / "paused")
+        brakes = LimitEnforcer(keepers, limits or {}, pauses=pauses)
         return KeeperLoop(system, keepers, said.append, journal=journal, brakes=brakes)
 
     return open_it
@@ -59,7 +68,7 @@ def failed(loop: KeeperLoop, keeper: str, times: int, gas: int = 10**15) -> None
         entry.attempts.append(Attempt("0x1", "0x", 5, 1))
         entry.paid = gas
         journal.entries.append(entry)
-        journal.finish(entry)
+        journal.finish_entry(entry)
 
 
 # ------------------------------------------------------------------- the attack
@@ -70,16 +79,16 @@ def test_baits_stop_what_costs_and_nothing_that_pays(
 ) -> None:
     """Somebody has keepers' calls fail until they stop, and then lets the price fall: a budget used up and
     a hundred failures leave the liquidation, which pays for itself, where it was."""
-    limits = {"others": Limits(gas_hour=10**16, gas_day=10**16)}
+    limits = {"others": SpendingLimits(gas_hour=10**16, gas_day=10**16)}
     loop = attach_it("liquidator", "accruer", limits=limits, accruer={"heartbeat": 1})
     for keeper in ("liquidator", "accruer"):
         failed(loop, keeper, 5 * MOST_FAILURES)
-    assert loop.round() == 1
+    assert loop.run_round() == 1
     assert said[-1].startswith("liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) sent")
     assert any(line.startswith("100 of 100 transactions of accruer failed within an hour") for line in said)
     assert not any(line.startswith("accruer: ") for line in said)
     # It is loud as long as it lasts.
-    assert {("accruer", "failures"), ("liquidator", "failures")} <= loop._work(False).stopped.keys()
+    assert {("accruer", "failures"), ("liquidator", "failures")} <= loop._summarise_work(False).stopped.keys()
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -87,32 +96,32 @@ def test_a_bait_costs_who_lays_it_as_much(attach_it: Open, fallen: LiveSystem) -
     """It has to be taken away before the keeper's transaction, in the same block, for a higher tip."""
     fallen.node.request("evm_setAutomine", False)
     loop = attach_it("liquidator")
-    assert loop.round() == 1
-    before = fallen.node.balance(BORROWER)
-    to, call = fallen.encoded(
-        Action("LiquidationEngine", "liquidate", (ETH, BORROWER, BORROWER), account("borrower"))
+    assert loop.run_round() == 1
+    before = fallen.node.get_balance(BORROWER)
+    to, call = fallen.encode_call(
+        Action("LiquidationEngine", "liquidate", (ETH, BORROWER, BORROWER), get_account("borrower"))
     )
     tip = hex(50 * GWEI)
     fallen.node.request(
         "eth_sendTransaction",
-        {"from": account("borrower"), "to": to, "data": "0x" + call.hex(), "gas": hex(2_000_000)}
+        {"from": get_account("borrower"), "to": to, "data": "0x" + call.hex(), "gas": hex(2_000_000)}
         | {"maxFeePerGas": tip, "maxPriorityFeePerGas": tip},
     )
     fallen.node.request("evm_mine")
-    loop.round()
-    (_, _, spent), *rest = loop.boxes[LIQUIDATOR].journal.spent()
+    loop.run_round()
+    (_, _, spent), *rest = loop.boxes[LIQUIDATOR].journal.iter_spending()
     assert not rest and (spent.done, spent.failed) == (0, 1)
-    assert 0 < spent.gas < before - fallen.node.balance(BORROWER)
+    assert 0 < spent.gas < before - fallen.node.get_balance(BORROWER)
 
 
 def unsafe_too(fallen: LiveSystem) -> str:
     """A second vault that is unsafe, and its owner."""
-    saver = account("saver")
+    saver = get_account("saver")
     draw = "VaultEngine", "deposit_and_draw"
-    post(fallen, 200)
-    do(fallen, *draw, ETH, saver, 300 * WAD, 0, saver, sender="market_maker")
-    do(fallen, *draw, ETH, saver, 0, 38_000 * WAD, saver, sender="saver")
-    post(fallen, 150)
+    post_price(fallen, 200)
+    send_call(fallen, *draw, ETH, saver, 300 * WAD, 0, saver, sender="market_maker")
+    send_call(fallen, *draw, ETH, saver, 0, 38_000 * WAD, saver, sender="saver")
+    post_price(fallen, 150)
     return saver
 
 
@@ -123,9 +132,9 @@ def test_after_failures_it_goes_on_one_at_a_time(attach_it: Open, fallen: LiveSy
     loop = attach_it("liquidator")
     failed(loop, "liquidator", MOST_FAILURES)
     for _ in range(2):
-        assert loop.round() == 1 and loop.waiting == 1
+        assert loop.run_round() == 1 and loop.waiting == 1
         fallen.node.request("evm_mine")
-    loop.round()
+    loop.run_round()
     assert loop.tally.counts["liquidator", "done"] == 2
 
 
@@ -143,13 +152,13 @@ def test_failures_are_too_many_beside_as_many_successes(attach_it: Open) -> None
             entry = Entry(9, "liquidator", "sale", (), "", "0x", 0, at=int(time.time()), block=1, ok=True)
             entry.attempts.append(Attempt("0x1", "0x", 5, 1))
             journal.entries.append(entry)
-            journal.finish(entry)
+            journal.finish_entry(entry)
 
     done(MOST_FAILURES)
-    loop.brakes.look()
+    loop.brakes.refresh_stops()
     assert ("liquidator", "failures") in loop.brakes.stops
     done(1)
-    assert [stop.cause for stop in loop.brakes.look()] == ["failures"] and not loop.brakes.stops
+    assert [stop.cause for stop in loop.brakes.refresh_stops()] == ["failures"] and not loop.brakes.stops
 
 
 # ---------------------------------------------------------------------- budgets
@@ -158,45 +167,45 @@ def test_failures_are_too_many_beside_as_many_successes(attach_it: Open) -> None
 def test_a_budget_ends_what_does_not_pay(attach_it: Open, fallen: LiveSystem, said: list[str]) -> None:
     """What is under way counts with all that it may cost, what is mined with what it did cost."""
     fallen.node.request("evm_setAutomine", False)
-    loop = attach_it("accruer", limits={"accruer": Limits(gas_day=10**14)}, accruer={"heartbeat": 1})
-    assert 1 <= loop.round() < 3
-    waiting = loop.boxes[account("accruer")].waiting
-    used, limit = loop.brakes.budgets()["accruer", "gas_day"]
+    loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_day=10**14)}, accruer={"heartbeat": 1})
+    assert 1 <= loop.run_round() < 3
+    waiting = loop.boxes[get_account("accruer")].waiting
+    used, limit = loop.brakes.get_budgets()["accruer", "gas_day"]
     assert used == sum(each.gas * each.attempts[0].most for each in waiting) and limit == 10**14
     assert "accruer has used 0.000" in said[-1] and "only what pays for itself is sent" in said[-1]
     fallen.node.request("evm_mine")
-    loop._follow()
-    loop.brakes.look()
-    assert loop.brakes.budgets()["accruer", "gas_day"][0] == loop.tally.gas_paid < used
+    loop._follow_chain()
+    loop.brakes.refresh_stops()
+    assert loop.brakes.get_budgets()["accruer", "gas_day"][0] == loop.tally.gas_paid < used
 
 
 def test_money_at_risk_has_a_budget(attach_it: Open, fallen: LiveSystem, tmp_path: Path) -> None:
     """Also over a restart, and for what was bought and is long final."""
-    liquidate(fallen)
-    bidder = account("bidder")
-    do(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
+    start_auction(fallen)
+    bidder = get_account("bidder")
+    send_call(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
     journal = tmp_path / "kept"
-    less = {"bidder": Limits(risk_hour=8_000 * WAD)}
+    less = {"bidder": SpendingLimits(risk_hour=8_000 * WAD)}
     loop = attach_it("bidder", limits=less, journal=journal)
-    while loop.round():  # it has to allow the auction to take its money first
+    while loop.run_round():  # it has to allow the auction to take its money first
         pass
     assert fallen.view("Stablecoin", "balanceOf", bidder) == 9_000 * WAD
     assert loop.brakes.stops["bidder", "risk"].why.startswith(
         "bidder has used 0.000000 of 8,000.000000 to put"
     )
     loop.close()
-    more = {"bidder": Limits(risk_hour=9_500 * WAD)}
+    more = {"bidder": SpendingLimits(risk_hour=9_500 * WAD)}
     loop = attach_it("bidder", limits=more, journal=journal)
-    while loop.round() or loop.waiting:
+    while loop.run_round() or loop.waiting:
         pass
     spent = 9_000 * WAD - fallen.view("Stablecoin", "balanceOf", bidder)
-    assert spent > 8_000 * WAD and loop.brakes.budgets()["bidder", "risk_hour"][0] == spent
+    assert spent > 8_000 * WAD and loop.brakes.get_budgets()["bidder", "risk_hour"][0] == spent
     for _ in range(3):
         fallen.node.request("evm_mine")
-        loop.round()
+        loop.run_round()
     loop.close()
     again = attach_it("bidder", limits=more, journal=journal)
-    assert again.brakes.budgets()["bidder", "risk_hour"][0] == spent
+    assert again.brakes.get_budgets()["bidder", "risk_hour"][0] == spent
     again.close()
 
 
@@ -207,19 +216,19 @@ def test_money_at_risk_has_a_budget(attach_it: Open, fallen: LiveSystem, tmp_pat
 def test_wrong_knowledge_stops_money_at_risk_alone(
     attach_it: Open, fallen: LiveSystem, said: list[str], cause: str
 ) -> None:
-    liquidate(fallen)
-    bidder = account("bidder")
-    do(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
-    limits = {"bidder": Limits(deviation=500)}
+    start_auction(fallen)
+    bidder = get_account("bidder")
+    send_call(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
+    limits = {"bidder": SpendingLimits(deviation=500)}
     auction = fallen.addresses["CollateralAuction"]
-    do(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="bidder")
+    send_call(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="bidder")
     if cause == "deviation":
-        do(fallen, "Market.ETH", "set_liquidity", 5_000 * WAD, 840_000 * WAD, sender="market_maker")
+        send_call(fallen, "Market.ETH", "set_liquidity", 5_000 * WAD, 840_000 * WAD, sender="market_maker")
     fallen.node.request("evm_setAutomine", False)
     loop = attach_it("bidder", "taker", limits=limits)
     if cause == "difference":
         loop.system.mirror.differences.append("here")
-    loop.round()
+    loop.run_round()
     assert [line.partition(":")[0] for line in said if " sent, nonce" in line] == ["taker"], said
     assert loop.brakes.stops["bidder", cause]
 
@@ -229,13 +238,13 @@ def test_wrong_knowledge_stops_money_at_risk_alone(
 def test_the_market_may_be_above_or_below_the_feed(
     attach_it: Open, fallen: LiveSystem, away: int, stopped: bool
 ) -> None:
-    loop = attach_it("bidder", limits={"bidder": Limits(deviation=500)})
+    loop = attach_it("bidder", limits={"bidder": SpendingLimits(deviation=500)})
     view = market_view(loop.system.mirror, loop.system.timestamp)
-    feed = view.prices(ETH).current
+    feed = view.get_feed_prices(ETH).current
     view.outside = view.outside._replace(prices=(feed * away // 100, *view.outside.prices[1:]))
     (bidder,) = loop.keepers
-    take = bidder.intent("CollateralAuction", "take", 1, about=1, spends=1, gain=1, of=ETH)
-    found = loop.brakes.stop(Call(bidder, take, 0), view, 0)
+    take = bidder.build_intent("CollateralAuction", "take", 1, about=1, spends=1, gain=1, of=ETH)
+    found = loop.brakes.find_stop(PendingCall(bidder, take, 0), view, 0)
     assert (found is not None and found.cause == "deviation") == stopped
 
 
@@ -245,30 +254,30 @@ def test_a_position_that_is_taken_over_is_money_at_risk(
     attach_it: Open, fallen: LiveSystem, cause: str
 ) -> None:
     """It pays for itself, so failures and gas leave it alone; what is wrong or used up does not."""
-    limits = {"liquidator": Limits(gas_hour=1, risk_hour=100)}
+    limits = {"liquidator": SpendingLimits(gas_hour=1, risk_hour=100)}
     loop = attach_it("liquidator", limits=limits)
     (liquidator,) = loop.keepers
-    taken = liquidator.intent("PerpetualDesk", "liquidate", about=1, gain=1, at_risk=True)
-    call, view = Call(liquidator, taken, 10), market_view(loop.system.mirror, loop.system.timestamp)
+    taken = liquidator.build_intent("PerpetualDesk", "liquidate", about=1, gain=1, at_risk=True)
+    call, view = PendingCall(liquidator, taken, 10), market_view(loop.system.mirror, loop.system.timestamp)
     failed(loop, "liquidator", MOST_FAILURES)
-    assert loop.brakes.stop(call, view, 0) is None
+    assert loop.brakes.find_stop(call, view, 0) is None
     if cause == "risk":
         journal = loop.boxes[LIQUIDATOR].journal
         for spends, stopped in ((99, False), (1, True)):
             entry = Entry(9, "liquidator", "deposit", (), "", "0x", 0, spends=spends, block=1, ok=True)
             entry.at = int(time.time())
             journal.entries.append(entry)
-            loop.brakes.spent_more()
-            assert (loop.brakes.stop(call, view, 0) is not None) == stopped
+            loop.brakes.note_spending()
+            assert (loop.brakes.find_stop(call, view, 0) is not None) == stopped
     elif cause == "fork":
         loop.brakes.confirmed = lambda: False
-        assert loop.brakes.stop(call, view, 0) is not None
+        assert loop.brakes.find_stop(call, view, 0) is not None
     else:
-        assert loop.brakes.stop(call, view, 1) is not None
+        assert loop.brakes.find_stop(call, view, 1) is not None
     assert loop.brakes.stops["liquidator", cause]
     # What only earns a reward goes on.
     reward = call._replace(intent=taken._replace(at_risk=False))
-    assert loop.brakes.stop(reward, view, 1) is None
+    assert loop.brakes.find_stop(reward, view, 1) is None
 
 
 def run(*flags: object):
@@ -281,13 +290,13 @@ def test_a_role_is_paused_and_resumed(attach_it: Open, said: list[str], tmp_path
     loop = attach_it("liquidator", "accruer", journal=journal, accruer={"heartbeat": 1})
     result = run("--journal", journal, "--pause", "liquidator,bidder")
     assert (result.exit_code, result.stdout) == (0, "paused: bidder, liquidator\n")
-    assert loop.round() == 3 and "liquidator is paused: nothing of it is sent" in said
+    assert loop.run_round() == 3 and "liquidator is paused: nothing of it is sent" in said
     loop.close()
     loop = attach_it("liquidator", journal=journal)
-    assert loop.round() == 0
+    assert loop.run_round() == 0
     assert run("--journal", journal, "--resume", "liquidator").stdout == "paused: bidder\n"
     loop._looked_at = None
-    assert loop.round() == 1
+    assert loop.run_round() == 1
     assert "liquidator goes on: no longer stopped (paused)" in said
     loop.close()
 
@@ -309,8 +318,8 @@ def test_who_names_the_same_settings_means_the_same_keeper(
 
 
 def test_all_are_paused_at_once(tmp_path: Path) -> None:
-    pauses = Pauses(tmp_path / "paused")
-    assert "bidder" in pauses.change(["all"], []) and "crank" in pauses.read()
+    pauses = PausedRoles(tmp_path / "paused")
+    assert "bidder" in pauses.change_paused(["all"], []) and "crank" in pauses.read_paused()
     result = run("--journal", tmp_path, "--resume", "bidder")
     assert (
         result.exit_code == 1
@@ -327,16 +336,16 @@ def test_all_are_paused_at_once(tmp_path: Path) -> None:
 def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
     """From the moment at which a transaction is signed: its whole price, or what it did cost."""
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    journal.open()
+    journal.open_file()
     entry = Entry(0, "bidder", "take", (), "0x1", "0x", 100, spends=70)
     entry.attempts += [Attempt("0x1", "0x", 5, 1), Attempt("0x2", "0x", 6, 1)]
-    journal.put(entry)
+    journal.put_entry(entry)
     assert journal.path is not None
     least = journal.path.stat().st_size
     entry.block, entry.ok, entry.paid, entry.at = 3, True, 123, int(time.time())
-    journal.note(entry)
-    journal.finish(entry)
-    assert [each for _, _, each in journal.spent()] == [Spent(123, 70, 1, 0)]
+    journal.note_outcome(entry)
+    journal.finish_entry(entry)
+    assert [each for _, _, each in journal.iter_spending()] == [Spending(123, 70, 1, 0)]
     content = journal.path.read_bytes()
     found = set()
     for end in {*range(least, len(content), 13), len(content) - 1, len(content)}:
@@ -344,15 +353,15 @@ def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
         assert other.path is not None
         other.path.parent.mkdir()
         other.path.write_bytes(content[:end])
-        other.open()
-        (spent,) = [each for _, _, each in other.spent()]
+        other.open_file()
+        (spent,) = [each for _, _, each in other.iter_spending()]
         found.add(spent)
         other.close()
         again = Journal(tmp_path / str(end), 1, "0x12345678", "0xabc")
-        again.open()
-        assert [each for _, _, each in again.spent()] == [spent]
+        again.open_file()
+        assert [each for _, _, each in again.iter_spending()] == [spent]
         again.close()
-    assert found == {Spent(600, 70, 0, 0), Spent(123, 70, 1, 0)}
+    assert found == {Spending(600, 70, 0, 0), Spending(123, 70, 1, 0)}
     journal.close()
 
 
@@ -361,32 +370,32 @@ def waiting(loop: KeeperLoop, keeper: str, **fields: Any) -> Entry:
     entry = Entry(9, keeper, "call", (), "", "0x", 100, attempts=[Attempt("0x2", "0x", 50, 1)], **fields)
     address = next(each.address for each in loop.keepers if each.name == keeper)
     loop.boxes[address].journal.entries.append(entry)
-    loop.brakes.spent_more()
+    loop.brakes.note_spending()
     return entry
 
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_limits.py::test_what_waits_counts_however_long")
 def test_a_replacement_needs_room_for_what_it_costs_more(attach_it: Open) -> None:
     """Beside all else that was spent; what it replaces is counted already."""
-    loop = attach_it("accruer", limits={"accruer": Limits(gas_hour=10_000)})
+    loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_hour=10_000)})
     failed(loop, "accruer", 1, gas=4_000)
     entry = waiting(loop, "accruer", at=int(time.time()))
-    assert loop.brakes.affords("accruer", entry, 60) and not loop.brakes.affords("accruer", entry, 61)
+    assert loop.brakes.can_afford("accruer", entry, 60) and not loop.brakes.can_afford("accruer", entry, 61)
 
 
 @pytest.mark.parametrize(("given_up", "used"), [(False, 5_000), (True, 0)])
 def test_what_waits_counts_however_long(attach_it: Open, given_up: bool, used: int) -> None:
     """It may be mined in the next block; what nobody sends any more counts from when it was given up."""
-    loop = attach_it("accruer", limits={"accruer": Limits(gas_hour=10_000)})
+    loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_hour=10_000)})
     waiting(loop, "accruer", at=int(time.time()) - 2 * 3_600, given_up=given_up)
-    assert loop.brakes.budgets()["accruer", "gas_hour"][0] == used
+    assert loop.brakes.get_budgets()["accruer", "gas_hour"][0] == used
 
 
 def test_an_hour_and_a_day_pass(tmp_path: Path, attach_it: Open) -> None:
     journal = tmp_path / "kept"
-    limits = {"others": Limits(gas_hour=10**18, gas_day=10**18)}
+    limits = {"others": SpendingLimits(gas_hour=10**18, gas_day=10**18)}
     loop = attach_it("accruer", journal=journal, limits=limits)
-    path = loop.boxes[account("accruer")].journal.path
+    path = loop.boxes[get_account("accruer")].journal.path
     assert path is not None
     loop.close()
     now = int(time.time()) // 60
@@ -394,7 +403,7 @@ def test_an_hour_and_a_day_pass(tmp_path: Path, attach_it: Open) -> None:
     lines = [{"schema_version": 2}, *({"spent": row} for row in rows)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     loop = attach_it("accruer", journal=journal, limits=limits)
-    used = loop.brakes.budgets()
+    used = loop.brakes.get_budgets()
     assert (used["accruer", "gas_hour"][0], used["accruer", "gas_day"][0]) == (12, 23)
     loop.close()
 
@@ -404,26 +413,26 @@ def test_an_hour_is_over_when_its_last_minute_is(
     tmp_path: Path, attach_it: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row is of a whole minute, and counts as long as any of it is within the hour."""
-    loop = attach_it("accruer", limits={"accruer": Limits(gas_hour=10**18)})
-    journal = loop.boxes[account("accruer")].journal
+    loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_hour=10**18)})
+    journal = loop.boxes[get_account("accruer")].journal
     entry = Entry(9, "accruer", "accrue", (), "", "0x", 0, at=6_000_059, block=1, ok=True, paid=5)
     entry.attempts.append(Attempt("0x1", "0x", 5, 1))
     journal.entries.append(entry)
-    journal.finish(entry)
+    journal.finish_entry(entry)
     for now, used in ((6_003_659, 5), (6_003_660, 0)):
         monkeypatch.setattr(time, "time", lambda now=now: float(now))
-        loop.brakes.look()
-        assert loop.brakes.budgets()["accruer", "gas_hour"][0] == used
+        loop.brakes.refresh_stops()
+        assert loop.brakes.get_budgets()["accruer", "gas_hour"][0] == used
 
 
 def test_what_failed_put_nothing_at_risk() -> None:
     entry = Entry(0, "bidder", "take", (), "0x1", "0x", 100, spends=70, attempts=[Attempt("0x", "0x", 5, 1)])
-    assert entry.spent == Spent(500, 70)
+    assert entry.spent == Spending(500, 70)
     entry.block, entry.paid = 3, 123
     entry.failed = True
-    assert entry.spent == Spent(123, 0, 0, 1)
+    assert entry.spent == Spending(123, 0, 0, 1)
     entry.ok, entry.failed = True, False
-    assert entry.spent == Spent(123, 70, 1, 0)
+    assert entry.spent == Spending(123, 70, 1, 0)
 
 
 def test_a_clock_that_was_ahead_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,12 +445,12 @@ def test_a_clock_that_was_ahead_forgets_nothing(tmp_path: Path, monkeypatch: pyt
     rows = [["bidder", now // 60 - ago, gas, 0, 1, 0] for ago, gas in ((1, 5), (1_400, 7), (1_600, 11))]
     lines = [{"schema_version": 2}, *({"spent": row} for row in rows)]
     journal.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    journal.open()
+    journal.open_file()
     journal.close()
     clock[0] = now
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    journal.open()
-    assert [spent.gas for _, _, spent in journal.spent()] == [5, 7]
+    journal.open_file()
+    assert [spent.gas for _, _, spent in journal.iter_spending()] == [5, 7]
     journal.close()
 
 
@@ -452,8 +461,8 @@ def test_a_journal_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
     attempt = {"hash": "0x1", "raw": "0x", "most": 3, "tip": 1, "withdraws": False}
     entry |= {"gas": 10, "token": "", "spends": 0, "attempts": [attempt], "block": None, "ok": False}
     journal.path.write_text(f'{{"schema_version": 1}}\n{json.dumps({"entry": entry})}\n')
-    journal.open()
-    assert [each for _, _, each in journal.spent()] == [Spent(30, 0, 0, 0)]
+    journal.open_file()
+    assert [each for _, _, each in journal.iter_spending()] == [Spending(30, 0, 0, 0)]
     journal.close()
 
 
@@ -461,21 +470,23 @@ def test_a_journal_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
 
 
 def test_stops_and_burning_budgets_are_alerts(attach_it: Open) -> None:
-    limits = {"accruer": Limits(gas_day=4 * 10**16)}
+    limits = {"accruer": SpendingLimits(gas_day=4 * 10**16)}
     loop = attach_it("accruer", limits=limits, accruer={"heartbeat": 1})
-    board = Board()
-    loop.observer = Observer(board, lambda text: None, 0)
+    board = StatusBoard()
+    loop.observer = StatusPublisher(board, lambda text: None, 0)
     failed(loop, "accruer", 11)  # a quarter of the day's budget, and a little, within two hours
-    loop.round()
-    found = troubles(board, 0)
-    assert found[Trouble("burning", "accruer")].startswith("accruer has used 0.01")
-    assert found[Trouble("burning", "accruer")].endswith("of 0.040000 coins for gas a day within 120 minutes")
+    loop.run_round()
+    found = find_health_issues(board, 0)
+    assert found[HealthIssue("burning", "accruer")].startswith("accruer has used 0.01")
+    assert found[HealthIssue("burning", "accruer")].endswith(
+        "of 0.040000 coins for gas a day within 120 minutes"
+    )
     failed(loop, "accruer", 9)
     loop._looked_at = None
-    loop.round()
+    loop.run_round()
     assert board.facts is not None
-    board.put(dataclasses.replace(board.facts, work=loop._work(False)))
-    assert Trouble("role stopped", "accruer: failures") in troubles(board, 0)
+    board.publish_status(dataclasses.replace(board.facts, work=loop._summarise_work(False)))
+    assert HealthIssue("role stopped", "accruer: failures") in find_health_issues(board, 0)
 
 
 def test_limits_are_read(tmp_path: Path) -> None:
@@ -485,7 +496,7 @@ def test_limits_are_read(tmp_path: Path) -> None:
     )
     file.write_text(text)
     assert read_settings(file)["limits"] == {
-        "bidder": Limits(gas_day=WAD // 2, risk_hour=1_000 * WAD, deviation=500)
+        "bidder": SpendingLimits(gas_day=WAD // 2, risk_hour=1_000 * WAD, deviation=500)
     }
     file.write_text(text.replace("bidder", "baker"))
     result = run("--config", file)

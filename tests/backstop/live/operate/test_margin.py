@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.file import parameters_from_json, parameters_to_json
-from backstop.deployment.parameters import MarginParameters
-from backstop.deployment.signing import trader
+from backstop.deployment.deployment_file import parameters_from_json, parameters_to_json
+from backstop.deployment.deployment_parameters import MarginParameters
+from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS
-from backstop.live.node.host import gas_limit
-from backstop.live.operate.config import read_settings
-from backstop.live.operate.deploying import load_parameters
+from backstop.hosts.host_interface import CALL_GAS
+from backstop.live.node.live_host import gas_limit
+from backstop.live.operate.keeper_settings import read_settings
+from backstop.live.operate.live_deployment import load_parameters
 from backstop.model.arithmetic import WAD
-from tests.support.devnet import Devnet
-from tests.support.street import ETH, LOTS, Street
+from tests.support.devnet_process import Devnet
+from tests.support.live_margin_market import ETH, LOTS, LiveMarginMarket
 
 LONGER = pytest.mark.deep(
     brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
@@ -26,26 +26,26 @@ LONGER = pytest.mark.deep(
 
 
 def test_keepers_bring_marks_match_liquidate_meet_and_roll(fresh: Devnet, tmp_path: Path) -> None:
-    street = Street(fresh, tmp_path)
-    long, liquidator = trader("long"), account("margin_liquidator")
+    street = LiveMarginMarket(fresh, tmp_path)
+    long, liquidator = get_trader_account("long"), get_account("margin_liquidator")
     try:
-        street.order("long", "--buy")
-        street.order("short", "--sell")
-        street.work(lambda market: market.position(long, ETH).size == LOTS, 2_000)
+        street.write_order("long", "--buy")
+        street.write_order("short", "--sell")
+        street.run_until_done(lambda market: market.get_position(long, ETH).size == LOTS, 2_000)
         # Under its maintenance margin; the liquidator bears a part of it.
-        street.work(lambda market: market.position(liquidator, ETH).size > 0, 1_740)
+        street.run_until_done(lambda market: market.get_position(liquidator, ETH).size > 0, 1_740)
         # What is left of it owes now.
-        street.work(lambda market: market.position(long, ETH).size == 0, 1_400)
+        street.run_until_done(lambda market: market.get_position(long, ETH).size == 0, 1_400)
         opened = street.seen.clock.cycle
         street.system.advance(MarginParameters(()).window + 1)
-        street.work(lambda market: market.clock.cycle > opened, 1_400)
+        street.run_until_done(lambda market: market.clock.cycle > opened, 1_400)
         # What it lacked is booked in the pending cycle.
-        street.work(lambda market: market.clock.booked_at > 0, 1_400)
+        street.run_until_done(lambda market: market.clock.booked_at > 0, 1_400)
         called = {line.split("(")[0].split(".")[1] for line in street.said if " done in block" in line}
         assert {"approve", "deposit", "bring", "accrue", "fill", "liquidate", "meet", "roll"} <= called
     finally:
         street.loop.close()
-    street.system.check()
+    street.system.compare_state()
 
 
 @pytest.mark.deep(
@@ -58,23 +58,23 @@ def test_keepers_close_positions_where_a_policy_says_so(
     fresh: Devnet, tmp_path: Path, policy: str, calls: set[str]
 ) -> None:
     roles = ("margin_crank", "margin_liquidator", "matcher", "deleverager")
-    street = Street(fresh, tmp_path, roles, policy=policy)
-    long, short = trader("long"), trader("short")
+    street = LiveMarginMarket(fresh, tmp_path, roles, policy=policy)
+    long, short = get_trader_account("long"), get_trader_account("short")
     try:
-        street.order("long", "--buy")
-        street.order("short", "--sell")
-        street.work(lambda market: market.position(long, ETH).size == LOTS, 2_000)
-        street.work(lambda market: market.position(long, ETH).size == 0, 1_400)
-        assert street.seen.position(short, ETH).size == -LOTS
+        street.write_order("long", "--buy")
+        street.write_order("short", "--sell")
+        street.run_until_done(lambda market: market.get_position(long, ETH).size == LOTS, 2_000)
+        street.run_until_done(lambda market: market.get_position(long, ETH).size == 0, 1_400)
+        assert street.seen.get_position(short, ETH).size == -LOTS
         opened = street.seen.clock.cycle
         street.system.advance(MarginParameters(()).window + 1)
-        street.work(lambda market: market.clock.cycle > opened, 1_400)
-        street.work(lambda market: market.position(short, ETH).size == 0, 1_400)
+        street.run_until_done(lambda market: market.clock.cycle > opened, 1_400)
+        street.run_until_done(lambda market: market.get_position(short, ETH).size == 0, 1_400)
         called = {line.split("(")[0].split(".")[1] for line in street.said if " done in block" in line}
         assert calls <= called
     finally:
         street.loop.close()
-    street.system.check()
+    street.system.compare_state()
 
 
 @pytest.mark.deep(
@@ -82,16 +82,16 @@ def test_keepers_close_positions_where_a_policy_says_so(
 )
 def test_what_needs_a_mark_goes_with_the_reports_that_make_it(fresh: Devnet, tmp_path: Path) -> None:
     """Where blocks take their time both are sent at one look, and are mined in their order."""
-    street = Street(fresh, tmp_path)
+    street = LiveMarginMarket(fresh, tmp_path)
     try:
-        street.work(lambda market: market.mark(ETH) == 20 * WAD, 2_000)
-        street.order("long", "--buy")
-        street.order("short", "--sell")
+        street.run_until_done(lambda market: market.get_last_mark(ETH) == 20 * WAD, 2_000)
+        street.write_order("long", "--buy")
+        street.write_order("short", "--sell")
         street.system.advance(61)
-        street.sign(2_000)
+        street.sign_reports(2_000)
         street.node.request("evm_setAutomine", False)
         before = len(street.said)
-        street.loop.round()
+        street.loop.run_round()
         sent = [
             line.split(" sent")[0]
             for line in street.said[before:]
@@ -103,7 +103,9 @@ def test_what_needs_a_mark_goes_with_the_reports_that_make_it(fresh: Devnet, tmp
         ]
         street.node.request("evm_mine")
         street.node.request("evm_setAutomine", True)
-        street.work(lambda market: market.position(trader("long"), ETH).size == LOTS, 2_000)
+        street.run_until_done(
+            lambda market: market.get_position(get_trader_account("long"), ETH).size == LOTS, 2_000
+        )
     finally:
         street.loop.close()
 

@@ -19,30 +19,30 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from backstop.cli import keeper, mirror
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import Deployment
-from backstop.live.follow.mirror import Mirror, open_mirror
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.live.mirror.chain_mirror import Mirror, open_mirror
+from backstop.live.monitor import metrics, monitor_startup
+from backstop.live.monitor.http_server import Server
+from backstop.live.monitor.page_sections import PageSections
+from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.signers import Signers
-from backstop.live.operate.brakes import Brakes, Limits, Pauses
 from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.mirror_loop import MirrorLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
-from backstop.live.watch import metrics, opening
-from backstop.live.watch.facts import Board
-from backstop.live.watch.observer import Observer
-from backstop.live.watch.scene import Scene
-from backstop.live.watch.server import Server
+from backstop.live.operate.spending_limits import LimitEnforcer, PausedRoles, SpendingLimits
 from backstop.model.arithmetic import RAD, WAD
-from tests.support.beside import beside
-from tests.support.devnet import Devnet
-from tests.support.fallen import BORROWER, ETH, do
-from tests.support.paths import ROOT
-from tests.support.waiting import wait_for
+from tests.support.background_threads import run_in_background
+from tests.support.checkout_paths import ROOT
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
+from tests.support.market_after_drop import BORROWER, ETH, send_call
 
 BRIEF = "tests/backstop/live/operate/test_metrics.py::test_a_mirrors_figures_are_the_chains"
 
-LIQUIDATOR = account("liquidator")
+LIQUIDATOR = get_account("liquidator")
 
 
 @pytest.fixture(autouse=True)
@@ -76,11 +76,11 @@ def samples(url: str) -> dict[tuple[str, ...], float]:
 class Watched:
     """A port that tells of what an observer was told."""
 
-    def __init__(self, command: str, stale: float, scene: Scene | None) -> None:
-        self.board = Board()
+    def __init__(self, command: str, stale: float, scene: PageSections | None) -> None:
+        self.board = StatusBoard()
         self.said: list[str] = []
-        self.observer = Observer(self.board, self.said.append, stale, scene=scene)
-        self.server = Server("0", metrics.routes(self.board, command, stale), "--metrics")
+        self.observer = StatusPublisher(self.board, self.said.append, stale, scene=scene)
+        self.server = Server("0", metrics.build_metrics_routes(self.board, command, stale), "--metrics")
 
     def samples(self) -> dict[tuple[str, ...], float]:
         return samples(self.server.url)
@@ -101,7 +101,7 @@ class Watched:
 def watched() -> Iterator[Callable[..., Watched]]:
     opened: list[Watched] = []
 
-    def begin(command: str = "mirror", stale: float = 0.0, scene: Scene | None = None) -> Watched:
+    def begin(command: str = "mirror", stale: float = 0.0, scene: PageSections | None = None) -> Watched:
         opened.append(Watched(command, stale, scene))
         return opened[-1]
 
@@ -116,7 +116,7 @@ def followed(watched: Watched, node: Any, deployment: Deployment) -> Iterator[Mi
     watch = MirrorLoop(
         open_mirror(node, deployment), lambda _: None, watched.said.append, observer=watched.observer
     )
-    with beside(lambda stop: watch.run(interval=0.02, patience=30, stop=stop)):
+    with run_in_background(lambda stop: watch.run(interval=0.02, patience=30, stop=stop)):
         yield watch
 
 
@@ -127,9 +127,9 @@ def test_a_mirrors_figures_are_the_chains(
     status, health = port.health()
     assert status == 503 and health["problems"] == ["starting"]
     with followed(port, fallen_devnet.node, fallen.deployment):
-        wait_for(lambda: port.health()[0] == 200)
+        wait_until_true(lambda: port.health()[0] == 200)
         found, (_, health) = port.samples(), port.health()
-    head = fallen_devnet.node.head()
+    head = fallen_devnet.node.get_head()
     assert (health["block"], health["head"], health["differences"]) == (head.number, head.number, 0)
     assert found["backstop_block",] == head.number and found["backstop_lag_blocks",] == 0
     assert found["backstop_block_timestamp_seconds",] == head.timestamp
@@ -157,10 +157,10 @@ def test_a_keepers_figures_are_what_it_did(
 ) -> None:
     port, node, said = watched("keeper"), fallen_devnet.node, list[str]()
     system = attach_fallen()
-    keepers = keepers_of(system.deployment, ["liquidator"])
+    keepers = build_keepers(system.deployment, ["liquidator"])
     loop = KeeperLoop(system, keepers, said.append, observer=port.observer)
     node.request("evm_setAutomine", False)
-    assert loop.round() == 1
+    assert loop.run_round() == 1
     found = port.samples()
     assert found["backstop_transactions_total", "liquidator", "sent"] == 1
     assert ("backstop_transactions_total", "liquidator", "done") not in found
@@ -169,9 +169,9 @@ def test_a_keepers_figures_are_what_it_did(
     (entry,) = loop.boxes[LIQUIDATOR].waiting
     entry.at -= 700
     node.request("evm_mine")
-    loop._push()
-    assert loop._work(False).oldest == {LIQUIDATOR: pytest.approx(700, abs=60)}
-    follow = loop._follow
+    loop._push_waiting()
+    assert loop._summarise_work(False).oldest == {LIQUIDATOR: pytest.approx(700, abs=60)}
+    follow = loop._follow_chain
 
     def slow() -> None:
         follow()
@@ -179,16 +179,16 @@ def test_a_keepers_figures_are_what_it_did(
             node.request("evm_mine")
 
     with monkeypatch.context() as while_it_looks:
-        while_it_looks.setattr(loop, "_follow", slow)
-        loop.round()
+        while_it_looks.setattr(loop, "_follow_chain", slow)
+        loop.run_round()
     found = port.samples()
     assert found["backstop_lag_blocks",] == 5 and found["backstop_oldest_pending_seconds", LIQUIDATOR] == 0
-    loop.round()
+    loop.run_round()
     found = port.samples()
     assert found["backstop_lag_blocks",] == 0
     assert found["backstop_transactions_total", "liquidator", "done"] == 1
     assert found["backstop_pending_transactions", LIQUIDATOR] == 0
-    assert found["backstop_capital", LIQUIDATOR, "coin"] == node.balance(LIQUIDATOR) / WAD
+    assert found["backstop_capital", LIQUIDATOR, "coin"] == node.get_balance(LIQUIDATOR) / WAD
     reward = system.view("Stablecoin", "balanceOf", LIQUIDATOR)
     assert reward > 0 and found["backstop_capital", LIQUIDATOR, "Stablecoin"] == reward / WAD
     assert found["backstop_gas_paid_coins_total",] == loop.tally.gas_paid / WAD > 0
@@ -217,19 +217,19 @@ def test_health_says_what_is_wrong(
 
     with followed(port, devnet.node, deployment) as watch:
         # It is well as long as there are blocks.
-        wait_for(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
-        last = f"no new block after block {devnet.node.head().number} of the node at {devnet.url}"
-        wait_for(lambda: problems() == last)
-        wait_for(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
-        slot = watch.mirror.chain.slot("VaultEngine", "ledger.system", ())
+        wait_until_true(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
+        last = f"no new block after block {devnet.node.get_head().number} of the node at {devnet.url}"
+        wait_until_true(lambda: problems() == last)
+        wait_until_true(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
+        slot = watch.mirror.chain.compute_slot("VaultEngine", "ledger.system", ())
         where = deployment.addresses["VaultEngine"]
         devnet.node.request("anvil_setStorageAt", where, f"{slot:#066x}", f"{7:#066x}")
         devnet.node.request("evm_mine")
-        wait_for(lambda: "model and chain differ in " in problems())
+        wait_until_true(lambda: "model and chain differ in " in problems())
         assert "VaultEngine ledger.system.reserve: model 0, chain 7" in problems()
         assert port.samples()["backstop_differences_total",] == watch.found > 0
-        devnet.process.stop()
-        wait_for(lambda: "is gone" in problems())
+        devnet.process.stop_process()
+        wait_until_true(lambda: "is gone" in problems())
         assert port.samples()["backstop_node_up",] == 0
 
 
@@ -241,7 +241,7 @@ def test_a_keeper_that_replays_says_so(
     port, told = watched("keeper"), list[tuple[int, int]]()
 
     def progress(mirror: Mirror, head: int) -> None:
-        port.observer.replaying(mirror, head)
+        port.observer.note_replay(mirror, head)
         told.append((mirror.block, head))
         found = port.samples()
         assert (found["backstop_node_up",], found["backstop_block",]) == (1, mirror.block)
@@ -250,7 +250,7 @@ def test_a_keeper_that_replays_says_so(
 
     signers = Signers(test_accounts=True)
     LiveSystem(devnet.node, deployment, signers, progress=progress)
-    head = devnet.node.head().number
+    head = devnet.node.get_head().number
     assert told == [(number, head) for number in range(deployment.block, head)]
 
 
@@ -259,7 +259,7 @@ def test_a_loop_that_hangs_is_not_well(
     watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
 ) -> None:
     port, system = watched(), attach()
-    port.observer.looked(system.mirror, 0)
+    port.observer.publish_block(system.mirror, 0)
     assert port.health()[0] == 200
     port.board.looked_at -= 60
     status, health = port.health()
@@ -268,9 +268,9 @@ def test_a_loop_that_hangs_is_not_well(
     hangs = {"code": "hangs", "subject": "", "text": "the chain was last looked at 60 s ago"}
     assert port.asked("livez") == (503, {"schema_version": 1, "ok": False, "reasons": [hangs]})
     assert port.asked("readyz") == port.asked("livez")
-    port.observer.replayed(system.mirror, system.mirror.model.timestamp)
+    port.observer.note_replayed_block(system.mirror, system.mirror.model.timestamp)
     assert port.health()[0] == 200
-    port.observer.replaying(system.mirror, 10_000)
+    port.observer.note_replay(system.mirror, 10_000)
     assert port.health()[1]["problems"] == [f"replaying: block {system.mirror.block} of 10000"]
     assert port.samples()["backstop_lag_blocks",] == 10_000 - system.mirror.block
     # It works, and cannot be used yet.
@@ -284,12 +284,12 @@ def test_what_a_start_anew_would_not_mend_leaves_it_live(
 ) -> None:
     port, system = watched(stale=30.0), attach()
     assert (port.codes("livez"), port.codes("readyz")) == ((200, []), (503, ["starting"]))
-    port.observer.looked(system.mirror, 0)
+    port.observer.publish_block(system.mirror, 0)
     assert port.codes("readyz") == (200, [])
     assert port.samples()["backstop_ready",] == 1
-    port.observer.looked(system.mirror, 1, ["block 5: a slot: model 0, chain 7"])
+    port.observer.publish_block(system.mirror, 1, ["block 5: a slot: model 0, chain 7"])
     assert (port.codes("livez"), port.codes("readyz")) == ((200, []), (503, ["difference"]))
-    port.observer.gone("the node is gone")
+    port.observer.note_node_gone("the node is gone")
     assert (port.codes("livez"), port.codes("readyz")) == ((200, []), (503, ["node gone", "difference"]))
     found = port.samples()
     assert found["backstop_ready",] == 0
@@ -302,14 +302,14 @@ def test_a_chain_whose_blocks_are_old_is_not_ready(
 ) -> None:
     """A node that syncs tells new blocks all the time. On a test chain the time is anybody's."""
     port, system = watched(stale=30.0), attach()
-    port.observer.looked(system.mirror, 0)
+    port.observer.publish_block(system.mirror, 0)
     now = port.board.facts
     assert now is not None
-    port.board.put(dataclasses.replace(now, chain_id=1, timestamp=int(time.time()) - 20))
+    port.board.publish_status(dataclasses.replace(now, chain_id=1, timestamp=int(time.time()) - 20))
     assert port.codes("readyz") == (200, [])
-    port.board.put(dataclasses.replace(now, chain_id=1, timestamp=int(time.time()) - 40))
+    port.board.publish_status(dataclasses.replace(now, chain_id=1, timestamp=int(time.time()) - 40))
     assert (port.codes("livez"), port.codes("readyz")) == ((200, []), (503, ["old blocks"]))
-    port.board.put(dataclasses.replace(now, timestamp=int(time.time()) - 40))
+    port.board.publish_status(dataclasses.replace(now, timestamp=int(time.time()) - 40))
     assert port.codes("readyz") == (200, [])
 
 
@@ -318,8 +318,8 @@ def test_what_is_wrong_beside_is_a_warning(
 ) -> None:
     port, system = watched("keeper"), attach_fallen()
     fallen_devnet.node.request("anvil_setBalance", LIQUIDATOR, hex(10**12))
-    keepers = keepers_of(system.deployment, ["liquidator"])
-    KeeperLoop(system, keepers, print, observer=port.observer).round()
+    keepers = build_keepers(system.deployment, ["liquidator"])
+    KeeperLoop(system, keepers, print, observer=port.observer).run_round()
     status, health = port.health()
     assert (status, health["ok"], health["reasons"]) == (200, True, [])
     (warning,) = [each for each in health["warnings"] if each["code"] == "empty wallet"]
@@ -330,14 +330,14 @@ def test_what_is_wrong_beside_is_a_warning(
 def test_a_supervisor_hears_a_beat_while_the_loop_works(
     attach: Callable[..., LiveSystem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(monitor_startup, "_LOOK_EVERY", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "notify"))
         heard.settimeout(10)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        with opening.watched("keeper", print, 0) as observer:  # nobody else listens
+        with monitor_startup.open_monitor("keeper", print, 0) as observer:  # nobody else listens
             assert observer is not None and heard.recv(99) == b"READY=1\nWATCHDOG=1"
-            observer.looked(attach().mirror, 0)
+            observer.publish_block(attach().mirror, 0)
             observer.board.looked_at -= 60
             heard.settimeout(0.5)
             with pytest.raises(TimeoutError):  # after those that were on their way
@@ -352,41 +352,43 @@ def test_no_keeper_ends_for_want_of_figures(
 ) -> None:
     """Here a collateral type was added that the deployment file does not know."""
     port, system = watched("keeper"), attach()
-    do(system, "ETH", "mint", account("admin"), WAD, sender="admin")
-    do(system, "ETH", "approve", system.addresses["VaultEngine"], WAD, sender="admin")
-    do(system, "VaultEngine", "add_collateral_type", system.addresses["ETH"], 14_500, 15_000, sender="admin")
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["crank"]), print, observer=port.observer)
+    send_call(system, "ETH", "mint", get_account("admin"), WAD, sender="admin")
+    send_call(system, "ETH", "approve", system.addresses["VaultEngine"], WAD, sender="admin")
+    send_call(
+        system, "VaultEngine", "add_collateral_type", system.addresses["ETH"], 14_500, 15_000, sender="admin"
+    )
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["crank"]), print, observer=port.observer)
     for _ in range(2):
         devnet.node.request("evm_mine")
-        loop.round()
+        loop.run_round()
     (line,) = port.said
     assert line.startswith("there are no figures of solvency: the collateral types are not those of")
-    assert port.samples()["backstop_block",] == devnet.node.head().number
+    assert port.samples()["backstop_block",] == devnet.node.get_head().number
 
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_metrics.py::test_a_mirrors_figures_are_the_chains")
 def test_calls_are_shown_until_a_reorganisation_takes_them_back(
     watched: Callable[..., Watched], fallen: LiveSystem, fallen_devnet: Devnet
 ) -> None:
-    port, node = watched(scene=Scene(fallen.deployment)), fallen_devnet.node
+    port, node = watched(scene=PageSections(fallen.deployment)), fallen_devnet.node
 
     def shown(part: str) -> list[dict[str, Any]]:
         facts = port.board.facts
         return [] if facts is None else facts.scene.get(part, [])
 
     with followed(port, fallen_devnet.node, fallen.deployment):  # a connection is one thread's
-        wait_for(lambda: len(shown("bands")) > 0)
+        wait_until_true(lambda: len(shown("bands")) > 0)
         assert shown("actions") == [] and shown("nearest")[0]["health_bps"] < 10_000
         assert shown("bands")[0]["vaults"] == 1
-        do(fallen, "LiquidationEngine", "liquidate", ETH, BORROWER, LIQUIDATOR, sender="liquidator")
-        wait_for(lambda: len(shown("actions")) == 1)
+        send_call(fallen, "LiquidationEngine", "liquidate", ETH, BORROWER, LIQUIDATOR, sender="liquidator")
+        wait_until_true(lambda: len(shown("actions")) == 1)
         (action,) = shown("actions")
-        assert (action["who"], action["block"], action["ok"]) == ("liquidator", node.head().number, True)
+        assert (action["who"], action["block"], action["ok"]) == ("liquidator", node.get_head().number, True)
         assert action["call"] == "LiquidationEngine.liquidate(0, 0xa0ee7a14…, 0x9965507d…)"
         assert shown("bands")[0]["vaults"] == 0
         node.request("anvil_reorg", 1, [])
         node.request("evm_mine")
-        wait_for(lambda: shown("actions") == [])
+        wait_until_true(lambda: shown("actions") == [])
 
 
 def test_the_commands_serve_it(
@@ -409,7 +411,7 @@ def test_the_commands_serve_it(
         (url,) = re.findall(
             r"metrics at (http://127\.0\.0\.1:\d+)/metrics, health at \1/health", result.stderr
         )
-        assert asked[0]["backstop_block",] == fallen_devnet.node.head().number
+        assert asked[0]["backstop_block",] == fallen_devnet.node.get_head().number
         with pytest.raises(urllib.error.URLError):
             urllib.request.urlopen(f"{url}/health", timeout=60)
 
@@ -441,10 +443,13 @@ def test_the_guide_names_every_metric(
     watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem], tmp_path: Path
 ) -> None:
     port, system = watched("keeper"), attach_fallen()
-    keepers, pauses = keepers_of(system.deployment, ["liquidator", "accruer"]), Pauses(tmp_path / "paused")
-    pauses.change(["accruer"], [])
-    brakes = Brakes(keepers, {"liquidator": Limits(gas_day=WAD)}, pauses=pauses)
-    KeeperLoop(system, keepers, print, brakes=brakes, observer=port.observer).round()
+    keepers, pauses = (
+        build_keepers(system.deployment, ["liquidator", "accruer"]),
+        PausedRoles(tmp_path / "paused"),
+    )
+    pauses.change_paused(["accruer"], [])
+    brakes = LimitEnforcer(keepers, {"liquidator": SpendingLimits(gas_day=WAD)}, pauses=pauses)
+    KeeperLoop(system, keepers, print, brakes=brakes, observer=port.observer).run_round()
     guide = (ROOT / "docs/do/operate.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     named = {

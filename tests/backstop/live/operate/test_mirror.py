@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import Client, NodeGone
-from backstop.hosts.words import words_of
-from backstop.live.follow.mirror import Mirror, Reorganised
-from backstop.live.node.host import LiveHost
+from backstop.hosts.rpc_client import NodeClient, NodeUnavailableError
+from backstop.hosts.state_json import encode_world
+from backstop.live.mirror.chain_mirror import Mirror, ReorgError
+from backstop.live.node.live_host import LiveHost
 from backstop.live.node.signers import Signers
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.devnet import Devnet
+from tests.support.devnet_process import Devnet
 
 BRIEF = "tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
 
@@ -32,7 +32,7 @@ def follow(attach: Callable[..., LiveSystem]) -> Callable[..., Mirror]:
         system = attach()
         host = LiveHost(system.node, Signers(test_accounts=False))
         mirror = Mirror(system.node, host, system.chain, system.deployment, depth=depth)
-        mirror.catch_up()
+        mirror.sync_to_head()
         return mirror
 
     return begin
@@ -40,7 +40,7 @@ def follow(attach: Callable[..., LiveSystem]) -> Callable[..., Mirror]:
 
 def mint(system: LiveSystem, amount: int, who: str = "borrower") -> None:
     """One block with one transaction of the deployment."""
-    assert system.apply(Action("ETH", "mint", (account(who), amount), account("borrower"))).ok
+    assert system.apply(Action("ETH", "mint", (get_account(who), amount), get_account("borrower"))).ok
 
 
 @pytest.mark.deep(cases=1)
@@ -52,19 +52,19 @@ def test_it_goes_back_to_where_the_chain_forked(
     for i in range(4):
         mint(system, (i + 1) * WAD)
     mirror = follow()
-    mirror.catch_up()
+    mirror.sync_to_head()
     before = mirror.block
     devnet.node.request("anvil_reorg", lost, [])
-    with pytest.raises(Reorganised, match="no longer part"):
-        mirror.catch_up()
-    assert mirror.restart() == f"{lost} taken back" and mirror.block == before - lost
-    mirror.catch_up()
-    mirror.check()
+    with pytest.raises(ReorgError, match="no longer part"):
+        mirror.sync_to_head()
+    assert mirror.resync_after_reorg() == f"{lost} taken back" and mirror.block == before - lost
+    mirror.sync_to_head()
+    mirror.check_storage()
     kept = sum(range(1, 5 - lost)) * WAD
-    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == kept
+    assert mirror.model.view("ETH", "balanceOf", get_account("borrower")) == kept
     assert mirror.differences == [] and {seen.block for seen in mirror.seen} <= set(range(before - lost + 1))
     # What it holds is what a mirror that never saw the other blocks holds.
-    assert words_of(mirror.model.world) == words_of(follow().model.world)
+    assert encode_world(mirror.model.world) == encode_world(follow().model.world)
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -76,12 +76,15 @@ def test_a_reorganisation_deeper_than_it_keeps_starts_anew(
         mint(system, WAD)
     mirror = follow(depth=2)
     devnet.node.request("anvil_reorg", 3, [])
-    with pytest.raises(Reorganised):
-        mirror.catch_up()
-    assert mirror.restart() == "following again from the start" and mirror.block == mirror.deployment.block
-    mirror.catch_up()
-    mirror.check()
-    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD
+    with pytest.raises(ReorgError):
+        mirror.sync_to_head()
+    assert (
+        mirror.resync_after_reorg() == "following again from the start"
+        and mirror.block == mirror.deployment.block
+    )
+    mirror.sync_to_head()
+    mirror.check_storage()
+    assert mirror.model.view("ETH", "balanceOf", get_account("borrower")) == WAD
     assert mirror.differences == []
 
 
@@ -103,12 +106,12 @@ def test_a_block_and_its_receipts_are_of_one_chain(
         return ask(method, calls)
 
     monkeypatch.setattr(mirror.node.client, "batch", asked)
-    with pytest.raises(NodeGone, match="went back while it was read"):
-        mirror.catch_up()
-    mirror.catch_up()
-    mirror.check()
-    assert mirror.hash == devnet.node.head().hash and mirror.differences == []
-    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == 0
+    with pytest.raises(NodeUnavailableError, match="went back while it was read"):
+        mirror.sync_to_head()
+    mirror.sync_to_head()
+    mirror.check_storage()
+    assert mirror.hash == devnet.node.get_head().hash and mirror.differences == []
+    assert mirror.model.view("ETH", "balanceOf", get_account("borrower")) == 0
 
 
 def test_a_block_that_goes_while_its_state_is_read_is_no_missing_state(
@@ -119,7 +122,7 @@ def test_a_block_that_goes_while_its_state_is_read_is_no_missing_state(
 ) -> None:
     system, mirror = attach(), follow()
     mint(system, WAD)
-    read = mirror.host.read
+    read = mirror.host.read_slots
 
     def asked(*args: Any) -> list[int]:
         """The chain is shorter by then."""
@@ -127,11 +130,11 @@ def test_a_block_that_goes_while_its_state_is_read_is_no_missing_state(
         devnet.node.request("anvil_rollback", 1)
         return read(*args)
 
-    monkeypatch.setattr(mirror.host, "read", asked)
-    with pytest.raises(Reorganised, match="no longer part"):
-        mirror.catch_up()
-    assert mirror.restart() == "1 taken back"
-    mirror.check()
+    monkeypatch.setattr(mirror.host, "read_slots", asked)
+    with pytest.raises(ReorgError, match="no longer part"):
+        mirror.sync_to_head()
+    assert mirror.resync_after_reorg() == "1 taken back"
+    mirror.check_storage()
     assert mirror.differences == []
 
 
@@ -143,19 +146,19 @@ def test_a_chain_may_go_back_while_its_history_is_read(
     system = attach()
     for _ in range(3):
         mint(system, WAD)
-    ask = Client.batch
+    ask = NodeClient.batch
 
-    def asked(self: Client, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def asked(self: NodeClient, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The newest blocks are others by the time of the first question for blocks, or of receipts."""
         if method == ("eth_getBlockReceipts" if change == "anvil_reorg" else "eth_getBlockByNumber"):
             monkeypatch.undo()
             devnet.node.request(change, 2, *([[]] if change == "anvil_reorg" else []))
         return ask(self, method, calls)
 
-    monkeypatch.setattr(Client, "batch", asked)
+    monkeypatch.setattr(NodeClient, "batch", asked)
     opened = attach()
-    assert opened.mirror.hash == devnet.node.head().hash and opened.mirror.differences == []
-    assert opened.mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD
+    assert opened.mirror.hash == devnet.node.get_head().hash and opened.mirror.differences == []
+    assert opened.mirror.model.view("ETH", "balanceOf", get_account("borrower")) == WAD
 
 
 def test_memory_does_not_grow(attach: Callable[..., LiveSystem], follow: Callable[..., Mirror]) -> None:
@@ -163,7 +166,7 @@ def test_memory_does_not_grow(attach: Callable[..., LiveSystem], follow: Callabl
     sizes = []
     for _ in range(12):
         mint(system, WAD)
-        mirror.catch_up()
+        mirror.sync_to_head()
         mirror.seen.clear()
         sizes.append((len(mirror.model.world.journal), len(mirror._past.blocks), len(mirror.steps)))
     assert sizes[6:] == [sizes[6]] * 6 and sizes[6][1:] == (5, 0)
@@ -182,10 +185,10 @@ def test_replay_equals_following(
     system, live = attach(), follow()
     for i in range(3):
         mint(system, WAD * i)
-        live.catch_up()
+        live.sync_to_head()
     replayed = follow()
     assert (replayed.block, replayed.hash) == (live.block, live.hash)
-    assert words_of(replayed.model.world) == words_of(live.model.world)
+    assert encode_world(replayed.model.world) == encode_world(live.model.world)
     assert replayed.differences == live.differences == []
 
 
@@ -193,40 +196,40 @@ def test_a_tampered_slot_is_named(
     attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet, deployment: Deployment
 ) -> None:
     mirror = follow()
-    slot = mirror.chain.slot("VaultEngine", "terms.of_types", 0)
+    slot = mirror.chain.compute_slot("VaultEngine", "terms.of_types", 0)
     engine, node = deployment.addresses["VaultEngine"], devnet.node
     word = int(node.request("eth_getStorageAt", engine, hex(slot), "latest"), 16)
     ratio = mirror.model.world.contracts["VaultEngine"].tables["terms.of_types"][0].liquidation_ratio
     node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{word + (1 << 212):#066x}")
     node.request("evm_mine")
-    mirror.catch_up()
-    mirror.check()
+    mirror.sync_to_head()
+    mirror.check_storage()
     (difference,) = mirror.differences
     assert difference == (
         f"block {mirror.block}: VaultEngine terms.of_types[0].liquidation_ratio: "
         f"model {ratio}, chain {ratio + 1}"
     )
     # Reported once: the chain counts from then on.
-    mirror.check()
+    mirror.check_storage()
     assert len(mirror.differences) == 1
 
 
 def test_it_goes_on_from_a_state(attach: Callable[..., LiveSystem], follow: Callable[..., Mirror]) -> None:
     system, first = attach(), follow()
     mint(system, WAD)
-    first.catch_up()
-    state = first.state()
+    first.sync_to_head()
+    state = first.export_state()
     mint(system, WAD)
     second = follow()
-    second._start()
-    assert second.resume(state) and second.block == first.block
-    second.catch_up()
-    second.check()
+    second._start_model()
+    assert second.restore_state(state) and second.block == first.block
+    second.sync_to_head()
+    second.check_storage()
     assert second.differences == [] and len(second.seen) == 1
-    assert words_of(second.model.world) == words_of(follow().model.world)
+    assert encode_world(second.model.world) == encode_world(follow().model.world)
     # From a chain that it does not share a block with there is no way.
     lost = [{**each, "hash": "0x" + "00" * 32} for each in state["kept"]]
-    assert not second.resume({**state, "kept": lost})
+    assert not second.restore_state({**state, "kept": lost})
 
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror.py::test_it_goes_on_from_a_state")
@@ -237,28 +240,28 @@ def test_it_goes_back_from_a_state(
     system, first = attach(), follow()
     for i in range(4):
         mint(system, (i + 1) * WAD)
-        first.catch_up()
-    state = json.loads(json.dumps(first.state()))
+        first.sync_to_head()
+    state = json.loads(json.dumps(first.export_state()))
     devnet.node.request("anvil_reorg", 3, [])
     second = follow()
-    assert second.resume(state) and second.block == first.block - 3
-    second.catch_up()
-    second.check()
+    assert second.restore_state(state) and second.block == first.block - 3
+    second.sync_to_head()
+    second.check_storage()
     assert second.differences == []
-    assert words_of(second.model.world) == words_of(follow().model.world)
+    assert encode_world(second.model.world) == encode_world(follow().model.world)
 
 
 def test_what_may_have_changed_is_noted(
     attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
 ) -> None:
     system, mirror = attach(), follow()
-    before = words_of(mirror.model.world)
+    before = encode_world(mirror.model.world)
     mirror.touched.clear()
     mint(system, WAD)
-    mirror.catch_up()
-    assert ("ETH", "balanceOf", account("borrower")) in mirror.touched
+    mirror.sync_to_head()
+    assert ("ETH", "balanceOf", get_account("borrower")) in mirror.touched
     mirror.touched.clear()
     devnet.node.request("anvil_reorg", 1, [])
-    mirror.restart()
-    assert ("ETH", "balanceOf", account("borrower")) in mirror.touched
-    assert words_of(mirror.model.world) == before
+    mirror.resync_after_reorg()
+    assert ("ETH", "balanceOf", get_account("borrower")) in mirror.touched
+    assert encode_world(mirror.model.world) == before

@@ -14,19 +14,19 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.mirror import cli
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import Deployment
-from backstop.hosts.words import words_of
-from backstop.live.chaos.flat import use_of
-from backstop.live.chaos.hostile import FAULTS, Fault, Hostile, Talk
-from backstop.live.follow.mirror import open_mirror
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.state_json import encode_world
+from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy, Fault, RpcExchange
+from backstop.live.chaos.leak_detection import read_process_usage
+from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.node.rpc_node import Head
+from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.mirror_loop import MirrorLoop
-from backstop.live.operate.options import connect_to
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.network_options import connect_nodes
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.devnet import Devnet
+from tests.support.devnet_process import Devnet
 from tests.support.proxy import Proxy
 
 BRIEF = "tests/backstop/live/operate/test_mirror_command.py::test_of_two_nodes_one_may_be_wrong"
@@ -49,14 +49,14 @@ def run(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> Callable[...,
 
 
 def mint(system: LiveSystem, amount: int = WAD) -> None:
-    who = account("borrower")
+    who = get_account("borrower")
     assert system.apply(Action("ETH", "mint", (who, amount), who)).ok
 
 
 def open_and_follow(devnet: Devnet, deployment: Deployment) -> Any:
     """What the chain holds, as a mirror sees it that asks the node itself."""
     mirror = open_mirror(devnet.node, deployment)
-    mirror.follow_to(devnet.node.head().number)
+    mirror.replay_to_block(devnet.node.get_head().number)
     return mirror.model.world
 
 
@@ -68,7 +68,7 @@ def test_once(run: Callable[..., Any], devnet: Devnet, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     result = run("--once", "--out", out)
     assert result.exit_code == 0, result.stderr
-    head = devnet.node.head()
+    head = devnet.node.get_head()
     assert result.stdout.startswith(f"block {head.number}, ") and "; 0 differences; " in result.stdout
     (record,) = lines(out)
     assert (record["block"], record["hash"], record["differences"]) == (head.number, head.hash, [])
@@ -80,7 +80,7 @@ def test_once(run: Callable[..., Any], devnet: Devnet, tmp_path: Path) -> None:
 def test_a_tampered_slot_is_told_and_fails(
     run: Callable[..., Any], devnet: Devnet, deployment: Deployment, tmp_path: Path
 ) -> None:
-    slot = open_mirror(devnet.node, deployment).chain.slot("VaultEngine", "ledger.system", ())
+    slot = open_mirror(devnet.node, deployment).chain.compute_slot("VaultEngine", "ledger.system", ())
     devnet.node.request(
         "anvil_setStorageAt", deployment.addresses["VaultEngine"], f"{slot:#066x}", f"{7:#066x}"
     )
@@ -88,7 +88,7 @@ def test_a_tampered_slot_is_told_and_fails(
     out = tmp_path / "out.jsonl"
     result = run("--once", "--out", out, "--checkpoint", tmp_path / "checkpoint.json")
     assert result.exit_code == 1
-    told = f"block {devnet.node.head().number}: VaultEngine ledger.system.reserve: model 0, chain 7"
+    told = f"block {devnet.node.get_head().number}: VaultEngine ledger.system.reserve: model 0, chain 7"
     assert told in result.stdout and any(told == each for each in lines(out)[0]["differences"])
     assert "Error: model and chain differed in " in result.stderr and result.stderr.count("\n") == 1
     # Whoever goes on from there does not forget.
@@ -109,22 +109,22 @@ def test_of_two_nodes_one_may_be_wrong(
     devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], fault: str, said: list[str]
 ) -> None:
     """It is left in a line, nothing is told to differ, and what follows is compared."""
-    hostile, told = Hostile(devnet.port), list[str]()
-    node = connect_to([hostile.url, devnet.url], said.append, timeout=1.0)
-    node.expect(deployment)
+    hostile, told = ByzantineProxy(devnet.port), list[str]()
+    node = connect_nodes([hostile.url, devnet.url], said.append, timeout=1.0)
+    node.require_deployment(deployment)
     loop, system = MirrorLoop(open_mirror(node, deployment), told.append, said.append), attach()
-    loop.round(None, lambda: False)
+    loop.run_round(None, lambda: False)
     assert node.url == hostile.url
     hostile.fault = next(each for each in FAULTS if each.name == fault)
-    loop.round(None, lambda: False)  # a head that stays the newest is one that was
+    loop.run_round(None, lambda: False)  # a head that stays the newest is one that was
     for _ in range(5):
         mint(system)
     node._looked_at = 0.0
-    head = devnet.node.head().number
+    head = devnet.node.get_head().number
     loop.run(patience=30, until=head, interval=0.01)
     assert (loop.mirror.block, loop.found, loop.mirror.unsettled) == (head, 0, set())
     assert node.url == devnet.url and any(each.startswith(f"left the node at {hostile.url}") for each in said)
-    assert words_of(loop.mirror.model.world) == words_of(open_and_follow(devnet, deployment))
+    assert encode_world(loop.mirror.model.world) == encode_world(open_and_follow(devnet, deployment))
     hostile.close()
 
 
@@ -133,16 +133,16 @@ def test_a_node_that_takes_over_may_be_behind(
     devnet: Devnet, deployment: Deployment, proxies: tuple[Proxy, Proxy], said: list[str]
 ) -> None:
     """Nothing was reorganised, so nothing is taken back."""
-    hostile = Hostile(devnet.port)
-    node = connect_to([proxies[0].url, hostile.url], said.append, timeout=2.0)
-    node.expect(deployment)
+    hostile = ByzantineProxy(devnet.port)
+    node = connect_nodes([proxies[0].url, hostile.url], said.append, timeout=2.0)
+    node.require_deployment(deployment)
     loop = MirrorLoop(open_mirror(node, deployment), said.append, said.append)
     devnet.node.request("evm_mine")
-    loop.round(None, lambda: False)
-    head = devnet.node.head()
+    loop.run_round(None, lambda: False)
+    head = devnet.node.get_head()
     before = devnet.node.request("eth_getBlockByNumber", hex(head.number - 1), False)
 
-    def a_block_behind(talk: Talk) -> None:
+    def a_block_behind(talk: RpcExchange) -> None:
         for call, answer in zip(talk.asked, talk.told, strict=True):
             if call["method"] == "eth_blockNumber":
                 answer["result"] = before["number"]
@@ -150,7 +150,7 @@ def test_a_node_that_takes_over_may_be_behind(
                 answer["result"] = before if call["params"][0] == "latest" else None
 
     hostile.fault = Fault("behind", "it has not got as far", a_block_behind)
-    proxies[0].end()
+    proxies[0].stop_proxy()
     began = time.monotonic()
 
     def caught_up() -> bool:
@@ -176,7 +176,7 @@ def test_it_follows_through_a_reorganisation(
     out, system = tmp_path / "out.jsonl", attach()
     mirror = open_mirror(devnet.node, deployment)
     watch = MirrorLoop(mirror, told.append, said.append, out=out, each_block=True)
-    first = devnet.node.head().number
+    first = devnet.node.get_head().number
 
     def mint_thrice() -> None:
         for _ in range(3):
@@ -193,7 +193,7 @@ def test_it_follows_through_a_reorganisation(
 
     def stop() -> bool:
         """Asked in every round, which is when something happens."""
-        if mirror.block < devnet.node.head().number or mirror.hash != devnet.node.head().hash:
+        if mirror.block < devnet.node.get_head().number or mirror.hash != devnet.node.get_head().hash:
             return False
         step = next(steps, None)
         if step is not None:
@@ -206,8 +206,8 @@ def test_it_follows_through_a_reorganisation(
     assert numbers == [first, *(first + i for i in (1, 2, 3)), *(first + i for i in (2, 3, 4))]
     assert len(told) == len(numbers) and watch.found == 0
     fresh = open_mirror(devnet.node, deployment)
-    fresh.follow_to(None)
-    assert words_of(mirror.model.world) == words_of(fresh.model.world)
+    fresh.replay_to_block(None)
+    assert encode_world(mirror.model.world) == encode_world(fresh.model.world)
     assert lines(out)[-1]["hash"] == fresh.hash
 
 
@@ -221,7 +221,7 @@ def test_a_chain_that_is_shorter_now_is_noticed(
     system, out = attach(), tmp_path / "out.jsonl"
     for _ in range(3):
         mint(system)
-    head = devnet.node.head().number
+    head = devnet.node.get_head().number
     watch = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, said.append, out=out)
     watch.run(once=True)
     devnet.node.request("anvil_rollback", 2)
@@ -238,7 +238,7 @@ def test_a_block_that_comes_during_a_look_is_not_left_out(
     mirror = open_mirror(devnet.node, deployment)
     watch = MirrorLoop(mirror, lambda text: None, lambda text: None, out=out)
     watch.run(once=True)
-    head = mirror.node.head()
+    head = mirror.node.get_head()
 
     def asked() -> Head:
         """One more block is mined right after the answer."""
@@ -246,7 +246,7 @@ def test_a_block_that_comes_during_a_look_is_not_left_out(
         devnet.node.request("evm_mine")
         return head
 
-    monkeypatch.setattr(mirror.node, "head", asked)
+    monkeypatch.setattr(mirror.node, "get_head", asked)
     watch.run(once=True)
     watch.run(once=True)
     assert [record["block"] for record in lines(out)] == [head.number, head.number + 1]
@@ -256,7 +256,7 @@ def test_it_goes_on_from_its_checkpoint(
     run: Callable[..., Any], attach: Callable[..., LiveSystem], devnet: Devnet, tmp_path: Path
 ) -> None:
     file, system = tmp_path / "checkpoint.json", attach()
-    head = devnet.node.head().number
+    head = devnet.node.get_head().number
     assert run("--once", "--checkpoint", file).exit_code == 0
     mint(system)
     mint(system)
@@ -303,7 +303,7 @@ def test_a_node_that_forgot_a_state_is_named(
     new_devnet: Callable[..., Devnet], deployed_folder: Path, run: Callable[..., Any]
 ) -> None:
     pruned = new_devnet("--load-state", str(deployed_folder / "state.json"), "--prune-history")
-    block = pruned.node.head().number
+    block = pruned.node.get_head().number
     for _ in range(3):
         pruned.node.request("evm_mine")
     result = run("--network", pruned.url, "--until-block", block + 1)
@@ -339,10 +339,10 @@ def test_memory_that_is_free_is_given_back(devnet: Devnet, deployment: Deploymen
     loop.run(once=True)
     held = [bytes(2_000) for _ in range(50_000)]
     held = held[::50]
-    before = use_of(os.getpid(), 0.0)
+    before = read_process_usage(os.getpid(), 0.0)
     loop._saved_at = -1e9
     loop.run(once=True)
-    after = use_of(os.getpid(), 0.0)
+    after = read_process_usage(os.getpid(), 0.0)
     gc.unfreeze()
     assert before is not None and after is not None and len(held) == 1_000
     assert before.memory - after.memory > 50 << 20
@@ -357,7 +357,7 @@ def test_what_the_node_forgot_meanwhile_is_told_and_the_newest_block_compared(
     said, out = list[str](), tmp_path / "mirror.jsonl"
     loop = MirrorLoop(open_mirror(pruned.node, deployment), lambda text: None, said.append, out=out)
     loop.run(once=True)
-    block = pruned.node.head().number
+    block = pruned.node.get_head().number
     for _ in range(3):
         pruned.node.request("evm_mine")
     loop.run(once=True)

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_plan import Deployment
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError
-from backstop.hosts.transport import MOST_WAIT, retry_after
+from backstop.hosts.rpc_client import NodeClient, NodeRefusedError, NodeUnavailableError, RpcError
+from backstop.hosts.rpc_transport import MOST_WAIT, parse_retry_after_header
 from backstop.live.node.failover import Failover
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
-from tests.support.clock import Clock
-from tests.support.devnet import Devnet
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from tests.support.devnet_process import Devnet
+from tests.support.manual_clock import ManualClock
 from tests.support.proxy import Proxy
 
 LONGER = pytest.mark.deep(
@@ -30,12 +30,12 @@ REVERTED = {"code": 3, "message": "execution reverted: ledger: paused", "data": 
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def nodes(proxies: tuple[Proxy, Proxy], said: list[str], clock: Clock) -> Failover:
+def nodes(proxies: tuple[Proxy, Proxy], said: list[str], clock: ManualClock) -> Failover:
     """Both providers; the first is asked."""
     client = Failover([each.url for each in proxies], 5.0, said.append, clock)
     client.request("eth_blockNumber")
@@ -79,7 +79,7 @@ def test_in_a_batch_too(nodes: Failover, proxies: tuple[Proxy, Proxy], batched: 
     if batched == "batch":
         found = nodes.batch("eth_gasPrice", [(), ()])
     else:
-        found = nodes.each([("eth_gasPrice", ()), ("eth_chainId", ())])
+        found = nodes.request_each([("eth_gasPrice", ()), ("eth_chainId", ())])
     assert all(int(each, 16) > 0 for each in found) and nodes.where == proxies[1].url
 
 
@@ -103,15 +103,15 @@ def test_what_is_the_calls_own_answer_is_raised(
     proxies[0].errors = {method: error}
     with pytest.raises(RpcError, match="the node refused") as raised:
         nodes.request(method)
-    assert not isinstance(raised.value, NodeRefused) and raised.value.code == error["code"]
+    assert not isinstance(raised.value, NodeRefusedError) and raised.value.code == error["code"]
     assert nodes.where == proxies[0].url and len(said) == 1
-    (found,) = nodes.each([(method, ())])
+    (found,) = nodes.request_each([(method, ())])
     assert isinstance(found, RpcError) and found.reason == error["message"]
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_node_is_left_for_as_long_as_it_asks(
-    nodes: Failover, proxies: tuple[Proxy, Proxy], said: list[str], clock: Clock, status: int
+    nodes: Failover, proxies: tuple[Proxy, Proxy], said: list[str], clock: ManualClock, status: int
 ) -> None:
     first, second = proxies
     first.status, first.headers = status, {"Retry-After": "40"}
@@ -123,12 +123,12 @@ def test_a_node_is_left_for_as_long_as_it_asks(
     second.status, second.headers = 429, {"Retry-After": "60"}
     first.asked.clear()
     with pytest.raises(
-        NodeGone, match=r"none of the 2 nodes can be asked: .* refused eth_blockNumber"
+        NodeUnavailableError, match=r"none of the 2 nodes can be asked: .* refused eth_blockNumber"
     ) as gone:
         nodes.request("eth_blockNumber")
     assert gone.value.retry_after == 40 and "\n" not in str(gone.value)
     clock.now += 39
-    with pytest.raises(NodeGone) as gone:
+    with pytest.raises(NodeUnavailableError) as gone:
         nodes.request("eth_blockNumber")
     assert gone.value.retry_after == 1 and first.asked == []
     first.status = 200
@@ -137,21 +137,23 @@ def test_a_node_is_left_for_as_long_as_it_asks(
     assert nodes.where == first.url
 
 
-def test_each_node_is_asked_once(nodes: Failover, proxies: tuple[Proxy, Proxy], clock: Clock) -> None:
+def test_each_node_is_asked_once(nodes: Failover, proxies: tuple[Proxy, Proxy], clock: ManualClock) -> None:
     """Both are well but for this call: it ends, with what the last one said."""
     for each in proxies:
         each.errors = {"eth_gasPrice": {"code": -32000, "message": "upstream is busy"}}
     for _ in range(3):
         for each in proxies:
             each.asked.clear()
-        with pytest.raises(NodeGone, match=r"none of the 2 nodes can be asked: .*: upstream is busy"):
+        with pytest.raises(
+            NodeUnavailableError, match=r"none of the 2 nodes can be asked: .*: upstream is busy"
+        ):
             nodes.request("eth_gasPrice")
         assert [each.asked.count("eth_gasPrice") for each in proxies] == [1, 1]
         clock.now += 1
 
 
 def test_who_has_failed_or_is_slow_comes_last(
-    proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str], clock: Clock
+    proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str], clock: ManualClock
 ) -> None:
     first, second = proxies
     nodes = Failover([first.url, second.url, devnet.url], 5.0, said.append, clock)
@@ -165,33 +167,33 @@ def test_who_has_failed_or_is_slow_comes_last(
     assert nodes.where == devnet.url
     # An hour later nobody remembers; but the second was slow when it was asked.
     second.refuses, clock.now = False, clock.now + 7_200
-    second.change = lambda method, result: clock.pass_by(4, result)
-    nodes.leave("for a reason")
+    second.change = lambda method, result: clock.advance_clock(4, result)
+    nodes.switch_node("for a reason")
     assert nodes.where == first.url
-    nodes.leave("for a reason")
+    nodes.switch_node("for a reason")
     assert nodes.where == second.url
     for _ in range(20):
         nodes.request("eth_chainId")
     clock.now += 7_200
-    nodes.leave("for a reason")
+    nodes.switch_node("for a reason")
     assert nodes.where == first.url
-    nodes.leave("for a reason")
+    nodes.switch_node("for a reason")
     assert nodes.where == devnet.url
 
 
 def test_a_pause_has_a_bound() -> None:
-    assert retry_after("12", 0.0) == 12 and retry_after(" 7 ", 0.0) == 7
-    assert retry_after("9" * 9, 0.0) == retry_after("9" * 9_999, 0.0) == MOST_WAIT
-    assert retry_after(formatdate(1_030, usegmt=True), 1_000.0) == 30
-    assert retry_after(formatdate(1_000, usegmt=True), 1_030.0) == 0
-    assert [retry_after(each, 0.0) for each in (None, "", "soon", "-5", "1e9", "nan")] == [0] * 6
+    assert parse_retry_after_header("12", 0.0) == 12 and parse_retry_after_header(" 7 ", 0.0) == 7
+    assert parse_retry_after_header("9" * 9, 0.0) == parse_retry_after_header("9" * 9_999, 0.0) == MOST_WAIT
+    assert parse_retry_after_header(formatdate(1_030, usegmt=True), 1_000.0) == 30
+    assert parse_retry_after_header(formatdate(1_000, usegmt=True), 1_030.0) == 0
+    assert [parse_retry_after_header(each, 0.0) for each in (None, "", "soon", "-5", "1e9", "nan")] == [0] * 6
 
 
 def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
-    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
     proxies[0].status, proxies[0].headers = 429, {"Retry-After": "45"}
     naps: list[float] = []
 
@@ -199,7 +201,7 @@ def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
         naps.append(seconds)
         proxies[0].status = 200
 
-    monkeypatch.setattr("backstop.live.operate.keeper_loop.nap", nap)
+    monkeypatch.setattr("backstop.live.operate.keeper_loop.sleep_interruptibly", nap)
     loop.run(interval=0.01, patience=100, stop=lambda: len(said) > 1)
     assert naps[0] == 45 and said[1] == "the node is back"
 
@@ -209,21 +211,21 @@ def test_a_refused_read_does_not_end_a_mirror(proxies: tuple[Proxy, Proxy], depl
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
     error = {"code": -32000, "message": "header not found"}
     proxies[0].errors = {"eth_call": error, "eth_getStorageAt": error}
-    with pytest.raises(NodeGone, match="header not found"):
-        system.mirror._words.read([0, 1], system.mirror.block, system.mirror.hash)
+    with pytest.raises(NodeUnavailableError, match="header not found"):
+        system.mirror._words.read_words([0, 1], system.mirror.block, system.mirror.hash)
 
 
 def test_a_transaction_that_a_node_in_trouble_refused_is_kept(
     proxies: tuple[Proxy, Proxy], devnet: Devnet, deployment: Deployment, said: list[str]
 ) -> None:
     """It may have gone on: it is sent again, not forgotten."""
-    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+    devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
-    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
     proxies[0].errors = {"eth_sendRawTransaction": {"code": -32000, "message": "request timed out"}}
-    with pytest.raises(NodeRefused, match="timed out"):
-        loop.round()
+    with pytest.raises(NodeRefusedError, match="timed out"):
+        loop.run_round()
     assert loop.waiting == 1
 
 
@@ -231,20 +233,20 @@ def test_a_user_and_a_password_are_sent_and_never_told(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]
 ) -> None:
     secret = "http://me:pass%2Fword@" + proxies[0].url.removeprefix("http://") + "/v3/key?token=abc"
-    client = Client(secret)
+    client = NodeClient(secret)
     client.request("eth_chainId")
     assert proxies[0].seen["Authorization"] == "Basic " + b64encode(b"me:pass/word").decode()
     assert proxies[0].seen["path"] == "/v3/key?token=abc"
     assert client.where == Node(secret).url == proxies[0].url
-    Client(proxies[1].url).request("eth_chainId")
+    NodeClient(proxies[1].url).request("eth_chainId")
     assert "Authorization" not in proxies[1].seen
     # Whatever goes wrong.
     nodes = Failover([secret, proxies[1].url], 5.0, said.append)
-    Node("", client=nodes).expect(deployment)
+    Node("", client=nodes).require_deployment(deployment)
     proxies[0].broken = True
     nodes.request("eth_chainId")
-    proxies[0].end()
-    for failing in (lambda: Client(secret).request("eth_chainId"), lambda: Node(secret).chain_id):
+    proxies[0].stop_proxy()
+    for failing in (lambda: NodeClient(secret).request("eth_chainId"), lambda: Node(secret).chain_id):
         with pytest.raises(BackstopError) as raised:
             failing()
         said.append(str(raised.value))

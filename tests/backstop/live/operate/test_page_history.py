@@ -9,23 +9,25 @@ from typing import Any
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.live.follow.mirror import open_mirror
+from backstop.live.mirror.chain_mirror import open_mirror
+from backstop.live.monitor.monitor_history import SPARSE, STEP, MonitorHistory
+from backstop.live.monitor.page_sections import PageSections
+from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.monitor.status_snapshot import StatusBoard
+from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.mirror_loop import MirrorLoop
-from backstop.live.operate.system import LiveSystem
-from backstop.live.watch.facts import Board
-from backstop.live.watch.history import SPARSE, STEP, History
-from backstop.live.watch.observer import Observer
-from backstop.live.watch.scene import Scene
-from tests.support.devnet import Devnet
-from tests.support.fallen import BORROWER, liquidate
+from tests.support.devnet_process import Devnet
+from tests.support.market_after_drop import BORROWER, start_auction
 
 BRIEF = "tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
 
 
-def follow(devnet: Devnet, system: LiveSystem, checkpoint: Path | None = None, page: bool = True) -> History:
+def follow(
+    devnet: Devnet, system: LiveSystem, checkpoint: Path | None = None, page: bool = True
+) -> MonitorHistory:
     """Follow up to the newest block in a mirror of its own, as a process that ends then."""
-    scene = Scene(system.deployment)
-    observer = Observer(Board(), lambda _: None, 0, scene=scene if page else None)
+    scene = PageSections(system.deployment)
+    observer = StatusPublisher(StatusBoard(), lambda _: None, 0, scene=scene if page else None)
     mirror = open_mirror(devnet.node, system.deployment)
     loop = MirrorLoop(mirror, lambda _: None, lambda _: None, checkpoint=checkpoint, observer=observer)
     loop.run(once=True)
@@ -45,10 +47,10 @@ def test_it_outlives_the_mirror(fallen: LiveSystem, fallen_devnet: Devnet, tmp_p
     assert len(before.points) > 1 and not before.acts
     for _ in range(7):
         fallen.advance(STEP)
-    liquidate(fallen)
+    start_auction(fallen)
     after = follow(fallen_devnet, fallen, file)
     assert list(after.points)[: len(before.points)] == list(before.points)
-    assert after.points[-1].block == fallen_devnet.node.head().number
+    assert after.points[-1].block == fallen_devnet.node.get_head().number
     assert after.points[-1].in_auction > 0 == before.points[-1].in_auction
     (act,), event = after.acts, after.events[-1]
     assert act.who == "liquidator" and f"liquidated {BORROWER[:10]}" in act.told
@@ -74,9 +76,9 @@ def test_what_the_chain_lost_is_gone_after_a_restart(
     fallen: LiveSystem, fallen_devnet: Devnet, tmp_path: Path
 ) -> None:
     file = tmp_path / "checkpoint.json"
-    liquidate(fallen)
+    start_auction(fallen)
     assert follow(fallen_devnet, fallen, file).acts
-    blocks = fallen_devnet.node.head().number - json.loads(file.read_text())["history"]["acts"][0][0] + 1
+    blocks = fallen_devnet.node.get_head().number - json.loads(file.read_text())["history"]["acts"][0][0] + 1
     fallen_devnet.node.request("anvil_reorg", blocks, [])
     found = follow(fallen_devnet, fallen, file)
     assert not found.acts and not found.events

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.role_accounts import get_account
 from backstop.keepers.cycle_view import CycleView
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import MIN_NOTICE
 from backstop.model.margin_fund import MarginFund
 from backstop.system import Action
-from tests.support.devnet import Devnet
-from tests.support.fallen import do
-from tests.support.street import ETH, LOTS, Street
+from tests.support.devnet_process import Devnet
+from tests.support.live_margin_market import ETH, LOTS, LiveMarginMarket
+from tests.support.market_after_drop import send_call
 
 BTC = 1
 HOUR = 3_600
@@ -28,30 +28,33 @@ CLAIMS = 10
 @pytest.fixture
 def street(fresh: Devnet, tmp_path: Path):
     """A long of 1,000 lots against two shorts of 500; one who has cash alone, two with lots of bitcoin."""
-    made = Street(fresh, tmp_path, ROLES, DEPOSITS)
-    made.order("long", "--buy")
+    made = LiveMarginMarket(fresh, tmp_path, ROLES, DEPOSITS)
+    made.write_order("long", "--buy")
     for name in ("first", "second"):
-        made.order(name, "--sell", LOTS // 2)
-    made.order("left", "--buy", 100, "WBTC")
-    made.order("right", "--sell", 100, "WBTC")
+        made.write_order(name, "--sell", LOTS // 2)
+    made.write_order("left", "--buy", 100, "WBTC")
+    made.write_order("right", "--sell", 100, "WBTC")
 
     def opened(market: CycleView) -> bool:
-        return all(market.position(trader(name), m).size for name, m in (("second", ETH), ("right", BTC)))
+        return all(
+            market.get_position(get_trader_account(name), m).size
+            for name, m in (("second", ETH), ("right", BTC))
+        )
 
-    made.work(opened, 2_000)
+    made.run_until_done(opened, 2_000)
     yield made
     made.loop.close()
-    made.system.check()
+    made.system.compare_state()
 
 
-def go_on(street: Street, dollars: list[int]) -> None:
+def go_on(street: LiveMarginMarket, dollars: list[int]) -> None:
     """Have keepers work through hours at these prices of ether."""
     for price in dollars:
         street.system.advance(HOUR)
-        street.work(lambda _: True, price)
+        street.run_until_done(lambda _: True, price)
 
 
-def roll(street: Street, price: int, times: int = 3) -> None:
+def roll(street: LiveMarginMarket, price: int, times: int = 3) -> None:
     """Have keepers make final what has happened."""
     for _ in range(times):
         cycle = street.seen.clock.cycle
@@ -60,35 +63,35 @@ def roll(street: Street, price: int, times: int = 3) -> None:
         def is_over(market: CycleView, last: int = cycle) -> bool:
             return market.clock.cycle > last
 
-        street.work(is_over, price)
+        street.run_until_done(is_over, price)
 
 
-def apply(street: Street, contract: str, method: str, *args: object, by: str) -> int:
+def apply(street: LiveMarginMarket, contract: str, method: str, *args: object, by: str) -> int:
     outcome = street.system.apply(Action(contract, method, args, by))
     assert outcome.ok, outcome.reason
     return int(outcome.value or 0)
 
 
-def leave(street: Street, name: str) -> int:
+def leave(street: LiveMarginMarket, name: str) -> int:
     """Take out all that somebody has, its bond with it [wad]."""
-    who = trader(name)
-    apply(street, "PerpetualMarket", "wake", who, by=account("market_maker"))
+    who = get_trader_account(name)
+    apply(street, "PerpetualMarket", "wake", who, by=get_account("market_maker"))
     street.node.request("anvil_impersonateAccount", who)
     street.node.request("anvil_setBalance", who, hex(10 * WAD))
     own, haircut, _ = street.system.view("PerpetualMarket", "standing_of", who)
     return apply(street, "PerpetualMarket", "withdraw", own - haircut, who, by=who)
 
 
-def coins(street: Street, *names: str) -> list[int]:
+def coins(street: LiveMarginMarket, *names: str) -> list[int]:
     """What people hold once their profits have vested [wad]."""
     fund = street.system.mirror.model.world.contracts["MarginFund"]
     assert isinstance(fund, MarginFund)
     for owner, bucket in list(fund.holdings):
-        apply(street, "MarginFund", "claim", owner, bucket, by=account("market_maker"))
-    return [street.system.view("Stablecoin", "balanceOf", trader(name)) for name in names]
+        apply(street, "MarginFund", "claim", owner, bucket, by=get_account("market_maker"))
+    return [street.system.view("Stablecoin", "balanceOf", get_trader_account(name)) for name in names]
 
 
-def check_alike(street: Street, order: tuple[str, ...]) -> dict[str, int]:
+def check_alike(street: LiveMarginMarket, order: tuple[str, ...]) -> dict[str, int]:
     """Everybody leaves, in an order; the one short as the other, to the wei, and nothing is left but dust."""
     got = {name: leave(street, name) for name in order}
     assert got["first"] == got["second"]
@@ -98,7 +101,7 @@ def check_alike(street: Street, order: tuple[str, ...]) -> dict[str, int]:
     return got
 
 
-def called(street: Street) -> set[str]:
+def called(street: LiveMarginMarket) -> set[str]:
     """The methods that keepers have called."""
     return {line.split("(")[0].split(".")[1] for line in street.said if " done in block" in line}
 
@@ -106,38 +109,42 @@ def called(street: Street) -> set[str]:
 @pytest.mark.deep(
     brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
 )
-def test_a_market_is_delisted_by_keepers(street: Street) -> None:
+def test_a_market_is_delisted_by_keepers(street: LiveMarginMarket) -> None:
     """The long owes by the end; the two shorts bear it alike, and the market of bitcoin goes on."""
     at = street.system.timestamp + MIN_NOTICE
-    do(street.system, "MarginPolicy", "delist", ETH, at, sender="admin")
+    send_call(street.system, "MarginPolicy", "delist", ETH, at, sender="admin")
     street.system.advance(at - street.system.timestamp - HOUR)
     go_on(street, [1_700] + [1_500] * 7)
-    street.work(lambda market: market.has_ended(ETH) and not market.to_close(), 1_500)
-    assert street.seen.running == [BTC] and street.seen.position(trader("left"), BTC).size == 100
+    street.run_until_done(lambda market: market.has_ended(ETH) and not market.list_accounts_to_close(), 1_500)
+    assert (
+        street.seen.running == [BTC] and street.seen.get_position(get_trader_account("left"), BTC).size == 100
+    )
     roll(street, 1_500)
     assert {"accrue", "poke", "end_market", "wake", "roll"} <= called(street)
     got = check_alike(street, ("second", "other", "first"))
     assert got["first"] > DEPOSITS["first"] * WAD and street.seen.running == [BTC]
     # Bitcoin is traded as ever, also by who was in the other market.
-    street.order("right", "--buy", 100, "WBTC")
-    street.order("left", "--sell", 100, "WBTC")
-    street.work(lambda market: market.position(trader("left"), BTC).size == 0, 1_500)
+    street.write_order("right", "--buy", 100, "WBTC")
+    street.write_order("left", "--sell", 100, "WBTC")
+    street.run_until_done(
+        lambda market: market.get_position(get_trader_account("left"), BTC).size == 0, 1_500
+    )
 
 
 @pytest.mark.deep(
     brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
 )
-def test_all_are_settled_by_keepers(street: Street) -> None:
+def test_all_are_settled_by_keepers(street: LiveMarginMarket) -> None:
     """Keepers begin settlement, end both markets, and see all losses final; then everybody leaves."""
-    do(street.system, "Settlement", "announce", sender="admin")
+    send_call(street.system, "Settlement", "announce", sender="admin")
     street.system.advance(street.system.deployment.parameters.settlement.delay)
     go_on(street, [1_700] + [1_500] * 8)
-    street.work(lambda market: market.is_closing and not market.has_positions, 1_500)
+    street.run_until_done(lambda market: market.is_closing and not market.has_positions, 1_500)
     roll(street, 1_500)
     assert {"begin", "end_market", "wake", "roll"} <= called(street)
     got = check_alike(street, ("first", "left", "other", "right", "second"))
     assert got["left"] == got["right"] > 0
     # What is left are the bonds that the keeper has got, and dust.
-    bonds, _, _ = street.system.view("PerpetualMarket", "standing_of", account("margin_crank"))
+    bonds, _, _ = street.system.view("PerpetualMarket", "standing_of", get_account("margin_crank"))
     left = street.system.view("PerpetualMarket", "held") - street.system.view("PerpetualMarket", "fees")
     assert bonds > 0 and 0 <= left - bonds < 1_000

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.keepers.cycle_view import CycleView
-from backstop.live.operate.config import read_settings
+from backstop.live.operate.keeper_settings import read_settings
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.devnet import Devnet
-from tests.support.fallen import do
-from tests.support.street import ETH, LOTS, Street
+from tests.support.devnet_process import Devnet
+from tests.support.live_margin_market import ETH, LOTS, LiveMarginMarket
+from tests.support.market_after_drop import send_call
 
 ROLES = ("margin_crank", "matcher", "backstop_keeper", "pool_buyer")
 
@@ -20,31 +20,33 @@ ROLES = ("margin_crank", "matcher", "backstop_keeper", "pool_buyer")
 @pytest.fixture
 def street(fresh: Devnet, tmp_path: Path):
     """A long of 1,000 lots with a fifth of margin against a short, a pool of 20,000, a buyer with 3,000."""
-    made = Street(fresh, tmp_path, ROLES, example="margin-pool")
+    made = LiveMarginMarket(fresh, tmp_path, ROLES, example="margin-pool")
     at, by = made.system.addresses, {"sender": "market_maker"}
-    do(made.system, "Stablecoin", "approve", at["PerpetualBackstop"], MAX_UINT256, **by)
-    do(made.system, "PerpetualBackstop", "deposit", 20_000 * WAD, account("saver"), **by)
-    do(made.system, "Stablecoin", "transfer", account("pool_buyer"), 3_000 * WAD, **by)
-    made.order("long", "--buy")
-    made.order("short", "--sell")
+    send_call(made.system, "Stablecoin", "approve", at["PerpetualBackstop"], MAX_UINT256, **by)
+    send_call(made.system, "PerpetualBackstop", "deposit", 20_000 * WAD, get_account("saver"), **by)
+    send_call(made.system, "Stablecoin", "transfer", get_account("pool_buyer"), 3_000 * WAD, **by)
+    made.write_order("long", "--buy")
+    made.write_order("short", "--sell")
     yield made
     made.loop.close()
-    made.system.check()
+    made.system.compare_state()
 
 
-def test_it_signs_with_its_own_account_and_buys_what_is_quoted(street: Street) -> None:
+def test_it_signs_with_its_own_account_and_buys_what_is_quoted(street: LiveMarginMarket) -> None:
     """The long is weak at 1,600: the pool takes its lots over, as far as its money goes, and sells a part."""
-    pool, buyer = street.system.addresses["PerpetualBackstop"], account("pool_buyer")
-    street.work(lambda market: market.position(pool, ETH).size == 0 and market.paid_in(buyer) > 0, 2_000)
+    pool, buyer = street.system.addresses["PerpetualBackstop"], get_account("pool_buyer")
+    street.run_until_done(
+        lambda market: market.get_position(pool, ETH).size == 0 and market.get_net_deposits(buyer) > 0, 2_000
+    )
 
     def bought(market: CycleView) -> bool:
-        return market.position(buyer, ETH).size > 0
+        return market.get_position(buyer, ETH).size > 0
 
-    street.work(bought, 1_600)
-    held = street.seen.position(buyer, ETH).size
+    street.run_until_done(bought, 1_600)
+    held = street.seen.get_position(buyer, ETH).size
     # It has deposited its capital, and holds no more than that is worth.
-    assert street.seen.paid_in(buyer) == 2_000 * WAD and 0 < held * 16 <= 2_000
-    assert street.seen.position(pool, ETH).size > 0
+    assert street.seen.get_net_deposits(buyer) == 2_000 * WAD and 0 < held * 16 <= 2_000
+    assert street.seen.get_position(pool, ETH).size > 0
     sent = [
         line for line in street.said if line.startswith("pool_buyer: MarginOrders.fill") and "done" in line
     ]

@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from backstop.live.watch import metrics
-from backstop.live.watch.facts import Board
-from backstop.live.watch.server import Answer, Request
-from backstop.live.watch.troubles import ALERTS
-from tests.support.paths import ROOT
-from tests.support.troubles import in_trouble
+from backstop.live.monitor import metrics
+from backstop.live.monitor.health_conditions import ALERTS
+from backstop.live.monitor.http_server import Answer, Request
+from backstop.live.monitor.status_snapshot import StatusBoard
+from tests.support.checkout_paths import ROOT
+from tests.support.failing_board import build_failing_board
 
 (GROUP,) = yaml.safe_load((ROOT / "docs/do/watching/prometheus-rules.yml").read_text())["groups"]
 RULES = {rule["alert"]: rule["expr"] for rule in GROUP["rules"]}
@@ -32,9 +32,9 @@ SELECTED = r'(\w+)(?:\{(\w+)(!?=)"([^"]*)"\})?'
 Samples = list[tuple[str, dict[str, str], float]]
 
 
-def served(board: Board) -> Samples:
+def served(board: StatusBoard) -> Samples:
     """What Prometheus has read of a process that answers."""
-    answer = metrics.routes(board, "keeper", 5.0)["/metrics"](Request("", threading.Event()))
+    answer = metrics.build_metrics_routes(board, "keeper", 5.0)["/metrics"](Request("", threading.Event()))
     assert isinstance(answer, Answer)
     families = text_string_to_metric_families(b"".join(answer.parts).decode())
     found = [(each.name, each.labels, each.value) for family in families for each in family.samples]
@@ -83,31 +83,31 @@ def rules_of() -> dict[str, set[str]]:
     return {alert: set(rules) for alerts, rules in cells for alert in alerts}
 
 
-def test_a_rule_fires_for_each_alert_and_none_when_all_is_well(watched_board: Board) -> None:
+def test_a_rule_fires_for_each_alert_and_none_when_all_is_well(watched_board: StatusBoard) -> None:
     well, beside = served(watched_board), rules_of()
     assert firing(well) == {"BackstopHeartbeat"}
     for alert, rules in beside.items():
         alone = [*well, ("backstop_trouble", {"code": alert, "subject": ""}, 1.0)]
         assert firing(alone) <= {"BackstopHeartbeat"} | rules, alert
-    in_trouble(watched_board)
+    build_failing_board(watched_board)
     found = firing(served(watched_board))
     assert beside.keys() == set(ALERTS)
     for alert, rules in beside.items():
         assert rules & found or alert in ("node gone", "stopped"), alert
-    watched_board.put(gone="the node is gone")
+    watched_board.publish_status(gone="the node is gone")
     assert "BackstopGone" in firing(served(watched_board))
     gone = [("up", {"job": "backstop"}, 0.0)]
     assert firing(gone) == {"BackstopGone"}
 
 
-Change = Callable[[Board], None]
+Change = Callable[[StatusBoard], None]
 
 
 def work(**changed: Any) -> Change:
-    def change(board: Board) -> None:
+    def change(board: StatusBoard) -> None:
         assert board.facts is not None and board.facts.work is not None
         found = dataclasses.replace(board.facts.work, **changed)
-        board.put(dataclasses.replace(board.facts, work=found))
+        board.publish_status(dataclasses.replace(board.facts, work=found))
 
     return change
 
@@ -124,13 +124,13 @@ CHANGES: list[tuple[Change, str | None]] = [
 ]
 
 
-def test_a_rule_fires_from_where_the_guide_says(watched_board: Board) -> None:
+def test_a_rule_fires_from_where_the_guide_says(watched_board: StatusBoard) -> None:
     before = watched_board.facts
     assert before is not None
     for change, rule in CHANGES:
         change(watched_board)
         assert firing(served(watched_board)) == {"BackstopHeartbeat"} | ({rule} if rule else set()), rule
-        watched_board.put(before)
+        watched_board.publish_status(before)
 
 
 def test_what_needs_time_is_as_it_was_read() -> None:

@@ -9,164 +9,166 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.live.node.relay import Relay, RelaySettings
+from backstop.live.node.private_relay import Relay, RelaySettings
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.outbox import Rules
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
-from tests.support.clock import Clock
-from tests.support.relay import StandIn
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.outbox import TransactionRules
+from tests.support.manual_clock import ManualClock
+from tests.support.relay_stub import RelayStub
 
 BRIEF = "tests/backstop/live/operate/test_relay.py::test_a_relay_in_trouble_is_left_alone_longer_and_longer"
 
-LIQUIDATOR = account("liquidator")
+LIQUIDATOR = get_account("liquidator")
 Open = Callable[..., KeeperLoop]
 
 
 @pytest.fixture
-def relay(fallen: LiveSystem) -> Iterator[StandIn]:
+def relay(fallen: LiveSystem) -> Iterator[RelayStub]:
     """Beside a node that mines when the relay has it mine."""
     fallen.node.request("evm_setAutomine", False)
-    made = StandIn(fallen.node)
+    made = RelayStub(fallen.node)
     yield made
     made.server.stop()
 
 
 @pytest.fixture
-def begin(attach_fallen: Callable[..., LiveSystem], relay: StandIn, said: list[str], tmp_path: Path) -> Open:
+def begin(
+    attach_fallen: Callable[..., LiveSystem], relay: RelayStub, said: list[str], tmp_path: Path
+) -> Open:
     """Begins keepers of which the liquidator sends through the relay."""
 
     def open_it(*roles: str, way: str = "private") -> KeeperLoop:
         system = attach_fallen()
-        keepers = keepers_of(system.deployment, list(roles or ("liquidator",)))
+        keepers = build_keepers(system.deployment, list(roles or ("liquidator",)))
         through = Relay(RelaySettings(relay.url, ("liquidator",), 2, way), 2.0)
-        rules = Rules(replace_after=0.0, relay=through)
+        rules = TransactionRules(replace_after=0.0, relay=through)
         return KeeperLoop(system, keepers, said.append, rules=rules, journal=tmp_path / "kept")
 
     return open_it
 
 
-def public(relay: StandIn) -> int:
+def public(relay: RelayStub) -> int:
     """How many transactions everybody can see."""
     return int(relay.node.request("txpool_status")["pending"], 16)
 
 
 @pytest.mark.parametrize("way", ["private", "bundle"])
-def test_nobody_sees_it_before_it_is_mined(begin: Open, relay: StandIn, way: str) -> None:
+def test_nobody_sees_it_before_it_is_mined(begin: Open, relay: RelayStub, way: str) -> None:
     loop = begin(way=way)
-    head = relay.node.head().number
-    assert loop.round() == 1 and public(relay) == 0 and relay.unsigned == 0
+    head = relay.node.get_head().number
+    assert loop.run_round() == 1 and public(relay) == 0 and relay.unsigned == 0
     bounds = [(first, last) for _, first, last in relay.taken]
     assert bounds == ([(0, head + 2)] if way == "private" else [(head + 1, head + 1), (head + 2, head + 2)])
     for _ in range(3):  # nor is it taken for lost meanwhile
-        loop.round()
+        loop.run_round()
     assert public(relay) == 0 and loop.waiting == 1
-    relay.mine()
-    loop.round()
+    relay.mine_block()
+    loop.run_round()
     assert loop.tally.counts["liquidator", "done"] == 1 and loop.tally.failed == 0
     loop.close()
 
 
-def test_what_it_does_not_have_mined_goes_the_public_way(begin: Open, relay: StandIn) -> None:
+def test_what_it_does_not_have_mined_goes_the_public_way(begin: Open, relay: RelayStub) -> None:
     loop = begin()
-    loop.round()
+    loop.run_round()
     for public_then in (0, 1):
-        relay.mine(includes=False)
-        loop.round()
+        relay.mine_block(includes=False)
+        loop.run_round()
         assert public(relay) == public_then
-    relay.mine(includes=False)
-    loop.round()
+    relay.mine_block(includes=False)
+    loop.run_round()
     assert loop.tally.counts["liquidator", "done"] == 1
-    assert relay.node.nonce(LIQUIDATOR, "latest") == 1
+    assert relay.node.get_nonce(LIQUIDATOR, "latest") == 1
     loop.close()
 
 
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("trouble", ["refuses", "lies", "gone"])
 def test_a_relay_in_trouble_holds_nothing_up(
-    begin: Open, relay: StandIn, said: list[str], trouble: str
+    begin: Open, relay: RelayStub, said: list[str], trouble: str
 ) -> None:
     loop = begin()
     relay.refuses, relay.lies = "too many" if trouble == "refuses" else "", trouble == "lies"
     if trouble == "gone":
         relay.server.stop()
-    assert loop.round() == 1 and public(relay) == 1
+    assert loop.run_round() == 1 and public(relay) == 1
     assert f"goes the public way: the relay at {relay.url} does not take it (" in said[0]
-    relay.mine(includes=False)
-    loop.round()
+    relay.mine_block(includes=False)
+    loop.run_round()
     assert loop.tally.counts["liquidator", "done"] == 1
     loop.close()
 
 
-def test_a_relay_in_trouble_is_left_alone_longer_and_longer(relay: StandIn) -> None:
-    clock = Clock()
+def test_a_relay_in_trouble_is_left_alone_longer_and_longer(relay: RelayStub) -> None:
+    clock = ManualClock()
     through = Relay(RelaySettings(relay.url, ("liquidator",)), 1.0, clock=clock)
     relay.server.stop()
     left = []
     for _ in range(9):
         assert through.well
         with pytest.raises(BackstopError) as caught:
-            through.send("0x00", 1)
+            through.send_transaction("0x00", 1)
         before = clock.now
         while not through.well:
             clock.now += 5.0
         left.append(clock.now - before)
-        assert through.why(caught.value).endswith(f", and is left alone for {left[-1]:.0f} s")
+        assert through.explain_refusal(caught.value).endswith(f", and is left alone for {left[-1]:.0f} s")
     assert left == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
 @pytest.mark.deep(brief=BRIEF)
-def test_it_is_left_alone_when_it_refuses_one_after_the_other(relay: StandIn) -> None:
+def test_it_is_left_alone_when_it_refuses_one_after_the_other(relay: RelayStub) -> None:
     """One refusal may be the transaction's own fault; and whatever it takes begins anew."""
-    clock, raw = Clock(), "0x" + "ab" * 100
+    clock, raw = ManualClock(), "0x" + "ab" * 100
     through = Relay(RelaySettings(relay.url, ("liquidator",)), 1.0, clock=clock)
     for _ in range(2):
         for count in range(2):
             relay.refuses = "nonce too low"
             with pytest.raises(BackstopError) as caught:
-                through.send(raw, count)
-            assert through.well and "left alone" not in through.why(caught.value)
+                through.send_transaction(raw, count)
+            assert through.well and "left alone" not in through.explain_refusal(caught.value)
         relay.refuses = ""
-        assert through.send(raw, 1) == 4
+        assert through.send_transaction(raw, 1) == 4
     relay.refuses = "nonce too low"
     for _ in range(3):
         with pytest.raises(BackstopError):
-            through.send(raw, 1)
+            through.send_transaction(raw, 1)
     assert not through.well
 
 
 @pytest.mark.deep(brief=BRIEF)
-def test_nothing_waits_for_a_relay_that_is_left_alone(begin: Open, relay: StandIn, said: list[str]) -> None:
+def test_nothing_waits_for_a_relay_that_is_left_alone(begin: Open, relay: RelayStub, said: list[str]) -> None:
     loop = begin()
     through = loop.rules.relay
     assert through is not None
-    through._rest.begin(1, wanted=60.0)
-    assert loop.round() == 1 and public(relay) == 1 and relay.taken == []
+    through._rest.start_pause(1, wanted=60.0)
+    assert loop.run_round() == 1 and public(relay) == 1 and relay.taken == []
     assert not any("goes the public way" in line for line in said)
     loop.close()
 
 
-def test_a_keeper_that_is_started_again_shows_it_to_nobody(begin: Open, relay: StandIn) -> None:
+def test_a_keeper_that_is_started_again_shows_it_to_nobody(begin: Open, relay: RelayStub) -> None:
     """And lets everybody see it as soon as the relay's time is over."""
     loop = begin()
-    loop.round()
+    loop.run_round()
     loop.close()
     loop = begin()
-    assert loop.round() == 0 and public(relay) == 0 and loop.waiting == 1
+    assert loop.run_round() == 0 and public(relay) == 0 and loop.waiting == 1
     for _ in range(2):
-        relay.mine(includes=False)
-    loop.round()
+        relay.mine_block(includes=False)
+    loop.run_round()
     assert public(relay) == 1
     loop.close()
 
 
-def test_other_roles_are_none_of_its_business(begin: Open, relay: StandIn) -> None:
+def test_other_roles_are_none_of_its_business(begin: Open, relay: RelayStub) -> None:
     loop = begin("accruer", "liquidator")
-    relay.node.request("anvil_setTime", relay.node.head().timestamp + 10_000)
-    relay.mine(includes=False)
-    sent = loop.round()
+    relay.node.request("anvil_setTime", relay.node.get_head().timestamp + 10_000)
+    relay.mine_block(includes=False)
+    sent = loop.run_round()
     assert sent > 1 and public(relay) == sent - len(relay.taken) and len(relay.taken) <= 1
     loop.close()
 

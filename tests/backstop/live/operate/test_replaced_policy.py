@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.plan import Deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
-from backstop.live.audit.evidence import audit, verify
-from backstop.live.follow.exporting import export
-from backstop.live.follow.mirror import open_mirror
-from backstop.live.index import Follower
+from backstop.live.index import IndexFollower
+from backstop.live.mirror.chain_mirror import open_mirror
+from backstop.live.mirror.scenario_export import export_scenario
 from backstop.live.node.signers import Signers
-from backstop.live.operate.deploying import deploy_live, load_parameters
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem, market_view
+from backstop.live.operate.live_deployment import deploy_live, load_parameters
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem, market_view
+from backstop.live.solvency.proven_statement import build_audit, verify_audit
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
 from backstop.model.interfaces import CallTerms
-from tests.support.devnet import Devnet
-from tests.support.fallen import do
-from tests.support.waiting import wait_for
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
+from tests.support.market_after_drop import send_call
 
 WETH = 0
 HIGH_ADD_ON = 3_000
@@ -36,8 +36,8 @@ def post(system: LiveSystem, dollars: int) -> None:
     for _ in range(2):
         system.advance(3_600)
         for i in range(3):
-            do(system, "PriceFeed", "report", WETH, dollars * RAY, sender=f"reporter_{i + 1}")
-        do(system, "PriceFeed", "poke", WETH, sender="poker")
+            send_call(system, "PriceFeed", "report", WETH, dollars * RAY, sender=f"reporter_{i + 1}")
+        send_call(system, "PriceFeed", "poke", WETH, sender="poker")
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Devnet, D
     deployment = deploy_live(devnet.node, load_parameters("guarded"), file, signers)
     system = LiveSystem(devnet.node, deployment, signers, impersonate=True)
     post(system, 2_000)
-    who = account("borrower")
-    do(system, "WETH", "mint", who, 100 * WAD, sender="borrower")
-    do(system, "WETH", "approve", system.addresses["VaultEngine"], MAX_UINT256, sender="borrower")
+    who = get_account("borrower")
+    send_call(system, "WETH", "mint", who, 100 * WAD, sender="borrower")
+    send_call(system, "WETH", "approve", system.addresses["VaultEngine"], MAX_UINT256, sender="borrower")
     opening = WETH, who, 100 * WAD, 100_000 * WAD, who
-    do(system, "VaultEngine", "deposit_and_draw", *opening, sender="borrower")
+    send_call(system, "VaultEngine", "deposit_and_draw", *opening, sender="borrower")
     yield devnet, deployment
-    devnet.process.stop()
+    devnet.process.stop_process()
 
 
 @pytest.fixture
@@ -70,11 +70,11 @@ def create(system: LiveSystem, kind: str, *args: Any, more: bytes = b"") -> str:
     """Create a contract from an account of nobody's; its address."""
     artifact = Artifacts()[kind]
     data = artifact.bytecode + artifact.abi.constructor.encode(args) + more
-    sent = {"from": account("poker"), "data": "0x" + data.hex(), "gas": hex(10_000_000)}
+    sent = {"from": get_account("poker"), "data": "0x" + data.hex(), "gas": hex(10_000_000)}
     found = system.node.request("eth_sendTransaction", sent)
-    wait_for(lambda: system.node.request("eth_getTransactionReceipt", found) is not None)
+    wait_until_true(lambda: system.node.request("eth_getTransactionReceipt", found) is not None)
     receipt = system.node.request("eth_getTransactionReceipt", found)
-    system.follow()
+    system.follow_chain()
     return str(receipt["contractAddress"]).lower()
 
 
@@ -85,19 +85,21 @@ def name_of(system: LiveSystem, address: str) -> str:
 def replace_by_scripted(system: LiveSystem) -> str:
     """A policy that asks for nothing comes into force, and is told to ask for much."""
     address = create(system, "ScriptedPolicy", system.addresses["VaultEngine"])
-    do(system, "VaultEngine", "set_risk_policy", address, sender="admin")
+    send_call(system, "VaultEngine", "set_risk_policy", address, sender="admin")
     calls = CallTerms(0, 60, 60)
-    do(system, name_of(system, address), "say", 0, HIGH_ADD_ON, BASIS_POINTS, calls, sender="poker")
+    send_call(system, name_of(system, address), "say", 0, HIGH_ADD_ON, BASIS_POINTS, calls, sender="poker")
     return address
 
 
 def replace_by_risk_policy(system: LiveSystem) -> str:
     """Another of the same kind comes into force, whose brackets are set before."""
     at, brackets = system.addresses, ((1, HIGH_ADD_ON), (0, 0))
-    args = (at["VaultEngine"], at["PriceFeed"], at["CircuitBreaker"], account("poker"))
+    args = (at["VaultEngine"], at["PriceFeed"], at["CircuitBreaker"], get_account("poker"))
     address = create(system, "RiskPolicy", *args)
-    do(system, name_of(system, address), "set_brackets", WETH, brackets, ((0, 0), (0, 0)), sender="poker")
-    do(system, "VaultEngine", "set_risk_policy", address, sender="admin")
+    send_call(
+        system, name_of(system, address), "set_brackets", WETH, brackets, ((0, 0), (0, 0)), sender="poker"
+    )
+    send_call(system, "VaultEngine", "set_risk_policy", address, sender="admin")
     return address
 
 
@@ -113,25 +115,28 @@ def test_keepers_go_on_by_the_policy_in_force(
 
     def keeper() -> KeeperLoop:
         system = LiveSystem(guarded.node, guarded.deployment, signers, snapshot=kept)
-        return KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), said.append)
+        return KeeperLoop(system, build_keepers(system.deployment, ["liquidator"]), said.append)
 
     first = keeper()
     post(guarded, 1_750)
-    assert first.round() == 0
+    assert first.run_round() == 0
     replace(guarded)
-    first.system.follow()
-    assert market_view(first.system.mirror, guarded.timestamp).add_on(WETH, 100_000 * RAD) >= 10**8 * RAD
+    first.system.follow_chain()
+    assert (
+        market_view(first.system.mirror, guarded.timestamp).compute_margin_add_on_rate(WETH, 100_000 * RAD)
+        >= 10**8 * RAD
+    )
     first.close()
 
     second = keeper()  # which goes on from what the first has followed
-    assert second.round() == 1, said
-    wait_for(lambda: second.round() == 0 and second.waiting == 0)
+    assert second.run_round() == 1, said
+    wait_until_true(lambda: second.run_round() == 0 and second.waiting == 0)
     second.close()
     assert second.tally.failed == 0
     for system in (first.system, second.system, guarded):
-        system.follow()
+        system.follow_chain()
         assert system.mirror.differences == []
-    guarded.mirror.check()
+    guarded.mirror.check_storage()
     assert guarded.mirror.differences == []
     assert guarded.view("CollateralAuction", "last_id") == 1
 
@@ -139,28 +144,28 @@ def test_keepers_go_on_by_the_policy_in_force(
 def test_an_audit_proves_the_policy_in_force(guarded: LiveSystem) -> None:
     address = replace_by_scripted(guarded)
     mirror = open_mirror(guarded.node, guarded.deployment)
-    mirror.follow_to(None)
+    mirror.replay_to_block(None)
     mirror.raise_differences()
-    content = audit(mirror)
+    content = build_audit(mirror)
     assert content["later"] == [["ScriptedPolicy", address, [guarded.addresses["VaultEngine"]]]]
-    verdict = verify(content, mirror.hash, mirror.chain.artifacts)
+    verdict = verify_audit(content, mirror.hash, mirror.chain.artifacts)
     assert verdict.contracts == len(guarded.deployment.creations) + 1
-    content["later"][0][2] = [account("poker")]
+    content["later"][0][2] = [get_account("poker")]
     with pytest.raises(BackstopError, match=f"ScriptedPolicy {address} at {address} has other code"):
-        verify(content, mirror.hash, mirror.chain.artifacts)
+        verify_audit(content, mirror.hash, mirror.chain.artifacts)
 
 
 def test_an_index_asks_the_policy_in_force(guarded: LiveSystem, tmp_path: Path) -> None:
-    follower = Follower(guarded.node, guarded.deployment)
+    follower = IndexFollower(guarded.node, guarded.deployment)
     replace_by_risk_policy(guarded)
-    follower.catch_up()
-    assert follower.conditions(WETH).policy.add_on(100_000 * RAD) > 0
+    follower.sync_to_head()
+    assert follower.get_conditions(WETH).policy.add_on(100_000 * RAD) > 0
     address = replace_by_scripted(guarded)
-    follower.catch_up()
+    follower.sync_to_head()
     with pytest.raises(BackstopError, match=f"{address} now, which does not say its brackets"):
-        follower.conditions(WETH)
+        follower.get_conditions(WETH)
     with pytest.raises(BackstopError, match=f"{address} now: a scenario has only the one"):
-        export(guarded.mirror, tmp_path / "out", 3_600, 60)
+        export_scenario(guarded.mirror, tmp_path / "out", 3_600, 60)
 
 
 @pytest.mark.deep(
@@ -170,13 +175,13 @@ def test_a_policy_of_nobodys_is_told_in_one_line(guarded: LiveSystem) -> None:
     """It answers as one should, but its data has more than the sources': it could be anything."""
     other = LiveSystem(guarded.node, guarded.deployment, Signers(test_accounts=True))
     address = create(guarded, "ScriptedPolicy", guarded.addresses["VaultEngine"], more=bytes(32))
-    call = guarded.chain.function("VaultEngine", "set_risk_policy", 1).encode((address,))
-    guarded.host.send(account("admin"), guarded.addresses["VaultEngine"], call)
+    call = guarded.chain.get_function("VaultEngine", "set_risk_policy", 1).encode_call((address,))
+    guarded.host.send_transaction(get_account("admin"), guarded.addresses["VaultEngine"], call)
     line = f"the risk policy is {address}: this program can only follow a RiskPolicy or ScriptedPolicy"
 
     def follows() -> bool:
-        other.follow()
+        other.follow_chain()
         return False
 
     with pytest.raises(BackstopError, match=line):
-        wait_for(follows)
+        wait_until_true(follows)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.live.operate.config import Settings, read_settings
-from backstop.live.operate.keeper_setup import start
-from backstop.live.operate.report_sources import Address
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.keeper_settings import KeeperSettings, read_settings
+from backstop.live.operate.keeper_setup import start_keeper_loop
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.report_sources import PolledAddress
 from backstop.model.arithmetic import RAY
-from tests.support.devnet import Devnet
-from tests.support.waiting import wait_for
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import Devnet
 
 ETH = 0
 
@@ -48,8 +48,8 @@ def test_what_is_signed_here_is_brought_there(
     there.write_text(f"schema_version: 1\nroles:\n  poker: {{reports: [{served}/reports.jsonl]}}\n")
     said: list[str] = []
 
-    def settings(file: Path) -> Settings:
-        return Settings(
+    def settings(file: Path) -> KeeperSettings:
+        return KeeperSettings(
             networks=(fallen_devnet.url,),
             deployment=tmp_path / "deployment.json",
             **read_settings(file) | {"journal": tmp_path / "journal"},
@@ -57,31 +57,31 @@ def test_what_is_signed_here_is_brought_there(
 
     fallen.advance(7 * 3_600)  # nobody's reports count any more
     for i in range(4):
-        fallen_devnet.node.request("anvil_setBalance", account(f"reporter_{i + 1}"), "0x0")
-    signers = start(settings(here), said.append)
-    signers.round()
+        fallen_devnet.node.request("anvil_setBalance", get_account(f"reporter_{i + 1}"), "0x0")
+    signers = start_keeper_loop(settings(here), said.append)
+    signers.run_round()
     assert sum(" signed" in line for line in said) == 4, said
     count = len(said)
-    signers.round()
+    signers.run_round()
     assert len(said) == count  # once a heartbeat
 
-    poker = start(settings(there), said.append)
+    poker = start_keeper_loop(settings(there), said.append)
     try:
 
         def stepped() -> bool:
-            poker.round()
+            poker.run_round()
             return poker.tally.counts["poker", "done"] > 0 and poker.waiting == 0
 
-        wait_for(lambda: stepped() and poker.system.view("PriceFeed", "prices_of", ETH)[1] != 0)
+        wait_until_true(lambda: stepped() and poker.system.view("PriceFeed", "prices_of", ETH)[1] != 0)
     finally:
         poker.close()
         signers.close()
     done = [line.split(" done")[0] for line in said if " done in block" in line]
     assert done[0] == "poker: PriceFeed.bring(reports)" and "poker: PriceFeed.poke(0)" in done
     assert poker.tally.failed == 0 and poker.system.mirror.differences == []
-    report = fallen.view("PriceFeed", "report_of", ETH, account("reporter_1"))
+    report = fallen.view("PriceFeed", "report_of", ETH, get_account("reporter_1"))
     assert report[0] == 150 * RAY
-    fallen.check()
+    fallen.compare_state()
 
 
 def test_settings_name_files_and_addresses(tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ def test_an_address_that_does_not_answer_is_told(served: str, tmp_path: Path) ->
     (tmp_path / "long").write_bytes(b"x" * 100_000)
 
     def asked(path: str) -> Callable[[], bytes]:
-        found = Address(served + path)
+        found = PolledAddress(served + path)
         try:
-            wait_for(lambda: bool(found._found or found._problem))
+            wait_until_true(lambda: bool(found._found or found._problem))
         finally:
             found.close()
         return found

@@ -17,24 +17,24 @@ from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
 
 from backstop.cli.keeper import cli
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.abi import Function, Parameter
+from backstop.hosts.abi_codec import Function, Parameter
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
-from backstop.live.node.allowed import Allowed, NotAllowed
-from backstop.live.node.remote_signer import RemoteSigner, SignerGone, _difference
-from backstop.live.node.rest import Rest
+from backstop.live.node.backoff import Backoff
+from backstop.live.node.call_allowlist import CallAllowlist, CallNotAllowedError
+from backstop.live.node.remote_signer import RemoteSigner, SignerUnavailableError, _describe_difference
 from backstop.live.node.signers import Signers
-from backstop.live.operate.config import Settings, read_settings
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.keeper_setup import start
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.keeper_settings import KeeperSettings, read_settings
+from backstop.live.operate.keeper_setup import start_keeper_loop
+from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.clock import Clock
-from tests.support.devnet import Devnet
-from tests.support.fallen import BORROWER, ETH
-from tests.support.signer import CHAIN, StandIn
+from tests.support.devnet_process import Devnet
+from tests.support.manual_clock import ManualClock
+from tests.support.market_after_drop import BORROWER, ETH
+from tests.support.web3signer_stub import CHAIN, Web3SignerStub
 
 NO_TRANSACTION = pytest.mark.deep(
     brief="tests/backstop/live/operate/test_signer.py::test_what_is_no_transaction_is_the_signers_error"
@@ -43,26 +43,31 @@ LONGER = pytest.mark.deep(
     brief="tests/backstop/live/operate/test_signer.py::test_what_was_not_asked_for_is_not_sent"
 )
 
-LIQUIDATOR = account("liquidator")
+LIQUIDATOR = get_account("liquidator")
 
 
 @pytest.fixture
-def signer() -> Iterator[StandIn]:
-    made = StandIn()
+def signer() -> Iterator[Web3SignerStub]:
+    made = Web3SignerStub()
     yield made
     made.server.stop()
 
 
 @pytest.fixture
 def keeper(
-    fallen: LiveSystem, fallen_devnet: Devnet, fallen_folder: Path, signer: StandIn, said: list[str], tmp_path
+    fallen: LiveSystem,
+    fallen_devnet: Devnet,
+    fallen_folder: Path,
+    signer: Web3SignerStub,
+    said: list[str],
+    tmp_path,
 ) -> Callable[..., KeeperLoop]:
     """A liquidator whose key the signer has, where there is something to do."""
     fallen_devnet.node.request("anvil_setBalance", signer.address, hex(WAD))
 
     def begin(**settings: Any) -> KeeperLoop:
-        return start(
-            Settings(
+        return start_keeper_loop(
+            KeeperSettings(
                 networks=(fallen_devnet.url,),
                 deployment=fallen_folder / "deployment.json",
                 journal=tmp_path / "kept",
@@ -84,14 +89,14 @@ def see_through(loop: KeeperLoop) -> None:
 
 
 def test_the_signer_has_the_key_and_the_keeper_has_none(
-    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: StandIn
+    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: Web3SignerStub
 ) -> None:
     see_through(keeper())
-    assert fallen.node.nonce(signer.address) == 1
+    assert fallen.node.get_nonce(signer.address) == 1
     (asked,) = signer.asked
     assert asked["from"] == signer.address and asked["value"] == "0x0"
-    fallen.follow()
-    assert not fallen.foresee(
+    fallen.follow_chain()
+    assert not fallen.dry_run(
         Action("LiquidationEngine", "liquidate", (ETH, BORROWER, BORROWER), BORROWER)
     ).ok
 
@@ -137,29 +142,29 @@ BLOB = {
 def test_what_was_not_asked_for_is_not_sent(
     keeper: Callable[..., KeeperLoop],
     fallen: LiveSystem,
-    signer: StandIn,
+    signer: Web3SignerStub,
     said: list[str],
     change: dict[str, Any],
     line: str,
 ) -> None:
     loop = keeper()
     signer.change = lambda transaction: transaction | change
-    assert loop.round() == 0 and loop.waiting == 0 and fallen.node.nonce(signer.address) == 0
+    assert loop.run_round() == 0 and loop.waiting == 0 and fallen.node.get_nonce(signer.address) == 0
     assert f"the signer at {signer.url} is not believed: {line}" in said[-1]
-    assert loop._work(False).signer_gone
+    assert loop._summarise_work(False).signer_gone
     # It is no failure of the call: as soon as the signer does what it should, it goes.
     signer.change = lambda transaction: transaction
     loop._looked_at = None
-    assert loop.round() == 1 and not loop._work(False).signer_gone
+    assert loop.run_round() == 1 and not loop._summarise_work(False).signer_gone
     loop.close()
 
 
 def test_what_another_key_signed_is_not_sent(
-    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: StandIn, said: list[str]
+    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: Web3SignerStub, said: list[str]
 ) -> None:
     loop = keeper()
     signer.key = Account.create()
-    assert loop.round() == 0 and fallen.node.nonce(signer.address) == 0
+    assert loop.run_round() == 0 and fallen.node.get_nonce(signer.address) == 0
     assert f"is not believed: it signed as {signer.key.address.lower()}" in said[-1]
     loop.close()
 
@@ -176,32 +181,32 @@ def test_what_another_key_signed_is_not_sent(
     ],
 )
 def test_what_is_no_transaction_is_the_signers_error(
-    keeper: Callable[..., KeeperLoop], signer: StandIn, said: list[str], raw: Any
+    keeper: Callable[..., KeeperLoop], signer: Web3SignerStub, said: list[str], raw: Any
 ) -> None:
     loop = keeper()
     signer.answer = lambda call: {"result": raw}
-    assert loop.round() == 0 and loop._work(False).signer_gone
+    assert loop.run_round() == 0 and loop._summarise_work(False).signer_gone
     assert "the signer " in said[-1] and "\n" not in said[-1]
     loop.close()
 
 
-def test_no_bytes_get_further_than_the_check(signer: StandIn) -> None:
+def test_no_bytes_get_further_than_the_check(signer: Web3SignerStub) -> None:
     """Neither a part of a signed transaction nor one with other bytes in it, a wrong signature among them."""
     asked, random = transaction(to=to_checksum_address(CONTRACT)), Random(1)
     remote = RemoteSigner(signer.url, 2.0)
-    good = bytes.fromhex(remote.sign(signer.address, asked)[2:])
-    assert _difference(signer.address, asked, "0x" + good.hex()) is None
+    good = bytes.fromhex(remote.sign_transaction(signer.address, asked)[2:])
+    assert _describe_difference(signer.address, asked, "0x" + good.hex()) is None
     for _ in range(300):
         changed = bytearray(good)
         for _ in range(random.choice((1, 2, 5))):
             changed[random.randrange(len(changed))] ^= random.randrange(1, 256)
         part = changed[: random.randrange(len(changed))] if random.random() < 0.3 else changed
-        assert bytes(part) == good or _difference(signer.address, asked, "0x" + bytes(part).hex())
+        assert bytes(part) == good or _describe_difference(signer.address, asked, "0x" + bytes(part).hex())
 
 
-def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> None:
+def test_a_silent_signer_is_left_alone_longer_and_longer(signer: Web3SignerStub) -> None:
     """Each try costs a whole timeout, which everybody's transactions wait for."""
-    clock, asked = Clock(), transaction(to=to_checksum_address(CONTRACT))
+    clock, asked = ManualClock(), transaction(to=to_checksum_address(CONTRACT))
     remote = RemoteSigner(signer.url, 2.0, clock=clock)
     calls: list[object] = []
 
@@ -212,12 +217,12 @@ def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> Non
     def left_alone() -> list[float]:
         found: list[float] = []
         for _ in range(6):
-            with pytest.raises(SignerGone, match="the signer cannot be asked: ") as first:
-                remote.sign(signer.address, asked)
+            with pytest.raises(SignerUnavailableError, match="the signer cannot be asked: ") as first:
+                remote.sign_transaction(signer.address, asked)
             before, tries = clock.now, len(calls)
             while not remote._rest.over:
-                with pytest.raises(SignerGone) as caught:
-                    remote.sign(signer.address, asked)
+                with pytest.raises(SignerUnavailableError) as caught:
+                    remote.sign_transaction(signer.address, asked)
                 assert str(caught.value) == str(first.value) and len(calls) == tries
                 clock.now += 5.0
             found.append(clock.now - before)
@@ -226,12 +231,12 @@ def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> Non
     def refused() -> None:
         signer.answer, signer.refuses = signer.as_documented, "the vault is sealed"
         for _ in range(3):  # which costs no timeout
-            with pytest.raises(SignerGone, match="refuses: the vault is sealed"):
-                remote.sign(signer.address, asked)
+            with pytest.raises(SignerUnavailableError, match="refuses: the vault is sealed"):
+                remote.sign_transaction(signer.address, asked)
 
     def signed() -> None:
         signer.answer, signer.refuses = signer.as_documented, ""
-        assert remote.sign(signer.address, asked).startswith("0x02")
+        assert remote.sign_transaction(signer.address, asked).startswith("0x02")
 
     for answers in (signed, refused, signed):  # with one that answers it begins anew
         signer.answer = silent
@@ -240,9 +245,9 @@ def test_a_silent_signer_is_left_alone_longer_and_longer(signer: StandIn) -> Non
 
 
 def test_who_asks_for_a_time_is_left_alone_as_long() -> None:
-    clock = Clock()
-    rest = Rest(60.0, clock)
-    assert rest.begin(1, wanted=90.0) == 90
+    clock = ManualClock()
+    rest = Backoff(60.0, clock)
+    assert rest.start_pause(1, wanted=90.0) == 90
     clock.now += 89
     assert not rest.over
     clock.now += 1
@@ -250,36 +255,36 @@ def test_who_asks_for_a_time_is_left_alone_as_long() -> None:
 
 
 def test_while_the_signer_is_away_its_accounts_wait(
-    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: StandIn, said: list[str]
+    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: Web3SignerStub, said: list[str]
 ) -> None:
     loop = keeper()
     signer.refuses = "the vault is sealed"
-    assert loop.round() == 0 and f"the signer at {signer.url} refuses: the vault is sealed" in said[-1]
-    assert loop._work(False).signer_gone
+    assert loop.run_round() == 0 and f"the signer at {signer.url} refuses: the vault is sealed" in said[-1]
+    assert loop._summarise_work(False).signer_gone
     # Once somebody else has done it, nobody waits for the signer.
     decide, loop.keepers[0] = loop.keepers[0], dataclasses.replace(loop.keepers[0], index=5)
     loop._looked_at = None
-    assert loop.round() == 0 and not loop._work(False).signer_gone
+    assert loop.run_round() == 0 and not loop._summarise_work(False).signer_gone
     loop.keepers[0] = decide
     signer.refuses = ""
     loop._looked_at = None
     fallen.node.request("evm_setAutomine", False)
-    assert loop.round() == 1
+    assert loop.run_round() == 1
     # Nor does a keeper end that cannot replace what waits.
     signer.refuses = "the vault is sealed"
     (box,) = loop.boxes.values()
     (entry,) = box.waiting
     fallen.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 2))
     fallen.node.request("evm_mine")
-    loop._follow()
+    loop._follow_chain()
     box._last_sent[entry.nonce].at = -1e9
-    box.push(fallen.node.fees(), lambda entry, block: True)
+    box.push_waiting(fallen.node.offer_fees(), lambda entry, block: True)
     assert f"could not be signed again: the signer at {signer.url} refuses: the vault" in said[-1], said
     loop.close()
 
 
 def test_a_signer_that_is_not_there_is_one_line(
-    keeper: Callable[..., KeeperLoop], signer: StandIn, fallen_devnet: Devnet, fallen_folder: Path
+    keeper: Callable[..., KeeperLoop], signer: Web3SignerStub, fallen_devnet: Devnet, fallen_folder: Path
 ) -> None:
     signer.server.stop()
     flags = ["--network", fallen_devnet.url, "--deployment", str(fallen_folder / "deployment.json")]
@@ -289,14 +294,14 @@ def test_a_signer_that_is_not_there_is_one_line(
     assert result.stderr.startswith("Error: the signer cannot be asked: ")
 
 
-def test_it_signs_no_reports(signer: StandIn) -> None:
+def test_it_signs_no_reports(signer: Web3SignerStub) -> None:
     remote = RemoteSigner(signer.url, 2.0)
     signers = Signers(test_accounts=True, remote=remote)
-    assert signers.has(signer.address) and signers.has(LIQUIDATOR)
+    assert signers.can_sign(signer.address) and signers.can_sign(LIQUIDATOR)
     with pytest.raises(Exception, match="signs transactions only"):
         signers.sign_digest(signer.address, bytes(32))
-    with pytest.raises(SignerGone, match="does not match an available account"):
-        remote.sign(LIQUIDATOR, transaction())
+    with pytest.raises(SignerUnavailableError, match="does not match an available account"):
+        remote.sign_transaction(LIQUIDATOR, transaction())
 
 
 # ---------------------------------------------------------------------- allow-list
@@ -355,20 +360,20 @@ def endless() -> str:
 @pytest.mark.parametrize("key", ["here", "elsewhere"])
 def test_what_no_account_signs(
     functions: dict[str, dict[bytes, Function]],
-    signer: StandIn,
+    signer: Web3SignerStub,
     changed: dict[str, Any],
     line: str | None,
     key: str,
 ) -> None:
     signers = Signers(test_accounts=True, remote=RemoteSigner(signer.url, 2.0))
-    signers.allowed = Allowed(31_337, functions)
+    signers.allowed = CallAllowlist(31_337, functions)
     who = signer.address if key == "elsewhere" else LIQUIDATOR
     changed = changed | ({"to": to_checksum_address(who)} if changed.get("to") == LIQUIDATOR else {})
     if line is None:
-        assert signers.sign(who, transaction(**changed)).startswith("0x02")
+        assert signers.sign_transaction(who, transaction(**changed)).startswith("0x02")
         return
-    with pytest.raises(NotAllowed, match=line):
-        signers.sign(who, transaction(**changed))
+    with pytest.raises(CallNotAllowedError, match=line):
+        signers.sign_transaction(who, transaction(**changed))
     assert signer.asked == []
 
 
@@ -388,7 +393,7 @@ def filled(parameter: Parameter, name: str, addresses: Callable[[str], str]) -> 
 
 def call_of(function: Function, addresses: Callable[[str], str]) -> str:
     args = [filled(each, each.name, addresses) for each in function.inputs]
-    return "0x" + function.encode(args).hex()
+    return "0x" + function.encode_call(args).hex()
 
 
 GIVES = (
@@ -418,7 +423,7 @@ def test_nobody_else_gets_anything_by_any_function(
 
     A contract of the deployment may be one that money goes through, no more: what it keeps may be anybody's.
     """
-    allowed, passed = Allowed(31_337, functions), set()
+    allowed, passed = CallAllowlist(31_337, functions), set()
     for kind, (address, own) in zip([*KINDS, MARKET], functions.items(), strict=False):
         for function in own.values():
             names: set[str] = set()
@@ -429,14 +434,14 @@ def test_nobody_else_gets_anything_by_any_function(
 
             call = call_of(function, to_itself)
             if function.name in GIVES:
-                with pytest.raises(NotAllowed, match="hands something over"):
-                    allowed.check(LIQUIDATOR, transaction(to=address, data=call))
+                with pytest.raises(CallNotAllowedError, match="hands something over"):
+                    allowed.check_call(LIQUIDATOR, transaction(to=address, data=call))
                 continue
-            allowed.check(LIQUIDATOR, transaction(to=address, data=call))
+            allowed.check_call(LIQUIDATOR, transaction(to=address, data=call))
             for name in names:
                 only = partial(lambda name, each: who if each == name else to_itself(each), name)
-                with suppress(NotAllowed):
-                    allowed.check(LIQUIDATOR, transaction(to=address, data=call_of(function, only)))
+                with suppress(CallNotAllowedError):
+                    allowed.check_call(LIQUIDATOR, transaction(to=address, data=call_of(function, only)))
                     passed.add(f"{kind}.{function.name} {name}")
     through = {each for each in passed if each.rpartition(" ")[2] in THROUGH}
     assert passed - through == ABOUT and bool(through) == (who == CONTRACT)
@@ -450,10 +455,10 @@ def test_what_hands_over_is_refused_whoever_gets_it(
     found = [each for each in functions[CONTRACT].values() if each.name == name]
     assert found
     for function in found:
-        allowed = Allowed(31_337, functions, {LIQUIDATOR: [(CONTRACT, function.selector)]})
+        allowed = CallAllowlist(31_337, functions, {LIQUIDATOR: [(CONTRACT, function.selector)]})
         for who in (LIQUIDATOR, CONTRACT):
-            with pytest.raises(NotAllowed, match="hands something over"):
-                allowed.check(
+            with pytest.raises(CallNotAllowedError, match="hands something over"):
+                allowed.check_call(
                     LIQUIDATOR, transaction(data=call_of(function, partial(lambda who, _: who, who)))
                 )
 
@@ -461,45 +466,49 @@ def test_what_hands_over_is_refused_whoever_gets_it(
 def test_who_is_named_for_an_account_gets_what_it_sends(
     functions: dict[str, dict[bytes, Function]],
 ) -> None:
-    allowed = Allowed(31_337, functions, named={LIQUIDATOR: [STRANGER.upper().replace("X", "x")]})
+    allowed = CallAllowlist(31_337, functions, named={LIQUIDATOR: [STRANGER.upper().replace("X", "x")]})
     (draw,) = (each for each in functions[CONTRACT].values() if each.signature == "draw(uint256,address)")
     call = transaction(data=call_of(draw, lambda name: STRANGER))
-    allowed.check(LIQUIDATOR, call)
-    with pytest.raises(NotAllowed, match=f"the receiver of draw is {STRANGER}"):
-        allowed.check(account("bidder"), call)
-    with pytest.raises(NotAllowed, match=f"the spender of approve is {STRANGER}"):
-        allowed.check(LIQUIDATOR, transaction(data=approval(STRANGER)))
+    allowed.check_call(LIQUIDATOR, call)
+    with pytest.raises(CallNotAllowedError, match=f"the receiver of draw is {STRANGER}"):
+        allowed.check_call(get_account("bidder"), call)
+    with pytest.raises(CallNotAllowedError, match=f"the spender of approve is {STRANGER}"):
+        allowed.check_call(LIQUIDATOR, transaction(data=approval(STRANGER)))
 
 
 def test_what_is_bought_goes_to_nobody_else(functions: dict[str, dict[bytes, Function]]) -> None:
     """Not even by a function that the account's list has."""
     (take,) = (each for each in functions[CONTRACT].values() if each.signature == TAKE)
-    allowed = Allowed(31_337, functions, {LIQUIDATOR: [(CONTRACT, take.selector)]})
-    allowed.check(LIQUIDATOR, transaction(data="0x" + take.encode((1, 1, 1, LIQUIDATOR, b"data")).hex()))
+    allowed = CallAllowlist(31_337, functions, {LIQUIDATOR: [(CONTRACT, take.selector)]})
+    allowed.check_call(
+        LIQUIDATOR, transaction(data="0x" + take.encode_call((1, 1, 1, LIQUIDATOR, b"data")).hex())
+    )
     # Nor to a contract of the deployment, where it might be anybody's.
     for who in (STRANGER, CONTRACT):
-        with pytest.raises(NotAllowed, match=f"the receiver of take is {who}"):
-            allowed.check(LIQUIDATOR, transaction(data="0x" + take.encode((1, 1, 1, who, b"")).hex()))
+        with pytest.raises(CallNotAllowedError, match=f"the receiver of take is {who}"):
+            allowed.check_call(
+                LIQUIDATOR, transaction(data="0x" + take.encode_call((1, 1, 1, who, b"")).hex())
+            )
 
 
 def test_a_keeper_signs_what_it_was_given(
-    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: StandIn, said: list[str]
+    keeper: Callable[..., KeeperLoop], fallen: LiveSystem, signer: Web3SignerStub, said: list[str]
 ) -> None:
     loop = keeper(may_sign={"liquidator": ("LiquidationEngine.flag",)})
-    assert loop.round() == 0 and signer.asked == []
+    assert loop.run_round() == 0 and signer.asked == []
     assert " was not taken: the allow-list of 0x" in said[-1] and "is not on it" in said[-1]
     loop.close()
     see_through(keeper(may_sign={"liquidator": ("LiquidationEngine.liquidate",)}))
-    assert fallen.node.nonce(signer.address) == 1
+    assert fallen.node.get_nonce(signer.address) == 1
 
 
 def test_a_keeper_with_an_empty_list_signs_nothing(
-    keeper: Callable[..., KeeperLoop], signer: StandIn, said: list[str], tmp_path: Path
+    keeper: Callable[..., KeeperLoop], signer: Web3SignerStub, said: list[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "keeper.yaml"
     file.write_text("schema_version: 1\nmay_sign: {liquidator: []}\n")
     loop = keeper(may_sign=read_settings(file)["may_sign"])
-    assert loop.round() == 0 and signer.asked == []
+    assert loop.run_round() == 0 and signer.asked == []
     assert " was not taken: the allow-list of 0x" in said[-1] and "is not on it" in said[-1]
     loop.close()
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from backstop.hosts.ports import free_port
+from backstop.hosts.free_ports import find_free_port
 from backstop.live.node.rpc_node import LOCAL, Node
 from backstop.simulation.run_directory import load_run
-from tests.support.devnet import SMALL
-from tests.support.paths import ROOT
-from tests.support.waiting import wait_for
+from tests.support.checkout_paths import ROOT
+from tests.support.condition_wait import wait_until_true
+from tests.support.devnet_process import SMALL
 
 MINUTE, DAY = 60, 86_400
 GUIDE = (ROOT / "docs/do/operate.md").read_text()
@@ -29,7 +29,7 @@ class Terminal:
     """Runs the page's commands on another port, with other files, and with a small scenario."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url = f"http://127.0.0.1:{find_free_port()}"
         self.folder = folder
         self.running: list[subprocess.Popen[str]] = []
         self.changes = {
@@ -93,7 +93,9 @@ def start_devnet(terminal: Terminal) -> subprocess.Popen[str]:
 def wait_for_the_day(node: Node, opened: int) -> None:
     """Until a crash is some blocks into the small scenario: the first midnight after the book's 20 days."""
     midnight = -(-(opened + 20 * DAY) // DAY) * DAY
-    wait_for(lambda: node.head().timestamp >= midnight + 2 * MINUTE, seconds=120, told=node.head)
+    wait_until_true(
+        lambda: node.get_head().timestamp >= midnight + 2 * MINUTE, seconds=120, told=node.get_head
+    )
 
 
 @pytest.mark.deep(brief="tests/style/test_commands.py::test_commands_are_what_they_are")
@@ -107,7 +109,7 @@ def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     assert keeper.endswith(" &")
     keepers = terminal.start(keeper.removesuffix(" &"))
     said = terminal.folder / "1.err"
-    wait_for(lambda: "watching" in said.read_text(), seconds=120, told=said.read_text)
+    wait_until_true(lambda: "watching" in said.read_text(), seconds=120, told=said.read_text)
     printed = terminal.run(crash)
     assert "0 differences" in printed and "liquidations" in printed
     assert terminal.run(report).strip() == str(terminal.folder / "run" / "report.html")
@@ -155,7 +157,7 @@ def test_signals_keep_partial_results(tmp_path: Path, terminal: Terminal) -> Non
         for number, each in terminals.items():
             start_devnet(each)
             each.run(f".venv/bin/ape run deploy --params {SMALL} --network {LOCAL} --out deployment.json")
-            opened[number] = Node(each.url).head().timestamp
+            opened[number] = Node(each.url).get_head().timestamp
             crashes[number] = each.start(
                 f".venv/bin/ape run crash --scenario {SMALL} --network {LOCAL} "
                 "--deployment deployment.json --speed 1 --out runs/devnet"

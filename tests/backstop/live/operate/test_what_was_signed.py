@@ -10,31 +10,31 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.rpc import NodeGone
-from backstop.keepers.costs import cost_in_stablecoin
-from backstop.live.node.allowed import Allowed
+from backstop.hosts.rpc_client import NodeUnavailableError
+from backstop.keepers.call_costs import convert_gas_to_stablecoin
+from backstop.live.node.call_allowlist import CallAllowlist
 from backstop.live.node.failover import Failover
-from backstop.live.node.fees import GWEI, Fees
+from backstop.live.node.gas_fees import GWEI, Fees
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.brakes import Brakes, Limits
-from backstop.live.operate.journal import Attempt, Entry, Journal
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.outbox import Block, Order, Outbox, Rules
-from backstop.live.operate.roles import keepers_of
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.outbox import Block, CallRequest, Outbox, TransactionRules
+from backstop.live.operate.spending_limits import LimitEnforcer, SpendingLimits
+from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 from backstop.model.arithmetic import WAD
 from backstop.model.state import Written
-from tests.support.devnet import Devnet
-from tests.support.fallen import do, liquidate
+from tests.support.devnet_process import Devnet
+from tests.support.market_after_drop import send_call, start_auction
 from tests.support.proxy import Proxy
 
 BRIEF = "tests/backstop/live/operate/test_what_was_signed.py::test_what_a_node_refuses_and_sends_on_counts"
 
-ME, BIDDER = account("accruer"), account("bidder")
-TAKE = Order("bidder", "take", ("take", 0), ME, "0x", 60_000, "Stablecoin", 5_000 * WAD)
+ME, BIDDER = get_account("accruer"), get_account("bidder")
+TAKE = CallRequest("bidder", "take", ("take", 0), ME, "0x", 60_000, "Stablecoin", 5_000 * WAD)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def proxy(fresh: Devnet) -> Iterator[Proxy]:
     fresh.node.request("evm_setAutomine", False)
     made = Proxy(fresh.port)
     yield made
-    made.end()
+    made.stop_proxy()
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def outbox(proxy: Proxy, said: list[str]) -> Outbox:
 
 def box_of(node: Node, said: list[str]) -> Outbox:
     journal = Journal(None, 31_337, "0x12345678", ME)
-    signers, rules = Signers(test_accounts=True), Rules(replace_after=0.0, confirmations=2)
+    signers, rules = Signers(test_accounts=True), TransactionRules(replace_after=0.0, confirmations=2)
     return Outbox(node, signers, ME, journal, rules, said.append)
 
 
 def at_risk(box: Outbox) -> int:
     """What may have been paid, or was."""
-    return sum(spent.risk for *_, spent in box.journal.spent())
+    return sum(spent.risk for *_, spent in box.journal.iter_spending())
 
 
 def refusing(proxy: Proxy, words: str) -> None:
@@ -78,17 +78,17 @@ def test_what_a_node_refuses_and_sends_on_counts(
 ) -> None:
     refusing(proxy, words)
     with pytest.raises(BackstopError):
-        outbox.send(TAKE, outbox.node.fees())
+        outbox.send_call(TAKE, outbox.node.offer_fees())
     assert outbox.waiting == [] and at_risk(outbox) == TAKE.spends
     fresh.node.request("evm_mine")
-    (settled,) = outbox.settle(fresh.node.head().number)
+    (settled,) = outbox.collect_mined(fresh.node.get_head().number)
     assert settled.entry.ok and at_risk(outbox) == TAKE.spends
 
 
 @pytest.mark.parametrize("words", ["already known", "Known transaction: 0x1", "AlreadyKnown"])
 def test_what_a_node_has_already_is_sent(outbox: Outbox, proxy: Proxy, words: str) -> None:
     refusing(proxy, words)
-    outbox.send(TAKE, outbox.node.fees())
+    outbox.send_call(TAKE, outbox.node.offer_fees())
     assert len(outbox.waiting) == 1
 
 
@@ -98,8 +98,8 @@ def test_what_a_silent_node_took_counts(fresh: Devnet, proxy: Proxy, said: list[
     proxy.stalls = lambda method: method == "eth_sendRawTransaction"
     box = box_of(Node("", client=Failover([proxy.url, fresh.url], 0.5, said.append)), said)
     with pytest.raises(BackstopError, match="nonce too low"):
-        box.send(TAKE, box.node.fees())
-    (settled,) = box.settle(fresh.node.head().number)
+        box.send_call(TAKE, box.node.offer_fees())
+    (settled,) = box.collect_mined(fresh.node.get_head().number)
     assert settled.entry.ok and at_risk(box) == TAKE.spends
 
 
@@ -110,14 +110,14 @@ def test_of_several_with_one_nonce_one_counts(outbox: Outbox, proxy: Proxy, fres
     proxy.change = lambda method, result: "0x0" if method == "eth_getTransactionCount" else result
     for i, each in enumerate((dear, TAKE)):
         with pytest.raises(BackstopError):  # each at a price at which it takes the place of the one before
-            outbox.send(each, Fees((3 + i) * 10 * GWEI, (1 + i) * GWEI, 0))
+            outbox.send_call(each, Fees((3 + i) * 10 * GWEI, (1 + i) * GWEI, 0))
     assert [entry.nonce for entry in outbox.journal.entries] == [0, 0] and at_risk(outbox) == dear.spends
     proxy.change = lambda method, result: result
     outbox.rules = dataclasses.replace(outbox.rules, confirmations=30)
     for _ in range(31):
         assert len(outbox.journal.entries) == 2
         fresh.node.request("evm_mine")
-        outbox.settle(fresh.node.head().number)
+        outbox.collect_mined(fresh.node.get_head().number)
         assert at_risk(outbox) == TAKE.spends
     assert outbox.journal.entries == []
 
@@ -126,12 +126,12 @@ def test_a_nonce_with_many_is_used_up_for_nothing(outbox: Outbox, fresh: Devnet)
     for i in range(16):
         entry = Entry(0, *TAKE._replace(spends=i + 1), given_up=True, at=int(time.time()))
         entry.attempts.append(Attempt(f"{i + 1:#066x}", "0x", 1, 1))
-        outbox.journal.put(entry)
-    assert outbox.send(TAKE, outbox.node.fees()).nonce == 1
-    outbox.push(outbox.node.fees(), lambda entry, block: True)
+        outbox.journal.put_entry(entry)
+    assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 1
+    outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: True)
     fresh.node.request("evm_mine")
-    outbox.settle(fresh.node.head().number)
-    assert outbox.waiting == [] and fresh.node.nonce(ME, "latest") == 2 and at_risk(outbox) == TAKE.spends
+    outbox.collect_mined(fresh.node.get_head().number)
+    assert outbox.waiting == [] and fresh.node.get_nonce(ME, "latest") == 2 and at_risk(outbox) == TAKE.spends
 
 
 def test_nobody_pays_for_a_nonce_from_nowhere(
@@ -139,37 +139,37 @@ def test_nobody_pays_for_a_nonce_from_nowhere(
 ) -> None:
     """A node that tells one from far ahead once would have every one before it used up for nothing."""
     proxy.change = lambda method, result: "0x12c" if method == "eth_getTransactionCount" else result
-    assert outbox.send(TAKE, outbox.node.fees()).nonce == 300
+    assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 300
     proxy.change = lambda method, result: result
     fresh.node.request("evm_mine")
-    outbox.settle(fresh.node.head().number)
-    outbox.push(outbox.node.fees(), lambda entry, block: True)
-    assert outbox.waiting == [] and fresh.node.nonce(ME) == 0 and at_risk(outbox) == TAKE.spends
+    outbox.collect_mined(fresh.node.get_head().number)
+    outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: True)
+    assert outbox.waiting == [] and fresh.node.get_nonce(ME) == 0 and at_risk(outbox) == TAKE.spends
     assert said[-1] == "bidder: take has nonce 300, the account is at 0: given up, decided anew"
-    assert outbox.send(TAKE, outbox.node.fees()).nonce == 0
+    assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 0
     # While anything waits it is what tells the next one.
     proxy.change = lambda method, result: "0x12c" if method == "eth_getTransactionCount" else result
-    assert outbox.send(TAKE, outbox.node.fees()).nonce == 1
+    assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 1
 
 
 def test_what_a_node_has_too_much_for_waits(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
     """It is the node that refuses, not the call: nothing is decided anew, and it is sent again."""
     proxy.errors = {"eth_sendRawTransaction": {"code": -32_005, "message": "limit exceeded"}}
-    with pytest.raises(NodeGone):
-        outbox.send(TAKE, outbox.node.fees())
+    with pytest.raises(NodeUnavailableError):
+        outbox.send_call(TAKE, outbox.node.offer_fees())
     (entry,) = outbox.waiting
     proxy.errors = {}
-    outbox.push(outbox.node.fees(), lambda entry, block: True)
+    outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: True)
     fresh.node.request("evm_mine")
-    assert [each.entry for each in outbox.settle(fresh.node.head().number)] == [entry]
+    assert [each.entry for each in outbox.collect_mined(fresh.node.get_head().number)] == [entry]
 
 
 def test_only_what_was_followed_is_settled(outbox: Outbox, fresh: Devnet) -> None:
-    entry = outbox.send(TAKE, outbox.node.fees())
+    entry = outbox.send_call(TAKE, outbox.node.offer_fees())
     fresh.node.request("evm_mine")
-    head = fresh.node.head().number
-    assert outbox.settle(head - 1) == [] and outbox.waiting == [entry]
-    assert len(outbox.settle(head)) == 1
+    head = fresh.node.get_head().number
+    assert outbox.collect_mined(head - 1) == [] and outbox.waiting == [entry]
+    assert len(outbox.collect_mined(head)) == 1
 
 
 @pytest.fixture
@@ -177,17 +177,17 @@ def behind_another(outbox: Outbox, fresh: Devnet) -> Entry:
     """What was sent is mined, behind somebody else's transaction that needs more gas."""
     other = {"from": BIDDER, "to": BIDDER, "data": "0x" + "ff" * 100, "gas": hex(60_000)}
     fees = {"maxFeePerGas": hex(100 * GWEI), "maxPriorityFeePerGas": hex(50 * GWEI)}
-    entry = outbox.send(TAKE, outbox.node.fees())
+    entry = outbox.send_call(TAKE, outbox.node.offer_fees())
     fresh.node.request("eth_sendTransaction", other | fees)
     fresh.node.request("evm_mine")
     return entry
 
 
 def test_gas_is_what_it_took_itself(outbox: Outbox, fresh: Devnet, behind_another: Entry) -> None:
-    before = fresh.node.request("eth_getBalance", ME, hex(fresh.node.head().number - 1))
-    (settled,) = outbox.settle(fresh.node.head().number)
+    before = fresh.node.request("eth_getBalance", ME, hex(fresh.node.get_head().number - 1))
+    (settled,) = outbox.collect_mined(fresh.node.get_head().number)
     assert settled.gas == 21_000
-    assert behind_another.paid == int(before, 16) - fresh.node.balance(ME) > 0
+    assert behind_another.paid == int(before, 16) - fresh.node.get_balance(ME) > 0
 
 
 @pytest.mark.parametrize("lie", ["names", "another"])
@@ -195,7 +195,7 @@ def test_another_transaction_is_not_ours(
     outbox: Outbox, fresh: Devnet, behind_another: Entry, monkeypatch: pytest.MonkeyPatch, lie: str
 ) -> None:
     """A block binds its transactions, and not what a node calls them."""
-    read, receipts = outbox._block, outbox._receipts
+    read, receipts = outbox._block, outbox._get_receipts
 
     def renamed(number: int) -> Block:
         block, found = read(number)
@@ -206,15 +206,15 @@ def test_another_transaction_is_not_ours(
         return block, found
 
     def of_another(entries: list[Entry]) -> list[dict[str, Any] | None]:
-        first = read(fresh.node.head().number)[1][0]
+        first = read(fresh.node.get_head().number)[1][0]
         return [first for _ in receipts(entries)]
 
     if lie == "names":
         monkeypatch.setattr(outbox, "_block", renamed)
     else:
-        monkeypatch.setattr(outbox, "_receipts", of_another)
-    with pytest.raises(NodeGone, match="has no transaction 0x"):
-        outbox.settle(fresh.node.head().number)
+        monkeypatch.setattr(outbox, "_get_receipts", of_another)
+    with pytest.raises(NodeUnavailableError, match="has no transaction 0x"):
+        outbox.collect_mined(fresh.node.get_head().number)
     assert outbox.waiting == [behind_another]
 
 
@@ -223,49 +223,49 @@ def test_another_transaction_is_not_ours(
 )
 def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
     """However often somebody looks; and after as many blocks as it takes all of it counts as paid."""
-    entry = outbox.send(TAKE, outbox.node.fees())
+    entry = outbox.send_call(TAKE, outbox.node.offer_fees())
     entry.attempts[0] = Attempt("0x" + "11" * 32, *list(vars(entry.attempts[0]).values())[1:])
     fresh.node.request("evm_mine")
     for _ in range(25):
-        outbox.settle(fresh.node.head().number)
+        outbox.collect_mined(fresh.node.get_head().number)
     for _ in range(19):
         assert outbox.waiting == [entry]
         fresh.node.request("evm_mine")
-        outbox.settle(fresh.node.head().number)
+        outbox.collect_mined(fresh.node.get_head().number)
     assert outbox.journal.entries == [] and at_risk(outbox) == TAKE.spends
 
 
 def test_another_outcome_after_a_reorganisation_counts(outbox: Outbox, fresh: Devnet) -> None:
     """The withdrawal was mined; the other branch has the purchase."""
     snapshot = fresh.node.request("evm_snapshot")
-    entry = outbox.send(TAKE, Fees(3 * GWEI, GWEI, 2 * GWEI))
-    outbox.settle(fresh.node.head().number)
-    outbox._replace(entry, Fees(100 * GWEI, 3 * GWEI, 0), withdraws=True)
+    entry = outbox.send_call(TAKE, Fees(3 * GWEI, GWEI, 2 * GWEI))
+    outbox.collect_mined(fresh.node.get_head().number)
+    outbox._replace_attempt(entry, Fees(100 * GWEI, 3 * GWEI, 0), withdraws=True)
     fresh.node.request("evm_mine")
-    outbox.settle(fresh.node.head().number)
+    outbox.collect_mined(fresh.node.get_head().number)
     assert entry.block is not None and at_risk(outbox) == 0
     fresh.node.request("evm_revert", snapshot)
     fresh.node.request("eth_sendRawTransaction", entry.attempts[0].raw)
     fresh.node.request("evm_mine")
-    outbox.recheck()
-    (settled,) = outbox.settle(fresh.node.head().number)
+    outbox.recheck_mined()
+    (settled,) = outbox.collect_mined(fresh.node.get_head().number)
     assert settled.entry.ok and not settled.withdrawn and at_risk(outbox) == TAKE.spends
 
 
 def test_a_relay_may_have_it_mined_when_it_likes(outbox: Outbox, fresh: Devnet) -> None:
     """No node knows it, nobody needs it, nothing comes after it: the next call has its nonce."""
-    entry = outbox.send(TAKE, outbox.node.fees())
+    entry = outbox.send_call(TAKE, outbox.node.offer_fees())
     fresh.node.request("anvil_dropTransaction", entry.attempts[0].hash)
-    outbox.push(outbox.node.fees(), lambda entry, block: False)
+    outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: False)
     assert outbox.waiting == [] and at_risk(outbox) == TAKE.spends
     fresh.node.request("eth_sendRawTransaction", entry.attempts[0].raw)
     before = fresh.node.request("evm_snapshot")
     fresh.node.request("evm_mine")
-    (settled,) = outbox.settle(fresh.node.head().number)
+    (settled,) = outbox.collect_mined(fresh.node.get_head().number)
     assert settled.entry is entry and entry.ok and at_risk(outbox) == TAKE.spends
     # What was mined once is seen through, should the chain go back.
     fresh.node.request("evm_revert", before)
-    outbox.recheck()
+    outbox.recheck_mined()
     assert outbox.waiting == [entry]
 
 
@@ -288,11 +288,11 @@ def test_what_may_not_cost_more_makes_room_for_what_pays(
     replaced: list[str | None],
 ) -> None:
     """And for nothing else: it would be paid for what waits as well."""
-    entries = [outbox.send(TAKE._replace(gain=gain), outbox.node.fees()) for gain in gains]
+    entries = [outbox.send_call(TAKE._replace(gain=gain), outbox.node.offer_fees()) for gain in gains]
     fresh.node.request("anvil_setNextBlockBaseFeePerGas", hex(entries[0].attempts[0].most * 3))
     fresh.node.request("evm_mine")
-    outbox.settle(fresh.node.head().number)
-    outbox.push(outbox.node.fees(), lambda entry, block: True, affords)
+    outbox.collect_mined(fresh.node.get_head().number)
+    outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: True, affords)
     became = [
         None if len(entry.attempts) == 1 else "withdrawn" if entry.attempts[-1].withdraws else "replaced"
         for entry in entries
@@ -302,12 +302,12 @@ def test_what_may_not_cost_more_makes_room_for_what_pays(
 
 def test_what_is_not_allowed_any_more_waits(outbox: Outbox, fresh: Devnet, said: list[str]) -> None:
     """A process before had a longer list; this one goes on, and says so."""
-    entry = outbox.send(TAKE._replace(to=BIDDER), outbox.node.fees())
-    outbox.signers.allowed = Allowed(31_337, {})
+    entry = outbox.send_call(TAKE._replace(to=BIDDER), outbox.node.offer_fees())
+    outbox.signers.allowed = CallAllowlist(31_337, {})
     fresh.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 3))
     fresh.node.request("evm_mine")
-    outbox.settle(fresh.node.head().number)
-    outbox.push(outbox.node.fees(), lambda entry, block: True)
+    outbox.collect_mined(fresh.node.get_head().number)
+    outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: True)
     assert outbox.waiting == [entry] and len(entry.attempts) == 1
     assert said[-1].startswith("bidder: take could not be signed again: the allow-list of 0x")
 
@@ -315,14 +315,14 @@ def test_what_is_not_allowed_any_more_waits(outbox: Outbox, fresh: Devnet, said:
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     """Two with one nonce are two; what is gone in a file of the version before is gone by its nonce."""
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    journal.open()
+    journal.open_file()
     for name, given_up in (("0x1", True), ("0x2", False)):
         entry = Entry(5, "bidder", "take", (), "0x1", "0x", 100, gain=10**20, given_up=given_up, at=7)
         entry.attempts.append(Attempt(name, "0x", 5, 1))
-        journal.put(entry)
+        journal.put_entry(entry)
     journal.close()
     again = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    again.open()
+    again.open_file()
     assert [(e.key, e.given_up, e.gain) for e in again.entries] == [
         ("0x1", True, 10**20),
         ("0x2", False, 10**20),
@@ -331,7 +331,7 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
     assert again.path is not None
     text = again.path.read_text().replace('"schema_version": 3', '"schema_version": 2')
     again.path.write_text(text + '{"gone": 5}\n')
-    again.open()
+    again.open_file()
     assert again.entries == []
     again.close()
 
@@ -342,9 +342,11 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
 @pytest.fixture
 def ready(fallen: LiveSystem) -> LiveSystem:
     """A chain with an auction and a bidder that has money."""
-    liquidate(fallen)
-    do(fallen, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
-    do(fallen, "Stablecoin", "approve", fallen.addresses["CollateralAuction"], 1 << 255, sender="bidder")
+    start_auction(fallen)
+    send_call(fallen, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
+    send_call(
+        fallen, "Stablecoin", "approve", fallen.addresses["CollateralAuction"], 1 << 255, sender="bidder"
+    )
     return fallen
 
 
@@ -356,22 +358,22 @@ def test_a_receipt_is_what_the_block_says(
     """A node that says that a purchase failed, or cost nothing, would have the budget begin anew."""
     system = attach_fallen()
     client: Any = system.node.client
-    true = client._result
+    true = client._extract_result
 
     def told(method: str, params: Any, answer: Any) -> Any:
         result = true(method, params, answer)
         return result | lie if method == "eth_getTransactionReceipt" and result else result
 
     client._result = told
-    keepers = keepers_of(system.deployment, ["bidder"])
-    limits = {"bidder": Limits(risk_hour=9_500 * WAD, gas_hour=10**16)}
-    loop = KeeperLoop(system, keepers, said.append, brakes=Brakes(keepers, limits))
-    before = ready.node.balance(BIDDER), ready.view("Stablecoin", "balanceOf", BIDDER)
-    assert loop.round() == 1
-    loop._follow()
-    ready.follow()
-    after = ready.node.balance(BIDDER), ready.view("Stablecoin", "balanceOf", BIDDER)
-    used = {name: amount for (_, name), (amount, _) in loop.brakes.budgets().items()}
+    keepers = build_keepers(system.deployment, ["bidder"])
+    limits = {"bidder": SpendingLimits(risk_hour=9_500 * WAD, gas_hour=10**16)}
+    loop = KeeperLoop(system, keepers, said.append, brakes=LimitEnforcer(keepers, limits))
+    before = ready.node.get_balance(BIDDER), ready.view("Stablecoin", "balanceOf", BIDDER)
+    assert loop.run_round() == 1
+    loop._follow_chain()
+    ready.follow_chain()
+    after = ready.node.get_balance(BIDDER), ready.view("Stablecoin", "balanceOf", BIDDER)
+    used = {name: amount for (_, name), (amount, _) in loop.brakes.get_budgets().items()}
     assert before[1] - after[1] <= used["risk_hour"] and after[1] < before[1]
     assert used["gas_hour"] == before[0] - after[0] == loop.tally.gas_paid
 
@@ -383,21 +385,21 @@ def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str])
     proxy = Proxy(int(fallen.node.url.rpartition(":")[2]))
     refusing(proxy, "nonce too low")
     system = LiveSystem(Node(proxy.url), fallen.deployment, Signers(test_accounts=True))
-    keepers = keepers_of(system.deployment, ["accruer"], options={"accruer": {"heartbeat": 1}})
+    keepers = build_keepers(system.deployment, ["accruer"], options={"accruer": {"heartbeat": 1}})
 
-    def refused(limits: Limits) -> int:
+    def refused(limits: SpendingLimits) -> int:
         """How much gas was signed for in one look [wei]."""
-        brakes = Brakes(keepers, {"accruer": limits})
+        brakes = LimitEnforcer(keepers, {"accruer": limits})
         loop = KeeperLoop(system, keepers, said.append, brakes=brakes)
-        assert loop.round() == 0
+        assert loop.run_round() == 0
         (box,) = loop.boxes.values()
         return sum(entry.spent.gas for entry in box.journal.entries)
 
-    three = refused(Limits(gas_day=10**18))
+    three = refused(SpendingLimits(gas_day=10**18))
     assert sum(" was not taken: " in line for line in said) == 3
     limit = three // 2
-    assert 0 < refused(Limits(gas_day=limit)) <= limit
-    proxy.end()
+    assert 0 < refused(SpendingLimits(gas_day=limit)) <= limit
+    proxy.stop_proxy()
 
 
 @pytest.mark.deep(
@@ -408,11 +410,11 @@ def test_what_a_keeper_did_has_the_time_of_its_block(
 ) -> None:
     """A node may tell any time of the next one, in years from now: it would be done until then."""
     system = attach_fallen()
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), said.append)
-    assert loop.round() == 1
-    mined = fallen.node.head().timestamp
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["liquidator"]), said.append)
+    assert loop.run_round() == 1
+    mined = fallen.node.get_head().timestamp
     fallen.node.request("anvil_setTime", mined + 10**6)
-    loop._follow()
+    loop._follow_chain()
     assert list(loop.memories["liquidator"].done.values()) == [mined]
 
 
@@ -422,17 +424,17 @@ def test_nothing_is_signed_while_a_word_is_in_doubt(
     """Whether a replacement still pays is what the model says."""
     fallen.node.request("evm_setAutomine", False)
     system = attach_fallen()
-    rules = Rules(replace_after=0.0)
-    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), said.append, rules=rules)
-    assert loop.round() == 1
+    rules = TransactionRules(replace_after=0.0)
+    loop = KeeperLoop(system, build_keepers(system.deployment, ["liquidator"]), said.append, rules=rules)
+    assert loop.run_round() == 1
     mine_at(loop, 10 * GWEI)
-    loop._follow()
+    loop._follow_chain()
     word = Written("VaultEngine", "ledger.system", ())
     system.mirror.unsettled.add(word)
-    loop._push()
+    loop._push_waiting()
     assert loop.replaced == 0
     system.mirror.unsettled.remove(word)
-    loop._push()
+    loop._push_waiting()
     assert loop.replaced == 1
 
 
@@ -442,19 +444,22 @@ def dear(
 ) -> Callable[..., KeeperLoop]:
     """Has keepers send on a chain that mines when it is told to, and its gas cost 400 gwei then."""
 
-    def open_it(*roles: str, limits: dict[str, Limits] | None = None, **options: Any) -> KeeperLoop:
+    def open_it(*roles: str, limits: dict[str, SpendingLimits] | None = None, **options: Any) -> KeeperLoop:
         fallen.node.request("evm_setAutomine", False)
         system = attach_fallen()
-        keepers = keepers_of(system.deployment, list(roles), options=options)
-        rules, brakes = Rules(replace_after=0.0, tip_cap=20 * GWEI), Brakes(keepers, limits or {})
+        keepers = build_keepers(system.deployment, list(roles), options=options)
+        rules, brakes = (
+            TransactionRules(replace_after=0.0, tip_cap=20 * GWEI),
+            LimitEnforcer(keepers, limits or {}),
+        )
         loop = KeeperLoop(system, keepers, said.append, brakes=brakes, rules=rules)
-        assert loop.round() >= 1
+        assert loop.run_round() >= 1
         mine_at(loop, 400 * GWEI)
         for _ in range(2):
             loop._looked_at = None
-            loop.round()
+            loop.run_round()
         mine_at(loop, 400 * GWEI)
-        loop._follow()
+        loop._follow_chain()
         return loop
 
     return open_it
@@ -471,9 +476,9 @@ def test_a_replacement_stays_within_the_budget(
     dear: Callable[..., KeeperLoop], said: list[str], limited: bool
 ) -> None:
     """Nothing behind it pays for itself: it waits for a cheaper hour."""
-    limits = {"accruer": Limits(gas_day=2 * 10**15 if limited else 10**20)}
+    limits = {"accruer": SpendingLimits(gas_day=2 * 10**15 if limited else 10**20)}
     loop = dear("accruer", limits=limits, accruer={"heartbeat": 1})
-    used, limit = loop.brakes.budgets()["accruer", "gas_day"]
+    used, limit = loop.brakes.get_budgets()["accruer", "gas_day"]
     assert 0 < used <= limit and (loop.replaced == 0) == limited
     assert any(line.endswith("gwei are more than it may cost") for line in said) == limited
 
@@ -488,5 +493,5 @@ def test_a_replacement_still_pays(dear: Callable[..., KeeperLoop], least: int, s
     if sent:
         (box,) = loop.boxes.values()
         (entry,) = [each for each in box.journal.entries if each.gain is not None]
-        paid = cost_in_stablecoin(1, loop.tally.gas_paid, loop._ether_price)
+        paid = convert_gas_to_stablecoin(1, loop.tally.gas_paid, loop._ether_price)
         assert entry.gain is not None and entry.gain - paid >= least

@@ -18,11 +18,11 @@ class Counting:
         self.host.set_code(self.COUNTER, COUNTER)
 
     def call(self, to, data=b""):
-        return self.host.call(self.STRANGER, to, data)
+        return self.host.run_transaction(self.STRANGER, to, data)
 
     @property
     def count(self):
-        return self.host.read([(self.COUNTER, 0)])[0]
+        return self.host.read_slots([(self.COUNTER, 0)])[0]
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def covers_within(bench: Bench, steps: list[Step], c: int) -> bool:
     try:
         *_, last = [bench.chain.apply(step.action) for step in steps]
     finally:
-        host.restore(snapshot)
+        host.restore_snapshot(snapshot)
     of_type = [log.event for log in last.logs if log.contract == "LossWaterfall" and log.values[0] == c]
     return bool({"LossCovered", "LossReserved"} & set(of_type))
 
@@ -69,7 +69,7 @@ def covers_within(bench: Bench, steps: list[Step], c: int) -> bool:
 def test_within_a_take_of_collateral(bench):
     it = bench.it
     called_back(bench, XAU)
-    lots = it.both.model.live()["CollateralAuction"]["lots"]
+    lots = it.both.model.get_live_tables()["CollateralAuction"]["lots"]
     id = next(id for id, lot in lots.items() if lot.target)
     called, quiet = (take(it, "CollateralAuction", id, data) for data in (CALLED, NOT_CALLED))
     bench.learn([quiet, cover(it, XAU)])

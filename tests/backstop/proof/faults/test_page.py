@@ -8,7 +8,7 @@ from backstop.proof.faults.parts import PARTS
 from backstop.proof.faults.table import CALLS, count
 from backstop.proof.faults.ways import WAYS
 from tests.backstop.proof.faults.holes import HOLES
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 PAGE = (ROOT / "docs" / "do" / "faults.md").read_text()
 HEAD = "| part | " + " | ".join(WAYS) + " |\n"

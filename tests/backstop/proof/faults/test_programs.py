@@ -3,7 +3,7 @@
 import pytest
 from eth_utils.crypto import keccak
 
-from backstop.hosts.revm import Halted
+from backstop.hosts.revm import CallHaltedError
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.proof.faults.programs import (
     CLAIMS_TO_PAY,
@@ -43,7 +43,7 @@ def test_what_fails(answer):
     assert answer(REVERTS) == (False, b"")
     ok, reason = answer(REASONS)
     assert not ok and reason[:4] == keccak(text="Error(string)")[:4] and len(reason) == 2**18
-    with pytest.raises(Halted, match="OutOfGas"):
+    with pytest.raises(CallHaltedError, match="OutOfGas"):
         answer(EATS)
 
 
@@ -67,7 +67,7 @@ def test_what_re_enters_does_its_work_and_calls_before_and_after(counting):
     host = counting.host
     host.set_code(AT, calls_within(host, COUNTER, counting.COUNTER, b""))
     assert counting.call(AT)[:2] == (True, word(1))
-    assert counting.count == 2 and host.read([(AT, 0)]) == [1]
+    assert counting.count == 2 and host.read_slots([(AT, 0)]) == [1]
 
 
 def test_what_re_enters_passes_a_revert_on(counting):
@@ -81,7 +81,7 @@ def test_what_re_enters_calls_nobody_where_nothing_may_be_written(counting):
     host = counting.host
     reads = bytes.fromhex("5f545f5260205ff3")
     host.set_code(AT, calls_within(host, reads, counting.COUNTER, b""))
-    assert host.static(counting.STRANGER, AT, b"")[:2] == (True, word(0))
+    assert host.static_call(counting.STRANGER, AT, b"")[:2] == (True, word(0))
     assert counting.count == 0
 
 

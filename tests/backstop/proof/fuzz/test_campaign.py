@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.contracts import MARGIN_POLICIES
+from backstop.deployment.contract_names import MARGIN_POLICIES
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.model import bounds
 from backstop.model.collateral_auction import Lot
 from backstop.model.interfaces import Prices
@@ -71,7 +71,7 @@ def test_model_and_chain_agree(artifacts, host_kind, tmp_path, length, seed, got
         moves = {played.move for played in machine.run(length) if played.outcome.ok}
         if length == RUN_LENGTH:
             got_done[seed] = moves
-        machine.both.check()
+        machine.both.compare_state()
         # Slots that the model does not know would show here.
         assert machine.both.audit() > 0
 
@@ -82,13 +82,13 @@ def test_both_hosts_agree_to_the_last_slot(artifacts, tmp_path, run, length, see
         machine = Machine(host, seed, artifacts=artifacts, traces=tmp_path)
         for _ in machine.run(min(length, COMPARED)):
             pass
-        trace, addresses = machine.both.record(), list(machine.both.addresses.values())
-        expected = host.storage(addresses)
+        trace, addresses = machine.both.record_trace(), list(machine.both.addresses.values())
+        expected = host.read_storage(addresses)
     # Outcomes, reasons and events are compared with the model's, as they were on revm.
     with open_host("anvil", trace.started_at) as host:
         replay(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
         # Where blocks count, those that a node mines for its calls move prices.
-        assert trace.parameters.block_time or host.storage(addresses) == expected
+        assert trace.parameters.block_time or host.read_storage(addresses) == expected
 
 
 @pytest.mark.parametrize("first", [0, 10, 70])

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.abi import decode_revert
+from backstop.hosts.abi_codec import decode_revert
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import WAD
@@ -116,13 +116,13 @@ def call(doors: Artifacts, method: str, *args) -> tuple[object, Coverage]:
     answers = []
     for artifacts in (doors, marked):
         artifact, host = artifacts["Door"], RevmHost()
-        address = host.deploy(artifact.bytecode + (5).to_bytes(32), account("admin"))
-        function = artifact.abi.function(method, len(args))
-        result = host.call(account("stranger"), address, function.encode(args))
-        answers.append(function.decode(result.data) if result.ok else decode_revert(result.data))
+        address = host.deploy_contract(artifact.bytecode + (5).to_bytes(32), get_account("admin"))
+        function = artifact.abi.get_function(method, len(args))
+        result = host.run_transaction(get_account("stranger"), address, function.encode_call(args))
+        answers.append(function.decode_result(result.data) if result.ok else decode_revert(result.data))
     assert answers[0] == answers[1]
     coverage = Coverage({"Door": marked.survey("Door").decisions})
-    coverage.add("Door", marks_of(address, host.accounts()))
+    coverage.add("Door", marks_of(address, host.list_accounts()))
     return answers[0], coverage
 
 
@@ -222,7 +222,7 @@ def test_a_changed_source_is_surveyed_anew(doors):
 # All contracts are compiled with marks for it.
 @pytest.mark.deep(brief=BRIEF)
 def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
-    weth = protocol.type_of("WETH")
+    weth = protocol.get_collateral_type("WETH")
     protocol.borrow("borrower", "WETH", 100 * WAD, 20_000 * WAD)
     protocol.advance(1)
     repay = ("VaultEngine.repay_and_withdraw", weth, "borrower")

@@ -20,8 +20,8 @@ from backstop.proof.fuzz import campaign
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.tally import Call, Tally
-from tests.support.helpers import edited_contracts, shown
-from tests.support.waiting import wait_for
+from tests.support.condition_wait import wait_until_true
+from tests.support.helpers import edit_contracts, read_terminal
 
 BRIEF = "tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it"
 
@@ -94,7 +94,7 @@ def test_json_is_json(tmp_path):
 
 
 def test_a_bug_ends_it(tmp_path):
-    wrong = edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+    wrong = edit_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
     code, out, _ = run("--seconds", 1, "--out", tmp_path / "a", "--contracts", wrong.root)
     assert code == 1 and last_line(out)[1:] == (1, 0)
     assert list((tmp_path / "a/failures").iterdir())
@@ -103,7 +103,7 @@ def test_a_bug_ends_it(tmp_path):
 # What there was to reach is told as well: all contracts are compiled with marks for it.
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
-    wrong = edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+    wrong = edit_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
     code, out, _ = run("--seconds", 60, "--out", tmp_path / "a", "--contracts", wrong.root)
     assert code == 1
     assert last_line(out)[1:] == (1, 0)
@@ -122,7 +122,7 @@ def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
 def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     out = tmp_path / "a"
     process = start("--steps", 100_000, "--out", out)
-    wait_for(lambda: list(out.glob("corpus/*.json")), process)
+    wait_until_true(lambda: list(out.glob("corpus/*.json")), process)
     process.send_signal(signal.SIGINT)
     printed, err = process.communicate()
     steps = last_line(printed)[0]
@@ -151,20 +151,18 @@ def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
 def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
     out = tmp_path / "a"
     # Sources that nobody has compiled: else covering may be over before the signal comes.
-    edited_contracts(
-        tmp_path, "modules/units.vy", "# pragma version", f"# {time.time_ns()}\n# pragma version"
-    )
+    edit_contracts(tmp_path, "modules/units.vy", "# pragma version", f"# {time.time_ns()}\n# pragma version")
     command = [BACKSTOP, "fuzz", "--steps", "300", "--contracts", tmp_path / "contracts", "--out", out]
     screen, stderr = pty.openpty()
     with (tmp_path / "printed").open("w+") as printed:  # a pipe nobody empties would hold it up
         process = subprocess.Popen(command, cwd=ROOT, stdout=printed, stderr=stderr)
         os.close(stderr)
         try:
-            seen = shown(screen, until="with marks")
+            seen = read_terminal(screen, until="with marks")
             assert re.search(r"steps, \d+ s", seen)
             process.send_signal(number)
             began = time.monotonic()
-            assert "what was done is kept" in shown(screen)
+            assert "what was done is kept" in read_terminal(screen)
             assert process.wait() == 130
             assert time.monotonic() - began < 120
         finally:

@@ -11,12 +11,12 @@ import re
 import pytest
 
 from backstop.hosts.artifacts import CONTRACTS
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.lockstep import replay
-from tests.support.deep import cases
-from tests.support.helpers import edited_contracts
+from tests.support.deep import mark_long_cases
+from tests.support.helpers import edit_contracts
 
 RUN_LENGTH, CHECK_EVERY = 400, 100
 WRITES = {
@@ -36,7 +36,7 @@ SHORT = ("an allowance that nobody gave",)
 
 @pytest.mark.parametrize(
     "name",
-    cases(
+    mark_long_cases(
         WRITES, set(WRITES) - set(SHORT), "tests/backstop/proof/fuzz/test_hidden_writes.py::test_it_is_found"
     ),
 )
@@ -45,7 +45,7 @@ def test_it_is_found(name, tmp_path):
     source = (CONTRACTS / f"{file}.vy").read_text()
     head = re.search(rf'^def {function}\(.*?""".*?"""\n', source, re.DOTALL | re.MULTILINE)
     assert head
-    wrong = edited_contracts(tmp_path, f"{file}.vy", head[0], f"{head[0]}    {line}\n")
+    wrong = edit_contracts(tmp_path, f"{file}.vy", head[0], f"{head[0]}    {line}\n")
 
     # Whether the model has no such record: then only an audit reads it.
     unnamed = False
@@ -54,20 +54,20 @@ def test_it_is_found(name, tmp_path):
         with pytest.raises(Divergence) as caught:
             for _ in machine.run(RUN_LENGTH):
                 pass
-            machine.both.check()
+            machine.both.compare_state()
             unnamed = True
             machine.both.audit()
-    found, trace = caught.value.differences[0].step, machine.both.record()
+    found, trace = caught.value.differences[0].step, machine.both.record_trace()
 
     # As it was found when all was read after every step, and as a simulated run finds it.
     for check_every in (1, None):
         with open_host("revm", trace.started_at) as host:
             if unnamed:
                 both = replay(trace, host, artifacts=wrong, check_every=check_every)
-                both.check()
+                both.compare_state()
                 with pytest.raises(Divergence):
                     both.audit()
             else:
                 with pytest.raises(Divergence) as again:
-                    replay(trace, host, artifacts=wrong, check_every=check_every).check()
+                    replay(trace, host, artifacts=wrong, check_every=check_every).compare_state()
                 assert abs(found - again.value.differences[0].step) < CHECK_EVERY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.proof.fuzz.catalogue.cycles import TRADERS, Books, fill
 from backstop.proof.fuzz.machine import Machine, campaign_seed

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.fuzz.planted_faults import (
     WRITES,
@@ -21,7 +21,7 @@ from backstop.proof.fuzz.planted_faults import (
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.state_observer import predicate_names
 from backstop.proof.fuzz.tally import Call, Tally
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 COMMITTED = ROOT / "tests" / "backstop" / "proof" / "fuzz" / "planted_faults.yaml"
 PRICE, DEBT = "PriceFeed prices.current is set", "Ledger ledger.debts.normalized_debt is set"
@@ -43,7 +43,7 @@ def test_a_fault_is_reported_where_both_predicates_hold():
         machine.trial = FaultTrial(faults, machine.both, machine.observe())
         played = [each.action.method for each in machine.run(600)]
         before = machine.both.snapshot()
-        machine.both.check()  # nothing was changed
+        machine.both.compare_state()  # nothing was changed
         assert machine.both.snapshot() == before
     reported = machine.trial.reported
     assert reported.keys() == {f"both-{i}" for i in range(len(WRITES))}

@@ -10,7 +10,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.proof.fuzz import probes
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 SOURCE = """
 def require(condition, reason):
@@ -155,7 +155,7 @@ def test_an_edited_model_has_other_marks(small_model):
 PLAYED = """
 from backstop.proof.fuzz import probes
 reached = probes.install()
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.machine import Machine
 
 assert reached.branches == probes.all_branches()
@@ -164,7 +164,7 @@ with open_host("revm") as host:
     opening = reached.count()
     for _ in machine.run(200):
         pass
-    machine.both.check()
+    machine.both.compare_state()
 assert 0 < opening < reached.count() < len(reached.branches)
 repay = [b for b in reached.branches if b.function == "VaultEngine.repay_and_withdraw"]
 assert ("repay != 0", "false") in [(b.text, b.arm) for b in repay]

@@ -12,12 +12,12 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.fuzz.shrink import shrink
 from backstop.proof.lockstep import replay
-from tests.support.deep import cases
+from tests.support.deep import mark_long_cases
 
 BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))
 RUNS, RUN_LENGTH = 20, 1_000
@@ -43,12 +43,12 @@ def campaign(artifacts: Artifacts):
             try:
                 for _ in machine.run(RUN_LENGTH):
                     pass
-                machine.both.check()
+                machine.both.compare_state()
                 machine.both.audit()
             except BackstopError as error:
                 # In a future that is asked about a difference is later than the last step that is kept.
                 found = error.differences[0].step if isinstance(error, Divergence) else machine.both.steps
-                yield machine.both.record(str(error)), found
+                yield machine.both.record_trace(str(error)), found
 
 
 def shrunk_enough(trace, artifacts):
@@ -64,7 +64,7 @@ def test_there_are_ten():
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     "patch",
-    cases(
+    mark_long_cases(
         BUGS,
         {patch.stem for patch in BUGS} - BRIEFLY,
         "tests/backstop/proof/fuzz/test_seeded_bugs.py::test_it_is_found_as_soon_as_when_all_is_read_after_every_step",

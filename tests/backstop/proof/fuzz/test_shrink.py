@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.accounts import account
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
-from backstop.hosts.by_name import open_host
-from backstop.hosts.host import GENESIS
+from backstop.hosts.host_interface import GENESIS
+from backstop.hosts.host_registry import open_host
 from backstop.model.price_feed import PriceFeed
 from backstop.model.state import external
 from backstop.proof.difference import Divergence
@@ -25,7 +25,7 @@ from backstop.proof.lockstep import replay
 from backstop.proof.properties import Question
 from backstop.proof.trace import Step, Trace, read_trace, write_trace
 from backstop.system import Action
-from tests.support.helpers import edited_contracts
+from tests.support.helpers import edit_contracts
 
 ROOT = CONTRACTS.parent
 # It needs no Ape, which would start a node.
@@ -35,7 +35,7 @@ PLUGINS = ("-p", "tests.conftest", "-p", "no:ape_test")
 @pytest.fixture(scope="module")
 def wrong(tmp_path_factory):
     """Contracts that create a wei too much with every draw."""
-    return edited_contracts(
+    return edit_contracts(
         tmp_path_factory.mktemp("wrong"), "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)"
     )
 
@@ -48,7 +48,7 @@ def failing(wrong) -> Trace:
         with pytest.raises(Divergence):
             for _ in machine.run(1_000):
                 pass
-        return machine.both.record("found")
+        return machine.both.record_trace("found")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_only_what_is_needed_stays(shrunk):
     (last,) = small.steps[small.opening :]
     assert isinstance(last.step, Action) and last.step.method == "deposit_and_draw"
     # One person does it all.
-    assert last.step.sender == last.step.args[1] == account("borrower")
+    assert last.step.sender == last.step.args[1] == get_account("borrower")
     # A token, its approval and one price; nothing else of the opening.
     assert small.opening <= 8
     assert failure.kind == "difference"
@@ -138,7 +138,7 @@ def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
         machine = Machine(host, run_seed(1, 0), artifacts=artifacts, traces=None)
         now = machine.both.timestamp
         asked = [Step(now, Question(12, seed)) for seed in range(20)]
-        trace = machine.both.record()
+        trace = machine.both.record_trace()
     path = tmp_path / "asked.json"
     write_trace(replace(trace, steps=[*trace.steps, *asked]), path)
     again = read_trace(path, artifacts)
@@ -153,8 +153,8 @@ def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
 @pytest.fixture
 def poked():
     """One call, of a feed that has no price."""
-    step = Step(GENESIS + 1, Action("PriceFeed", "poke", (0,), account("poker")))
-    return Trace(standard(), [step], GENESIS)
+    step = Step(GENESIS + 1, Action("PriceFeed", "poke", (0,), get_account("poker")))
+    return Trace(build_standard_parameters(), [step], GENESIS)
 
 
 def test_a_fault_of_the_model_is_a_plain_call(poked, tmp_path, monkeypatch):

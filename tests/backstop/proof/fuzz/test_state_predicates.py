@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.model import exits
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.fuzz.named_states import ENTRIES

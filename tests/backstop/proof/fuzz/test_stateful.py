@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from backstop.deployment.examples import standard
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import Machine
 from backstop.proof.fuzz.moves import MOVES
-from tests.support.helpers import edited_contracts
+from tests.support.helpers import edit_contracts
 
 
 def state_machine(artifacts, host, parameters):
@@ -26,7 +26,7 @@ def state_machine(artifacts, host, parameters):
             self.machine = opened
             opened.scene.announced.clear()  # what another example announced is not there
             self.imagined = ExitStack()
-            self.imagined.enter_context(opened.both.imagine())
+            self.imagined.enter_context(opened.both.fork_state())
 
         @rule(name=st.sampled_from(sorted(MOVES)), dice=st.randoms(use_true_random=False))
         def play(self, name, dice):
@@ -36,7 +36,7 @@ def state_machine(artifacts, host, parameters):
 
         @invariant()
         def model_and_chain_agree(self):
-            self.machine.both.check()
+            self.machine.both.compare_state()
 
         def teardown(self):
             self.imagined.close()
@@ -57,16 +57,20 @@ BOUNDED = settings(
 
 
 def test_moves_that_hypothesis_chooses(artifacts, new_host):
-    run_state_machine_as_test(state_machine(artifacts, new_host(), standard()), settings=BOUNDED)
+    run_state_machine_as_test(
+        state_machine(artifacts, new_host(), build_standard_parameters()), settings=BOUNDED
+    )
 
 
 # That campaigns find such a mistake, tests/backstop/proof/fuzz/test_seeded_bugs.py says in every run.
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_stateful.py::test_moves_that_hypothesis_chooses")
 def test_a_wrong_contract_is_found_and_the_moves_to_it_are_told(tmp_path, new_host):
-    wrong = edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+    wrong = edit_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
     with pytest.raises(Divergence) as caught:
         # What it chooses depends on all that is imported: leave it room.
         patient = settings(BOUNDED, max_examples=400)
-        run_state_machine_as_test(state_machine(wrong, new_host(), standard()), settings=patient)
+        run_state_machine_as_test(
+            state_machine(wrong, new_host(), build_standard_parameters()), settings=patient
+        )
     assert [line for line in caught.value.__notes__ if "state.play(" in line]
     assert "Stablecoin" in str(caught.value)

@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.plan import plan
-from backstop.hosts.by_name import open_host
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz import campaign, steering
 from backstop.proof.fuzz.campaign import Campaign, Settings
 from backstop.proof.fuzz.deployments import draw_parameters
@@ -71,7 +71,7 @@ def test_a_target_needs_the_contracts_of_both_predicates():
     assert first_applicable(targets, ["Workouts", "PerpetualMarket", "Pool"]) == (0, both)
     assert first_applicable(targets, ["Workouts", "Pool"]) == (1, workout)
     assert first_applicable(targets, ["Pool"]) == (2, None)
-    kinds = plan(draw_parameters(Random(steered_seed(5, 41, targets)))).kinds.values()
+    kinds = plan_deployment(draw_parameters(Random(steered_seed(5, 41, targets)))).kinds.values()
     assert first_applicable(targets, kinds)[0] == 0, "one of a few deployments has both"
 
 

@@ -9,7 +9,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.proof.mutation.equivalent import read_equivalent
 from backstop.proof.mutation.mutants import FILES, mutants_of, shuffled
-from tests.support.deep import cases
+from tests.support.deep import mark_long_cases
 
 # All of a contract, made once.
 own = cache(mutants_of)
@@ -27,7 +27,7 @@ LARGE = ("LossWaterfall", "VaultEngine", "Pool", "PerpetualMarket", "PriceFeed",
 
 @pytest.mark.parametrize(
     "contract",
-    cases(
+    mark_long_cases(
         FILES, LARGE, "tests/backstop/proof/mutation/test_mutants.py::test_no_two_mutants_have_the_same_name"
     ),
 )

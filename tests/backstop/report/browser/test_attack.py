@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.attack import cli
-from tests.support.chromium import inspect
-from tests.support.figures import check_figures
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
+from tests.support.chromium import inspect_pages
+from tests.support.page_figures import check_figures
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -34,7 +34,7 @@ def visits(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
             cli, [*args, *(["--goal", "gain"] if name == "a" else [])]
         )
         assert result.exit_code == 0, result.stderr
-    return inspect([out / name / "report.html" for name in budgets], WIDTHS, SCHEMES, axe=True)
+    return inspect_pages([out / name / "report.html" for name in budgets], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:

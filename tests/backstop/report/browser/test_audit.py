@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.file import deployment_to_json
-from backstop.deployment.plan import plan
-from backstop.live.audit.statement import statement
-from backstop.live.operate.crash import until
+from backstop.deployment.deployment_file import deployment_to_json
+from backstop.deployment.deployment_plan import plan_deployment
+from backstop.live.operate.scenario_driver import truncate_scenario
+from backstop.live.solvency.solvency_statement import build_statement
 from backstop.report.audit_page import page
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
 from backstop.studies.comparison.presets import apply_preset, load_preset
-from tests.support.chromium import inspect
-from tests.support.figures import check_figures
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
+from tests.support.chromium import inspect_pages
+from tests.support.page_figures import check_figures
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -36,15 +36,15 @@ Audited = tuple[dict[str, dict[str, Any]], list[Path]]
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     """Nothing has happened yet; the middle of the small crash; a workout and a bridge."""
-    crash = until(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
+    crash = truncate_scenario(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
     plays = {"empty": (crash, False), "crash": (crash, True), "strained": (load_scenario(STRAINED), True)}
     folder, statements = tmp_path_factory.mktemp("audit"), {}
     for name, (scenario, played) in plays.items():
-        deployment = plan(scenario.parameters)
+        deployment = plan_deployment(scenario.parameters)
         with open_session(scenario, "model", 1) as session:
             if played:
                 Simulation(scenario, session, 1).run(lambda *_: None, lambda: False)
-            statements[name] = statement(session.model, deployment)
+            statements[name] = build_statement(session.model, deployment)
             content = {
                 "block": {"number": 829, "hash": "0x" + "ab" * 32, "timestamp": session.model.timestamp},
                 "deployment": deployment_to_json(deployment),
@@ -58,7 +58,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
 
 @pytest.fixture(scope="module")
 def visits(audited: Audited) -> list[dict[str, Any]]:
-    return inspect(audited[1], WIDTHS, SCHEMES, axe=True)
+    return inspect_pages(audited[1], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:

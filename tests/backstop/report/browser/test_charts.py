@@ -12,8 +12,8 @@ import pytest
 from backstop.report.rendering import inline
 from backstop.report.run_page import write_page
 from backstop.simulation.bearers import GROUPS, MARGIN_GROUPS
-from tests.support import sample
-from tests.support.using import use
+from tests.support import sample_runs
+from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = pytest.mark.browser
@@ -23,9 +23,9 @@ RANGES = f"{TIMED}.map((id) => document.getElementById(id).layout.xaxis.range)"
 
 @pytest.mark.deep(brief=BRIEF)
 def test_each_is_saved_read_and_zoomed_with_the_others(tmp_path: Path) -> None:
-    page = str(write_page(sample.crash(), tmp_path / "report.html"))
+    page = str(write_page(sample_runs.build_crash_run(), tmp_path / "report.html"))
     data = "document.querySelector('#losses .data')"
-    start, end = sample.START * 1000, (sample.START + sample.HOURS * 3600) * 1000
+    start, end = sample_runs.START * 1000, (sample_runs.START + sample_runs.HOURS * 3600) * 1000
     slid, hour = start + (end - start) // 20, [start + 3_600_000, start + 7_200_000]
     drag = "{'xaxis.range[0]': '2020-03-12 01:00', 'xaxis.range[1]': '2020-03-12 02:00'}"
     without = (
@@ -46,7 +46,7 @@ def test_each_is_saved_read_and_zoomed_with_the_others(tmp_path: Path) -> None:
         {"until": f"{RANGES}.slice(0, 3).every((range) => String(range) === '{hour[0]},{hour[1]}')"},
         {"axe": True},
     ]
-    (visit,) = use([{"page": page, "steps": steps}])
+    (visit,) = run_visits([{"page": page, "steps": steps}])
     assert visit["problems"] == []
     picture, _, _, rows, saved, bare, _, _, _, told, _, _, faults = visit["gave"]
     assert picture["name"] == "the-loss-waterfall.png"

@@ -11,9 +11,9 @@ from backstop.report.compare_page import write_page
 from backstop.studies.comparison.figure_lines import read_figure
 from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
 from backstop.studies.comparison.presets import load_presets
-from tests.support.chromium import inspect
-from tests.support.figures import check_figures
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
+from tests.support.chromium import inspect_pages
+from tests.support.page_figures import check_figures
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -58,7 +58,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 
 @pytest.fixture(scope="module")
 def visits(compared: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return inspect([Path(path) for path in compared], WIDTHS, SCHEMES, axe=True)
+    return inspect_pages([Path(path) for path in compared], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:

@@ -21,9 +21,9 @@ from backstop.studies.comparison.guard_comparison import compare_guards
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from backstop.studies.self_hedge import second_prices, self_hedge_study
-from tests.support import sample
-from tests.support.paths import DATA
-from tests.support.using import use
+from tests.support import sample_runs
+from tests.support.browser_user import run_visits
+from tests.support.checkout_paths import DATA
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.deep(brief=BRIEF)]
@@ -72,7 +72,7 @@ def run_in(folder: Path) -> Path:
     """A run's folder, of which only the tables are missing that no test here looks at."""
     folder.mkdir(parents=True)
     (folder / "trace.json").write_text("{}")
-    (folder / "summary.json").write_text(json.dumps(sample.crash().summary))
+    (folder / "summary.json").write_text(json.dumps(sample_runs.build_crash_run().summary))
     return folder
 
 
@@ -128,7 +128,7 @@ def hunted(folder: Path) -> Path:
 SMALL, SEARCH = str(DATA / "stress" / "small.yaml"), str(DATA / "attack" / "hurried.yaml")
 BUDGET = str(DATA / "attack" / "insider-budget.yaml")
 MADE: dict[str, Callable[[Path], Path]] = {
-    "run": lambda folder: run_page.write_page(sample.crash(), folder.with_suffix(".html")),
+    "run": lambda folder: run_page.write_page(sample_runs.build_crash_run(), folder.with_suffix(".html")),
     "study": asked(stress, SMALL, "--paths", "60", "--shift", "10"),
     "sweep": asked(sweep, str(DATA / "stress" / "ratios.yaml"), "--paths", "40"),
     "search": asked(
@@ -174,7 +174,7 @@ def test_it_fits_and_axe_finds_no_fault(page_of: Callable[[str], Path], kind: st
         (2560, "dark", False),
     ):
         steps = [*looks, *([{"axe": True}] if axe else [])]
-        (seen,) = use([{"page": str(page_of(kind)), "width": width, "scheme": scheme, "steps": steps}])
+        (seen,) = run_visits([{"page": str(page_of(kind)), "width": width, "scheme": scheme, "steps": steps}])
         *lists, bare, unsaved = seen["gave"][: len(looks)]
         faults = seen["gave"][len(looks) :]
         assert seen["problems"] == [] and lists == [[]] * len(lists), width
@@ -193,7 +193,7 @@ def test_the_tab_key_comes_to_every_control(page_of: Callable[[str], Path], kind
         {"read": "window.met.size"},
         {"read": MOUSE_ONLY},
     ]
-    (seen,) = use([{"page": str(page_of(kind)), "steps": steps}])
+    (seen,) = run_visits([{"page": str(page_of(kind)), "steps": steps}])
     *_, unmet, met, mouse_only = seen["gave"]
     assert seen["problems"] == [] and unmet == [] and met > 1 and mouse_only == 0
 
@@ -224,7 +224,9 @@ def test_hostile_names_are_text(page_of: Callable[[str], Path], kind: str) -> No
             {"read": "document.title === 'taken'"},
             {"read": CLIPPED},
         ]
-        for seen in use([{"page": str(page), "width": width, "steps": steps} for width in (360, 1400)]):
+        for seen in run_visits(
+            [{"page": str(page), "width": width, "steps": steps} for width in (360, 1400)]
+        ):
             assert seen["problems"] == [] and seen["gave"] == [0, False, []], seen["width"]
     finally:
         file.write_text(before)

@@ -10,9 +10,9 @@ import pytest
 from backstop.report.guards_page import write_page
 from backstop.studies.comparison.figure_lines import read_figure
 from backstop.studies.comparison.guard_comparison import compare_guards, list_guard_lines
-from tests.support.chromium import inspect
-from tests.support.figures import check_figures
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
+from tests.support.chromium import inspect_pages
+from tests.support.page_figures import check_figures
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -40,7 +40,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
 
 @pytest.fixture(scope="module")
 def visits(compared: tuple[dict[str, Any], Path]) -> list[dict[str, Any]]:
-    return inspect([compared[1]], WIDTHS, SCHEMES, axe=True)
+    return inspect_pages([compared[1]], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from backstop.hosts.ports import free_port
+from backstop.hosts.free_ports import find_free_port
 from backstop.live.node.signers import Signers
-from backstop.live.operate.deploying import deploy_live
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_deployment import deploy_live
+from backstop.live.operate.live_system import LiveSystem
 from backstop.report.live_page import SECTIONS
 from backstop.simulation.scenario import load_scenario
-from tests.support.devnet import SMALL, Devnet
-from tests.support.fallen import fall, liquidate
+from tests.support.devnet_process import SMALL, Devnet
+from tests.support.market_after_drop import drop_price, start_auction
 from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.anvil]
@@ -25,24 +25,24 @@ WIDTH = 400
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the browser saw, and what was so."""
-    folder, port = tmp_path_factory.mktemp("watched"), free_port()
+    folder, port = tmp_path_factory.mktemp("watched"), find_free_port()
     devnet, file, said = Devnet(), folder / "deployment.json", folder / "said"
     deployment = deploy_live(devnet.node, load_scenario(SMALL).parameters, file, Signers(test_accounts=True))
     system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
-    fall(system)
+    drop_price(system)
     mirror, reader = start_mirror(devnet.url, file, port, said), None
     try:
         wait_for_page(mirror, said)
         reader = Reader(f"http://127.0.0.1:{port}/", folder, (WIDTH,))
-        first = devnet.node.head().number
+        first = devnet.node.get_head().number
         reader.wait_for_block(first)
-        liquidate(system)
-        last = devnet.node.head().number
+        start_auction(system)
+        last = devnet.node.get_head().number
         reader.wait_for_block(last)
         supply = system.view("Stablecoin", "totalSupply")
-        devnet.process.stop()
-        reader.wait_for(lambda note: "is gone" in note["verdict"])
-        yield {"first": first, "last": last, "supply": supply} | reader.end()
+        devnet.process.stop_process()
+        reader.wait_until_shown(lambda note: "is gone" in note["verdict"])
+        yield {"first": first, "last": last, "supply": supply} | reader.stop_reading()
     finally:
         stop_all(mirror, reader, devnet)
 

@@ -10,8 +10,8 @@ import pytest
 
 from backstop.report import index_page
 from backstop.report.run_page import write_page
-from tests.support import sample
-from tests.support.using import use
+from tests.support import sample_runs
+from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_names_the_run_and_runs_nothing_of_it"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -34,7 +34,7 @@ BUYERS = """[...new Set([...document.querySelectorAll('#purchases td[data-label=
 
 def hostile(page: Path) -> str:
     """The page of a run in which every name is hostile."""
-    run = sample.crash()
+    run = sample_runs.build_crash_run()
     summary = json.loads(json.dumps(run.summary))
     summary["title"], summary["scenario"] = HOSTILE[0], HOSTILE[3]
     for i, keeper in enumerate([*summary["keepers"], *summary["collateral_types"]]):
@@ -59,7 +59,7 @@ def test_hostile_names_are_text_at_every_width(tmp_path: Path) -> None:
         {"axe": True},
     ]
     widths = (360, 768, 1400, 2560)
-    seen = use([{"page": page, "width": width, "steps": steps, "scheme": "dark"} for width in widths])
+    seen = run_visits([{"page": page, "width": width, "steps": steps, "scheme": "dark"} for width in widths])
     for visit in seen:
         title, names, images, clipped, wider, saved, faults = visit["gave"]
         assert title == f"{HOSTILE[0]} · Backstop" and set(names) == set(HOSTILE) and images == 0
@@ -72,18 +72,20 @@ def test_the_index_in_a_browser(tmp_path: Path) -> None:
         folder = tmp_path / f"run-{i}"
         folder.mkdir()
         (folder / "trace.json").write_text("{}")
-        (folder / "summary.json").write_text(json.dumps(sample.crash().summary | {"title": title}))
+        (folder / "summary.json").write_text(
+            json.dumps(sample_runs.build_crash_run().summary | {"title": title})
+        )
     page = str(index_page.write_page(tmp_path))
     steps = [{"axe": True}, {"read": CLIPPED}, {"read": "document.querySelectorAll('#all tbody tr').length"}]
     schemes = [(width, scheme) for width in (360, 768, 1400) for scheme in ("light", "dark")]
-    for visit in use(
+    for visit in run_visits(
         [{"page": page, "width": width, "scheme": scheme, "steps": steps} for width, scheme in schemes]
     ):
         assert visit["gave"] == [[], [], 4] and visit["problems"] == []
 
 
 def test_a_word_is_explained_by_tap_and_by_keyboard(tmp_path: Path) -> None:
-    page = str(write_page(sample.crash(), tmp_path / "report.html"))
+    page = str(write_page(sample_runs.build_crash_run(), tmp_path / "report.html"))
     word = "#losses p .word"
     tips = "[...document.querySelectorAll('#losses .word')].map((each) => each.dataset.tip)"
     steps = [
@@ -98,7 +100,7 @@ def test_a_word_is_explained_by_tap_and_by_keyboard(tmp_path: Path) -> None:
         {"read": f"{tips}.length - new Set({tips}).size"},
     ]
     for width in (360, 1400):
-        (visit,) = use([{"page": page, "width": width, "steps": steps}])
+        (visit,) = run_visits([{"page": page, "width": width, "steps": steps}])
         assert visit["problems"] == []
         gave = visit["gave"]
         assert gave[1].startswith("A stage of the waterfall is one payer") and gave[3] == ""

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from backstop.report.run_page import page
-from tests.support import sample
-from tests.support.using import use
+from tests.support import sample_runs
+from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -40,7 +40,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a reader with a dark screen would see on paper, and again on the screen."""
     path = tmp_path_factory.mktemp("print") / "report.html"
     path.write_text(
-        page(sample.crash()).replace(
+        page(sample_runs.build_crash_run()).replace(
             "</header>", '<a id="elsewhere" href="maker/report.html">a run</a></header>'
         )
     )
@@ -57,7 +57,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         {"until": "document.documentElement.dataset.paper === 'false'"},
         {"read": WIDTHS},
     ]
-    (seen,) = use([{"page": str(path), "width": 1400, "scheme": "dark", "steps": steps}])
+    (seen,) = run_visits([{"page": str(path), "width": 1400, "scheme": "dark", "steps": steps}])
     assert seen["problems"] == []
     names = ("before", "_", "_", "shown", "cut", "style", "widths", "_", "_", "_", "after")
     return dict(zip(names, seen["gave"], strict=True)) | {"pdf": path.with_name("page.pdf")}

@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.ports import free_port
+from backstop.hosts.free_ports import find_free_port
 from backstop.live.node.signers import Signers
-from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.live_deployment import deploy_live
 from backstop.model.arithmetic import WAD
-from tests.support.devnet import Devnet
+from tests.support.devnet_process import Devnet
+from tests.support.many_vaults_devnet import ManyVaultsDevnet
 from tests.support.perpetuals import by_cycle
-from tests.support.ranked_shorts import fall
+from tests.support.ranked_shorts import open_shorts_and_drop
 from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
-from tests.support.town import Town
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.anvil,
-    pytest.mark.deep(brief="tests/backstop/live/audit/test_queue.py::test_the_page_shows_each_account"),
+    pytest.mark.deep(brief="tests/backstop/live/solvency/test_queue.py::test_the_page_shows_each_account"),
 ]
 
 WIDTHS = (1280, 400)
@@ -31,17 +31,17 @@ WIDTHS = (1280, 400)
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the browser saw of the page of a mirror."""
-    folder, port = tmp_path_factory.mktemp("queue"), free_port()
+    folder, port = tmp_path_factory.mktemp("queue"), find_free_port()
     devnet, file, said = Devnet(), folder / "deployment.json", folder / "said"
     parameters = by_cycle(third_bond=WAD, policy="ranked")
     deployment = deploy_live(devnet.node, parameters, file, Signers(test_accounts=True))
-    fall(Town(devnet, deployment, Artifacts()))
+    open_shorts_and_drop(ManyVaultsDevnet(devnet, deployment, Artifacts()))
     mirror, reader = start_mirror(devnet.url, file, port, said), None
     try:
         wait_for_page(mirror, said)
         reader = Reader(f"http://127.0.0.1:{port}/", folder, WIDTHS, axe=True)
-        reader.wait_for_block(devnet.node.head().number)
-        yield reader.end()
+        reader.wait_for_block(devnet.node.get_head().number)
+        yield reader.stop_reading()
     finally:
         stop_all(mirror, reader, devnet)
 
@@ -51,7 +51,7 @@ def test_each_account_has_its_place_and_lights(seen: dict[str, Any]) -> None:
         text = " ".join(look["sections"]["queue"].split())
         assert "1 account in the first fifth of a side" in text
         for name in ("other", "small", "large", "long"):
-            assert trader(name) in text
+            assert get_trader_account(name) in text
         shown = [look["figures"][f"queue.sides.1.accounts.{i}.light"] for i in range(3)]
         assert shown == ["5", "4", "3"] and look["figures"]["queue.sides.0.accounts.0.light"] == "0"
         assert look["figures"]["queue.sides.1.lights.0.lots"] == "200"

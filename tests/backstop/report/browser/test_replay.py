@@ -8,8 +8,8 @@ import pytest
 
 from backstop.report.replay import replay
 from backstop.report.run_page import write_page
-from tests.support import sample
-from tests.support.using import use
+from tests.support import sample_runs
+from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -19,7 +19,7 @@ LINE = "document.getElementById('replay-chart').layout.shapes[0].x0"
 
 
 def test_one_slider_moves_all_by_keyboard_and_by_itself(tmp_path: Path) -> None:
-    told = replay(sample.crash())
+    told = replay(sample_runs.build_crash_run())
     assert told is not None
     last = len(told["times"]) - 1
     steps = [
@@ -41,16 +41,22 @@ def test_one_slider_moves_all_by_keyboard_and_by_itself(tmp_path: Path) -> None:
         {"read": "document.querySelectorAll('#replay input').length"},
         {"axe": True},
     ]
-    page = str(write_page(sample.crash(), tmp_path / "report.html"))
+    page = str(write_page(sample_runs.build_crash_run(), tmp_path / "report.html"))
     for width in (1400, 360):
-        (visit,) = use([{"page": page, "width": width, "scheme": "dark", "steps": steps}])
+        (visit,) = run_visits([{"page": page, "width": width, "scheme": "dark", "steps": steps}])
         assert visit["problems"] == []
         start, _, _, _, twelfth, said, moved, _, end, link, _, _, _, paused, scripts, sliders, faults = visit[
             "gave"
         ]
         assert start == told["times"][told["peak"]] and moved == told["times"][12]
         assert said == "12 Mar 02:00 UTC" and said in twelfth
-        for part in (told["types"][0]["market"][12], "</script>", "5.67M lost so far", "450k", sample.NAME):
+        for part in (
+            told["types"][0]["market"][12],
+            "</script>",
+            "5.67M lost so far",
+            "450k",
+            sample_runs.NAME,
+        ):
             assert part in twelfth
         assert told["types"][1]["market"][last] in end and link == "#auction-30" and "1 open" in end
         assert paused == "Play" and scripts == 0 and sliders == 1 and faults == []

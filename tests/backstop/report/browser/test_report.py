@@ -12,9 +12,9 @@ from backstop.report.run_page import write_page
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
-from tests.support import sample
-from tests.support.chromium import DRIVER, drive, inspect
-from tests.support.figures import check_figures
+from tests.support import sample_runs
+from tests.support.chromium import DRIVER, inspect_pages, run_driver
+from tests.support.page_figures import check_figures
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,7 @@ CHARTS = {
 
 @pytest.fixture(scope="module")
 def runs() -> dict[str, Run]:
-    return {"crash": sample.crash(), "calm": sample.calm()}
+    return {"crash": sample_runs.build_crash_run(), "calm": sample_runs.build_calm_run()}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def visits(runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> li
     pages = {
         write_page(run, tmp_path_factory.mktemp(name) / "report.html"): name for name, run in runs.items()
     }
-    seen = inspect(list(pages), WIDTHS, SCHEMES)
+    seen = inspect_pages(list(pages), WIDTHS, SCHEMES)
     return [visit | {"name": pages[Path(visit["path"])]} for visit in seen]
 
 
@@ -111,7 +111,7 @@ def test_the_page_of_a_whole_day(tmp_path: Path) -> None:
     """Three collateral types, from the contracts, at a width between the others."""
     simulate(load_scenario("black-thursday"), "revm", out=tmp_path)
     run = load_run(tmp_path)
-    (visit,) = inspect([write_page(run, tmp_path / "report.html")], (768,))
+    (visit,) = inspect_pages([write_page(run, tmp_path / "report.html")], (768,))
     assert visit["problems"] == [] and visit["drawn"]
     assert {plot["id"] for plot in visit["plots"] if plot["marks"]} == {
         *("price-0", "price-1", "price-2", "network", "fills"),
@@ -125,7 +125,7 @@ def test_the_page_of_a_whole_day(tmp_path: Path) -> None:
 def test_a_browser_that_does_not_start_is_one_clear_line(tmp_path: Path) -> None:
     """Away from node_modules the driver finds no browser: as on a machine without the set-up."""
     copy(DRIVER.with_name("browser.mjs"), tmp_path)
-    done = drive(Path(copy(DRIVER, tmp_path)), {"pages": [], "widths": []})
+    done = run_driver(Path(copy(DRIVER, tmp_path)), {"pages": [], "widths": []})
     assert done.returncode == 3
     assert done.stderr.startswith("Chromium did not start; `make testtools` installs it: ")
     assert len(done.stderr.strip().splitlines()) == 1

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli import stress, sweep
-from tests.support.chromium import inspect
-from tests.support.figures import check_figures
-from tests.support.paths import DATA
-from tests.support.using import use
+from tests.support.browser_user import run_visits
+from tests.support.checkout_paths import DATA
+from tests.support.chromium import inspect_pages
+from tests.support.page_figures import check_figures
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -49,7 +49,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def visits(pages: list[Path]) -> list[dict[str, Any]]:
-    return inspect(pages, WIDTHS, SCHEMES, axe=True)
+    return inspect_pages(pages, WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
@@ -94,7 +94,7 @@ def test_the_data_of_a_front_has_the_ends_of_its_intervals(pages: list[Path]) ->
         {"until": table},
         {"read": f"[...{table}.rows].map((row) => [...row.cells].map((cell) => cell.innerText.trim()))"},
     ]
-    (visit,) = use([{"page": str(pages[2]), "steps": steps}])
+    (visit,) = run_visits([{"page": str(pages[2]), "steps": steps}])
     heads, *rows = visit["gave"][2]
     assert [head.rstrip(" ↕") for head in heads[3:]] == ["From", "To"]
     bounded = [

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from backstop.report.run_page import write_page
-from tests.support import sample
-from tests.support.using import use
+from tests.support import sample_runs
+from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -27,11 +27,11 @@ TIP = "document.getElementById('tip').hidden ? '' : document.getElementById('tip
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of 30 auctions, of which those with even numbers are of a type called `</script>`."""
-    return str(write_page(sample.crash(), tmp_path_factory.mktemp("tables") / "report.html"))
+    return str(write_page(sample_runs.build_crash_run(), tmp_path_factory.mktemp("tables") / "report.html"))
 
 
 def taken(page: str, *steps: dict[str, Any], **visit: Any) -> list[Any]:
-    (seen,) = use([{"page": page, "steps": list(steps), **visit}])
+    (seen,) = run_visits([{"page": page, "steps": list(steps), **visit}])
     assert seen["problems"] == []
     gave: list[Any] = seen["gave"]
     return gave
@@ -129,7 +129,7 @@ def test_a_tap_shows_all_digits_and_the_order_is_chosen_from_a_list(page: str) -
 
 
 def test_axe_finds_no_fault(page: str) -> None:
-    checked = use(
+    checked = run_visits(
         [
             {"page": page, "width": width, "scheme": scheme, "steps": [{"axe": True}]}
             for width in (360, 768, 1400, 2560)

@@ -13,7 +13,7 @@ from backstop.report.run_page import write_report
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from tests.support.using import use
+from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -57,7 +57,7 @@ def test_the_auction_that_lost_most_its_vault_and_its_step(demo: Path) -> None:
     ]
     worst = run_tables.auctions(load_run(demo))[0]
     assert worst.lost_rad > 0
-    seen = use(
+    seen = run_visits(
         [{"page": str(demo / "report.html"), "width": width, "steps": clicks} for width in (1400, 400)]
     )
     for visit in seen:

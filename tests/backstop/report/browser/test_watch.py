@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from backstop.hosts.ports import free_port
-from backstop.keepers import roles
+from backstop.hosts.free_ports import find_free_port
+from backstop.keepers import role_registry
 from backstop.live.node.signers import Signers
-from backstop.live.operate.crash import crash, until
-from backstop.live.operate.deploying import deploy_live
-from backstop.live.operate.system import LiveSystem
+from backstop.live.operate.live_deployment import deploy_live
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.scenario_driver import drive_scenario, truncate_scenario
 from backstop.report.live_page import SECTIONS
 from backstop.studies.comparison.presets import apply_preset, load_preset
-from tests.support.devnet import SMALL, Devnet
+from tests.support.devnet_process import SMALL, Devnet
 from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
@@ -28,19 +28,19 @@ WIDTHS = (1280, 400)
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the browser saw, and what was so."""
-    folder, port = tmp_path_factory.mktemp("watched"), free_port()
-    scenario = until(apply_preset(load_preset("backstop"), SMALL), 84 * 60)
+    folder, port = tmp_path_factory.mktemp("watched"), find_free_port()
+    scenario = truncate_scenario(apply_preset(load_preset("backstop"), SMALL), 84 * 60)
     devnet, file = Devnet(), folder / "deployment.json"
     deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
     mirror, reader = start_mirror(devnet.url, file, port, folder / "said"), None
     try:
         wait_for_page(mirror, folder / "said")
         reader = Reader(f"http://127.0.0.1:{port}/", folder, WIDTHS, axe=True)
-        reader.wait_for(lambda note: note["block"] > 0)
+        reader.wait_until_shown(lambda note: note["block"] > 0)
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
-        first = devnet.node.head().number
-        crash(scenario, system, 1, None, speed=0.02, played=roles.ROLES)
-        last, supply = devnet.node.head().number, system.view("Stablecoin", "totalSupply")
+        first = devnet.node.get_head().number
+        drive_scenario(scenario, system, 1, None, speed=0.02, played=role_registry.ROLES)
+        last, supply = devnet.node.get_head().number, system.view("Stablecoin", "totalSupply")
         reader.wait_for_block(last)
         for number in range(last + 1, last + 4):
             devnet.node.request("evm_mine")
@@ -49,13 +49,13 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         # The mirror is restarted, and goes on where the chain is by then.
         mirror.send_signal(signal.SIGTERM)
         assert mirror.wait(60) == 0
-        reader.wait_for(lambda note: "does not answer" in note["link"])
+        reader.wait_until_shown(lambda note: "does not answer" in note["link"])
         devnet.node.request("evm_mine")
         mirror = start_mirror(devnet.url, file, port, folder / "said")
-        reader.wait_for(lambda note: note["block"] == last + 4 and note["link"] == "")
-        devnet.process.stop()
-        reader.wait_for(lambda note: "is gone" in note["verdict"])
-        yield found | reader.end()
+        reader.wait_until_shown(lambda note: note["block"] == last + 4 and note["link"] == "")
+        devnet.process.stop_process()
+        reader.wait_until_shown(lambda note: "is gone" in note["verdict"])
+        yield found | reader.stop_reading()
     finally:
         stop_all(mirror, reader, devnet)
 

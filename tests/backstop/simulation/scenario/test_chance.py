@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.keepers.group import Spells
+from backstop.keepers.keeper_group import RandomOutages
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario, vault_book
 from backstop.simulation.scenario.drawn import with_depths
@@ -40,10 +40,10 @@ def test_everything_that_may_be_drawn() -> None:
     assert (model.drift, model.volatility, model.degrees) == (0, 2_446_000_000, 4)
     assert model.jumps == Jumps(every=2 * 86_400, mean=-40_000_000, deviation=40_000_000)
     assert scenario.correlation["ETH", "WBTC"] == 800_000_000
-    assert scenario.faults == {"ETH": (Fault("delayed", Spells(4 * 86_400, 3_600), 1_800),)}
-    assert scenario.spike == Spike(Spells(86_400, 7_200), factor=80_000, share=3_000)
+    assert scenario.faults == {"ETH": (Fault("delayed", RandomOutages(4 * 86_400, 3_600), 1_800),)}
+    assert scenario.spike == Spike(RandomOutages(86_400, 7_200), factor=80_000, share=3_000)
     fails = {group.name: group.fails for group in scenario.keepers if group.fails is not None}
-    assert fails["taker"] == fails["liquidator"] == Spells(2 * 86_400, 7_200, "cloud")
+    assert fails["taker"] == fails["liquidator"] == RandomOutages(2 * 86_400, 7_200, "cloud")
 
 
 @pytest.mark.parametrize(

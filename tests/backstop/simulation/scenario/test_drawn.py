@@ -8,8 +8,8 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 
-from backstop.deployment.parameters import EquityParameters
-from backstop.keepers.group import Spells
+from backstop.deployment.deployment_parameters import EquityParameters
+from backstop.keepers.keeper_group import RandomOutages
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import Scenario, draw, drawn, load_scenario
 from backstop.simulation.scenario.drawn import Streams
@@ -171,18 +171,18 @@ def test_outages_come_and_go_as_often_as_they_should() -> None:
 
 
 def test_spikes_lift_gas_and_take_room() -> None:
-    busy = replace(DAY, spike=Spike(Spells(3_600, 3_600), factor=80_000, share=3_000))
+    busy = replace(DAY, spike=Spike(RandomOutages(3_600, 3_600), factor=80_000, share=3_000))
     chosen = draw(busy, 1, 0)
     assert set(chosen.gas_prices.values) == {25 * 10**9, 200 * 10**9}
     assert set(chosen.gas_share.values) == {1_000, 300}
-    full = [time for time in range(0, busy.duration, 300) if chosen.gas_prices.at(time) == 200 * 10**9]
-    assert full and all(chosen.gas_share.at(time) == 300 for time in full)
+    full = [time for time in range(0, busy.duration, 300) if chosen.gas_prices.get_value(time) == 200 * 10**9]
+    assert full and all(chosen.gas_share.get_value(time) == 300 for time in full)
 
 
 @pytest.mark.parametrize("kind", ["stuck", "delayed", "wrong"])
 def test_faults_are_what_reporters_see(kind) -> None:
     by = {"stuck": 0, "delayed": 1_800, "wrong": 3_000}[kind]
-    scenario = replace(DAY, faults={"ETH": (Fault(kind, Spells(14_400, 7_200), by),)})
+    scenario = replace(DAY, faults={"ETH": (Fault(kind, RandomOutages(14_400, 7_200), by),)})
     chosen = draw(scenario, 1, 0)
     market, seen = chosen.prices["ETH"].ticks, chosen.sources["ETH"].ticks
     off = np.flatnonzero(market != seen)

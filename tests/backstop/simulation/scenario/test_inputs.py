@@ -13,7 +13,7 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, load_scenario, units
 from backstop.simulation.scenario.document import read_document
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 BASE = "extends: black-thursday\n"
 OWN_BOOK = BASE + "vault_book: {file: book.csv}\n"

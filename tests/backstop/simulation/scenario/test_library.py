@@ -37,7 +37,7 @@ def test_the_published_prices(name: str, seed: int) -> None:
 def test_the_published_gas_prices(name: str) -> None:
     scenario = load_scenario(name)
     for hour, gwei in enumerate(map(int, GWEI.split())):
-        assert scenario.gas_prices.at(hour * 3_600) == gwei * 10**9
+        assert scenario.gas_prices.get_value(hour * 3_600) == gwei * 10**9
         assert hour * 3_600 in scenario.published_gas
 
 

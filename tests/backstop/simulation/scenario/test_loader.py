@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import model_of
-from backstop.deployment.parameters import (
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_parameters import (
     AutoCeilingParameters,
     BreakerParameters,
     DomainParameters,
@@ -20,11 +20,11 @@ from backstop.deployment.parameters import (
     SettlementParameters,
     WorkoutParameters,
 )
-from backstop.deployment.plan import plan
+from backstop.deployment.deployment_plan import plan_deployment
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.file import LIBRARY
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 FULL = (LIBRARY / "black-thursday.yaml").read_text()
 
@@ -156,8 +156,8 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
     assert guards == [(1_500, 2, 3_600, 3 * 86_400), (0, 1, 0, 3 * 86_400), (0, 1, 0, 3 * 86_400)]
     assert [each.redistribution_cap for each in found.collateral_types] == [200, 500, 500]
     # A deployment takes all of it.
-    deployment = plan(found)
-    configure(model_of(deployment), deployment)
+    deployment = plan_deployment(found)
+    apply_configuration(create_model(deployment), deployment)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,8 @@ def test_guards_have_their_sections() -> None:
         call_valid=7_200,
     )
     assert found.collateral_types[1].policy == PolicyParameters()
-    deployment = plan(found)
-    configure(model_of(deployment), deployment)
+    deployment = plan_deployment(found)
+    apply_configuration(create_model(deployment), deployment)
 
 
 def test_a_policy_alone_deploys_the_policy_alone(tmp_path) -> None:
@@ -325,8 +325,8 @@ def test_domains_have_their_section(tmp_path) -> None:
     assert found.parameters.guards == GuardsParameters()
     bridge = next(group for group in found.keepers if group.role == "bridge")
     assert (bridge.domain, bridge.each, bridge.endowment) == ("Rollup", 10**18, 0)
-    deployment = plan(found.parameters)
-    configure(model_of(deployment), deployment)
+    deployment = plan_deployment(found.parameters)
+    apply_configuration(create_model(deployment), deployment)
 
 
 @pytest.mark.parametrize(

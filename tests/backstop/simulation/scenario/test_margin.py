@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.configuration import configure
-from backstop.deployment.create import model_of
-from backstop.deployment.parameters import MarginParameters, PerpetualParameters
-from backstop.deployment.plan import plan
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_parameters import MarginParameters, PerpetualParameters
+from backstop.deployment.deployment_plan import plan_deployment
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import Scenario, load_scenario, opening_book
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 PRICES = {"ETH": 200 * RAY, "WBTC": 8_000 * RAY}
 DOC = ROOT / "docs" / "do" / "scenarios.md"
@@ -123,8 +123,8 @@ def test_every_parameter_is_read(tmp_path) -> None:
         income_share=1_500,
         insurance_target=400_000,
     )
-    deployment = plan(scenario.parameters)
-    configure(model_of(deployment), deployment)
+    deployment = plan_deployment(scenario.parameters)
+    apply_configuration(create_model(deployment), deployment)
 
 
 def test_every_parameter_is_in_the_page() -> None:

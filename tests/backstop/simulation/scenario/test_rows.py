@@ -10,7 +10,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.simulation.opening import stock
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import Scenario, drawn, load_scenario, vault_book
@@ -53,7 +53,7 @@ def scenario(folder: Path, book: str, policy: dict[str, str] | None = None, more
 
 def test_a_row_is_refused_exactly_where_the_contracts_refuse_it() -> None:
     """Around both borders, to the wei and to the token's unit, on the bytecode."""
-    day, dice = load_scenario("stress-day"), Dice(7, "rows")
+    day, dice = load_scenario("stress-day"), SeededRandom(7, "rows")
     opening = {symbol: path.points[0] for symbol, path in day.prices.items()}
     found = {True: 0, False: 0}
     with open_session(day, "revm", 1) as session:
@@ -63,12 +63,19 @@ def test_a_row_is_refused_exactly_where_the_contracts_refuse_it() -> None:
             stock(run, symbol, 10**24)
         maker = run.account("market_maker")
         for i in range(60):
-            c = dice.below(2)
+            c = dice.draw_index(2)
             symbol, terms = day.symbols[c], terms_of(day, opening)[day.symbols[c]]
-            debt = terms.floor + dice.below(5) - 2 if i % 2 else dice.between(6_000 * WAD, 90_000 * WAD)
+            debt = (
+                terms.floor + dice.draw_index(5) - 2
+                if i % 2
+                else dice.draw_integer(6_000 * WAD, 90_000 * WAD)
+            )
             border = -(-debt * terms.initial_ratio * RAY // (BASIS_POINTS * terms.price))
             vault = Vault(
-                f"owner_{i}", symbol, border + (dice.below(5) - 2) * dice.below(2 * terms.unit), debt
+                f"owner_{i}",
+                symbol,
+                border + (dice.draw_index(5) - 2) * dice.draw_index(2 * terms.unit),
+                debt,
             )
             owner = run.account(vault.owner)
             run.must("VaultEngine", "deposit_and_draw", c, owner, vault.locked, 0, owner, sender=maker)
@@ -166,13 +173,15 @@ def test_addresses_in_other_capitals_are_one_owner() -> None:
 
 def foul(count: int, seed: int) -> str:
     """A book with the faults of real ones: crumbs, low ratios, debts without cover, owners twice."""
-    dice, lines = Dice(seed, "foul"), []
+    dice, lines = SeededRandom(seed, "foul"), []
     for _ in range(count):
-        symbol, price = (("ETH", 2_300), ("WBTC", 42_000))[dice.below(2)]
-        debt = dice.between(100, 2_000) if dice.below(4) == 0 else dice.between(60_000, 400_000)
-        ratio = dice.between(40, 160) if dice.below(4) == 0 else dice.between(151, 400)
-        locked = 0 if dice.below(50) == 0 else debt * ratio * 10**6 // (100 * price)
-        lines.append(f"owner_{dice.below(count)},{symbol},{locked}e-6,{debt}\n")
+        symbol, price = (("ETH", 2_300), ("WBTC", 42_000))[dice.draw_index(2)]
+        debt = (
+            dice.draw_integer(100, 2_000) if dice.draw_index(4) == 0 else dice.draw_integer(60_000, 400_000)
+        )
+        ratio = dice.draw_integer(40, 160) if dice.draw_index(4) == 0 else dice.draw_integer(151, 400)
+        locked = 0 if dice.draw_index(50) == 0 else debt * ratio * 10**6 // (100 * price)
+        lines.append(f"owner_{dice.draw_index(count)},{symbol},{locked}e-6,{debt}\n")
     return "".join(lines)
 
 

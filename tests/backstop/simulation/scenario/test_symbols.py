@@ -20,7 +20,7 @@ from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from backstop.studies.stress.grid import load_grid
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 TESTS = DATA
 SYMBOLS = {"ETH": "wstETH", "WBTC": "USDC.e", "XAUT": "1INCH+x-y_z"}

@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 import backstop
-from backstop.cli.bring import cli
+from backstop.cli.import_book import cli
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.sources.book import read_book
 from backstop.simulation.sources.cells import Faults
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 SAMPLES = ROOT / "docs" / "do" / "samples"
 ROWS = {

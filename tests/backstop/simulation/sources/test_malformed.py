@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli.bring import cli
+from backstop.cli.import_book import cli
 
 HEAD = "owner,collateral,locked,debt\n"
 BOOK = HEAD + "a,wstETH,100,100000\nb,cbBTC,3,100000\n"

@@ -10,27 +10,29 @@ import pytest
 from click.testing import CliRunner
 
 import backstop
-from backstop.cli.bring import cli as bring
+from backstop.cli.import_book import cli as bring
 from backstop.cli.stress import cli as stress
 from backstop.errors import BackstopError
-from backstop.files.outputs import content
+from backstop.files.output_directories import hash_content
 from backstop.model.arithmetic import RAY, WAD
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engine_agreement import run_both_engines
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 SYMBOLS = {"wstETH": 4_000, "cbBTC": 95_000, "sUSDe": 1}
 
 
 def prices(hours: int = 24 * 20, step: int = 3_600) -> pd.DataFrame:
     """A random history whose falls come together."""
-    dice, rows = Dice(3, "prices"), []
+    dice, rows = SeededRandom(3, "prices"), []
     worth = {symbol: start * 10**6 for symbol, start in SYMBOLS.items()}
     for i in range(hours):
-        fall = dice.between(-120, 115)
+        fall = dice.draw_integer(-120, 115)
         worth = {
-            symbol: each if symbol == "sUSDe" else each * (10_000 + fall + dice.between(-30, 30)) // 10_000
+            symbol: each
+            if symbol == "sUSDe"
+            else each * (10_000 + fall + dice.draw_integer(-30, 30)) // 10_000
             for symbol, each in worth.items()
         }
         rows.append((1_735_689_600 + 7_200 + i * step, *(f"{each}e-6" for each in worth.values())))
@@ -39,12 +41,12 @@ def prices(hours: int = 24 * 20, step: int = 3_600) -> pd.DataFrame:
 
 def positions(count: int = 120) -> pd.DataFrame:
     """Rows with the faults of real ones: crumbs, unsafe ones, debts without cover, nothing at all."""
-    dice, rows = Dice(4, "positions"), []
+    dice, rows = SeededRandom(4, "positions"), []
     last = prices().iloc[-1]
     for i in range(count):
-        symbol = list(SYMBOLS)[dice.below(3)]
-        debt = dice.between(50, 1_900) if i % 5 == 0 else dice.between(5_000, 400_000)
-        ratio = dice.between(60, 165) if i % 6 == 0 else dice.between(165, 420)
+        symbol = list(SYMBOLS)[dice.draw_index(3)]
+        debt = dice.draw_integer(50, 1_900) if i % 5 == 0 else dice.draw_integer(5_000, 400_000)
+        ratio = dice.draw_integer(60, 165) if i % 6 == 0 else dice.draw_integer(165, 420)
         if i % 17 == 0:
             debt = 0
         locked = debt * ratio * 10**4 // int(float(last[symbol]) * 100)
@@ -96,7 +98,7 @@ def test_two_commands_come_to_the_first_page(tmp_path) -> None:
 def test_what_is_written_loads_to_the_same_scenario(folder) -> None:
     day = load_scenario(folder / "scenario.yaml")
     book, history = backstop.read_book(positions()), backstop.read_prices(prices())
-    assert content(day) == content(backstop.write_scenario(book, history, folder))
+    assert hash_content(day) == hash_content(backstop.write_scenario(book, history, folder))
     assert set(day.symbols) == set(SYMBOLS)
     for symbol, path in day.prices.items():
         assert path.points == {0: history.lasts[symbol]} and path.model is not None

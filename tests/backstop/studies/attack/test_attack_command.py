@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from backstop.cli.attack import cli
 from backstop.cli.simulate import cli as simulate
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 BRIEF = "tests/backstop/studies/attack/test_search.py::test_another_search_is_not_gone_on_with"
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.keepers.group import Move
+from backstop.keepers.keeper_group import AttackMove
 from backstop.model.arithmetic import WAD
 from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.drawn import drawn
 from backstop.simulation.scenario.schema import PricePath
 from backstop.studies.attack.candidate_evaluation import CandidateRunner
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 MINUTE = 60
 
@@ -23,7 +23,7 @@ def scenario() -> Scenario:
     return drawn(load_scenario(DATA / "attack" / "hostile.yaml"), 1, 0)
 
 
-def planned(scenario: Scenario, *moves: Move) -> Scenario:
+def planned(scenario: Scenario, *moves: AttackMove) -> Scenario:
     keepers = (
         replace(group, plan=moves) if group.role == "attacker" else group for group in scenario.keepers
     )
@@ -59,13 +59,13 @@ def gain(scenario: Scenario) -> int:
 
 def test_each_move_is_made_once_at_its_time_or_as_soon_as_it_can_be(scenario) -> None:
     moves = (
-        Move(5 * MINUTE, "leave"),  # nothing is paid within the day
-        Move(10 * MINUTE, "ask", 5_000),
-        Move(10 * MINUTE, "enter", 1_000),
-        Move(30 * MINUTE, "ask"),
-        Move(40 * MINUTE, "donate", 1_000),
-        Move(40 * MINUTE, "draw"),
-        Move(50 * MINUTE, "repay"),
+        AttackMove(5 * MINUTE, "leave"),  # nothing is paid within the day
+        AttackMove(10 * MINUTE, "ask", 5_000),
+        AttackMove(10 * MINUTE, "enter", 1_000),
+        AttackMove(30 * MINUTE, "ask"),
+        AttackMove(40 * MINUTE, "donate", 1_000),
+        AttackMove(40 * MINUTE, "draw"),
+        AttackMove(50 * MINUTE, "repay"),
     )
     result = simulate(planned(priced(scenario, 0, 100), *moves), "revm")
     assert result.summary["differences"] == 0
@@ -86,14 +86,14 @@ def quiet(scenario: Scenario, *roles: str) -> Scenario:
 
 
 def test_it_liquidates_itself_buys_and_resets(scenario) -> None:
-    moves = (Move(0, "draw"), *(Move(15 * MINUTE, do) for do in ("liquidate", "buy", "reset")))
+    moves = (AttackMove(0, "draw"), *(AttackMove(15 * MINUTE, do) for do in ("liquidate", "buy", "reset")))
     result = simulate(planned(priced(quiet(scenario), 10 * MINUTE, 55), *moves), "revm")
     assert [method for _, method in calls(result)] == ["deposit_and_draw", "liquidate", "take", "reset"]
 
 
 def test_it_has_deficits_covered(scenario) -> None:
     """Once somebody has closed what nobody buys."""
-    moves = (Move(0, "draw"), Move(15 * MINUTE, "liquidate"), Move(20 * MINUTE, "cover"))
+    moves = (AttackMove(0, "draw"), AttackMove(15 * MINUTE, "liquidate"), AttackMove(20 * MINUTE, "cover"))
     crashed = priced(quiet(scenario, "crank"), 10 * MINUTE, 1, of=100_000)
     result = simulate(planned(crashed, *moves), "revm")
     assert [method for _, method in calls(result)] == ["deposit_and_draw", "liquidate", "cover"]
@@ -108,16 +108,18 @@ def test_prices_alone_earn_nothing(scenario, factor) -> None:
             replace(group, ratio=40_000) if group.role == "attacker" else group for group in scenario.keepers
         ),
     )
-    made = planned(priced(safe, 30 * MINUTE, factor), Move(5 * MINUTE, "draw"), Move(60 * MINUTE, "repay"))
+    made = planned(
+        priced(safe, 30 * MINUTE, factor), AttackMove(5 * MINUTE, "draw"), AttackMove(60 * MINUTE, "repay")
+    )
     assert -500 * WAD < gain(made) < 0
-    kept = planned(priced(safe, 30 * MINUTE, factor), Move(5 * MINUTE, "draw"))
+    kept = planned(priced(safe, 30 * MINUTE, factor), AttackMove(5 * MINUTE, "draw"))
     assert -500 * WAD < gain(kept) < 0
 
 
 def test_walking_away_from_a_vault_under_water_earns_what_is_missing(scenario) -> None:
     """Drawn just before the end: 151% locked, of which 50% are left."""
     end = scenario.duration
-    made = planned(priced(scenario, end, 50), Move(end - 10 * MINUTE, "draw"))
+    made = planned(priced(scenario, end, 50), AttackMove(end - 10 * MINUTE, "draw"))
     (group,) = (group for group in scenario.keepers if group.role == "attacker")
     missing = group.each - group.each * 151 * 50 // 10_000
     assert missing - 500 * WAD < gain(made) <= missing

@@ -9,7 +9,7 @@ from backstop.studies.attack.budget import load_attack_scenario
 from backstop.studies.attack.candidate_evaluation import CandidateOutcome
 from backstop.studies.attack.search_space import AttackCandidate
 from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 BRIEF = "tests/exploits/test_searching_for_an_exit.py::test_no_plan_gains_anything"
 

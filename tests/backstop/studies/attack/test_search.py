@@ -16,7 +16,7 @@ from backstop.studies.attack.budget import Budget, load_attack_scenario
 from backstop.studies.attack.cma_es import SearchDistribution, sort_by_score
 from backstop.studies.attack.search_space import SearchSpace
 from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 SMALL = str(DATA / "stress" / "small.yaml")
 GENERATIONS = 10

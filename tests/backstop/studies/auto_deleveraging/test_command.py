@@ -12,14 +12,14 @@ from click.testing import CliRunner
 
 from backstop.cli import report
 from backstop.cli.deleverage import cli
-from backstop.hosts.by_name import open_host
+from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report import deleverage_page
 from backstop.report.kinds import kind_of
 from backstop.studies.auto_deleveraging.adl_summary import WORK
 from backstop.studies.auto_deleveraging.block_packing import BLOCK_GAS
 from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
-from tests.support.figures_of import read
+from tests.support.page_text_figures import read_page_figures
 
 pytestmark = pytest.mark.anvil
 
@@ -76,7 +76,7 @@ def test_blocks_are_full_while_there_is_work() -> None:
 
 
 def test_the_first_screen_adds_up_to_the_tables(out: Path, summary: dict[str, Any]) -> None:
-    (whole,), _ = read((out / "report.html").read_text())
+    (whole,), _ = read_page_figures((out / "report.html").read_text())
     paid = ("insurance", "winners", "unvested", "later", "protocol", "nobody")
     assert whole.total == sum(whole.parts.values()) == int(summary["owed_wad"]) * RAY > 0
     assert sum(int(summary[f"{name}_wad"]) for name in paid) == int(summary["owed_wad"])

@@ -20,7 +20,7 @@ from backstop.studies.calibration.correlation import solve_tail_correlation
 from backstop.studies.calibration.jackknife import round_figure
 from backstop.studies.calibration.log_returns import compute_log_returns
 from backstop.studies.calibration.scenario_output import _is_positive_definite
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 SAMPLES = ROOT / "docs" / "do" / "samples"
 ARGS = ("--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave")

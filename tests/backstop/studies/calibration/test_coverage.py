@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from backstop.studies.stress.path_statistics import estimate_share
-from tests.support import known_laws as laws
+from tests.support import known_distributions as laws
 
 BRIEF = "tests/backstop/studies/calibration/test_coverage.py::test_intervals_hold_the_law_and_are_short"
 LAWS = (
-    *(laws.normal, laws.tails, laws.merton, laws.jumps_together, laws.wild_spells),
-    *(laws.pair, laws.heavy_pair, laws.market, laws.still_market),
+    *(laws.fit_normal, laws.fit_student_tails, laws.fit_merton, laws.fit_common_jumps, laws.fit_garch),
+    *(laws.fit_normal_pair, laws.fit_student_pair, laws.fit_market_depth, laws.fit_still_depth),
 )
 
 
@@ -18,22 +18,22 @@ LAWS = (
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_claimed_intervals_hold_the_law(law) -> None:
     """Of 100 trials of 4,000 hours: the claim is within the interval of the share that held, or below."""
-    for name, (within, of) in laws.held(law, 4_000, 100).items():
+    for name, (within, of) in laws.count_interval_hits(law, 4_000, 100).items():
         found = estimate_share(within, of)
         print(f"{law.__name__} {name}: {within} of {of}, {found.low:.1%} to {found.high:.1%}")
         assert of >= 95 and found.high is not None and found.high >= 0.94, name
 
 
-@pytest.mark.parametrize("law", (laws.tails, laws.pair), ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", (laws.fit_student_tails, laws.fit_normal_pair), ids=lambda law: law.__name__)
 def test_intervals_hold_the_law_and_are_short(law) -> None:
     # Of ten trials at a claim of 95%, seven or more hold in 99.9%.
-    assert all(within >= 7 and of == 10 for within, of in laws.held(law, 600, 10).values())
+    assert all(within >= 7 and of == 10 for within, of in laws.count_interval_hits(law, 600, 10).values())
 
 
 def test_an_interval_gets_shorter_with_the_history() -> None:
     import numpy as np
 
-    (short, _), (long, _) = (laws.tails(n, np.random.default_rng(5)) for n in (1_000, 16_000))
+    (short, _), (long, _) = (laws.fit_student_tails(n, np.random.default_rng(5)) for n in (1_000, 16_000))
     for name in ("volatility", "degrees"):
         widths = []
         for each in (short[name], long[name]):

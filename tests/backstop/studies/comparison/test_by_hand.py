@@ -6,7 +6,7 @@ from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 TEN_VAULTS = str(DATA / "compare" / "ten-vaults.yaml")
 

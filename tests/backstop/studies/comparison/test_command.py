@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.compare import cli
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 SMALL = str(DATA / "runs" / "small.yaml")
 

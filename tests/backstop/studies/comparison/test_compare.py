@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.contracts import STAGES
+from backstop.deployment.contract_names import STAGES
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.report.compare_page import write_page
@@ -19,7 +19,7 @@ from backstop.studies.comparison.figure_lines import read_figure
 from backstop.studies.comparison.naive_rule_cost import list_gainers, list_payers
 from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
 from backstop.studies.comparison.presets import load_presets, preset_names
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 SMALL = str(DATA / "runs" / "small.yaml")
 

@@ -24,7 +24,7 @@ from backstop.studies.comparison.preset_comparison import (
     margin_lines,
 )
 from backstop.studies.comparison.presets import load_presets
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 BRIEF = "tests/backstop/studies/comparison/test_command.py::test_the_table"
 

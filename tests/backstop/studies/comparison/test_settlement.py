@@ -10,7 +10,7 @@ from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
 from backstop.studies.comparison.presets import apply_preset, load_presets
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 COLLAPSE = str(DATA / "compare" / "collapse.yaml")
 DAY = 86_400

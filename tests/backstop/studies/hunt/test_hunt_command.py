@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.hunt import cli
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import WAD
 from backstop.studies.hunt.alarm import Taken
 from backstop.studies.hunt.campaign import Campaign
@@ -90,7 +90,7 @@ def test_one_alarm_alone_tells_one_story_of_each_kind_the_shortest_first(tmp_pat
 def test_what_is_taken_is_told_by_the_last_call_that_concerns_others(tmp_path, monkeypatch):
     case = draw_case(3)
     lie = Doing(2, 0, Action("PriceFeed", "report", (0, case.setting.prices[0]), case.setting.bought[0][0]))
-    found = Found(case, ((lie,), (lie,)), Taken(500 * WAD, {account("saver"): 300 * WAD}))
+    found = Found(case, ((lie,), (lie,)), Taken(500 * WAD, {get_account("saver"): 300 * WAD}))
 
     def run_at_once(self, *args):
         self.found = {n: Looked(found, ()) for n in range(2)}

@@ -15,7 +15,7 @@ from backstop.studies.hunt import late
 from backstop.studies.hunt.late import KINDS, Late, draw_course
 from backstop.studies.hunt.story import replay_steps
 from backstop.system import Action
-from tests.support.deep import cases
+from tests.support.deep import mark_long_cases
 
 BRIEF = "tests/backstop/studies/hunt/test_late.py::test_a_history_with_all_spam_happens_on_the_contracts"
 
@@ -93,7 +93,7 @@ def test_sees_that_a_crumb_blocks_a_repayment(monkeypatch):
 
 @pytest.mark.parametrize(
     "seed",
-    cases(
+    mark_long_cases(
         range(4),
         range(1, 4),
         "tests/backstop/studies/hunt/test_late.py::test_nothing_comes_late_under_the_present_rules",
@@ -110,7 +110,7 @@ def test_each_spam_does_something():
     for seed in range(6):
         found = Late(seed)
         for trial in range(6):
-            with found.system.imagine():
+            with found.system.fork_state():
                 town = late.Town(found.setting, found.system)
                 _, told = late.play(town, found.course(trial)._replace(spam=tuple(KINDS)))
                 done |= {each.action.method for each in told}
@@ -174,7 +174,7 @@ def spammed_lots():
 
 def lots_after(found, course):
     """Open lots at the end of a course."""
-    with found.system.imagine():
+    with found.system.fork_state():
         town = late.Town(found.setting, found.system)
         late.play(town, course)
         return sum(each.target > 0 for each in town.auction.lots.values())

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from backstop.deployment.contracts import BY_CYCLE
+from backstop.deployment.contract_names import BY_CYCLE
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.cycle_book import CycleBook
@@ -40,10 +40,10 @@ def has_losers(found):
     # Where positions are closed by force both are gone by then.
     if insured or found.setting.parameters.margin.policy != BY_CYCLE:
         return False
-    with found.system.imagine():
+    with found.system.fork_state():
         exchange = found.play((), AFTER[0])
-        shorts = [exchange.size(margin.trader(name)) for name in ("attacker", "bystander")]
-        cut = exchange.equity(margin.trader("maker")) == 0
+        shorts = [exchange.size(margin.get_trader_account(name)) for name in ("attacker", "bystander")]
+        cut = exchange.equity(margin.get_trader_account("maker")) == 0
     return cut and shorts == [-500, -500]
 
 
@@ -119,7 +119,7 @@ def test_own_debts_are_what_others_paid_of_them(crash):
         ("second_self", 2, 100, 0),
         ("other", 2, 0, 100),
     ):
-        exchange._note_settled(margin.trader(owner), cycle, haircut, given, given)
+        exchange._note_settled(margin.get_trader_account(owner), cycle, haircut, given, given)
     assert exchange.forgiven() == 300 - 150
 
 
@@ -153,7 +153,7 @@ def test_no_price_tells_of_a_later_one():
 
 
 def test_everybody_leaves_and_is_paid(crash):
-    with crash.system.imagine():
+    with crash.system.fork_state():
         exchange = crash.play((PASSED_ON,), AFTER[0])
         exchange.leave()
         assert exchange.broken == {}
@@ -164,7 +164,7 @@ def test_everybody_leaves_and_is_paid(crash):
 def test_a_settlement_ends_and_all_are_paid(crash):
     settled = Margin(crash.seed)
     settled.course = FALL._replace(settles=1)
-    with settled.system.imagine():
+    with settled.system.fork_state():
         exchange = settled.play((), AFTER[0])
         assert exchange.settling and exchange.contracts["PerpetualMarket"].closing[()]
         assert not any(exchange.cash(owner) > 0 for owner in exchange.owners())

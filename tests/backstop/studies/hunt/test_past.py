@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.contracts import STABLECOIN_POOLS
+from backstop.deployment.contract_names import STABLECOIN_POOLS
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.studies.hunt.alarm import taken
@@ -34,7 +34,7 @@ def in_both(*doings):
 
 
 def call(tick, contract, method, *args, by="attacker", phase=0):
-    return Doing(tick, phase, Action(contract, method, args, account(by)))
+    return Doing(tick, phase, Action(contract, method, args, get_account(by)))
 
 
 def deposit(case, debt):
@@ -47,8 +47,8 @@ def test_nothing_that_a_coalition_does_with_its_own_is_an_alarm():
     """However well it is timed: it sees the fall before the feed does."""
     hunter = Hunter(case_of(lambda p: "savings" in [each.name for each in p.stages], fall=3_000))
     did = in_both(
-        call(3, "Savings", "deposit", 10_000 * WAD, account("attacker")),
-        call(4, "Stablecoin", "transfer", account("owner_1"), WAD),
+        call(3, "Savings", "deposit", 10_000 * WAD, get_account("attacker")),
+        call(4, "Stablecoin", "transfer", get_account("owner_1"), WAD),
     )
     assert hunter.weigh(did) == NOTHING
 
@@ -58,7 +58,7 @@ def test_tending_is_no_alarm():
     hunter = Hunter(case_of(lambda p: True, fall=3_000))
     did = in_both(
         *(call(tick, "VaultEngine", "accrue", 0) for tick in range(0, 12, 3)),
-        *(call(tick, "LiquidationEngine", "flag", 0, account("owner_1")) for tick in range(1, 12, 3)),
+        *(call(tick, "LiquidationEngine", "flag", 0, get_account("owner_1")) for tick in range(1, 12, 3)),
     )
     assert hunter.weigh(did).amount < WAD
 
@@ -66,7 +66,7 @@ def test_tending_is_no_alarm():
 def test_sees_that_a_reporter_who_falls_silent_ends_liquidations():
     """With three reporters of three one is enough: an unsafe vault has all the time to repay, unpunished."""
     case = case_of(lambda p: p.collateral_types[0].feed.reporters == 3, fall=500, event=20)
-    whale, debt = account("owner_1"), 400_000 * WAD
+    whale, debt = get_account("owner_1"), 400_000 * WAD
     own = call(0, "VaultEngine", "deposit_and_draw", 0, whale, deposit(case, debt), debt, whale, by="owner_1")
     repay = call(34, "VaultEngine", "repay_and_withdraw", 0, whale, debt * 3 // 4, 0, whale, by="owner_1")
     lie = call(2, "PriceFeed", "report", 0, PRICES[0], by=case.setting.bought[0][0])
@@ -78,10 +78,10 @@ def test_sees_that_a_reporter_who_falls_silent_ends_liquidations():
 
 def test_income_of_who_asks_again_is_no_alarm():
     """Its first batch is cut in time, the second waits in another and earns: anybody may do so."""
-    income = Intent(7, "income", account("saver"), "Savings", 10_000)
+    income = Intent(7, "income", get_account("saver"), "Savings", 10_000)
     case = case_of(lambda p: p.savings.cooldown == p.savings.vesting == 3_600, intents=(income,))
     case = case._replace(script=case.script._replace(awake=frozenset()))
-    who, shares = account("attacker"), 10_000 * 10**24
+    who, shares = get_account("attacker"), 10_000 * 10**24
     own = call(0, "Savings", "deposit", 50_000 * WAD, who)
     once = call(1, "Savings", "requestRedeem", shares, who, who)
     again = call(7, "Savings", "requestRedeem", 3 * shares, who, who)
@@ -144,7 +144,7 @@ def test_a_quick_keeper_does_not_sleep():
     system = case.setting.new()
     calls = {}
     for conduct in CONDUCTS:
-        with system.imagine():
+        with system.fork_state():
             done = play(case.setting, system, asleep, COMES, (), conduct).done
         calls[conduct] = [i for i, each in enumerate(done) if getattr(each, "method", "") == "liquidate"]
     assert not calls["idle"] and calls["quick"] and calls["slow"]

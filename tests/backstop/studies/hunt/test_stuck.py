@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAD, WAD
 from backstop.model.roles import STAGE
@@ -28,7 +28,10 @@ def trouble_of(found, call, *acts, fall=0, absent=()):
     low = tuple(price * (10_000 - fall) // 10_000 for price in found.setting.prices)
     rows = (found.setting.prices,) * 16 + (low,) * (TICKS - 16)
     script = script._replace(
-        prices=(rows, rows), awake=frozenset(range(TICKS)), intents=(), absent=frozenset(map(account, absent))
+        prices=(rows, rows),
+        awake=frozenset(range(TICKS)),
+        intents=(),
+        absent=frozenset(map(get_account, absent)),
     )
     return Trouble(call, "shown", script, frozenset(), acts)
 
@@ -49,10 +52,10 @@ def test_one_broken_stage_stops_no_cover():
     found = stuck_of(lambda p: p.has_stage("junior") and p.has_stage("senior") and p.guards is None)
     deployment = found.setting.deployment
     args = STAGE, deployment.addresses["Junior"]
-    broken = do(2, deployment.account("admin"), "VaultEngine", "revoke_role", *args)
+    broken = do(2, deployment.get_account("admin"), "VaultEngine", "revoke_role", *args)
     trouble = trouble_of(found, "cover a loss", broken, fall=5_000)
     assert found.meet(trouble) is None
-    with found.system.imagine():
+    with found.system.fork_state():
         town, _ = found.play(trouble)
         first, second = (town.pools[name] for name in ("Junior", "Senior"))
         before = first.capacity("", 0), second.capacity("", 0)
@@ -72,7 +75,7 @@ def test_sees_that_a_broken_stage_bears_nothing_any_more():
     trouble = trouble_of(found, "cover a loss", fall=5_000)
     assert found.meet(trouble) is None
     args = STAGE, found.setting.deployment.addresses["Junior"]
-    broken = do(2, found.setting.deployment.account("admin"), "VaultEngine", "revoke_role", *args)
+    broken = do(2, found.setting.deployment.get_account("admin"), "VaultEngine", "revoke_role", *args)
     refusal = found.meet(trouble._replace(deeds=(broken,)))
     assert refusal is not None and refusal.reason == "it pays nothing" and refusal.stake > 1_000 * WAD
 
@@ -98,8 +101,8 @@ def test_a_crumb_blocks_no_repayment():
     )
     floor = found.setting.parameters.collateral_types[0].debt_floor * WAD
     mine = borrow(0, 1, OTHER, 0, 2 * floor, 40_000)
-    crumb = 0, OTHER, 10**9, 0, account("attacker")
-    paid = do(4, account("attacker"), "VaultEngine", "repay_and_withdraw", *crumb)
+    crumb = 0, OTHER, 10**9, 0, get_account("attacker")
+    paid = do(4, get_account("attacker"), "VaultEngine", "repay_and_withdraw", *crumb)
     assert found.meet(trouble_of(found, "repay", mine, paid)) is None
 
 

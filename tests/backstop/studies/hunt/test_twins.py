@@ -115,7 +115,7 @@ def test_a_pool_that_is_no_stage_leaves_income_to_a_crumb():
     give = Deed(0, 0, lambda town: pairs._give(town, "Savings", 2_000 * WAD))
     out = Deed(6, 0, lambda town: pairs._leave_all(town, "Savings"))
     acts = (*deeds.enter(OTHER, "Savings", STAKE), give, *deeds.enter_at(4, ONE, "Savings", 100 * WAD), out)
-    with found.system.imagine():
+    with found.system.fork_state():
         played = found.play(Pair("shown", script, (acts,)), acts, ())
         pool = played.town.pools["Savings"]
         assert pool.state[()].supply and pool.unvested("") > 500 * WAD
@@ -125,7 +125,7 @@ def test_who_enters_a_wiped_pool_has_its_income():
     """A known hole: what has not vested is not in the price of an entry."""
     found = twins_of(lambda p: p.savings.vesting > 3_600)
     given = Deed(0, 0, coins_of_the_bank("Savings", 2_000 * WAD))
-    with found.system.imagine():
+    with found.system.fork_state():
         pool = found.system.world.contracts["Savings"]
         town = found.play(Pair("shown", course(found, 0), ((),)), (), ()).town
         # As a loss leaves it.
@@ -147,7 +147,7 @@ def test_what_was_paid_before_a_fall_is_no_story():
     found = twins_of(lambda p: all(each.feed.step == 600 for each in p.collateral_types))
     pair = leaver_and_stayer(found, fall=8_000)
     script = course(found, 8_000, 29)
-    with found.system.imagine():
+    with found.system.fork_state():
         played = found.play(pair._replace(script=script), pair.deeds[0], ())
     assert next(each.tick for each in played.told if each.action.method == "redeem") >= 28
     assert not played.fact and found.weigh(pair._replace(script=script)) is None
@@ -157,7 +157,7 @@ def test_what_was_paid_before_a_fall_is_no_story():
 def test_members_alike_end_alike_where_nothing_is_lost(seed):
     found = Twins(seed)
     pair = leaver_and_stayer(found, fall=0)
-    with found.system.imagine():
+    with found.system.fork_state():
         told = found.play(pair, pair.deeds[0], ()).told
     assert "redeem" in [doing.action.method for doing in told]
     assert found.weigh(pair) is None

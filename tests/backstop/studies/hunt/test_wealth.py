@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.collateral_auction import principal_left
 from backstop.model.denominations import VIRTUAL_SHARES
@@ -116,8 +116,8 @@ def test_a_coalition_owes_what_its_vaults_lost():
     case, town = played(3)
     prices = case.script.prices[0][-1]
     before = wealth(town, prices, face=False)
-    town.lost[account("owner_2")] = town.lost.get(account("owner_2"), 0) + 5 * RAD
-    town.lost[account("saver")] = 7 * RAD
+    town.lost[get_account("owner_2")] = town.lost.get(get_account("owner_2"), 0) + 5 * RAD
+    town.lost[get_account("saver")] = 7 * RAD
     after = wealth(town, prices, face=False)
     assert after == before | {"coalition": before["coalition"] - 5 * WAD}
 

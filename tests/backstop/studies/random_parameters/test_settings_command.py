@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from backstop.cli.settings import cli
-from backstop.deployment.consistency import RULES
-from backstop.deployment.examples import standard
-from backstop.deployment.file import parameters_to_json
-from backstop.deployment.parameters import Parameters
-from tests.support.paths import ROOT
+from backstop.deployment.deployment_file import parameters_to_json
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_rules import RULES
+from tests.support.checkout_paths import ROOT
 
 UNSAFE = """
 extends: black-thursday
@@ -30,9 +30,9 @@ def run(*args: object) -> Result:
 
 def with_feed(**changes: int) -> Parameters:
     """The standard deployment with another feed for its first type."""
-    first, *others = standard().collateral_types
+    first, *others = build_standard_parameters().collateral_types
     changed = replace(first, feed=replace(first.feed, **changes))
-    return replace(standard(), collateral_types=(changed, *others))
+    return replace(build_standard_parameters(), collateral_types=(changed, *others))
 
 
 def test_a_setting_that_fits(tmp_path: Path) -> None:

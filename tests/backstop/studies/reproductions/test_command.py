@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from backstop.cli.reproduce import cli
 from backstop.studies.reproductions import NAMES, run_reproduction
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ import pytest
 
 from backstop.studies.reproductions import forecasts
 from backstop.studies.reproductions.figure_comparison import Reproduction
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 BRIEF = (
     "tests/backstop/studies/reproductions/test_forecasts.py::test_the_bound_is_that_of_the_published_table"

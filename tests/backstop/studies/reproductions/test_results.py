@@ -9,16 +9,16 @@ from math import exp, sqrt
 import numpy as np
 import pytest
 
-from backstop.deployment.contracts import MARGIN_POLICIES
-from backstop.deployment.examples import standard
+from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
 from backstop.studies.reproductions import black_thursday, october_2025, run_reproduction, shocks, spiral
 from backstop.studies.reproductions.arithmetic import FIVE_PERCENT_A_DAY
 from backstop.studies.reproductions.figure_comparison import Reproduction
 from backstop.studies.reproductions.lockstep_deployment import open_deployment
-from tests.support.deep import cases
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
+from tests.support.deep import mark_long_cases
 
 BEHAVIOURS = {each.name: each for each in spiral.BEHAVIOURS}
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
@@ -62,7 +62,10 @@ def test_fees_and_auctions_are_those_of_dss() -> None:
 
 
 def test_the_engine_refuses_the_fee_of_that_example() -> None:
-    with open_deployment(standard()) as here, pytest.raises(BackstopError, match="terms: out of bounds"):
+    with (
+        open_deployment(build_standard_parameters()) as here,
+        pytest.raises(BackstopError, match="terms: out of bounds"),
+    ):
         here.apply_call("VaultEngine", "set_stability_fee", 0, FIVE_PERCENT_A_DAY - RAY, sender="admin")
 
 
@@ -168,7 +171,7 @@ def one_by_one(moves: Sequence[float], behaviour: spiral.Behaviour) -> tuple[int
 
 @pytest.mark.parametrize(
     "name",
-    cases(
+    mark_long_cases(
         BEHAVIOURS,
         ("VaRN.01", "VaRM.1", "VaRM.01", "AC2", "RN"),
         "tests/backstop/studies/reproductions/test_results.py::test_all_paths_at_once_are_each_path_by_itself",

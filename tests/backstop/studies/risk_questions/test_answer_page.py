@@ -16,9 +16,9 @@ from backstop.cli.report import cli as report
 from backstop.errors import BackstopError
 from backstop.report import answer_page
 from backstop.report.answer_page import QUESTIONS, columns, write_page
-from tests.support.colors import filled
-from tests.support.figures_of import SCALES, read
-from tests.support.using import use
+from tests.support.browser_user import run_visits
+from tests.support.colors import fill_colors
+from tests.support.page_text_figures import SCALES, read_page_figures
 
 ASKED = {
     "falls": ("--fall", "10", "--fall", "60"),
@@ -73,7 +73,7 @@ def test_each_has_a_page_with_the_answer(asked: Callable[[str], Path], question:
     assert f'data-name="{QUESTIONS[question].table}"' in page
     assert page.count("<tr>") == 1 + len(summary["tables"][question])
     chart = QUESTIONS[question].chart(summary)
-    go.Figure(filled(chart.figure))
+    go.Figure(fill_colors(chart.figure))
     if question == "ceiling":  # its answer stands in the chart, too
         drawn = [shape["x0"] for shape in chart.figure["layout"]["shapes"]]
         known = [summary["stablecoins"][key] for key in ("sure", "likely", "over")]
@@ -87,7 +87,7 @@ def test_each_has_a_page_with_the_answer(asked: Callable[[str], Path], question:
 @pytest.mark.parametrize("question", EACH)
 def test_the_first_screen_adds_up_to_the_table(asked: Callable[[str], Path], question: str) -> None:
     folder = asked(question)
-    wholes, _ = read((folder / "report.html").read_text())
+    wholes, _ = read_page_figures((folder / "report.html").read_text())
     if question == "ceiling":  # nobody's loss is in its answer
         assert wholes == []
         return
@@ -153,7 +153,7 @@ def test_anybody_can_use_it(asked: Callable[[str], Path], question: str, tmp_pat
         {"save": "section .csv"},
     ]
     sizes = [(360, "dark"), (768, "light"), (1400, "light")]
-    for seen in use(
+    for seen in run_visits(
         [{"page": str(page), "width": width, "scheme": scheme, "steps": steps} for width, scheme in sizes]
     ):
         faults, wider, images, taken, saved = seen["gave"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import backstop
-from backstop.deployment.parameters import PolicyParameters
+from backstop.deployment.deployment_parameters import PolicyParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import load_scenario

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.examples import margined
+from backstop.deployment.example_parameters import build_margin_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.report.straddle_table import format_jumps
@@ -31,7 +31,7 @@ from backstop.studies.self_hedge.jump_table import (
 )
 from backstop.studies.self_hedge.pair_market import LIBRARY, PairMarket, read_terms
 from backstop.studies.self_hedge.second_prices import UNIT
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
 
 PAGE = (ROOT / "docs/know/straddle.md").read_text(encoding="utf-8").splitlines()
 
@@ -154,7 +154,7 @@ def test_a_market_asks_for_as_much_insurance_as_margin_or_for_none(monkeypatch):
 
 
 def test_terms_of_a_deployment_have_what_is_insured():
-    parameters = margined()
+    parameters = build_margin_parameters()
     assert parameters.margin is not None
     market = replace(parameters.margin.markets[0], insured=1_234)
     margin = replace(parameters.margin, markets=(market,))

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.studies.self_hedge import second_prices
 from backstop.studies.self_hedge.second_prices import (
     SERIES,
@@ -21,26 +21,26 @@ BAR = Bar(0, 100 * UNIT, 104 * UNIT, 93 * UNIT, 95 * UNIT)
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_bars_seconds_have_its_extremes_and_its_close(seed):
-    path = fill_bar(BAR, 101 * UNIT, 600, Dice(seed))
+    path = fill_bar(BAR, 101 * UNIT, 600, SeededRandom(seed))
     assert len(path) == 600 and path[-1] == BAR.close
     assert (min(path), max(path)) == (BAR.low, BAR.high)
 
 
 def test_what_came_before_may_lie_outside_of_the_bar():
     """The last trade of a bar and the first of the next are apart: the path starts where it was."""
-    path = fill_bar(BAR, 110 * UNIT, 600, Dice(1))
+    path = fill_bar(BAR, 110 * UNIT, 600, SeededRandom(1))
     assert path[0] > BAR.high and min(path) == BAR.low and path[-1] == BAR.close
 
 
 @pytest.mark.parametrize("length", [2, 3, 4])
 def test_the_shortest_bars(length):
     for seed in range(20):
-        path = fill_bar(BAR, BAR.open, length, Dice(seed))
+        path = fill_bar(BAR, BAR.open, length, SeededRandom(seed))
         assert len(path) == length and path[-1] == BAR.close
 
 
 def test_one_seed_is_one_path():
-    first, again, other = (fill_bar(BAR, BAR.open, 600, Dice(seed)) for seed in (1, 1, 2))
+    first, again, other = (fill_bar(BAR, BAR.open, 600, SeededRandom(seed)) for seed in (1, 1, 2))
     assert first == again != other
     assert sum(first) == 5_958_140_720_272
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.simulation.scenario import Scenario, load_scenario
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 SMALL = DATA / "stress" / "small.yaml"
 

@@ -19,8 +19,8 @@ from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli
 from backstop.studies.stress.engines import CHUNKS
 from backstop.studies.stress.stress_study import read_rows
-from tests.support.paths import DATA, ROOT
-from tests.support.waiting import wait_for
+from tests.support.checkout_paths import DATA, ROOT
+from tests.support.condition_wait import wait_until_true
 
 SMALL = str(DATA / "stress" / "small.yaml")
 PATHS = 200
@@ -204,7 +204,7 @@ def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_for(lambda: list(out.glob("chunks/*.parquet")), process, 120)
+    wait_until_true(lambda: list(out.glob("chunks/*.parquet")), process, 120)
     # To all of them, as a terminal sends it.
     os.killpg(process.pid, signal.SIGINT)
     printed, errors = process.communicate(timeout=60)

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from backstop.errors import BackstopError
+from backstop.parallel import dask_cluster as dask
+from backstop.parallel import workers
+from backstop.parallel.dask_cluster import build_cluster_workers
+from backstop.parallel.worker_selection import select_workers
+from backstop.parallel.workers import build_process_workers, run_in_process
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.scenario import load_scenario
-from backstop.spread import cluster as dask
-from backstop.spread import workers
-from backstop.spread.chosen import chosen_workers
-from backstop.spread.cluster import cluster
-from backstop.spread.workers import here, processes
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.stress_study import Study, read_rows
-from tests.support.paths import ROOT
-from tests.support.waiting import wait_for
+from tests.support.checkout_paths import ROOT
+from tests.support.condition_wait import wait_until_true
 
 BRIEF = "tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped"
 
@@ -59,7 +59,7 @@ def test_rows_are_those_of_the_engine_in_order(task, whole):
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_write_equal_files(task, whole, tmp_path, count):
-    Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(processes(count))
+    Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(build_process_workers(count))
     assert files(tmp_path / "out") == files(whole)
 
 
@@ -74,7 +74,7 @@ def scheduler():
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_dask_cluster_writes_equal_files(task, whole, tmp_path, scheduler):
-    Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(cluster(scheduler))
+    Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(build_cluster_workers(scheduler))
     assert files(tmp_path / "out") == files(whole)
 
 
@@ -97,7 +97,7 @@ def test_a_longer_study_takes_over_the_paths_of_a_shorter_one(task, whole, tmp_p
 
     def watched(work, tasks, chunks):
         asked.extend(chunks)
-        return here(work, tasks, asked)
+        return run_in_process(work, tasks, asked)
 
     Study.open_or_resume(task, PATHS, out).run_missing_paths(watched)
     assert asked == [(0, 20, 10), (0, 30, 10), (0, 40, 5)]
@@ -119,10 +119,10 @@ from pathlib import Path
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.stress_study import Study
-from backstop.spread.workers import processes
+from backstop.parallel.workers import build_process_workers
 if __name__ == "__main__":
     task = Task(load_scenario({scenario!r}), 1, "model")
-    Study.open(task, {paths}, Path({out!r})).run(processes(2))
+    Study.open(task, {paths}, Path({out!r})).run(build_process_workers(2))
 """
 
 
@@ -136,7 +136,7 @@ def test_a_killed_study_goes_on_to_equal_files(whole, task, tmp_path):
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}"},
         start_new_session=True,
     )
-    wait_for(lambda: list(out.glob("chunks/*.parquet")), process, 120)
+    wait_until_true(lambda: list(out.glob("chunks/*.parquet")), process, 120)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert list(out.glob("chunks/*.parquet"))
@@ -191,9 +191,11 @@ def die(job: object) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_do", die)
+    monkeypatch.setattr(workers, "_run_job", die)
     text = refused(
-        lambda: Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(processes(2))
+        lambda: Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(
+            build_process_workers(2)
+        )
     )
     assert "a worker process died" in text and "0 of 45 paths are kept" in text
 
@@ -203,7 +205,7 @@ def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
     task = Task(load_scenario("may-2021"), 1, "fast")
     study = Study.open_or_resume(task, PATHS, tmp_path / "out")
     assert "the fast engine does not know" in refused(
-        lambda: study.run_missing_paths(chosen_workers(count, None))
+        lambda: study.run_missing_paths(select_workers(count, None))
     )
 
 
@@ -217,7 +219,9 @@ def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
 def test_a_scheduler_that_is_not_there(task, tmp_path, monkeypatch, address, problem):
     monkeypatch.setattr(dask, "PATIENCE", 1)
     assert problem in refused(
-        lambda: Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(cluster(address))
+        lambda: Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(
+            build_cluster_workers(address)
+        )
     )
 
 
@@ -255,7 +259,9 @@ def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_
                 process.kill() if killed else asks.close()
                 process.wait(60)
 
-        text = refused(lambda: study.run_missing_paths(cluster(address), progress=end_after_one))
+        text = refused(
+            lambda: study.run_missing_paths(build_cluster_workers(address), progress=end_after_one)
+        )
     # One that is closed in order closes its workers first.
     problems = (f"the Dask cluster at {address} is gone: ", "a Dask worker failed: ")
     assert text.startswith(problems[:1] if killed else problems)

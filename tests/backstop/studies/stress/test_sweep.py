@@ -17,7 +17,7 @@ from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.grid import load_grid
 from backstop.studies.stress.parameter_sweep import choose_point, find_front, measure_gain, recommend_point
 from backstop.studies.stress.stress_study import Study
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 HERE = DATA / "stress"
 GRID = HERE / "ratios.yaml"

@@ -8,19 +8,19 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.hosts import by_name as hosts
+from backstop.hosts import host_registry as hosts
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_REPORTERS
 from backstop.model.exits import MOST_GROUPS
 from backstop.model.redeem_queue import MOST_UNSETTLED
 from backstop.proof.lockstep import lockstep
-from tests.support.guards import BREAKER, CEILING, with_guards
-from tests.support.paths import ROOT
+from tests.support.checkout_paths import ROOT
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from tests.support.guard_steps import BREAKER, CEILING, with_guards
 from tests.support.perpetuals import by_cycle
-from tests.support.protocol import PRICES, Protocol
-from tests.support.savings import DAY, XAU, leave_in_crumbs, lose
-from tests.support.workouts import TERMS
+from tests.support.saver_steps import DAY, XAU, leave_in_crumbs, lose_new_vault
+from tests.support.workout_steps import TERMS
 
 FOUND = re.findall(r"^(\w+_GAS): .*= ([\d_]+)$", (ROOT / "contracts/modules/bounds.vy").read_text(), re.M)
 BOUNDS = {name: int(value) for name, value in FOUND}
@@ -28,14 +28,14 @@ FEED_GAS = 200_000
 """What Settlement gives a feed."""
 
 
-class Asked(Protocol):
+class Asked(DeployedProtocol):
     """A deployment on a node, which tells what calls need."""
 
     def gas(self, call: str, *args: object, sender: str = "stranger") -> int:
         """Gas of "Contract.method", without what the transaction itself costs."""
         contract, method = call.split(".")
-        chain, given = self.lockstep.chain, self._resolve(contract, method, args)
-        data = chain.function(contract, method, len(args)).encode(given)
+        chain, given = self.lockstep.chain, self._resolve_arguments(contract, method, args)
+        data = chain.get_function(contract, method, len(args)).encode_call(given)
         said = {"from": self.address(sender), "to": self.address(contract), "data": "0x" + data.hex()}
         assert isinstance(chain.host, AnvilHost)
         needed = int(chain.host.client.request("eth_estimateGas", said), 16)
@@ -121,7 +121,7 @@ def test_a_domain(on_a_node):
 def test_stages(guarded):
     """A pool pays all it has with as many batches under way as there may be, each cut at another price."""
     leave_in_crumbs(guarded)
-    lose(guarded)
+    lose_new_vault(guarded)
     deficit = guarded.read("VaultEngine.deficit_of", XAU)
     paid = {}
     for stage in [name for name in guarded.lockstep.addresses if name.endswith("Stage")] + ["Junior"]:

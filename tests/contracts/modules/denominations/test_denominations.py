@@ -4,7 +4,7 @@ import pytest
 from vyper.compiler import compile_code
 from vyper.compiler.input_bundle import FilesystemInputBundle
 
-from backstop.hosts.abi import ContractAbi, decode_revert
+from backstop.hosts.abi_codec import ContractAbi, decode_revert
 from backstop.hosts.revm import RevmHost
 from backstop.model import denominations
 
@@ -36,12 +36,12 @@ def contract(artifacts):
         HARNESS, path, resolved_path=path, output_formats=["abi", "bytecode"], input_bundle=bundle
     )
     abi, host = ContractAbi("Harness", out["abi"]), RevmHost()
-    address = host.deploy(bytes.fromhex(out["bytecode"][2:]), CALLER)
+    address = host.deploy_contract(bytes.fromhex(out["bytecode"][2:]), CALLER)
 
     def call(method, *args):
-        function = abi.function(method, len(args))
-        result = host.static(CALLER, address, function.encode(args))
-        return function.decode(result.data) if result.ok else decode_revert(result.data)
+        function = abi.get_function(method, len(args))
+        result = host.static_call(CALLER, address, function.encode_call(args))
+        return function.decode_result(result.data) if result.ok else decode_revert(result.data)
 
     return call
 

@@ -9,9 +9,9 @@ import pytest
 from vyper.compiler import compile_code
 from vyper.compiler.input_bundle import FilesystemInputBundle
 
-from backstop.hosts.abi import ContractAbi, decode_revert
-from backstop.hosts.layout import encode
+from backstop.hosts.abi_codec import ContractAbi, decode_revert
 from backstop.hosts.revm import RevmHost
+from backstop.hosts.storage_layout import encode_word
 from backstop.model import dutch
 from backstop.model.arithmetic import RAY, WAD, rpow
 from backstop.model.state import Revert
@@ -67,12 +67,12 @@ def contract(artifacts):
         HARNESS, path, resolved_path=path, output_formats=["abi", "bytecode"], input_bundle=bundle
     )
     abi, host = ContractAbi("Harness", out["abi"]), RevmHost()
-    address = host.deploy(bytes.fromhex(out["bytecode"][2:]), CALLER)
+    address = host.deploy_contract(bytes.fromhex(out["bytecode"][2:]), CALLER)
 
     def call(method, *args):
-        function = abi.function(method, len(args))
-        result = host.static(CALLER, address, function.encode(args))
-        return function.decode(result.data) if result.ok else decode_revert(result.data)
+        function = abi.get_function(method, len(args))
+        result = host.static_call(CALLER, address, function.encode_call(args))
+        return function.decode_result(result.data) if result.ok else decode_revert(result.data)
 
     return call
 
@@ -104,7 +104,7 @@ def test_terms_and_what_is_read_from_them(contract, seed):
     rng = random.Random(seed)
     for _ in range(250):
         terms = random_terms(rng)
-        word = encode(terms)
+        word = encode_word(terms)
         assert contract("repack", word) == word
         value, target = sized(rng, 112), sized(rng, 104)
         expected = terms.top(value), terms.reward(target), terms.minimum * WAD, terms.stop, terms.penalty
@@ -119,7 +119,7 @@ def test_prices(contract, seed):
         elapsed = rng.choice(
             [0, 1, terms.period - 1, terms.period, terms.tail, terms.tail + 1, sized(rng, 32)]
         )
-        price, due = contract("price", encode(terms), top, elapsed)
+        price, due = contract("price", encode_word(terms), top, elapsed)
         assert (price, due) == terms.price(top, elapsed)
         assert price <= top
         assert due or price != 0
@@ -140,7 +140,7 @@ def test_fills(contract, seed):
         amount = rng.choice([lot, 2**256 - 1, lot - 1, lot // 2, rng.randrange(lot + 1), 0])
         limit = rng.choice([price, price, price - 1, 2 * price, 2**256 - 1, 2**256 - 1])
         args = (lot, target, top, price, amount, limit)
-        found = contract("fill", encode(terms), *args)
+        found = contract("fill", encode_word(terms), *args)
         try:
             assert found == dutch.fill(terms, *args)
         except Revert as revert:
@@ -158,14 +158,16 @@ def test_fills(contract, seed):
 
 
 def test_the_price_of_a_step_is_that_of_its_start(contract):
-    word = encode(dutch.Terms(curve=1, period=90, cut=99 * RAY // 100, tail=8_400, cusp=1, buf=10_000))
+    word = encode_word(dutch.Terms(curve=1, period=90, cut=99 * RAY // 100, tail=8_400, cusp=1, buf=10_000))
     assert contract("price", word, 100 * RAY, 89) == (100 * RAY, False)
     assert contract("price", word, 100 * RAY, 90) == (99 * RAY, False)
 
 
 def test_the_market_price_is_reached_after_32_steps(contract):
     """buf 1.1, 0.3% every 30 seconds: the figures of Maker's calculator."""
-    word = encode(dutch.Terms(curve=1, period=30, cut=997 * RAY // 1_000, tail=9_000, cusp=6_000, buf=11_000))
+    word = encode_word(
+        dutch.Terms(curve=1, period=30, cut=997 * RAY // 1_000, tail=9_000, cusp=6_000, buf=11_000)
+    )
     top = 1_100 * RAY
     assert contract("price", word, top, 31 * 30)[0] > 1_000 * RAY
     assert contract("price", word, top, 32 * 30)[0] < 1_000 * RAY
@@ -175,7 +177,7 @@ def test_the_market_price_is_reached_after_32_steps(contract):
 
 def test_a_rest_of_exactly_the_minimum_changes_nothing_of_what_was_asked_for(contract):
     """At a price under one stablecoin the same payment buys a few wei more; nobody gets more than asked."""
-    word = encode(dutch.Terms(buf=10_000, minimum=100, decimals=18))
+    word = encode_word(dutch.Terms(buf=10_000, minimum=100, decimals=18))
     amount, price = 2_700 * WAD - 2, RAY // 3
     found = contract("fill", word, 10_000 * WAD, 1_000 * WAD, RAY, price, amount, price)
     assert found == (amount, 900 * WAD, 100 * WAD)

@@ -4,7 +4,7 @@ import pytest
 from vyper.compiler import compile_code
 from vyper.compiler.input_bundle import FilesystemInputBundle
 
-from backstop.hosts.abi import ContractAbi, decode_revert
+from backstop.hosts.abi_codec import ContractAbi, decode_revert
 from backstop.hosts.revm import RevmHost
 
 CALLER = "0x" + "11" * 20
@@ -73,13 +73,15 @@ def compiled(artifacts):
 @pytest.fixture
 def contract(compiled):
     (abi, code), host = compiled, RevmHost()
-    address = host.deploy(code, CALLER)
+    address = host.deploy_contract(code, CALLER)
 
     def call(method, *args):
-        function = abi.function(method, len(args))
+        function = abi.get_function(method, len(args))
         is_view = method in ("told_back", "base", "level_of", "index_now")
-        result = (host.static if is_view else host.call)(CALLER, address, function.encode(args))
-        return function.decode(result.data) if result.ok else decode_revert(result.data)
+        result = (host.static_call if is_view else host.run_transaction)(
+            CALLER, address, function.encode_call(args)
+        )
+        return function.decode_result(result.data) if result.ok else decode_revert(result.data)
 
     return call
 

@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import make_junior
+from tests.support.saver_steps import make_junior
 
 
 @pytest.fixture(params=["Young", "Young.Claims"])

@@ -3,11 +3,11 @@
 import pytest
 from eth_account import Account
 
-from backstop.hosts.host import CHAIN_ID
+from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.signatures import ORDER
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import make_junior
+from tests.support.saver_steps import make_junior
 
 KEY = "0x" + "07" * 32
 OWNER = Account.from_key(KEY).address.lower()

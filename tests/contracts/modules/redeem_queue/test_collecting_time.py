@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.model.redeem_queue import collecting_time
 from tests.support.helpers import reverts
-from tests.support.savings import DAY, make_pool, save
+from tests.support.saver_steps import DAY, deposit_savings, make_pool
 
 TIMES = [
     (60, 60),
@@ -21,7 +21,7 @@ TIMES = [
 def test_a_day_or_a_shorter_cooldown_or_an_eighth_of_a_long_one(protocol, cooldown, seconds):
     assert collecting_time(cooldown) == seconds
     make_pool(protocol, cooldown=cooldown)
-    save(protocol, "saver", WAD, "Made")
+    deposit_savings(protocol, "saver", WAD, "Made")
     protocol.do("Made.requestRedeem", 5, "saver", "saver", sender="saver")
     protocol.advance(seconds - 1)
     with reverts("pool: batch collects"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment.accounts import account
+from backstop.deployment.role_accounts import get_account
 
 ADMIN_ROLE = bytes(32)
 OTHERS = {
@@ -20,5 +20,5 @@ def test_whoever_deploys_has_no_part_in_it(protocol, contract):
     protocol.lockstep.create(contract, "Other", *OTHERS[contract](protocol.address))
     assert protocol.read("Other.admin") == protocol.address("admin")
     assert protocol.read("Other.has_role", ADMIN_ROLE, "admin")
-    assert not protocol.read("Other.has_role", ADMIN_ROLE, account("deployer_of_Other"))
+    assert not protocol.read("Other.has_role", ADMIN_ROLE, get_account("deployer_of_Other"))
     assert int(protocol.read("Other.pending_admin"), 16) == 0

@@ -5,17 +5,17 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import bear, give, make_junior, save
+from tests.support.saver_steps import charge_pool, deposit_savings, give_stablecoin, make_junior
 
 
 @pytest.fixture
 def owed(protocol):
     """A member has the claims for a loss of 1,000 of 3,000; somebody has stablecoin to repay them."""
     make_junior(protocol)
-    save(protocol, "saver", 3_000 * WAD, "Young")
-    bear(protocol, "Young", 1_000 * WAD)
+    deposit_savings(protocol, "saver", 3_000 * WAD, "Young")
+    charge_pool(protocol, "Young", 1_000 * WAD)
     protocol.do("Young.collect_claims", "saver", sender="saver")
-    give(protocol, "payer", 3_000 * WAD)
+    give_stablecoin(protocol, "payer", 3_000 * WAD)
     protocol.do("Stablecoin.approve", "Young.Claims", MAX_UINT256, sender="payer")
     return protocol
 
@@ -52,7 +52,7 @@ def test_allowances_stay(repaid):
 
 
 def test_new_tokens_are_those_of_the_new_series(repaid):
-    bear(repaid, "Young", 500 * WAD)
+    charge_pool(repaid, "Young", 500 * WAD)
     repaid.do("Young.collect_claims", "saver", sender="saver")
     held = repaid.read("Young.Claims.balanceOf", "saver")
     assert 0 < 500 * WAD - held <= 4

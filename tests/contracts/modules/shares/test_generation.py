@@ -10,7 +10,7 @@ from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.shares import Balance
 from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.savings import bear, give, make_junior, save
+from tests.support.saver_steps import charge_pool, deposit_savings, give_stablecoin, make_junior
 
 STEP = 10**9
 
@@ -19,18 +19,18 @@ STEP = 10**9
 def junior(protocol):
     """Two members, one with 1e9 - 1 shares more than 1e24; whoever enters later has an allowance."""
     make_junior(protocol)
-    save(protocol, "saver", WAD, "Young")
-    give(protocol, "neighbour", 2 * WAD)
+    deposit_savings(protocol, "saver", WAD, "Young")
+    give_stablecoin(protocol, "neighbour", 2 * WAD)
     protocol.do("Stablecoin.approve", "Young", MAX_UINT256, sender="neighbour")
     protocol.do("Young.mint", 10**24 + STEP - 1, "neighbour", sender="neighbour")
-    give(protocol, "newcomer", 10 * WAD)
+    give_stablecoin(protocol, "newcomer", 10 * WAD)
     protocol.do("Stablecoin.approve", "Young", MAX_UINT256, sender="newcomer")
     protocol.do("Young.approve", "stranger", 5, sender="saver")
     return protocol
 
 
 def leave_over(protocol, wei):
-    bear(protocol, "Young", protocol.read("Young.capacity", 0) // RAY - wei)
+    charge_pool(protocol, "Young", protocol.read("Young.capacity", 0) // RAY - wei)
 
 
 def enter(protocol, assets):
@@ -156,7 +156,7 @@ def test_allowances_stay(wiped):
 
 
 def test_new_shares_are_those_of_the_new_generation(wiped):
-    save(wiped, "saver", WAD, "Young")
+    deposit_savings(wiped, "saver", WAD, "Young")
     assert wiped.read("Young.balanceOf", "saver") == wiped.read("Young.totalSupply") == 10**24
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.parameters import EXPONENTIAL, LINEAR
+from backstop.deployment.deployment_parameters import EXPONENTIAL, LINEAR
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
@@ -143,7 +143,7 @@ def set_market(s: Scene) -> Iterator[Action | Wait]:
     """Set reporters and times of a feed: the same again, one more, or what is refused."""
     c = s.type()
     own = s.deployment.parameters.collateral_types[c].feed
-    reporters = [s.deployment.account(f"reporter_{i + 1}") for i in range(own.reporters)]
+    reporters = [s.deployment.get_account(f"reporter_{i + 1}") for i in range(own.reporters)]
     if c == ADAPTED and s.chance(0.6):
         reporters = [*beside_the_adapter(reporters), s.world.contracts[ADAPTER].address]
     if s.chance(0.15):

@@ -196,7 +196,7 @@ def flash_take(s: Scene) -> Iterator[Action | Wait]:
         return
     amount = max(most, 0) // s.some((2, 3)) if s.chance(0.8) else s.near(lot.lot)
     args = (id, amount, MAX_UINT256, market.address, s.some((0, 0, 1, lot.target)))
-    yield s.call("FlashTaker", "take_and_sell", *args, by=s.deployment.account("taker"))
+    yield s.call("FlashTaker", "take_and_sell", *args, by=s.deployment.get_account("taker"))
 
 
 @move(weight=1.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from backstop.deployment.signing import sign_order
+from backstop.deployment.devnet_signing import sign_order
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.denominations import LEAST_ASSETS, MOST_SHARES, VIRTUAL_SHARES
 from backstop.model.margin_orders import MarginOrders, Order
@@ -25,7 +25,7 @@ class _Pool(Books):
         super().__init__(s)
         self.pool = cast(PerpetualBackstop, s.world.contracts[_POOL])
         self.at = self.pool.address
-        self.keeper = s.deployment.account("backstop_keeper")
+        self.keeper = s.deployment.get_account("backstop_keeper")
 
     def members(self) -> list[str]:
         """Return who has shares, of those who move."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from backstop.deployment.signing import person_of, sign_order, trader
+from backstop.deployment.devnet_signing import get_owner_name, get_trader_account, sign_order
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
 from backstop.model.interfaces import EMERGENCY
@@ -21,16 +21,16 @@ from backstop.system import Action
 
 _MARKET, _DESK = "PerpetualMarket", "PerpetualDesk"
 _NAMES = (*(f"trader_{i}" for i in range(5)), "trader_0#1", "trader_1#255")
-TRADERS = tuple(map(trader, _NAMES))
+TRADERS = tuple(map(get_trader_account, _NAMES))
 """Accounts; some people have two."""
 # With three more, who trade where somebody fails: they hold little else, and are free for it.
-NAMES = {trader(name): name for name in (*_NAMES, "trader_5", "trader_6", "trader_7")}
+NAMES = {get_trader_account(name): name for name in (*_NAMES, "trader_5", "trader_6", "trader_7")}
 CROWD = tuple(NAMES)
-_HERD_NAMES = {trader(f"trader_2#{i}"): f"trader_2#{i}" for i in range(1, 2 * bounds.MIN_RANKED)}
+_HERD_NAMES = {get_trader_account(f"trader_2#{i}"): f"trader_2#{i}" for i in range(1, 2 * bounds.MIN_RANKED)}
 HERD = tuple(_HERD_NAMES)
 """More accounts than a call of a ranking has at least, of one person, who uses them for nothing else."""
 _SIGNERS = NAMES | _HERD_NAMES
-OWNERS = {owner: trader(person_of(name)) for owner, name in _SIGNERS.items()}
+OWNERS = {owner: get_trader_account(get_owner_name(name)) for owner, name in _SIGNERS.items()}
 """Whose they are: who calls for them."""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from backstop.deployment.contracts import domains_of
-from backstop.deployment.parameters import DomainParameters
+from backstop.deployment.contract_names import list_domains
+from backstop.deployment.deployment_parameters import DomainParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, div_up
 from backstop.model.domain import Domain
@@ -17,7 +17,7 @@ from backstop.system import Action
 
 
 def _domain(s: Scene) -> tuple[DomainParameters, Domain] | None:
-    found = domains_of(s.deployment.parameters)
+    found = list_domains(s.deployment.parameters)
     if not found:
         return None
     _, parameters = s.some(found)
@@ -38,7 +38,7 @@ def draw_for_a_bridge(s: Scene) -> Iterator[Action | Wait]:
     parameters, domain = found
     if domain._announced.amount and s.chance(0.8):
         return
-    by = s.deployment.account(parameters.minter) if s.chance(0.97) else s.somebody()
+    by = s.deployment.get_account(parameters.minter) if s.chance(0.97) else s.somebody()
     line = s.terms(domain.collateral_type).debt_ceiling * WAD
     room = line - _debt(s, domain) - int(domain.losses[()])
     amount = s.near(room, room // 20)

@@ -81,7 +81,7 @@ def flash_take_equity(s: Scene) -> Iterator[Action | Wait]:
     if not s.has_equity:
         return
     market = cast(ConstantProductMarket, s.world.contracts[EQUITY_MARKET])
-    by = s.deployment.account("taker") if s.chance(0.95) else s.somebody()
+    by = s.deployment.get_account("taker") if s.chance(0.95) else s.somebody()
     running = s.equity_sales()
     if running:
         auction, c = s.some(running)
@@ -118,7 +118,7 @@ def provide_equity(s: Scene) -> Iterator[Action | Wait]:
 
 
 def _fund_the_market(s: Scene) -> Iterator[Action | Wait]:
-    maker, giver = s.deployment.account("market_maker"), s.richest()
+    maker, giver = s.deployment.get_account("market_maker"), s.richest()
     price = s.price(MARKET)
     stable = s.part(max(s.held("Stablecoin", giver) // 2, 1))
     if price == 0 or stable == 0:

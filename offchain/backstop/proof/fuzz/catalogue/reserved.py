@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backstop.deployment.contracts import STAGES
+from backstop.deployment.contract_names import STAGES
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.roles import STAGE
 from backstop.proof.fuzz.moves import move

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.accounts import ACCOUNTS
-from backstop.deployment.signing import sign_report
+from backstop.deployment.devnet_signing import sign_report
+from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.signed_reports import SignedReport

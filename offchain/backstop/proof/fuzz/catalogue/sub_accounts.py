@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from backstop.deployment.signing import sign_order
+from backstop.deployment.devnet_signing import sign_order
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.owned import account_of

@@ -132,7 +132,7 @@ def provide_liquidity(s: Scene) -> Iterator[Action | Wait]:
     """Quote the feed's price, as the market maker, with what the richest lends."""
     c = s.type()
     price, unit = s.price(c), s.terms(c).unit
-    maker = s.deployment.account("market_maker")
+    maker = s.deployment.get_account("market_maker")
     if price == 0:
         return
     name, giver = f"Market.{s.symbol(c)}", s.richest()

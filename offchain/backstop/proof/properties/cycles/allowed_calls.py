@@ -43,7 +43,7 @@ from backstop.proof.properties.registry import Violation, history_property, refu
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 Reasons = Iterator[tuple[str, bool]]
 """A reason and whether it stands in the way, one after the other."""

@@ -44,7 +44,7 @@ from backstop.proof.properties.registry import history_property, refusal_propert
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _FUND = "MarginFund"
 _DAY, _MOST_CEILING, _MOST_SUPPLY, _MOST_LOT = 86_400, 8 * 10**9, 10**9, 10**21

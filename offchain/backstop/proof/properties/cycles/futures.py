@@ -8,7 +8,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.margin_orders import Order
 from backstop.proof.properties.both import Both
@@ -61,7 +61,7 @@ class Stage:
         at, nonce, orders = price or self.price, next(self.nonces), contract_of(self.both, ORDERS).address
         args: list[object] = []
         for name, size in ((maker, lots), (taker, -lots)):
-            order = Order(trader(name), self.m, size, at, MAX_UINT256, nonce)
+            order = Order(get_trader_account(name), self.m, size, at, MAX_UINT256, nonce)
             args += [order, sign_order(name, order, self.both.model.world.chain_id, orders)]
         return apply(self.both, ORDERS, "fill", *args, abs(lots), by=VISITOR).ok
 
@@ -92,7 +92,7 @@ class Stage:
     def relieve(self) -> bool:
         """Have somebody take all lots over that are nobody's; return whether none are left."""
         left = abs(self.market.lots[self.m].long - self.market.lots[self.m].short)
-        return not left or apply(self.both, DESK, "take", self.m, left, by=trader(_TAKER)).ok
+        return not left or apply(self.both, DESK, "take", self.m, left, by=get_trader_account(_TAKER)).ok
 
     def roll(self) -> None:
         """Wait for as long as a window may be, and roll."""
@@ -105,8 +105,8 @@ class Stage:
         """Return what accounts have less haircuts, bonds with it, once they are up to date [wei]."""
         found = 0
         for name in names:
-            must(self.both, MARKET, "wake", trader(name), by=VISITOR)
-            found += self.wealth_of(trader(name))
+            must(self.both, MARKET, "wake", get_trader_account(name), by=VISITOR)
+            found += self.wealth_of(get_trader_account(name))
         return found
 
     def wealth_of(self, owner: str) -> int:
@@ -141,16 +141,16 @@ def open_stage(both: Both, random: Random) -> Stage | None:
         return None
     must(both, "Stablecoin", "approve", stage.market.address, MAX_UINT256, by=VISITOR)
     for name in (TWIN, _SECOND_SELF, _OTHER):
-        must(both, MARKET, "deposit", trader(name), amount, by=VISITOR)
-    must(both, MARKET, "deposit", trader(COUNTER), 5 * amount, by=VISITOR)
-    must(both, MARKET, "deposit", trader(_TAKER), 8 * amount, by=VISITOR)
+        must(both, MARKET, "deposit", get_trader_account(name), amount, by=VISITOR)
+    must(both, MARKET, "deposit", get_trader_account(COUNTER), 5 * amount, by=VISITOR)
+    must(both, MARKET, "deposit", get_trader_account(_TAKER), 8 * amount, by=VISITOR)
     fees = max(contract_of(both, DESK).maker_fee, contract_of(both, DESK).taker_fee)
     notional = stage.lots * price
     rates = terms.initial + terms.account_rate_1 + terms.account_rate_2 + terms.market_rate_1
     needed = notional * (rates + terms.market_rate_2 + fees) // BASIS_POINTS + 3 * stage.market.third_bond + 2
     for name in _DEBTORS:
         if needed < amount:
-            must(both, MARKET, "deposit", trader(name), needed, by=VISITOR)
+            must(both, MARKET, "deposit", get_trader_account(name), needed, by=VISITOR)
     return stage
 
 
@@ -168,7 +168,7 @@ def who_fidgets_ends_as_who_holds(both: Both, random: Random) -> bool:
     passes its position on to itself it has no less; beside fees, and a wei a cycle, account and side. While
     lots are nobody's both sides together are a risk: then it only passes on, or somebody takes them at once.
     """
-    with both.imagine():
+    with both.fork_state():
         stage = open_stage(both, random)
         if stage is None:
             return False
@@ -221,13 +221,13 @@ def who_fidgets_ends_as_who_holds(both: Both, random: Random) -> bool:
 def _fidget(stage: Stage, random: Random, kind: str, side: int) -> int:
     """Have a twin do something with itself, if it may; return what it loses to a shortage."""
     both, mine, other = stage.both, TWIN, _SECOND_SELF
-    size = int(stage.market.positions[trader(mine), stage.m].size)
+    size = int(stage.market.positions[get_trader_account(mine), stage.m].size)
     part = random.randint(1, stage.lots)
     if kind == "wake":
-        must(both, MARKET, "wake", trader(mine), by=VISITOR)
+        must(both, MARKET, "wake", get_trader_account(mine), by=VISITOR)
     elif kind == "pass on":
         # Lots of the side that it has go to its second self, or back.
-        theirs = int(stage.market.positions[trader(other), stage.m].size)
+        theirs = int(stage.market.positions[get_trader_account(other), stage.m].size)
         if size * side > 0:
             stage.fill(mine, other, -side * min(part, abs(size)))
         elif theirs * side > 0:
@@ -239,10 +239,12 @@ def _fidget(stage: Stage, random: Random, kind: str, side: int) -> int:
     elif kind == "both sides":
         stage.fill(mine, other, random.choice((part, -part)))
     else:
-        spare = both.view(MARKET, "standing_of", trader(mine))
+        spare = both.view(MARKET, "standing_of", get_trader_account(mine))
         amount = (spare.own - spare.haircut - spare.unfinal) // random.randint(2, 10)
         if amount > 0:
-            outcome = apply(both, MARKET, "withdraw", amount, trader(mine), by=trader(mine))
+            outcome = apply(
+                both, MARKET, "withdraw", amount, get_trader_account(mine), by=get_trader_account(mine)
+            )
             return amount - int(outcome.value) if outcome.ok else 0
     return 0
 
@@ -253,7 +255,7 @@ def the_order_of_bookings_is_nothing(both: Both, random: Random) -> bool:
 
     Bookings pay whoever makes them, the more the longer the cycle has been pending.
     """
-    with both.imagine():
+    with both.fork_state():
         stage = open_stage(both, random)
         if stage is None:
             return False
@@ -280,7 +282,7 @@ def the_order_of_bookings_is_nothing(both: Both, random: Random) -> bool:
             return random.sample(everyone, len(everyone))
 
         for meets, order in ((stage.meet_all, list), (stage.meet_all, mix), (stage.meet_together, mix)):
-            with both.imagine():
+            with both.fork_state():
                 if not meets(order):
                     return False
                 # Some calls bring who has nothing to meet up to date; who sleeps bears a wei more.
@@ -301,7 +303,7 @@ def the_first_and_the_last_are_paid_alike(both: Both, random: Random) -> bool:
 
     Whatever nobody has paid of a loss that was met too late for any gain.
     """
-    with both.imagine():
+    with both.fork_state():
         stage = open_stage(both, random)
         if stage is None or not stage.fill(_DEBTORS[0], COUNTER, stage.lots):
             return False
@@ -316,10 +318,17 @@ def the_first_and_the_last_are_paid_alike(both: Both, random: Random) -> bool:
             return False
         got: list[dict[str, int]] = []
         for pair in ((TWIN, _OTHER), (_OTHER, TWIN)):
-            with both.imagine():
+            with both.fork_state():
                 paid = {}
                 for name in pair:
-                    outcome = apply(both, MARKET, "withdraw", amount, trader(name), by=trader(name))
+                    outcome = apply(
+                        both,
+                        MARKET,
+                        "withdraw",
+                        amount,
+                        get_trader_account(name),
+                        by=get_trader_account(name),
+                    )
                     if not outcome.ok:
                         return False
                     paid[name] = int(outcome.value)
@@ -338,7 +347,7 @@ def whatever_is_pending_becomes_final(both: Both, random: Random) -> bool:
     """
     if MARKET not in both.model.world.contracts:
         return False
-    with both.imagine():
+    with both.fork_state():
         market, feed = contract_of(both, MARKET), contract_of(both, "PriceFeed")
         stage = Stage(both, 0, 0)
         if random.random() < 0.5:

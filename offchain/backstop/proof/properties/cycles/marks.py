@@ -35,7 +35,7 @@ from backstop.proof.properties.registry import Violation, history_property, tran
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 
 @transition_property(90, writes=[PATHS], calls=[f"{MARKET}.accrue", *TRADES])

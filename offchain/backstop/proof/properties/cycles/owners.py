@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.model.margin_orders import Order
 from backstop.model.signatures import ecrecover, keccak256
 from backstop.proof.properties.both import Both
@@ -111,8 +111,8 @@ def whose_account_fails_is_nothing_to_others(both: Both, random: Random) -> bool
     beside, number = random.choice((_IDLE, TWIN, COUNTER)), random.randrange(1, 256)
     ends, seed = list[dict[str, _Left]](), random.random()
     for fails in (f"{beside}#{number}", _STRANGER):
-        with both.imagine():
-            left = _fail(both, Random(seed), trader(fails), fails)
+        with both.fork_state():
+            left = _fail(both, Random(seed), get_trader_account(fails), fails)
         if left is None:
             return False
         ends.append(left)
@@ -128,7 +128,14 @@ def _fail(both: Both, random: Random, account: str, name: str) -> dict[str, _Lef
     if stage is None:
         return None
     for each in (_IDLE, name):
-        must(both, MARKET, "deposit", trader(each), max(1, stage.lots * stage.price // 4), by=VISITOR)
+        must(
+            both,
+            MARKET,
+            "deposit",
+            get_trader_account(each),
+            max(1, stage.lots * stage.price // 4),
+            by=VISITOR,
+        )
     side = random.choice((1, -1))
     if not stage.fill(TWIN, COUNTER, side * max(1, stage.lots // 3)):
         return None

@@ -41,7 +41,7 @@ from backstop.proof.properties.transition import Changes, Transition
 from backstop.system import Snapshot
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _STATE, _BALANCES, _BATCHES, _REQUESTS = "token.state", "token.balances", "batches", "requests"
 _QUOTES, _LIMITS, _ERA = "quotes", "limit", "era"

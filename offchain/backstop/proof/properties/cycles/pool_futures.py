@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from backstop.deployment.signing import trader
+from backstop.deployment.devnet_signing import get_trader_account
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.figures.cycles import MARKET, POOL, up
@@ -25,28 +25,38 @@ def members_leave_alike_with_what_they_brought(both: Both, random: Random) -> bo
     """
     if POOL not in both.model.world.contracts:
         return False
-    with both.imagine():
+    with both.fork_state():
         shares = _enter(both, random)
         if not shares:
             return False
         pool, coin = contract_of(both, POOL), contract_of(both, "Stablecoin")
-        brought = coin.balances[trader(_TWINS[0])]
+        brought = coin.balances[get_trader_account(_TWINS[0])]
         # A whole share at least is made of what is brought: where shares are dear that is more than wei.
         share = up(pool._cash() + 1, pool.state[()].supply + 10**6)
         batch = both.timestamp // pool.notice
         for name in _TWINS:
-            must(both, POOL, "requestRedeem", shares, trader(name), trader(name), by=trader(name))
+            must(
+                both,
+                POOL,
+                "requestRedeem",
+                shares,
+                get_trader_account(name),
+                get_trader_account(name),
+                by=get_trader_account(name),
+            )
         both.advance(pool._due_at(batch) - both.timestamp)
         late = contract_of(both, MARKET).late_table[()]
         got: list[tuple[int, int]] = []
         for order in (_TWINS, _TWINS[::-1]):
-            with both.imagine():
+            with both.fork_state():
                 for name in order:
-                    had = coin.balances[trader(name)]
-                    outcome = apply(both, POOL, "leave", batch, trader(name), by=trader(name))
+                    had = coin.balances[get_trader_account(name)]
+                    outcome = apply(
+                        both, POOL, "leave", batch, get_trader_account(name), by=get_trader_account(name)
+                    )
                     if not outcome.ok:
                         return False
-                    got.append((int(outcome.value), coin.balances[trader(name)] - had))
+                    got.append((int(outcome.value), coin.balances[get_trader_account(name)] - had))
         paid, at_hand = zip(*got, strict=True)
         if max(paid) - min(paid) > _ROUNDING or (not late and max(at_hand) - min(at_hand) > _ROUNDING):
             raise Violation(f"two who entered alike left with {got}")
@@ -65,8 +75,8 @@ def _enter(both: Both, random: Random) -> int:
         return 0
     must(both, "Stablecoin", "approve", contract_of(both, POOL).address, MAX_UINT256, by=VISITOR)
     for name in _TWINS:
-        must(both, "Stablecoin", "transfer", trader(name), amount, by=VISITOR)
-        if not apply(both, POOL, "deposit", amount, trader(name), by=VISITOR).ok:
+        must(both, "Stablecoin", "transfer", get_trader_account(name), amount, by=VISITOR)
+        if not apply(both, POOL, "deposit", amount, get_trader_account(name), by=VISITOR).ok:
             return 0
     # The second entry may have all shares counted anew.
-    return min(int(both.view(POOL, "balanceOf", trader(name))) for name in _TWINS)
+    return min(int(both.view(POOL, "balanceOf", get_trader_account(name))) for name in _TWINS)

@@ -10,7 +10,7 @@ from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 FUND = "MarginFund"
 _OURS = ("buckets", "holdings")

@@ -62,7 +62,7 @@ from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _BY_OWNER = (ACCOUNTS, WORTHS, LATE_OF, PAID_IN)
 _BY_POSITION = (POSITIONS, SINCE, PENDINGS)

@@ -32,7 +32,7 @@ from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 
 if TYPE_CHECKING:
-    from backstop.hosts.model import ModelSystem
+    from backstop.hosts.model_system import ModelSystem
 
 _FUND = "MarginFund"
 _SCALE, _MOST_SCORE, _MOST_SHARES = 10**9, 2**96 - 1, 2**32

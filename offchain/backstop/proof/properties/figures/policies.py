@@ -44,5 +44,5 @@ def _is_the_first(step: Transition) -> bool:
 def _ask(step: Transition, method: str, *args: int) -> Any:
     """Return what the policy that stands answers; None if it fails."""
     policy = step.model.world.at(step.after("VaultEngine", "terms.risk_policy"))
-    outcome = step.model.foresee(Action(policy.label, method, args, step.action.sender))
+    outcome = step.model.dry_run(Action(policy.label, method, args, step.action.sender))
     return outcome.value if outcome.ok else None

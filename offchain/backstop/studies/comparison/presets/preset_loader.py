@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backstop.deployment.contracts import CLOSERS, NAIVE
+from backstop.deployment.contract_names import CLOSERS, NAIVE
 from backstop.errors import BackstopError
-from backstop.keepers.roles import ROLES
+from backstop.keepers.role_registry import ROLES
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section, merge, read_document
 from backstop.simulation.scenario.file import read_scenario

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backstop.deployment.consistency import refused
-from backstop.deployment.parameters import FeedParameters, PolicyParameters
+from backstop.deployment.deployment_parameters import FeedParameters, PolicyParameters
+from backstop.deployment.parameter_rules import list_refused_findings
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import Scenario
 from backstop.studies.stress.fast.kernel_tables import (
@@ -49,7 +49,7 @@ def refuse_unsupported(scenario: Scenario) -> None:
         _refuse_feature("margin markets")
     if parameters.domains:
         _refuse_feature("domains")
-    if "naive-contract" in {found.rule.name for found in refused(parameters)}:
+    if "naive-contract" in {found.rule.name for found in list_refused_findings(parameters)}:
         _refuse_feature("contracts with naive rules")
     if scenario.opening is not None:
         _refuse_feature("states that a run begins with")

@@ -6,7 +6,7 @@ from math import sqrt
 
 from numba import njit
 
-from backstop.deployment.parameters import EXPONENTIAL, STAIRSTEP
+from backstop.deployment.deployment_parameters import EXPONENTIAL, STAIRSTEP
 from backstop.model.bounds import MAX_SIGNED_AGE
 from backstop.studies.stress.fast.kernel_tables import Table
 

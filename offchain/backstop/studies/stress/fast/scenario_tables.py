@@ -8,13 +8,13 @@ from math import ceil
 
 import numpy as np
 
-from backstop.deployment.accounts import account
-from backstop.deployment.parameters import CollateralParameters
+from backstop.deployment.deployment_parameters import CollateralParameters
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.keepers.costs import gas_needed
-from backstop.keepers.group import GasPolicy, KeeperGroup, Series
+from backstop.keepers.call_costs import require_call_gas
+from backstop.keepers.keeper_group import GasPolicy, KeeperGroup, StepSeries
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
-from backstop.randomness import Dice
+from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.drawn import Draw, Prices, draw, with_depths
 from backstop.simulation.scenario.schema import Vault
@@ -47,7 +47,7 @@ _KINDS = {"buffer": BUFFER, "reserve": RESERVE, "clawback": EMPTY, "redistributi
 _POOLS = ("junior", "senior", "savings")
 
 _GAS = [
-    gas_needed(*job)
+    require_call_gas(*job)
     for job in (
         ("PriceFeed", "report"),
         ("PriceFeed", "poke"),
@@ -106,7 +106,7 @@ class ScenarioTables:
             np.array([types[vault.symbol] for vault in book], dtype=np.int64),
             np.array([vault.locked / WAD for vault in book]),
             np.array([_convert_debt(scenario, vault, types[vault.symbol], opening) for vault in book]),
-            [int(account(vault.owner), 16) for vault in book],
+            [int(get_account(vault.owner), 16) for vault in book],
         )
 
     @classmethod
@@ -223,7 +223,7 @@ def _to_floats(prices: Prices) -> Floats:
     return prices.ticks * (prices.tick / RAY)
 
 
-def _sample_series(series: Series, times: Integers) -> Floats:
+def _sample_series(series: StepSeries, times: Integers) -> Floats:
     """Return a series at given times."""
     if len(series.times) == 1:
         return np.full(len(times), float(series.values[0]))
@@ -231,7 +231,7 @@ def _sample_series(series: Series, times: Integers) -> Floats:
     return np.array(series.values, dtype=np.float64)[np.maximum(0, places)]
 
 
-def _compute_bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> Floats:
+def _compute_bids(policies: Sequence[GasPolicy], clearing: StepSeries, times: Integers) -> Floats:
     """Compute the gas bids of all groups for all blocks, as GasPolicy.bid does for one."""
     bids, lagged = np.empty((len(policies), len(times))), {}
     for row, policy in zip(bids, policies, strict=True):
@@ -363,9 +363,9 @@ def _draw_noise(scenario: Scenario, seed: int) -> Floats:
     blocks = scenario.blocks + scenario.more_blocks + 1
     noise = np.ones((len(scenario.symbols), group.count, blocks))
     if group.noise:
-        for r, name in enumerate(group.names()):
+        for r, name in enumerate(group.list_keeper_names()):
             for c in range(len(noise)):
                 for t in range(blocks):
-                    dice = Dice(seed, name, c, scenario.start + t * scenario.block_time)
-                    noise[c, r, t] += dice.between(-group.noise, group.noise) / BASIS_POINTS
+                    dice = SeededRandom(seed, name, c, scenario.start + t * scenario.block_time)
+                    noise[c, r, t] += dice.draw_integer(-group.noise, group.noise) / BASIS_POINTS
     return noise

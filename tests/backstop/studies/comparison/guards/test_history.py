@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.parameters import GuardsParameters, PolicyParameters
+from backstop.deployment.deployment_parameters import GuardsParameters, PolicyParameters
 from backstop.model.arithmetic import RAD, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
-from tests.support.deep import cases
+from tests.support.deep import mark_long_cases
 
 HISTORY = (
     "crv-squeeze",
@@ -88,7 +88,7 @@ def test_every_guard_is_tried_somewhere() -> None:
     ) - {"flow_window", "call_grace", "call_valid", "speed"}
 
 
-@pytest.mark.parametrize("name", cases(HISTORY, LONG, BRIEF))
+@pytest.mark.parametrize("name", mark_long_cases(HISTORY, LONG, BRIEF))
 def test_model_and_chain_agree(history, name) -> None:
     for row in history(name).values():
         assert row["differences"] == 0 < row["fields_compared"]

@@ -11,7 +11,7 @@ from backstop.report.run_page import write_report
 from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from tests.support.paths import DATA
+from tests.support.checkout_paths import DATA
 
 GUARDED = DATA / "guards" / "guarded.yaml"
 

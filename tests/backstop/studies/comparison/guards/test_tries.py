@@ -18,7 +18,7 @@ from backstop.report.guards_page import write_page
 from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
-from tests.support.paths import DATA, ROOT
+from tests.support.checkout_paths import DATA, ROOT
 
 BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_the_table"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backstop.deployment.parameters import (
+from backstop.deployment.deployment_parameters import (
     DomainParameters,
     MarginParameters,
     PerpetualParameters,
@@ -15,8 +15,8 @@ from backstop.deployment.parameters import (
     StageParameters,
 )
 from backstop.errors import BackstopError
-from backstop.hosts.words import State
-from backstop.keepers.group import GasPolicy, KeeperGroup
+from backstop.hosts.state_json import RawState
+from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.processes import PriceModel
@@ -171,7 +171,7 @@ def test_what_a_run_may_begin_with_is_refused() -> None:
         ({"parameters": parameters}, "domains"),
         ({"parameters": naive}, "contracts with naive rules"),
         ({"parameters": market}, "margin markets"),
-        ({"opening": Opening(DAY.start, State({}))}, "states that a run begins with"),
+        ({"opening": Opening(DAY.start, RawState({}))}, "states that a run begins with"),
     ):
         with pytest.raises(BackstopError, match=f"^the fast engine does not know {what}: take the exact"):
             FastEngine(replace(DAY, **changes), 1)

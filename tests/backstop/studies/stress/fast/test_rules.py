@@ -9,9 +9,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from backstop.keepers.fills import best_fill
-from backstop.keepers.seen import Auction, Pool
-from backstop.keepers.view import View
+from backstop.keepers.auction_pricing import find_best_take
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import Auction, ConstantProductPool
 from backstop.model import dutch
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.price_feed import PriceFeed
@@ -104,7 +104,7 @@ class Known:
     def __init__(self, terms: dutch.Terms) -> None:
         self.terms = terms
 
-    def terms_of_auction(self, auction: Auction) -> dutch.Terms:
+    def get_terms_at_start(self, auction: Auction) -> dutch.Terms:
         return self.terms
 
 
@@ -115,9 +115,11 @@ def test_takers_plan_alike() -> None:
         auction, fast = auction_of(random, terms)
         stable = random.randrange(10**4, 10**7) * WAD
         spot = auction.price * random.randrange(90, 140) // 100
-        pool = Pool("", "", stable * RAY // spot, stable, 30, 1)
-        amount = pool.best_amount(auction.price)
-        plan = best_fill(cast(View, Known(terms)), auction, amount, 1 << 255, pool.proceeds)
+        pool = ConstantProductPool("", "", stable * RAY // spot, stable, 30, 1)
+        amount = pool.compute_best_amount(auction.price)
+        plan = find_best_take(
+            cast(KeeperView, Known(terms)), auction, amount, 1 << 255, pool.compute_proceeds
+        )
         coins, money = pool.collateral / WAD, pool.stable / WAD
         wanted = pricing.best_amount(coins, money, 0.003, auction.price / RAY)
         assert wanted == pytest.approx(amount / WAD, rel=CLOSE, abs=1e-9)

@@ -1,0 +1,521 @@
+"""What the commands share: options, errors as one line, signals, progress, the table at the end.
+
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from backstop.errors import BackstopError, refuse_url
+from backstop.files.installation import (
+    CONTRACTS,
+    explain_missing_extra,
+    format_command,
+    refuse_other_checkout,
+)
+from backstop.files.object_store_mirror import SCHEME, StoreAddress
+from backstop.files.output_directories import OutputDirectory, hash_content, hash_program
+from backstop.hosts.host_registry import HOSTS
+from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
+from backstop.simulation.bearers import MARGIN_GROUPS
+from backstop.simulation.headline import POSTED, agreement, headline
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from backstop.simulation.progress import Progress
+    from backstop.simulation.scenario import Scenario
+    from backstop.studies.comparison.figure_lines import Line
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RUNS = Path("runs")
+
+
+class Command(click.Command):
+    """A command whose help names commands as it was started."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return super().get_help(ctx).replace("ape run ", format_command(""))
+
+
+# ---------------------------------------------------------------------- options
+
+
+def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --scenario NAME|FILE."""
+    return click.option(
+        "--scenario",
+        "scenario_name",
+        default="black-thursday",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="A scenario of the library, or a YAML file.",
+    )(command)
+
+
+def host_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --host, of which `model` is none."""
+    return click.option(
+        "--host",
+        type=click.Choice((*HOSTS, "model")),
+        default="anvil",
+        show_default=True,
+        help="Throw-away chain that the model runs in lockstep with; 'model' is no chain at all.",
+    )(command)
+
+
+def seed_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --seed N."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=1,
+        show_default=True,
+        help="Equal seeds give equal runs.",
+    )(command)
+
+
+def workers_options(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --workers N, --dask ADDRESS."""
+    count = click.option(
+        "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes."
+    )
+    dask = click.option(
+        "--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on."
+    )
+    return count(dask(command))
+
+
+class _FolderOrStore(click.Path):
+    """A folder, or the address of one in an object store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or not value.startswith(SCHEME):
+            return super().convert(value, param, ctx)
+        try:
+            return StoreAddress.parse_address(value)
+        except BackstopError as error:
+            raise click.ClickException(f"--out: {error}") from None
+
+
+def output_options(
+    what: str, default: str = "", *, store: bool = False
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """--out DIR, --fresh: every command that writes a folder has both, and opens it with `open_output`.
+
+    With `store` it may be in an object store; the command gets a folder all the same.
+    """
+    shown = f"  [default: {default}]" if default else ""
+    where = "Or s3://BUCKET/PREFIX. " if store else ""
+    kind = _FolderOrStore if store else click.Path
+
+    def add(command: Callable[P, T]) -> Callable[P, T]:
+        out = click.option(
+            "--out",
+            type=kind(file_okay=False, path_type=Path),
+            default=None,
+            help=f"{what} {where}What the same command made there is shown, or gone on with; anything else "
+            f"is refused.{shown}",
+        )
+        return out(fresh_option(command))
+
+    return add
+
+
+def fresh_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --fresh."""
+    return click.option("--fresh", is_flag=True, help="Replace what Backstop made at --out before.")(command)
+
+
+def json_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
+
+
+def contracts_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --contracts DIR."""
+    return click.option(
+        "--contracts",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=CONTRACTS,
+        help="Other contracts than the project's: a folder called 'contracts'.",
+    )(command)
+
+
+def open_output(
+    path: Path,
+    command: str,
+    inputs: Mapping[str, Any],
+    asked: Mapping[str, int] | None = None,
+    *,
+    contracts: Path = CONTRACTS,
+    fresh: bool = False,
+    runs: Sequence[str] = (),
+) -> OutputDirectory:
+    """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there.
+
+    `runs` are the modules that make what takes long: an edit of what they do not import changes nothing.
+    """
+    made_by = hash_program(contracts, *runs)
+    output = OutputDirectory.open_directory(path, command, {**inputs, "program": made_by}, asked, fresh=fresh)
+    if output.finished:
+        click.echo(f"{path} was there already: --fresh makes it again", err=True)
+    return output
+
+
+def build_scenario_inputs(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as inputs of a folder."""
+    return {"scenario": scenario.name, "content of the scenario": hash_content(scenario)}
+
+
+def get_run_directory(out: Path | None, scenario: str, seed: int, host: str, path: int | None = None) -> Path:
+    """Return the directory of a run."""
+    return out or RUNS / (f"{scenario}-{seed}-{host}" if path is None else f"{scenario}-{seed}-{path}-{host}")
+
+
+# ------------------------------------------------------------ errors and signals
+
+
+def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
+    """Make a BackstopError one line on stderr and exit code 1.
+
+    A URL given as a path is one, an extra that is not installed, and another checkout's package.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            refuse_other_checkout()
+            for option, value in kwargs.items():
+                if isinstance(value, Path):
+                    refuse_url(str(value), functools.partial(_raise_not_local, option))
+            with explain_missing_extra(), ExitStack() as stack:
+                for option, value in kwargs.items():
+                    if isinstance(value, StoreAddress):
+                        kwargs[option] = stack.enter_context(value.mirror_folder(RUNS))
+                return command(*args, **kwargs)
+        except BackstopError as error:
+            raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+def _raise_not_local(option: str, problem: str) -> NoReturn:
+    raise BackstopError(f"--{option.replace('_', '-')}: {problem}")
+
+
+@contextmanager
+def handle_stop_signals(
+    text: str = "stopping, results so far are kept ...",
+) -> Iterator[Callable[[], bool]]:
+    """SIGINT and SIGTERM ask to stop: the yielded function says whether they did. A second one stops at once.
+
+    Importing ape breaks KeyboardInterrupt, so the handlers are our own.
+    """
+    asked = False
+
+    def ask(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            sys.exit(128 + number)
+        asked = True
+        print(text, file=sys.stderr, flush=True)
+
+    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+# ------------------------------------------------------------------------- runs
+
+
+def run_once(
+    scenario: Scenario,
+    host: str,
+    seed: int,
+    directory: Path,
+    path: int | None = None,
+    *,
+    fresh: bool,
+    command: str,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Run a scenario into its run directory unless it is there; return its summary."""
+    from backstop.report.kinds import refresh_above
+    from backstop.report.run_page import write_report
+    from backstop.simulation.progress import Interrupted
+    from backstop.simulation.run import simulate
+
+    inputs = {**build_scenario_inputs(scenario), "seed": seed, "host": host, "path": path}
+    output = open_output(directory, "simulate", inputs, fresh=fresh)
+    if not output.finished:
+        try:
+            simulate(
+                *(scenario, host, seed, directory),
+                path=path,
+                command=command,
+                spool=True,
+                progress=progress,
+                stop=stop,
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+        write_report(directory)
+        output.mark_finished()
+        refresh_above(directory)
+    summary: dict[str, Any] = output.read_result()
+    return summary
+
+
+# ----------------------------------------------------------------------- output
+
+
+@contextmanager
+def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar on stderr if that is a terminal: call it with (done, total, what).
+
+    Without `counts` only the bar shows the two numbers: what they count is for the text to say.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    columns += [MofNCompleteColumn(), TimeRemainingColumn()] if counts else []
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(done: int, total: int, text: str) -> None:
+            bar.update(task, completed=done, total=total, description=text)
+
+        yield show
+
+
+def command_line(name: str, **options: Any) -> str:
+    """Return the command that does it again, as this one was started; leave out what is None or off."""
+    words = format_command(name).split()
+    for option, value in options.items():
+        if value is True:
+            words.append(f"--{option}")
+        elif value is not None and value is not False:
+            words += [f"--{option}", str(value)]
+    return shlex.join(words)
+
+
+def print_summary(
+    summary: dict[str, Any], directory: Path | None, report: Path | None, as_json: bool
+) -> None:
+    """Print a run's results on stdout."""
+    if as_json:
+        print(
+            json.dumps(
+                {**summary, "run_dir": None if directory is None else str(directory)},
+                indent=2,
+                sort_keys=True,
+            )
+        )
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    table = Table(title=summary["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column()
+    count = sum(entry["opened_vaults"] for entry in summary["collateral_types"])
+    liquidations = sum(entry["liquidations"] for entry in summary["collateral_types"])
+    table.add_row("vaults", f"{count:,}", "opened")
+    table.add_row("liquidations", f"{liquidations:,}", "")
+    for row in _loss_rows(summary):
+        table.add_row(*row)
+    actions = summary["actions"]
+    table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
+    said = agreement(summary["differences"], summary["fields_compared"])
+    table.add_row("model against chain", said[0], f"{summary['steps']:,} steps, {said[1]}")
+    console.print(table)
+    console.print(f"state  {summary['state_hash']}", soft_wrap=True)
+    if directory is not None:
+        console.print(f"run    {directory}", soft_wrap=True)
+    if report is not None:
+        console.print(f"report {report}", soft_wrap=True)
+
+
+def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Return the rows of losses: what was lost, who paid, what nobody paid, of vaults and margin market."""
+    from backstop.report.amounts import duration
+
+    head, margin = headline(summary), summary["margin"]
+    bad_debt = format_coins(summary["losses"]["created_rad"], RAD)
+    if margin is None:
+        yield "bad debt created", bad_debt, "stablecoins"
+    else:
+        yield "losses", format_coins(str(head.lost), RAD), "stablecoins"
+        yield "  bad debt created", bad_debt, ""
+        yield (
+            "  owed beyond margins",
+            format_coins(margin["loss_wad"], WAD),
+            f"by {margin['bankruptcies']:,} accounts",
+        )
+        if int(margin[f"{POSTED}_wad"]):
+            yield "  posted: in both", f"-{format_coins(margin[f'{POSTED}_wad'], WAD)}", ""
+    if head.recovered:
+        yield "  recovered", format_coins(str(head.recovered), RAD), ""
+    for payer, amount in head.paid:
+        yield f"  paid by {payer}", format_coins(str(amount), RAD), ""
+    yield "  outstanding" if margin is None else "  paid by nobody", format_coins(str(head.unpaid), RAD), ""
+    if int(summary["ledger"]["in_auction_rad"]):
+        yield (
+            "debt still at auction",
+            format_coins(summary["ledger"]["in_auction_rad"], RAD),
+            "lost or not, not counted",
+        )
+    for entry in summary["paid_by"]:
+        if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
+            yield f"lost by {entry['group']}", format_coins(entry["wad"], WAD), ""
+    if margin is not None and int(margin["left_alone_wad"]):
+        yield "owed at the last prices", format_coins(margin["left_alone_wad"], WAD), "by accounts left alone"
+    for ended in (margin or {}).get("ended", ()):
+        yield f"{ended['market']} ended", duration(ended["at"]), "after the start"
+    if margin is not None and margin.get("ended"):
+        yield "  taken out of accounts", format_coins(margin["withdrawn_wad"], WAD), ""
+        yield "  still in them", format_coins(margin["inside_wad"], WAD), ""
+    if margin is not None and margin.get("pool"):
+        pool = margin["pool"]
+        yield (
+            "earned by the backstop pool" if int(pool["earned_wad"]) >= 0 else "lost by the backstop pool",
+            format_coins(str(abs(int(pool["earned_wad"]))), WAD),
+            f"of {format_coins(pool['paid_in_wad'], WAD)} that members put in",
+        )
+        yield "  paid to who left it", format_coins(pool["paid_out_wad"], WAD), ""
+        yield "  still in it", format_coins(pool["left_wad"], WAD), ""
+
+
+def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
+    """Print the table of a comparison on stdout: a line for each figure, a column for each preset."""
+    if as_json:
+        print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from backstop.studies.comparison.preset_comparison import list_checked_runs, list_preset_lines
+
+    presets = comparison["presets"]
+    _print_side_by_side(comparison["title"], list_preset_lines(comparison), presets, "preset")
+    _print_naive(comparison["naive"])
+    _print_files(list_checked_runs(comparison), directory, "compare")
+
+
+def _print_naive(costs: Sequence[dict[str, Any]]) -> None:
+    """Print who gains by a naive rule, and who pays, beside ours on the same prices."""
+    if not costs:
+        return
+    from rich.table import Table
+
+    from backstop.studies.comparison.naive_rule_cost import list_gainers, list_payers
+
+    title = "Naive rules, beside ours on the same prices"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("preset", "rule", "who gains", "how much", "who pays", "how much"):
+        table.add_column(heading, justify="right" if heading == "how much" else "left", no_wrap=True)
+    for cost in costs:
+        found = zip_longest(list_gainers(cost["parties"]), list_payers(cost["parties"]), fillvalue=("", None))
+        first = cost["preset"], cost["title"]
+        for gain, pays in list(found) or [(("nobody", None), ("nobody", None))]:
+            cells = [
+                text
+                for name, amount in (gain, pays)
+                for text in (name, "" if amount is None else format_figure(amount, "wad"))
+            ]
+            table.add_row(*first, *cells)
+            first = "", ""
+    print()
+    wide_console(12).print(table)
+
+
+def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
+    """Print a table for each scenario on stdout: a line for each figure, a column for each run."""
+    if as_json:
+        print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from backstop.studies.comparison.guard_comparison import list_guard_lines
+
+    for each in comparison["scenarios"]:
+        _print_side_by_side(each["title"], list_guard_lines(each), each["runs"], "guard")
+        print()
+    runs = [row for each in comparison["scenarios"] for row in each["runs"]]
+    _print_files(runs, directory, "guards")
+
+
+def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[str, Any]], name: str) -> None:
+    """Print a line for each figure, a column for each run."""
+    from rich.table import Table
+
+    from backstop.studies.comparison.figure_lines import read_figure
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    for run in runs:
+        table.add_column(run[name], justify="right", no_wrap=True)
+    for line in rows:
+        values = [read_figure(run, line.figure) for run in runs]
+        table.add_row(
+            line.title, *("-" if value is None else format_figure(value, line.unit) for value in values)
+        )
+    wide_console(len(runs)).print(table)
+
+
+def _print_files(runs: Sequence[Mapping[str, Any]], directory: Path, name: str) -> None:
+    """Print whether model and chain agreed, and where the files are."""
+    console = wide_console(len(runs))
+    differences = sum(run["differences"] for run in runs)
+    compared = sum(run["fields_compared"] for run in runs)
+    console.print(f"model against chain  {', '.join(agreement(differences, compared))}")
+    for ending in ("html", "csv", "json"):
+        console.print(directory / f"{name}.{ending}", soft_wrap=True)
+
+
+def wide_console(columns: int) -> Console:
+    """Return a console as wide as its text: a reader's pager or file may be wider than this terminal."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, width=40 + 16 * columns)
+
+
+def format_figure(value: int, unit: str) -> str:
+    """Whole stablecoins, a share, or a time."""
+    from backstop.report.amounts import duration, percent
+
+    if unit == "bps":
+        return percent(value, BASIS_POINTS)
+    if unit == "count":
+        return f"{value:,}"
+    return duration(value) if unit == "seconds" else format_coins(str(value), RAD if unit == "rad" else WAD)
+
+
+def format_coins(amount: str, unit: int) -> str:
+    """Whole stablecoins, rounded to the nearest."""
+    return f"{(2 * int(amount) + unit) // (2 * unit):,}"

@@ -1,0 +1,94 @@
+"""Positions and prices of your own, as a scenario."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backstop.cli.command_helpers import RUNS, Command, handle_errors, open_output, output_options
+from backstop.cli.import_options import (
+    OF_SCENARIO,
+    add_file_options,
+    add_scenario_options,
+    describe_time_span,
+    get_output_inputs,
+    get_scenario_options,
+    print_book,
+    read_user_files,
+)
+from backstop.errors import BackstopError
+from backstop.files.output_directories import hash_content
+
+_OF_PRICES = ("time", "assets", "long", "duplicates", "splits")
+"""Options without a meaning where no prices are given."""
+
+
+@click.command(
+    cls=Command,
+    short_help="Take positions and prices of your own into a scenario",
+    epilog="""\b
+Examples:
+  ape run bring --book positions.csv --column owner=user --column locked=amount
+  ape run bring --book positions.parquet --like aave --out mine
+  ape run bring --book s3://bucket/positions.parquet --like mine.yaml --rename 'USD+=USDplus'
+  ape run bring --book positions.csv --prices prices.csv --out mine
+  ape run stress mine/scenario.yaml
+""",
+)
+@add_file_options
+@click.option(
+    "--use",
+    type=click.Choice(("history", "replay")),
+    default="history",
+    show_default=True,
+    help="Draw from the prices, beginning at the last; or take them as they are.",
+)
+@add_scenario_options
+@output_options("Folder of what comes of it.", "runs/mine")
+@handle_errors
+def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
+    """Read positions as others keep them, and prices; write them as a scenario that every command takes.
+
+    Every row is checked and every figure exact; what is wrong is said with its row. With prices the folder
+    has `scenario.yaml`, to be read and changed, without them `book.csv` alone.
+    """
+    from backstop.simulation.sources.scenario_file import write_scenario
+
+    if given["prices"] is None:
+        _check_prices_given()
+    read, quotes = read_user_files(given)
+    directory = out or RUNS / "mine"
+    inputs = {
+        "book": hash_content(read),
+        "prices": hash_content(quotes),
+        "use": use,
+        **get_output_inputs(given),
+    }
+    output = open_output(directory, "bring", inputs, fresh=fresh)
+    print_book(read)
+    if quotes is None:
+        if not output.finished:
+            read.write(directory)
+            output.mark_finished()
+        click.echo(directory / "book.csv")
+        return
+    if output.finished:
+        click.echo(directory / "scenario.yaml")
+        return
+    scenario = write_scenario(read, quotes, directory, use=use, **get_scenario_options(given))
+    output.mark_finished()
+    click.echo(f"{quotes.name}: {', '.join(quotes.symbols)}, {describe_time_span(quotes)}")
+    for line in (*quotes.told, *(line for line in scenario.assumptions if line.startswith("Of "))):
+        click.echo(line)
+    click.echo(directory / "scenario.yaml")
+
+
+def _check_prices_given() -> None:
+    """Refuse options that say something of prices where there are none."""
+    context = click.get_current_context()
+    for name in (*_OF_PRICES, "use", *OF_SCENARIO):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = next(each.opts[0] for each in context.command.params if each.name == name)
+            raise BackstopError(f"{option}: is for a scenario, which needs --prices")

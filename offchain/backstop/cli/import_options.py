@@ -1,0 +1,223 @@
+"""Files of one's own as options of a command: positions, prices, and what becomes of them as a scenario."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from backstop.errors import BackstopError
+
+if TYPE_CHECKING:
+    from backstop.simulation.sources.book import Book
+    from backstop.simulation.sources.cells import Faults
+    from backstop.simulation.sources.prices import Prices
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_READING = (
+    click.option("--book", required=True, metavar="FILE|ADDRESS", help="Positions: CSV or Parquet."),
+    click.option(
+        "--like",
+        metavar="NAME|FILE",
+        default=None,
+        help="Which columns mean what: aave, crvusd, liquity, maker, morpho, or a YAML file.",
+    ),
+    click.option(
+        "--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column is a field."
+    ),
+    click.option("--fixed", multiple=True, metavar="FIELD=CELL", help="What a field is in all rows."),
+    click.option(
+        "--decimals", multiple=True, metavar="FIELD=N|COLUMN", help="An integer with so many decimals."
+    ),
+    click.option("--only", multiple=True, metavar="COLUMN=CELL[|CELL]", help="Leave other rows out."),
+    click.option("--rename", multiple=True, metavar="SYMBOL=SYMBOL", help="Call a token otherwise."),
+    click.option(
+        "--accounts",
+        type=click.Choice(("apart", "pooled")),
+        default=None,
+        help="Each row is a vault, or the rows of an owner are one account, whose debt is split.",
+    ),
+    click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up."),
+    click.option(
+        "--bad-rows",
+        type=click.Choice(("refuse", "drop")),
+        default="refuse",
+        show_default=True,
+        help="What becomes of rows that cannot be read.",
+    ),
+    click.option(
+        "--faults",
+        "faults_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=None,
+        help="Write every fault here, as CSV.",
+    ),
+    click.option("--prices", default=None, metavar="FILE|ADDRESS", help="Prices in dollars: CSV or Parquet."),
+    click.option("--time", default="time", show_default=True, metavar="COLUMN", help="Times of the prices."),
+    click.option(
+        "--asset",
+        "assets",
+        multiple=True,
+        metavar="SYMBOL=COLUMN",
+        help="Which column has an asset's prices.  [default: each is called by its asset]",
+    ),
+    click.option(
+        "--long",
+        metavar="SYMBOLS,PRICES",
+        default=None,
+        help="Two columns, of files with a row for each price.",
+    ),
+    click.option(
+        "--duplicates",
+        type=click.Choice(("refuse", "first", "last")),
+        default="refuse",
+        show_default=True,
+        help="Which of two prices of one time counts.",
+    ),
+    click.option(
+        "--splits",
+        type=click.Choice(("refuse", "keep")),
+        default="refuse",
+        show_default=True,
+        help="What becomes of steps that look like a split.",
+    ),
+)
+
+_SCENARIO = (
+    click.option("--duration", default=None, help="How long.  [default: 1 d of a history, all of a replay]"),
+    click.option("--block-time", default=None, help="[default: 5 min; 1 h of a replay of months]"),
+    click.option(
+        "--ratio", "ratios", multiple=True, metavar="SYMBOL=RATIO", help="A liquidation ratio, as 125%."
+    ),
+    click.option("--floor", type=click.IntRange(1, 1_000_000), default=2_000, show_default=True),
+    click.option(
+        "--total", type=click.IntRange(1), default=None, help="Scale the debt to so many stablecoins."
+    ),
+    click.option(
+        "--rows", multiple=True, metavar="KIND=TREATMENT", help="What becomes of rows that contracts refuse."
+    ),
+    click.option("--gas-token", default=None, metavar="SYMBOL", help="In which coin gas is paid."),
+)
+
+OF_SCENARIO = ("duration", "block_time", "ratios", "floor", "total", "rows", "gas_token")
+"""Options that say something of the scenario which is written."""
+
+
+def add_file_options(command: Callable[P, T]) -> Callable[P, T]:
+    """Add the options that say which files to read, and what their columns mean."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
+def add_scenario_options(command: Callable[P, T]) -> Callable[P, T]:
+    """Add the options of the scenario that files become."""
+    for option in reversed(_SCENARIO):
+        command = option(command)
+    return command
+
+
+def read_user_files(given: Mapping[str, Any]) -> tuple[Book, Prices | None]:
+    """Read the positions, and the prices if there is a file of them; write the faults where that is asked."""
+    from backstop.simulation.sources.book import read_book
+    from backstop.simulation.sources.cells import Faults
+    from backstop.simulation.sources.prices import read_prices
+
+    long = given["long"]
+    symbols, _, figures = (long or ",").partition(",")
+    if long is not None and not (symbols and figures):
+        raise BackstopError(f"--long: {long!r} is not two columns, as coin,usd")
+    names = parse_name_values("--rename", given["rename"])
+    quotes = None
+    try:
+        if given["prices"] is not None:
+            quotes = read_prices(
+                given["prices"],
+                time=given["time"],
+                columns=parse_name_values("--asset", given["assets"]) or None,
+                symbol=symbols or None,
+                price=figures or "price",
+                rename=names,
+                duplicates=given["duplicates"],
+                splits=given["splits"],
+                bad_rows=given["bad_rows"],
+            )
+        book = read_book(
+            given["book"],
+            like=given["like"],
+            columns=parse_name_values("--column", given["columns"]),
+            fixed=parse_name_values("--fixed", given["fixed"]),
+            decimals=parse_name_values("--decimals", given["decimals"]),
+            only=parse_name_values("--only", given["only"]),
+            rename=names,
+            accounts=given["accounts"],
+            prices=None if quotes is None else quotes.lasts,
+            floats=given["floats"],
+            bad_rows=given["bad_rows"],
+        )
+    except Faults as error:
+        _write_faults(error, given["faults_file"])
+        raise
+    return book, quotes
+
+
+def get_scenario_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scenario's options as `write_scenario` takes them."""
+    found = {name: given[name] for name in OF_SCENARIO}
+    ratios, rows = parse_name_values("--ratio", given["ratios"]), parse_name_values("--rows", given["rows"])
+    return found | {"ratios": ratios, "rows": rows}
+
+
+def get_output_inputs(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scenario's options as what defines a folder."""
+    found = {name: given[name] for name in OF_SCENARIO}
+    return found | {name: list(found[name]) for name in ("ratios", "rows")}
+
+
+def parse_name_values(option: str, given: Sequence[str]) -> dict[str, str]:
+    """Read options of the form NAME=VALUE."""
+    found = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not (name.strip() and sign and value.strip()):
+            raise BackstopError(f"{option}: {text!r} is no NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _write_faults(error: Faults, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows(
+                [("file", "row", "column", "problem"), *((error.name, *f) for f in error.faults)]
+            )
+    except OSError as problem:
+        raise BackstopError(f"{path} cannot be written: {problem.strerror}") from None
+
+
+def describe_time_span(prices: Prices) -> str:
+    """Say from when to when prices are, and how far apart."""
+    from backstop.simulation.scenario.units import duration
+    from backstop.simulation.sources.prices import stamp
+
+    return f"{stamp(prices.first)} to {stamp(prices.last)}, every {duration(prices.every)}"
+
+
+def print_book(book: Book) -> None:
+    """Say what was read, and what was done to it."""
+    from backstop.model.arithmetic import WAD
+
+    owed = f"{(book.debt + WAD // 2) // WAD:,}"
+    click.echo(
+        f"{book.name}: {len(book.rows):,} vaults of {', '.join(book.symbols)}, owing {owed} stablecoins"
+    )
+    for line in book.told:
+        click.echo(line)

@@ -1,0 +1,233 @@
+"""The arguments of every constructor, in the order of the Vyper files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from backstop.deployment.contract_names import BACKSTOP, POOLS, list_domains, list_pools
+from backstop.deployment.deployment_parameters import MarginParameters, Parameters
+from backstop.model.arithmetic import WAD
+from backstop.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
+from backstop.model.signatures import keccak256
+from backstop.model.state import ZERO_ADDRESS
+
+CANCEL_LOSS = keccak256(b"cancel_loss()")[:4]
+
+
+def build_constructor_arguments(
+    parameters: Parameters, at: Mapping[str, str], admin: str, taker: str, market_maker: str
+) -> dict[str, tuple[Any, ...]]:
+    """Return the constructors' arguments by contract; `at` maps contracts to their addresses."""
+    args: dict[str, tuple[Any, ...]] = {
+        "Stablecoin": ("Backstop Dollar", "BSD", at["VaultEngine"]),
+        "VaultEngine": (
+            at["Stablecoin"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["CollateralAuction"],
+            at["LossWaterfall"],
+            at.get("Treasury", ZERO_ADDRESS),
+            at["Settlement"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+            admin,
+        ),
+        "PriceFeed": (admin,),
+        "LiquidationEngine": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["CollateralAuction"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+            at.get("Workouts", ZERO_ADDRESS),
+        ),
+        "RiskPolicy": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at.get("CircuitBreaker", ZERO_ADDRESS),
+            admin,
+        ),
+        "CollateralAuction": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["Stablecoin"],
+            at.get("Workouts", ZERO_ADDRESS),
+            admin,
+            parameters.block_time,
+        ),
+        "LossWaterfall": (
+            at["VaultEngine"],
+            at["LiquidationEngine"],
+            admin,
+            parameters.epoch_length,
+            parameters.cap_delay,
+        ),
+        "Settlement": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["CollateralAuction"],
+            at["LossWaterfall"],
+            admin,
+            *dataclasses.astuple(parameters.settlement),
+        ),
+        "ScriptedStage": (at["LossWaterfall"],),
+        "BufferStage": (at["VaultEngine"], at["LossWaterfall"], BUFFER),
+        "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], RESERVE),
+        "ClawbackStage": (
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            tuple(at[POOLS[name][0]] for name in list_pools(parameters)),
+        ),
+        "RedistributionStage": (at["VaultEngine"], at["LossWaterfall"], REDISTRIBUTION),
+        "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
+        "AutoCeiling": (at["VaultEngine"], admin),
+        "CircuitBreaker": (at["VaultEngine"], at["PriceFeed"], admin),
+        "Workouts": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["CollateralAuction"],
+            admin,
+        ),
+    }
+    for name in list_pools(parameters):
+        pool, (contract, title, symbol) = getattr(parameters, name), POOLS[name]
+        args[contract] = (
+            title,
+            symbol,
+            at["Stablecoin"],
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            at.get("ClawbackStage", ZERO_ADDRESS),
+            at.get(f"{contract}.Claims", ZERO_ADDRESS),
+            pool.cooldown,
+            pool.vesting,
+        )
+    if parameters.equity is not None:
+        args |= _build_equity_arguments(parameters, at, admin)
+    for collateral in parameters.collateral_types:
+        args[collateral.symbol] = (collateral.symbol, collateral.symbol, collateral.decimals)
+        if collateral.market is not None:
+            args[f"Market.{collateral.symbol}"] = (
+                at[collateral.symbol],
+                collateral.decimals,
+                at["Stablecoin"],
+                collateral.market.fee,
+                market_maker,
+            )
+    for c, domain in list_domains(parameters):
+        args[domain.name] = (
+            domain.name,
+            c,
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["LossWaterfall"],
+            at["Stablecoin"],
+            admin,
+            domain.delay,
+        )
+    if parameters.margin is not None:
+        args |= _build_margin_arguments(parameters.margin, at, admin)
+    return args
+
+
+def _build_equity_arguments(
+    parameters: Parameters, at: Mapping[str, str], admin: str
+) -> dict[str, tuple[Any, ...]]:
+    """Return the constructors' arguments of equity, claims on it, its auctions, and the treasury."""
+    equity, pools = parameters.equity, list_pools(parameters)
+    assert equity is not None
+    prices = equity.floor, equity.buf, equity.duration
+    auction = at["VaultEngine"], at["LossWaterfall"], at["PriceFeed"], at["Equity"]
+    claims = {name: at[f"{POOLS[name][0]}.Claims"] for name in pools}
+    args: dict[str, tuple[Any, ...]] = {
+        "Equity": (
+            admin,
+            at.get("MintAuction", ZERO_ADDRESS),
+            admin,
+            equity.supply,
+            parameters.epoch_length,
+            equity.mint_cap,
+        ),
+        "StakedEquity": (
+            *POOLS["staked_equity"][1:],
+            at["Equity"],
+            at["LossWaterfall"],
+            at.get("StakeAuction", ZERO_ADDRESS),
+            parameters.staked_equity.cooldown,
+            parameters.staked_equity.vesting,
+        ),
+        "StakeAuction": (*auction, at.get("StakedEquity", ZERO_ADDRESS), *prices),
+        "MintAuction": (*auction, ZERO_ADDRESS, *prices),
+        "SurplusAuction": (at["Treasury"], at["PriceFeed"], at["Equity"], equity.surplus_lot, *prices),
+        "Treasury": (
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            at["Stablecoin"],
+            at["SurplusAuction"],
+            at.get("MarginFund", ZERO_ADDRESS),
+            admin,
+            tuple(claims[name] for name in reversed(pools)),
+            tuple(at[POOLS[name][0]] for name in pools),
+        ),
+    }
+    for name in pools:
+        contract, _, symbol = POOLS[name]
+        args[f"{contract}.Claims"] = (
+            f"{contract} Claims",
+            f"c{symbol}",
+            at["Stablecoin"],
+            at[contract],
+            at["Equity"],
+            at["PriceFeed"],
+            equity.conversion_price,
+        )
+    return args
+
+
+def build_timelock_arguments(
+    parameters: Parameters, at: Mapping[str, str], governor: str, guardian: str
+) -> tuple[Any, ...]:
+    """Return the constructor's arguments of the timelock.
+
+    What a guardian announced of a domain has to be taken back in time, if it was false.
+    """
+    timelock = parameters.timelock
+    assert timelock is not None
+    rules = tuple((at[domain.name], CANCEL_LOSS, timelock.retraction) for domain in parameters.domains)
+    return at["VaultEngine"], governor, guardian, timelock.delay, timelock.window, rules
+
+
+def _build_margin_arguments(
+    margin: MarginParameters, at: Mapping[str, str], admin: str
+) -> dict[str, tuple[Any, ...]]:
+    """Return the constructors' arguments of the margin market's contracts."""
+    engine, policy, coin, fund = (
+        at[name] for name in ("VaultEngine", "MarginPolicy", "Stablecoin", "MarginFund")
+    )
+    market, desk, orders = (at[name] for name in ("PerpetualMarket", "PerpetualDesk", "MarginOrders"))
+    risk_policy, domain, closer = (
+        at.get(name, ZERO_ADDRESS) for name in ("RiskPolicy", margin.domain, "PerpetualCloser")
+    )
+    rules = margin.window, margin.quiet, margin.mark_age, margin.third_bond * WAD
+    fees = margin.band, margin.maker_fee, margin.taker_fee, margin.fee_share, margin.divergence
+    return {
+        "MarginPolicy": (at["PriceFeed"], admin),
+        "PerpetualMarket": ((engine, policy, coin, desk, fund), rules),
+        "PerpetualDesk": (engine, policy, risk_policy, orders, market, closer, fees),
+        "MarginOrders": (desk,),
+        "MarginFund": (coin, market, domain, admin, margin.bucket, margin.buckets),
+        "PerpetualCloser": (market, desk),
+        **_build_pool_arguments(margin, (market, desk, orders, admin)),
+    }
+
+
+def _build_pool_arguments(margin: MarginParameters, wiring: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
+    """Return the arguments of the pool's constructor, if there is one."""
+    if margin.backstop is None:
+        return {}
+    rules = ("notice", "leverage", "spread", "share", "quote_time")
+    terms = tuple(getattr(margin.backstop, name) for name in rules)
+    return {"PerpetualBackstop": (*BACKSTOP, wiring, terms)}

@@ -1,0 +1,159 @@
+"""Parameters and deployments as JSON, and the deployment file."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.deployment_plan import Deployment, plan_deployment
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import plain_int, read_json, write_json
+
+SCHEMA_VERSION = 8
+_MEND = "deploy again; of one that is live see docs/do/operate.md, Upgrading"
+
+
+class WrongChainError(BackstopError):
+    """An error: the node is on another chain than the deployment."""
+
+
+class DeploymentMismatchError(ValueError):
+    """A written deployment that is not what this program plans from the same parameters."""
+
+
+def parameters_to_json(parameters: Parameters) -> dict[str, Any]:
+    """Return parameters as JSON keeps them; integers beyond 64 bits become strings."""
+    plain = _to_json_value(dataclasses.asdict(parameters))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def parameters_from_json(value: Any) -> Parameters:
+    """Read parameters back; raise ValueError that names the field that is wrong."""
+    read: Parameters = _parse_value(Parameters, value, "parameters")
+    return read
+
+
+def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment as its file has it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "chain_id": deployment.chain_id,
+        "genesis": deployment.genesis,
+        "block": deployment.block,
+        "deployer": deployment.deployer,
+        "first_nonce": deployment.first_nonce,
+        "accounts": dict(deployment.accounts),
+        "unsafe": list(deployment.unsafe),
+        "contracts": {
+            creation.name: {
+                "kind": creation.kind,
+                "address": creation.address,
+                "args": _to_json_value(creation.args),
+            }
+            for creation in deployment.creations
+        },
+        "parameters": parameters_to_json(deployment.parameters),
+    }
+
+
+def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
+    """Read a deployment back; raise OtherVersion if it is not what its parameters plan today.
+
+    A missing or wrong field raises KeyError, TypeError, ValueError or AttributeError.
+    """
+    parameters = parameters_from_json(content["parameters"])
+    deployment = plan_deployment(parameters, content["first_nonce"], content["chain_id"], content["accounts"])
+    written = {
+        name: (contract["kind"], contract["address"], contract["args"])
+        for name, contract in content["contracts"].items()
+    }
+    planned = {c.name: (c.kind, c.address, _to_json_value(c.args)) for c in deployment.creations}
+    if planned != written or content["deployer"] != deployment.deployer:
+        raise DeploymentMismatchError
+    # Audits of before have no such field: they name their block by its hash.
+    genesis = str(content.get("genesis", ""))
+    # Files of before have no such field: nobody had asked.
+    unsafe = tuple(str(name) for name in content.get("unsafe", ()))
+    return dataclasses.replace(deployment, block=content["block"], genesis=genesis, unsafe=unsafe)
+
+
+def write_deployment(deployment: Deployment, path: Path) -> None:
+    """Write the file at once or not at all."""
+    write_json(deployment_to_json(deployment), path)
+
+
+def read_deployment(path: Path) -> Deployment:
+    """Read a deployment file; raise one BackstopError that says what is wrong with it."""
+    content = read_json(path, "deployment file", SCHEMA_VERSION, "deploy first", _MEND)
+    try:
+        return deployment_from_json(content)
+    except DeploymentMismatchError:
+        raise BackstopError(
+            f"{path} does not fit this program: another version wrote it, or it was changed; deploy again"
+        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"{path} is not a whole deployment file ({error!r}): deploy again") from None
+
+
+def check_chain(deployment: Deployment, chain_id: int, genesis: str) -> None:
+    """Raise OtherChain if the node is on another chain than the deployment, by its id or its block 0."""
+    if chain_id != deployment.chain_id:
+        there, here = f"chain {deployment.chain_id}", f"chain {chain_id}"
+    elif genesis != deployment.genesis:
+        there = f"a chain with block 0 {deployment.genesis or 'unknown'}"
+        here = f"a chain with block 0 {genesis}"
+    else:
+        return
+    raise WrongChainError(
+        f"the deployment is on {there}, the node is on {here}: connect to the right node or deploy again"
+    )
+
+
+def _to_json_value(value: Any) -> Any:
+    """Return a value as JSON keeps it."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return plain_int(value)
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, Mapping):
+        return {name: _to_json_value(item) for name, item in value.items()}
+    return [_to_json_value(item) for item in value]
+
+
+def _parse_value(kind: Any, value: Any, place: str) -> Any:
+    """Read a value of an annotated type out of JSON; raise ValueError that names the place."""
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _parse_value(typing.get_args(kind)[0], value, place)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{place} is no list")
+        item = typing.get_args(kind)[0]
+        return tuple(_parse_value(item, each, f"{place}[{i}]") for i, each in enumerate(value))
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ValueError(f"{place} is no object")
+        hints = typing.get_type_hints(kind)
+        record: Any = kind
+        meant = {
+            each.name: each.metadata.get("before", each.default)
+            for each in dataclasses.fields(kind)
+            if each.metadata.get("later")
+        }
+        if not hints.keys() - meant.keys() <= value.keys() <= hints.keys():
+            raise ValueError(f"{place} has other fields: {sorted(value.keys() ^ hints.keys())}")
+        found = {name: _parse_value(hints[name], value[name], f"{place}.{name}") for name in value}
+        return record(**(meant | found))
+    if kind is int and isinstance(value, str):
+        return int(value)
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        raise ValueError(f"{place} is no {kind.__name__}")
+    return value

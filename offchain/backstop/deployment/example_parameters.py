@@ -1,0 +1,144 @@
+"""Whole sets of parameters: standard ones, with guards, with perpetual markets, with a pool behind these."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backstop.deployment.deployment_parameters import (
+    EXPONENTIAL,
+    LINEAR,
+    STAIRSTEP,
+    AuctionParameters,
+    AutoCeilingParameters,
+    BackstopParameters,
+    BreakerParameters,
+    CollateralParameters,
+    DomainParameters,
+    GuardsParameters,
+    MarginParameters,
+    Parameters,
+    PerpetualParameters,
+    PolicyParameters,
+    WorkoutParameters,
+)
+from backstop.model.arithmetic import RAY, WAD
+
+
+def build_standard_parameters() -> Parameters:
+    """Return parameters with three collateral types: ether, bitcoin with 8 decimals, gold with 6."""
+    return Parameters(
+        collateral_types=(
+            CollateralParameters(
+                symbol="WETH",
+                decimals=18,
+                debt_ceiling=50_000_000,
+                debt_floor=2_000,
+                liquidation_ratio=14_500,
+                initial_ratio=15_000,
+                stability_fee=782_997_609_082_909_351,  # 2.5% a year
+                auction_limit=10_000_000,
+                auction=AuctionParameters(
+                    curve=STAIRSTEP, period=90, cut=99 * RAY // 100, tail=8_400, cusp=4_000
+                ),
+            ),
+            CollateralParameters(
+                symbol="WBTC",
+                decimals=8,
+                debt_ceiling=50_000_000,
+                debt_floor=2_000,
+                liquidation_ratio=14_500,
+                initial_ratio=15_000,
+                stability_fee=627_937_192_491_029_810,  # 2% a year
+                auction_limit=10_000_000,
+                auction=AuctionParameters(
+                    # 1% in 90 seconds
+                    curve=EXPONENTIAL,
+                    period=1,
+                    cut=999_888_336_665_764_108_012_000_000,
+                    tail=8_400,
+                    cusp=4_000,
+                ),
+            ),
+            CollateralParameters(
+                symbol="XAU",
+                decimals=6,
+                debt_ceiling=20_000_000,
+                debt_floor=2_000,
+                liquidation_ratio=12_500,
+                initial_ratio=13_000,
+                stability_fee=315_522_921_573_372_069,  # 1% a year
+                auction_limit=5_000_000,
+                auction=AuctionParameters(curve=LINEAR, period=14_400, tail=10_800, cusp=3_000, buf=11_000),
+            ),
+        )
+    )
+
+
+def build_guarded_parameters() -> Parameters:
+    """Return the standard parameters with everything on that prevents losses."""
+    policies = (
+        PolicyParameters(
+            of_vaults=((1_000_000, 500), (5_000_000, 1_000)),
+            of_type=((25_000_000, 500), (40_000_000, 1_500)),
+            flow_cap=5_000_000,
+            curve=(100, 300, 5_000, 9_000),
+            line=50_000_000,
+            call_ratio=14_800,
+        ),
+        PolicyParameters(
+            of_vaults=((1_000_000, 500), (5_000_000, 1_000)),
+            of_type=((25_000_000, 500), (40_000_000, 1_500)),
+            flow_cap=5_000_000,
+            # As Morpho's adaptive curve: 50 times a year, between 0.1% and 16.4%.
+            curve=(10, 1_630, 0, 9_000),
+            line=50_000_000,
+            speed=50,
+            call_ratio=14_800,
+        ),
+        PolicyParameters(
+            of_vaults=((500_000, 500), (2_000_000, 1_000)),
+            of_type=((10_000_000, 500), (15_000_000, 1_500)),
+            flow_cap=2_000_000,
+            curve=(50, 150, 3_000, 9_000),
+            line=20_000_000,
+            call_ratio=12_800,
+        ),
+    )
+    plain = build_standard_parameters()
+    ceilings = tuple(
+        AutoCeilingParameters(gap=each.debt_ceiling // 10, max_line=each.debt_ceiling, ttl=28_800)
+        for each in plain.collateral_types
+    )
+    workouts = tuple(WorkoutParameters(cap=each.auction_limit // 5) for each in plain.collateral_types)
+    types = zip(plain.collateral_types, policies, strict=True)
+    return replace(
+        plain,
+        collateral_types=tuple(
+            replace(each, policy=policy, feed=replace(each.feed, deviation=1_500, grace=3_600))
+            for each, policy in types
+        ),
+        guards=GuardsParameters(ceilings, BreakerParameters(), workouts),
+    )
+
+
+def build_margin_parameters(initial: int = 2_000, maintenance: int = 1_000, more: int = 500) -> Parameters:
+    """Return the standard parameters with perpetual markets in ether and bitcoin, and a domain for them.
+
+    Margins are in basis points, with `more` of what is open beyond a million. The library's were chosen by
+    the study of docs/know/straddle.md.
+    """
+    plain = build_standard_parameters()
+    lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}
+    markets = tuple(
+        PerpetualParameters(symbol, lot, initial, maintenance, of_market=((1_000_000, more), (0, 0)))
+        for symbol, lot in lots.items()
+    )
+    domain = DomainParameters("Perpetuals", line=10_000_000)
+    return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
+
+
+def build_backed_margin_parameters() -> Parameters:
+    """Return the same parameters with a pool that takes positions over."""
+    plain = build_margin_parameters()
+    assert plain.margin is not None
+    return replace(plain, margin=replace(plain.margin, backstop=BackstopParameters()))

@@ -1,0 +1,63 @@
+"""Whether the parameters of a deployment fit each other: one table of rules, and what of it a setting breaks.
+
+Setters check a value against its bounds. What is here needs two values or more, of different contracts often.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_rules import (
+    auction_rules,
+    cycle_rules,
+    feed_rules,
+    guard_rules,
+    limit_rules,
+    loss_rules,
+    margin_rules,
+    pool_rules,
+    timelock_rules,
+)
+from backstop.deployment.parameter_rules.parameter_rule import (
+    DOUBTFUL,
+    REFUSED,
+    Prices,
+    Rule,
+    RuleFinding,
+    RuleViolation,
+)
+
+__all__ = [
+    "DOUBTFUL",
+    "REFUSED",
+    "RULES",
+    "Prices",
+    "Rule",
+    "RuleFinding",
+    "RuleViolation",
+    "check_parameters",
+    "list_refused_findings",
+]
+
+RULES: tuple[Rule, ...] = (
+    *auction_rules.RULES,
+    *feed_rules.RULES,
+    *loss_rules.RULES,
+    *limit_rules.RULES,
+    *guard_rules.RULES,
+    *margin_rules.RULES,
+    *cycle_rules.RULES,
+    *pool_rules.RULES,
+    *timelock_rules.RULES,
+)
+
+
+def check_parameters(parameters: Parameters, prices: Prices = MappingProxyType({})) -> list[RuleFinding]:
+    """Return where a setting breaks rules, in the order of the table; a scenario has prices, its first."""
+    return [RuleFinding(each, misfit) for each in RULES for misfit in each.misfits(parameters, prices)]
+
+
+def list_refused_findings(parameters: Parameters, prices: Prices = MappingProxyType({})) -> list[RuleFinding]:
+    """Return where a setting breaks what the protocol promises."""
+    return [found for found in check_parameters(parameters, prices) if found.rule.verdict == REFUSED]

@@ -1,0 +1,83 @@
+"""Rules of the timelock: whoever reads a proposal has time to leave before it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backstop.deployment.contract_names import POOLS, list_pools
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_rules.cycle_rules import LONGEST_WINDOWS
+from backstop.deployment.parameter_rules.parameter_rule import (
+    REFUSED,
+    Prices,
+    RuleViolation,
+    define_rule,
+    format_duration,
+)
+
+LEAD = 86_400
+"""To notice a proposal [seconds]."""
+
+
+def compute_longest_exit(parameters: Parameters) -> int:
+    """Return how long it takes at most to leave a pool [seconds], from the request on."""
+    names = {*list_pools(parameters), *(name for name in POOLS if parameters.has_stage(name))}
+    return max(getattr(parameters, name).cooldown for name in names)
+
+
+@define_rule(
+    REFUSED,
+    "timelock.delay",
+    "pool.cooldown",
+    why="what can hurt a position is announced for longer than anybody needs to leave, with a day to notice",
+)
+def _timelock_delay(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    if parameters.timelock is None:
+        return
+    delay, longest = parameters.timelock.delay, compute_longest_exit(parameters)
+    if delay < longest + LEAD:
+        yield RuleViolation(
+            "",
+            (format_duration(delay), format_duration(longest)),
+            f"the delay to {format_duration(longest + LEAD)} or more",
+        )
+
+
+@define_rule(
+    REFUSED,
+    "timelock.retraction",
+    "domain.delay",
+    why="a loss that was announced falsely can be taken back before anybody books it",
+)
+def _retraction(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    if parameters.timelock is None:
+        return
+    for domain in parameters.domains:
+        if parameters.timelock.retraction >= domain.delay:
+            values = format_duration(parameters.timelock.retraction), format_duration(domain.delay)
+            yield RuleViolation(
+                domain.name, values, f"the retraction to less than {format_duration(domain.delay)}"
+            )
+
+
+@define_rule(
+    REFUSED,
+    "timelock.delay",
+    "margin.window",
+    why="the margin market is left in time as well: a gain is final after an open and a pending cycle of up "
+    "to four windows each, with a day to notice",
+)
+def _timelock_and_cycles(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    margin = parameters.margin
+    if parameters.timelock is None or margin is None:
+        return
+    delay, least = parameters.timelock.delay, LONGEST_WINDOWS * margin.window + LEAD
+    if delay < least:
+        yield RuleViolation(
+            "",
+            (format_duration(delay), format_duration(margin.window)),
+            f"the delay to {format_duration(least)} or more",
+        )
+
+
+RULES = (_timelock_delay, _retraction, _timelock_and_cycles)

@@ -1,0 +1,105 @@
+"""Files that are read whole and written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+
+
+def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> dict[str, Any]:
+    """Read an object with a schema version; raise a BackstopError that says how to mend what is wrong."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BackstopError(f"there is no {what} {path}: {missing}") from None
+    except (OSError, ValueError) as error:
+        raise BackstopError(f"{path} is not a whole {what} ({error}): {mend}") from None
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != version:
+        raise BackstopError(f"{path} has schema version {found}, this program reads {version}: {mend}")
+    assert isinstance(content, dict)
+    return content
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Replace a JSON file in one step, so that nobody reads half of it."""
+    _replace_content(path, (json.dumps(content, indent=1), "\n"))  # `json.dump` writes each bracket by itself
+
+
+def write_text(text: str, path: Path) -> None:
+    """Replace a text in one step, so that nobody reads half of it."""
+    _replace_content(path, (text,))
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Replace any file in one step, so that nobody reads half of it."""
+    _replace_content(path, (content,))
+
+
+def write_long_json(content: Mapping[str, Any], name: str, items: Iterable[Any], path: Path) -> None:
+    """Replace a JSON file whose object ends with the list of the items, each on a line of its own."""
+    _replace_content(path, _iter_json_parts(content, name, items))
+
+
+def _iter_json_parts(content: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterator[str]:
+    yield json.dumps(dict(content) | {name: []}, indent=1).removesuffix("]\n}")
+    between = "\n  "
+    for item in items:
+        yield between + json.dumps(item)
+        between = ",\n  "
+    yield "]\n}\n" if between == "\n  " else "\n ]\n}\n"
+
+
+def _replace_content(path: Path, parts: Iterable[str | bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as temporary:
+        try:
+            temporary.writelines(part.encode() if isinstance(part, str) else part for part in parts)
+            temporary.flush()
+        except OSError:  # a full disk has no room for what is half written
+            os.unlink(temporary.name)
+            raise
+    os.chmod(temporary.name, 0o644)
+    replace_file(Path(temporary.name), path)
+
+
+def replace_file(part: Path, path: Path) -> None:
+    """Replace a file by a complete one in the same folder; after a power cut it is the old or the new one.
+
+    Without the first sync the new name may come before the content, and the file is empty; without the second
+    the old name may come back.
+    """
+    _sync_path(part)
+    os.replace(part, path)
+    _sync_path(path.parent)
+
+
+def _sync_path(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def plain_int(value: int) -> int | str:
+    """Return the integer, as a string beyond 64 bits: most readers of JSON would lose its last digits."""
+    return value if -(2**63) <= value < 2**63 else str(value)
+
+
+def write_files(out: Path, files: Mapping[str, str]) -> None:
+    """Write texts by name into a directory, each whole or not at all."""
+    for name, text in files.items():
+        part = out / f"{name}.part"
+        try:
+            part.write_text(text, encoding="utf-8")
+            replace_file(part, out / name)
+        except OSError as error:
+            raise BackstopError(f"{out / name} cannot be written: {error.strerror or error}") from None

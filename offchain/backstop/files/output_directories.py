@@ -1,0 +1,204 @@
+"""One rule for every folder that a command writes: by what made it, what may be done to it.
+
+`made.json` names the command, its inputs and, once all is done, how much was asked for. The same command
+again shows the finished result, goes on with an unfinished one, or extends it; any other command is refused
+in one line that says what differs; --fresh replaces what Backstop wrote, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import read_json, write_json
+from backstop.files.installation import format_command
+
+SCHEMA_VERSION = 1
+MADE = "made.json"
+MEND = "choose another --out, or give --fresh to replace it"
+
+PACKAGE = Path(__file__).parents[1]
+_IMPORT = re.compile(
+    rf"^[ \t]*(?:from|import) ({PACKAGE.name}\b[\w.]*)(?: import (?:\(([^)]*)\)|(.*)))?", re.MULTILINE
+)
+_DIGEST = "sha256:"
+
+
+def hash_content(value: object) -> str:
+    """Return what stands for a value's content; a refusal names the input and leaves the digest out."""
+    return _DIGEST + hashlib.sha256(repr(value).encode()).hexdigest()[:24]
+
+
+def hash_program(contracts: Path, *roots: str) -> str:
+    """Return what stands for this program and the contracts: a result holds for those it was made with.
+
+    Of the program all files, or only the modules that these import, and what they import in turn: an edit of
+    anything else leaves a campaign that runs them what it was.
+    """
+    modules = _find_imported_files(roots) if roots else set(PACKAGE.rglob("*.py"))
+    code = [(path, PACKAGE) for path in (*modules, *PACKAGE.rglob("*.json"))]
+    sources = [(path, contracts) for path in contracts.rglob("*.vy*")]
+    files = [(path.relative_to(top).as_posix(), path) for path, top in (*code, *sources)]
+    return hash_content(sorted((name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in files))
+
+
+def _find_imported_files(roots: Iterable[str]) -> set[Path]:
+    """Return the files of modules and of all that they import, anywhere in their text."""
+    found: set[Path] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        *parents, _ = name.split(".")
+        # A package is imported before what is in it; the face of the whole one imports nothing by itself.
+        names = [name, *(".".join(parents[: i + 1]) for i in range(1, len(parents)))]
+        for path in filter(None, map(_find_module_file, names)):
+            if path not in found and path != PACKAGE / "__init__.py":
+                found.add(path)
+                for module, several, single in _IMPORT.findall(path.read_text(encoding="utf-8")):
+                    words = re.findall(r"\w+", several or single)
+                    waiting += [module, *(f"{module}.{word}" for word in words)]
+    return found
+
+
+def _find_module_file(module: str) -> Path | None:
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what the record of a folder says; nothing where it has none."""
+    if not (folder / MADE).is_file():
+        return {}
+    return read_json(
+        folder / MADE, "record of what made a folder", SCHEMA_VERSION, "", "choose another --out"
+    )
+
+
+def list_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Name each input that is not the same: what there is first, then what was asked for."""
+    found = []
+    for name in dict.fromkeys((*there, *wanted)):
+        old, new = there.get(name), wanted.get(name)
+        if old == new:
+            continue
+        told = f"{_format_value(old)}, not {_format_value(new)}"
+        found.append(f"another {name}" if str(old).startswith(_DIGEST) else f"{name} {told}")
+    return found
+
+
+def refuse_other(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], mend: str = MEND) -> None:
+    """Raise BackstopError if a file or folder was made with other inputs, naming them."""
+    if different := list_differences(there, wanted):
+        raise BackstopError(f"{path} was made with {', '.join(different)}: {mend}")
+
+
+class OutputDirectory:
+    """A folder, from before its first file to after its last; `finished` if its result is there already."""
+
+    def __init__(self, path: Path, command: str, inputs: Mapping[str, Any], asked: Mapping[str, int]) -> None:
+        self.path = path
+        self.made: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "command": command,
+            "inputs": dict(inputs),
+        }
+        self.asked = dict(asked)
+        self.finished = False
+
+    @classmethod
+    def open_directory(
+        cls,
+        path: Path,
+        command: str,
+        inputs: Mapping[str, Any],
+        asked: Mapping[str, int] | None = None,
+        *,
+        fresh: bool = False,
+    ) -> Self:
+        """Begin a folder, or take it up; refuse one that is somebody else's or has another result.
+
+        Inputs have to be equal; of what is `asked` (numbers by name) there may be more than before.
+        """
+        output = cls(path, command, json.loads(json.dumps(inputs)), asked or {})
+        there = _read_existing_record(path)
+        if there is not None and fresh:
+            _remove_directory(path)
+            there = None
+        if there is not None:
+            output._check_record(there)
+            done = there["finished"]
+            if done is not None and all(done.get(name, 0) == count for name, count in output.asked.items()):
+                output.finished = True
+                return output
+        output._write_record(None)
+        return output
+
+    def mark_finished(self) -> None:
+        """Say that all that was asked for is there."""
+        self._write_record(self.asked)
+        self.finished = True
+
+    def read_result(self, name: str = "summary.json") -> Any:
+        """Read a JSON file of a finished folder."""
+        file = self.path / name
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BackstopError(f"{file} cannot be read ({error}): give --fresh to make it again") from None
+
+    def _check_record(self, there: Mapping[str, Any]) -> None:
+        if there["command"] != self.made["command"]:
+            other, own = (format_command(each["command"]) for each in (there, self.made))
+            raise BackstopError(f"{self.path} was made by `{other}`, not `{own}`: {MEND}")
+        refuse_other(self.path, there["inputs"], self.made["inputs"])
+        for name, count in (there["finished"] or {}).items():
+            if count > self.asked.get(name, 0):
+                raise BackstopError(
+                    f"{self.path} has {count:,} {name}, not {self.asked.get(name, 0):,}: "
+                    f"ask for as many, {MEND}"
+                )
+
+    def _write_record(self, finished: Mapping[str, int] | None) -> None:
+        try:
+            write_json({**self.made, "finished": finished}, self.path / MADE)
+        except OSError as error:
+            raise BackstopError(f"{self.path} cannot be written: {error.strerror or error}") from None
+
+
+def _read_existing_record(path: Path) -> dict[str, Any] | None:
+    """Read what made a folder; None if there is nothing in it that could be lost."""
+    try:
+        if not path.exists() or all(each.name == MADE for each in path.iterdir()):
+            return None
+    except OSError as error:
+        raise BackstopError(f"{path} cannot be read: {error.strerror or error}") from None
+    foreign = f"{path} is not empty, and nothing that Backstop made (it has no {MADE}): choose another --out"
+    if not (path / MADE).is_file():
+        raise BackstopError(foreign)
+    made = read_json(path / MADE, "record of what made a folder", SCHEMA_VERSION, "", "choose another --out")
+    if not {"command", "inputs", "finished"} <= made.keys():
+        raise BackstopError(foreign)
+    return made
+
+
+def _remove_directory(path: Path) -> None:
+    """Delete a folder of Backstop's, unless another command has put its own into it."""
+    inner = sorted(each.parent for each in path.rglob(MADE) if each.parent != path)
+    if inner:
+        raise BackstopError(f"{path} holds {inner[0]}, which another command made: move that first")
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise BackstopError(f"{path} cannot be replaced: {error.strerror or error}") from None
+
+
+def _format_value(value: Any) -> str:
+    if value is None:
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

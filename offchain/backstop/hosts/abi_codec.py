@@ -1,0 +1,462 @@
+"""Codecs built once from an ABI: calls, return values, events and revert data.
+
+Values: integers, bools, `bytes`, strings, lower-case addresses; tuples for structs and arrays.
+
+No length and no offset is believed: each is checked against the data that is there. Answers and events are
+read as strictly as eth-abi reads them, call data as a contract reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from eth_hash.auto import keccak
+
+from backstop.errors import BackstopError
+
+_REREAD = 2**17
+"""Bytes that may be read out of shorter data, whose offsets may overlap. `Timelock.propose` takes the longest
+arguments of all functions, half of this."""
+_ZEROS = 2**13
+"""Bytes of zeros that a contract may read after the end of call data: twice its longest bytes or array."""
+_WORDS = 2**256
+
+
+class AbiDecodingError(BackstopError, ValueError):
+    """An error: bytes are not what the ABI says they are."""
+
+
+class Codec(NamedTuple):
+    """How one type is written. `size` is what it takes in the head; dynamic types keep an offset there.
+
+    What always is one word has `word`, which reads it by itself: tuples of words are read faster so. A static
+    `decode` expects that `size` bytes are there. A dynamic one reads a `Payload` and checks everything.
+    """
+
+    size: int
+    dynamic: bool
+    encode: Callable[[Any], bytes]
+    decode: Callable[[Any, int], Any]
+    word: Callable[[bytes], Any] | None = None
+    slots: int = 1  # words of a head that eth-abi counts for it: a struct is one, an array its outer length
+
+
+class DynamicPayload(bytes):
+    """Data with dynamic types in it, while it is read.
+
+    `left` is how many bytes may still be read out of it: offsets that overlap could make gigabytes of a
+    megabyte. `call` is set for call data, which a contract reads without a look at padding or at its end.
+    """
+
+    left: int
+    call: bool
+
+    def consume_bytes(self, at: int, size: int) -> None:
+        """Check that so many bytes are there, and may be read."""
+        if at + size > len(self):
+            raise AbiDecodingError(f"{size} bytes are promised at {at}, and it has {len(self)}")
+        self.left -= size
+        if self.left < 0:
+            raise AbiDecodingError("its offsets overlap")
+
+    def resolve_offset(self, base: int, place: int, head: int) -> int:
+        """Return where the offset at a place leads, which is neither in the head nor beyond the end."""
+        offset = int.from_bytes(self[place : place + 32])
+        if self.call:
+            return min((base + offset) % _WORDS, len(self) - _ZEROS)
+        if offset < head or base + offset >= len(self):
+            raise AbiDecodingError(f"the offset {offset} at {place} leads out of its {len(self)} bytes")
+        return base + offset
+
+
+class Parameter(NamedTuple):
+    """One argument or return value: `components` are a struct's members."""
+
+    name: str
+    type: str
+    components: tuple[Parameter, ...]
+
+
+class Function:
+    """One entry of the ABI."""
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.name: str = entry["name"]
+        self.inputs = _parse_parameters(entry["inputs"])
+        self.outputs = _parse_parameters(entry["outputs"])
+        self.view = entry["stateMutability"] in ("view", "pure")
+        self.signature = f"{self.name}({','.join(map(_format_type, self.inputs))})"
+        self.selector: bytes = keccak(self.signature.encode())[:4]
+        arguments = [_make_codec(p) for p in self.inputs]
+        self._arguments = _make_tuple_codec(arguments)
+        self._least = 4 + sum(each.size for each in arguments)
+        self._results = _make_tuple_codec([_make_codec(p) for p in self.outputs])
+        self._read = _make_decoder(self._results)
+
+    def encode_call(self, args: Sequence[Any]) -> bytes:
+        """Encode call data."""
+        try:
+            return self.selector + self._arguments.encode(args)
+        except (OverflowError, TypeError, ValueError, AttributeError) as error:
+            raise BackstopError(f"{self.signature} cannot take {tuple(args)!r}: {error}") from error
+
+    def decode_result(self, data: bytes) -> Any:
+        """Decode the returned value: None, one value, or a tuple of several."""
+        if len(data) < self._results.size:
+            raise AbiDecodingError(
+                f"{self.signature} returned {len(data)} bytes: is this the right contract?"
+            )
+        try:
+            values = self._read(data, 0)
+        except AbiDecodingError as error:
+            raise AbiDecodingError(
+                f"{self.signature} returned {len(data)} bytes that cannot be read: {error}; "
+                "expected what its ABI says: is this the right contract?"
+            ) from None
+        if not self.outputs:
+            return None
+        return values[0] if len(self.outputs) == 1 else values
+
+    def has_arguments(self, data: bytes) -> bool:
+        """Tell whether call data is long enough for all arguments."""
+        return len(data) >= self._least
+
+    def decode_arguments(self, data: bytes) -> tuple[Any, ...]:
+        """Decode the arguments in call data as a contract of Vyper reads them; raise AbiDecodingError.
+
+        What a contract takes is read, as anybody may send it: padding that is not zero, bytes after the last
+        one, and zeros where call data has ended. What is refused here, a contract refuses.
+        """
+        if not self.has_arguments(data):
+            raise AbiDecodingError(f"{self.signature} is called with {len(data)} bytes of {self._least}")
+        return self._arguments.decode(_make_payload(data, call=True) if self._arguments.dynamic else data, 4)
+
+
+class Event:
+    """One event of the ABI; indexed values come from the topics, in the ABI's order."""
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.name: str = entry["name"]
+        self.inputs = _parse_parameters(entry["inputs"])
+        signature = f"{self.name}({','.join(map(_format_type, self.inputs))})"
+        self.topic: bytes = keccak(signature.encode())
+        indexed = [bool(item["indexed"]) for item in entry["inputs"]]
+        self._data = _make_tuple_codec(
+            [_make_codec(p) for p, i in zip(self.inputs, indexed, strict=True) if not i]
+        )
+        # Of what takes more than a word, a topic has the hash.
+        self._topics = tuple(
+            _make_codec(p).word or bytes for p, i in zip(self.inputs, indexed, strict=True) if i
+        )
+        self._read, self._count = _make_decoder(self._data), len(self._topics) + 1
+        # Where each value is: topics first, then data.
+        topics, data = iter(range(len(self._topics))), iter(range(len(self._topics), len(indexed)))
+        self._order = tuple(next(topics) if i else next(data) for i in indexed)
+        self._in_order = self._order == tuple(range(len(indexed)))
+
+    def decode_values(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
+        """Decode the values, in the ABI's order; raise AbiDecodingError."""
+        if len(topics) != self._count or len(data) < self._data.size:
+            raise AbiDecodingError(
+                f"the event {self.name} has {len(topics)} topics and {len(data)} bytes; "
+                f"expected {self._count} topics and {self._data.size} bytes or more"
+            )
+        try:
+            values = [read(topic) for read, topic in zip(self._topics, topics[1:], strict=True)]
+            values.extend(self._read(data, 0))
+        except AbiDecodingError as error:
+            raise AbiDecodingError(f"the event {self.name} cannot be read: {error}") from None
+        return tuple(values) if self._in_order else tuple([values[i] for i in self._order])
+
+
+class ContractAbi:
+    """The functions and events of one contract."""
+
+    def __init__(self, kind: str, abi_json: list[dict[str, Any]]) -> None:
+        self.kind = kind
+        # Default arguments make several functions of one name: by name and number of arguments.
+        self.functions: dict[tuple[str, int], Function] = {}
+        self.by_selector: dict[bytes, Function] = {}
+        self.events: dict[bytes, Event] = {}
+        self.constructor_inputs: tuple[Parameter, ...] = ()
+        for entry in abi_json:
+            if entry["type"] == "function":
+                function = Function(entry)
+                self.functions[function.name, len(function.inputs)] = function
+                self.by_selector[function.selector] = function
+            elif entry["type"] == "event":
+                event = Event(entry)
+                self.events[event.topic] = event
+            elif entry["type"] == "constructor":
+                self.constructor_inputs = _parse_parameters(entry["inputs"])
+        self.constructor = _make_tuple_codec([_make_codec(p) for p in self.constructor_inputs])
+
+    def get_function(self, name: str, arguments: int) -> Function:
+        """Return a function by its name and number of arguments."""
+        try:
+            return self.functions[name, arguments]
+        except KeyError:
+            known = sorted(f.signature for f in self.functions.values() if f.name == name)
+            there = f"it has {', '.join(known)}" if known else "it has no function of that name"
+            raise BackstopError(f"{self.kind}.{name} with {arguments} arguments: {there}") from None
+
+
+def decode_revert(data: bytes) -> str:
+    """Return the reason in revert data; "" for a bare revert and for a panic."""
+    if data[:4] == b"\x08\xc3\x79\xa0":
+        length = int.from_bytes(data[36:68])
+        return data[68 : 68 + length].decode("utf-8", "replace")
+    if not data or data[:4] == b"\x4e\x48\x7b\x71":
+        return ""
+    return "0x" + data.hex()
+
+
+def _make_payload(data: bytes, call: bool) -> DynamicPayload:
+    found = DynamicPayload(data + bytes(_ZEROS) if call else data)
+    found.left, found.call = max(len(data), _REREAD), call
+    return found
+
+
+def _make_decoder(codec: Codec) -> Callable[[bytes, int], Any]:
+    """Return how answers are decoded that are long enough for the head."""
+    if not codec.dynamic:
+        return codec.decode
+    return lambda data, at: codec.decode(_make_payload(data, call=False), at)
+
+
+def _parse_parameters(items: list[dict[str, Any]]) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(item.get("name", ""), item["type"], _parse_parameters(item.get("components", [])))
+        for item in items
+    )
+
+
+def _format_type(parameter: Parameter) -> str:
+    """Return a type as a signature has it: structs are written out."""
+    if not parameter.type.startswith("tuple"):
+        return parameter.type
+    return f"({','.join(map(_format_type, parameter.components))}){parameter.type[5:]}"
+
+
+def _make_codec(parameter: Parameter) -> Codec:
+    type_ = parameter.type
+    if array := re.fullmatch(r"(.*)\[(\d*)\]", type_):
+        item = _make_codec(parameter._replace(type=array[1]))
+        return _make_array_codec(item, int(array[2])) if array[2] else _make_dynamic_array_codec(item)
+    if type_ == "tuple":
+        return _make_tuple_codec([_make_codec(component) for component in parameter.components])
+    if word := re.fullmatch(r"(uint|int|bytes)(\d+)", type_):
+        return {"uint": _make_uint_codec, "int": _make_int_codec, "bytes": _make_fixed_bytes_codec}[word[1]](
+            int(word[2])
+        )
+    try:
+        return {"address": _ADDRESS, "bool": _BOOL, "string": _STRING, "bytes": _BYTES}[type_]
+    except KeyError:
+        raise BackstopError(f"the ABI type {type_} is not supported") from None
+
+
+# ----------------------------------------------------------------------- words
+
+
+def _make_word_codec(encode: Callable[[Any], bytes], word: Callable[[bytes], Any]) -> Codec:
+    return Codec(32, False, encode, lambda data, at: word(data[at : at + 32]), word)
+
+
+def _make_uint_codec(bits: int) -> Codec:
+    def encode(value: int) -> bytes:
+        if value >> bits:
+            raise ValueError(f"{value} is no uint{bits}")
+        return value.to_bytes(32, "big")
+
+    if bits == 256:
+        return _make_word_codec(encode, int.from_bytes)
+
+    def word(data: bytes) -> int:
+        value = int.from_bytes(data)
+        if value >> bits:
+            raise AbiDecodingError(f"{value} is no uint{bits}")
+        return value
+
+    return _make_word_codec(encode, word)
+
+
+def _make_int_codec(bits: int) -> Codec:
+    def encode(value: int) -> bytes:
+        if not -(1 << bits - 1) <= value < 1 << bits - 1:
+            raise ValueError(f"{value} is no int{bits}")
+        return value.to_bytes(32, "big", signed=True)
+
+    def word(data: bytes) -> int:
+        value = int.from_bytes(data, signed=True)
+        if not -(1 << bits - 1) <= value < 1 << bits - 1:
+            raise AbiDecodingError(f"{value} is no int{bits}")
+        return value
+
+    return _make_word_codec(encode, word)
+
+
+def _make_fixed_bytes_codec(length: int) -> Codec:
+    def encode(value: bytes) -> bytes:
+        if len(value) != length:
+            raise ValueError(f"{len(value)} bytes are no bytes{length}")
+        return value.ljust(32, b"\0")
+
+    if length == 32:
+        return _make_word_codec(encode, bytes)
+    padding = bytes(32 - length)
+
+    def word(data: bytes) -> bytes:
+        if data[length:] != padding:
+            raise AbiDecodingError(f"0x{data.hex()} is no bytes{length}")
+        return data[:length]
+
+    return _make_word_codec(encode, word)
+
+
+# The same accounts come again and again.
+@lru_cache(maxsize=2**14)
+def _encode_address(value: str) -> bytes:
+    raw = bytes.fromhex(value[2:])
+    if len(raw) != 20 or value[:2] != "0x":
+        raise ValueError(f"{value!r} is no address")
+    return bytes(12) + raw
+
+
+@lru_cache(maxsize=2**14)
+def _decode_address(word: bytes) -> str:
+    if word[:12] != bytes(12):
+        raise AbiDecodingError(f"0x{word.hex()} is no address")
+    return "0x" + word[12:].hex()
+
+
+def _encode_bool(value: bool) -> bytes:
+    if value not in (0, 1):
+        raise ValueError(f"{value!r} is no bool")
+    return bytes(31) + bytes([value])
+
+
+def _decode_bool(word: bytes) -> bool:
+    value = _BOOLS.get(word)
+    if value is None:
+        raise AbiDecodingError(f"0x{word.hex()} is no bool")
+    return value
+
+
+_BOOLS = {bytes(32): False, bytes(31) + b"\1": True}
+_ADDRESS = _make_word_codec(_encode_address, _decode_address)
+_BOOL = _make_word_codec(_encode_bool, _decode_bool)
+
+
+# --------------------------------------------------------------------- dynamic
+
+
+def _encode_bytes(value: bytes) -> bytes:
+    return len(value).to_bytes(32, "big") + value + bytes(-len(value) % 32)
+
+
+def _decode_bytes(data: DynamicPayload, at: int) -> bytes:
+    length, start = _read_length(data, at, 1)
+    end = start + length
+    if not data.call:
+        padding = data[end : end + -length % 32]
+        if len(padding) < -length % 32 or any(padding):
+            raise AbiDecodingError(f"the {length} bytes at {at} are not padded with zeros to whole words")
+    return data[start:end]
+
+
+def _decode_string(data: DynamicPayload, at: int) -> str:
+    raw = _decode_bytes(data, at)
+    try:
+        return raw.decode("utf-8", "replace" if data.call else "strict")
+    except UnicodeDecodeError:
+        raise AbiDecodingError(f"the string at {at} is no UTF-8") from None
+
+
+def _read_length(data: DynamicPayload, at: int, size: int) -> tuple[int, int]:
+    """Return the number of items at a place, all of which are there, and where the first one is."""
+    data.consume_bytes(at, 32)
+    length, start = int.from_bytes(data[at : at + 32]), at + 32
+    data.consume_bytes(start, length * size)
+    return length, start
+
+
+_BYTES = Codec(32, True, _encode_bytes, _decode_bytes)
+_STRING = Codec(32, True, lambda value: _encode_bytes(value.encode()), _decode_string)
+
+
+def _make_tuple_codec(items: Sequence[Codec]) -> Codec:
+    encoders = [item.encode for item in items]
+    places = []
+    head = 0
+    for item in items:
+        places.append((head, item.decode))
+        head += item.size
+
+    if not any(item.dynamic for item in items):
+
+        def encode_static(values: Sequence[Any]) -> bytes:
+            return b"".join([encode(value) for encode, value in zip(encoders, values, strict=True)])
+
+        words = [(32 * i, 32 * i + 32, item.word) for i, item in enumerate(items) if item.word is not None]
+        if len(words) == len(items):
+
+            def decode_words(data: bytes, at: int) -> tuple[Any, ...]:
+                if at:
+                    data = data[at : at + head]
+                return tuple([word(data[start:end]) for start, end, word in words])
+
+            return Codec(head, False, encode_static, decode_words)
+
+        def decode_static(data: bytes, at: int) -> tuple[Any, ...]:
+            return tuple([decode(data, at + place) for place, decode in places])
+
+        return Codec(head, False, encode_static, decode_static)
+
+    def encode(values: Sequence[Any]) -> bytes:
+        heads, tails, tail = [], [], head
+        for item, value in zip(items, values, strict=True):
+            encoded = item.encode(value)
+            if item.dynamic:
+                heads.append(tail.to_bytes(32, "big"))
+                tails.append(encoded)
+                tail += len(encoded)
+            else:
+                heads.append(encoded)
+        return b"".join(heads + tails)
+
+    least = 32 * sum(item.slots for item in items)
+
+    def decode(data: DynamicPayload, at: int) -> tuple[Any, ...]:
+        data.consume_bytes(at, head)
+        values = []
+        for item, (place, decode_item) in zip(items, places, strict=True):
+            here = at + place
+            if item.dynamic:
+                here = data.resolve_offset(at, here, least)
+            values.append(decode_item(data, here))
+        return tuple(values)
+
+    # As a member it is an offset in the head; called with the whole data it starts at its own head.
+    return Codec(32, True, encode, decode)
+
+
+def _make_array_codec(item: Codec, length: int) -> Codec:
+    found = _make_tuple_codec([item] * length)
+    return found if found.dynamic else found._replace(slots=length)
+
+
+def _make_dynamic_array_codec(item: Codec) -> Codec:
+    def encode(values: Sequence[Any]) -> bytes:
+        return len(values).to_bytes(32, "big") + _make_array_codec(item, len(values)).encode(values)
+
+    def decode(data: DynamicPayload, at: int) -> tuple[Any, ...]:
+        length, start = _read_length(data, at, item.size)
+        places = range(start, start + length * item.size, item.size)
+        if not item.dynamic:
+            return tuple([item.decode(data, place) for place in places])
+        return tuple([item.decode(data, data.resolve_offset(start, place, 32 * length)) for place in places])
+
+    return Codec(32, True, encode, decode)

@@ -1,0 +1,41 @@
+"""Hosts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from backstop.errors import BackstopError
+from backstop.files.installation import explain_missing_extra
+from backstop.hosts.host_interface import GENESIS, Host
+
+HOSTS = ("anvil", "revm", "py-evm")
+
+
+def new_host(name: str, timestamp: int = GENESIS) -> Host:
+    """Start a fresh, empty chain; the caller closes it."""
+    if name == "revm":
+        with explain_missing_extra():
+            from backstop.hosts.revm import RevmHost
+
+        return RevmHost(timestamp)
+    if name == "anvil":
+        from backstop.hosts.anvil import AnvilHost
+
+        return AnvilHost(timestamp)
+    if name == "py-evm":
+        with explain_missing_extra():
+            from backstop.hosts.py_evm import PyEvmHost
+
+        return PyEvmHost(timestamp)
+    raise BackstopError(f"there is no host {name!r}: take one of {', '.join(HOSTS)}")
+
+
+@contextmanager
+def open_host(name: str, timestamp: int = GENESIS) -> Iterator[Host]:
+    """Start a fresh, empty chain, and close it at the end."""
+    host = new_host(name, timestamp)
+    try:
+        yield host
+    finally:
+        host.close()

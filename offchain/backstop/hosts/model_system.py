@@ -1,0 +1,110 @@
+"""The model behind the System interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from backstop.hosts.native_crypto import use_native_crypto
+from backstop.model.state import Revert, World, Written
+from backstop.system import Action, Outcome, Snapshot, count_slots
+
+
+class ModelSystem:
+    """Applies actions to the reference model; remembers what the last one wrote.
+
+    `changes` is every slot that it wrote, with what the slot held before; empty after a revert. With
+    `revocable` the world's journal is kept, so that its owner can roll actions back: it grows until cut.
+    """
+
+    def __init__(self, world: World, *, revocable: bool = False, block_time: int = 0) -> None:
+        """Put a world behind it; `block_time` (s) is the chain's slot, 0 if blocks do not count."""
+        use_native_crypto()
+        self.world = world
+        self.block_time = block_time
+        self.changes: dict[Written, Any] = {}
+        self._revocable = revocable
+
+    @property
+    def timestamp(self) -> int:
+        return self.world.timestamp
+
+    @property
+    def block_number(self) -> int:
+        return self.world.block_number
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return {name: contract.address for name, contract in self.world.contracts.items()}
+
+    def apply(self, action: Action) -> Outcome:
+        """Run one action; a revert undoes every write. An applied action is final unless it is revocable."""
+        world = self.world
+        mark = world.mark()
+        try:
+            value = self._get_method(action.contract, action.method)(action.sender, *action.args)
+        except Revert as revert:
+            world.roll_back(mark)
+            self.changes = {}
+            return Outcome(revert.reason, None, ())
+        self.changes = world.changes_since(mark)
+        logs = tuple(world.logs[mark[1] :])
+        world.logs.clear()
+        if not self._revocable:
+            world.journal.clear()
+        return Outcome(None, value, logs)
+
+    @contextmanager
+    def fork_state(self) -> Iterator[None]:
+        """Take back at the end whatever happens inside. It nests."""
+        world = self.world
+        time, changes, revocable = (world.timestamp, world.block_number), self.changes, self._revocable
+        self._revocable = True
+        mark = world.mark()
+        try:
+            yield
+        finally:
+            world.roll_back(mark)
+            (world.timestamp, world.block_number), self.changes = time, changes
+            self._revocable = revocable
+
+    def dry_run(self, action: Action) -> Outcome:
+        """Return the outcome that an action would have; nothing changes."""
+        world = self.world
+        mark = world.mark()
+        try:
+            value = self._get_method(action.contract, action.method)(action.sender, *action.args)
+            return Outcome(None, value, tuple(world.logs[mark[1] :]))
+        except Revert as revert:
+            return Outcome(revert.reason, None, ())
+        finally:
+            world.roll_back(mark)
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view as nobody in particular."""
+        return self._get_method(contract, method)("0x" + "00" * 20, *args)
+
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        world = self.world
+        world.block_number += (
+            count_slots(world.timestamp, seconds, self.block_time) if blocks is None else blocks
+        )
+        world.timestamp += seconds
+
+    def snapshot(self) -> Snapshot:
+        """Copy every table; values are immutable records, so a shallow copy is a frozen one."""
+        return {
+            name: {path: dict(table) for path, table in contract.tables.items()}
+            for name, contract in self.world.contracts.items()
+        }
+
+    def get_live_tables(self) -> Snapshot:
+        """Return all state without a copy: it stands until the next action."""
+        return {name: contract.tables for name, contract in self.world.contracts.items()}
+
+    def _get_method(self, contract: str, method: str) -> Any:
+        bound = getattr(self.world.contracts[contract], method)
+        if "abi" not in bound.__func__.__dict__:
+            raise AttributeError(f"{contract}.{method} is not part of the ABI")
+        return bound

@@ -1,0 +1,248 @@
+"""A small JSON-RPC client, over a Unix socket (IPC) or HTTP, that checks every answer.
+
+What comes out of it is either an answer of the form that its method has, or one of its errors: RpcError, the
+call's own answer, as a revert is; NodeGone in one of its kinds, after which another node may be asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from itertools import count
+from typing import Any, Protocol
+
+from backstop.hosts.endpoint import check_scheme, is_http, mask_url
+from backstop.hosts.rpc_errors import (
+    MalformedAnswerError,
+    NodeRefusedError,
+    NodeUnavailableError,
+    NotANodeError,
+    RpcError,
+    format_one_line,
+)
+from backstop.hosts.rpc_response_schema import TooNestedError, check_result, parse_answer, shorten_value
+from backstop.hosts.rpc_transport import (
+    MOST_BYTES,
+    NO_HEADERS,
+    AnswerTimeoutError,
+    AnswerTooLongError,
+    ExchangeDeadline,
+    HttpTransport,
+    IpcTransport,
+    NoAnswerError,
+    NoListenerError,
+    Transport,
+)
+
+TIMEOUT = 60.0
+# Nodes limit the size of a batch.
+_BATCH = 200
+
+
+class RpcClient(Protocol):
+    """Whom to ask: one client, or several nodes behind one."""
+
+    @property
+    def where(self) -> str: ...
+
+    def request(self, method: str, *params: Any, size: int | None = None) -> Any: ...
+
+    def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]: ...
+
+    def request_each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]: ...
+
+    @property
+    def count(self) -> int: ...
+
+    def list_other_nodes(self) -> Sequence[NodeClient]: ...
+
+    def expect_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None: ...
+
+    def is_block_confirmed(self, number: int, block: str) -> bool: ...
+
+    def record_height(self, height: int) -> None: ...
+
+    def switch_node(self, problem: str) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+def never_stop() -> bool:
+    """Return False: nobody tells this process to stop."""
+    return False
+
+
+class NodeClient:
+    """Requests to one node, by the path of its socket or its http:// or https:// address.
+
+    `where` is the address without what may be secret in it. A whole answer has to be there after `timeout`
+    seconds; soon after `stop` says so none is waited for. `headers` tells those of a request by its body.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        timeout: float = TIMEOUT,
+        stop: Callable[[], bool] = never_stop,
+        headers: Callable[[bytes], Mapping[str, str]] = lambda body: NO_HEADERS,
+    ) -> None:
+        check_scheme(address)
+        self.where = mask_url(address)
+        patience = ExchangeDeadline(timeout, stop)
+        self._transport: Transport = (
+            HttpTransport(address, patience) if is_http(address) else IpcTransport(address, patience)
+        )
+        self._headers = headers
+        self._retry_after = 0.0
+        self._ids = count(1)
+
+    def request(self, method: str, *params: Any, size: int | None = None) -> Any:
+        """Run one call; raise RpcError if its result is an error, NodeGone if there is no good answer.
+
+        With `size` the answer has to be so many bytes in hex.
+        """
+        number = next(self._ids)
+        asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        answer = self._exchange_request(method, asked)
+        if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
+            raise NotANodeError(f"what answers at {self.where} is no Ethereum node")
+        error = answer.get("error")
+        # Who refuses need not have read the id.
+        if not _is_same_id(answer.get("id"), number) and (
+            error is None or self._build_error(method, error).of_the_call
+        ):
+            raise self._build_malformed_error(
+                method, f"its id is {shorten_value(answer.get('id'))}, not {number}"
+            )
+        result = self._extract_result(method, params, answer)
+        if size is not None and (not isinstance(result, str) or len(result) != 2 + 2 * size):
+            raise self._build_malformed_error(method, f"{size} bytes were asked for, it has others")
+        return result
+
+    def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run one method with many parameters; the node may run them in any order."""
+        results: list[Any] = []
+        for start in range(0, len(calls), _BATCH):
+            part = [(method, params) for params in calls[start : start + _BATCH]]
+            answers = self._exchange_batch(part)
+            results += [
+                self._extract_result(*each, answer) for each, answer in zip(part, answers, strict=True)
+            ]
+        return results
+
+    def request_each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Run a few calls in one exchange; where an answer is an error, the RpcError is its result."""
+        results: list[Any] = []
+        for (method, params), answer in zip(calls, self._exchange_batch(calls), strict=True):
+            try:
+                results.append(self._extract_result(method, params, answer))
+            except NodeRefusedError:
+                raise
+            except RpcError as error:
+                results.append(error)
+        return results
+
+    count = 1
+    """Nodes that may be asked."""
+
+    def list_other_nodes(self) -> Sequence[NodeClient]:
+        """Return the other nodes that may be asked: none."""
+        return ()
+
+    def expect_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
+        """Leave nodes of another chain: there is no other."""
+
+    def is_block_confirmed(self, number: int, block: str) -> bool:
+        """Tell whether another node has this block, or there is no other: there is none."""
+        return True
+
+    def record_height(self, height: int) -> None:
+        """Take note of the height that was seen: there is nobody to compare it with."""
+
+    def switch_node(self, problem: str) -> bool:
+        """Ask another node from now on: there is none, which False says."""
+        return False
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another one."""
+        self._transport.close()
+
+    def _exchange_batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Send calls in one exchange; return the answers in the calls' order."""
+        numbers = [next(self._ids) for _ in calls]
+        answers = self._exchange_request(
+            calls[0][0],
+            [
+                {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+                for number, (method, params) in zip(numbers, calls, strict=True)
+            ],
+        )
+        method = calls[0][0]
+        if isinstance(answers, dict) and answers.get("error") is not None:  # it refuses them all
+            raise self._build_error(method, answers["error"])
+        if not isinstance(answers, list) or len(answers) != len(calls):
+            told = len(answers) if isinstance(answers, list) else "no"
+            raise self._build_malformed_error(method, f"{told} answers to a batch of {len(calls)}")
+        found: dict[int, Any] = {}
+        for answer in answers:
+            number = answer.get("id") if isinstance(answer, dict) else None
+            if not isinstance(number, int) or isinstance(number, bool) or number in found:
+                raise self._build_malformed_error(method, f"a batch with the id {shorten_value(number)}")
+            found[number] = answer
+        if found.keys() != set(numbers):
+            raise self._build_malformed_error(method, "a batch with other ids than were asked for")
+        return [found[number] for number in numbers]
+
+    def _exchange_request(self, method: str, request: Any) -> Any:
+        encoded = json.dumps(request, separators=(",", ":")).encode()
+        try:
+            answer = self._transport.send_request(encoded, self._headers(encoded))
+        except AnswerTimeoutError:
+            raise NodeUnavailableError(
+                f"the node at {self.where} does not answer: is it overloaded?"
+            ) from None
+        except NoListenerError as error:
+            raise NodeUnavailableError(f"no node listens at {self.where} ({error}): start one") from None
+        except NoAnswerError as error:
+            raise NodeUnavailableError(
+                f"the node at {self.where} is gone ({format_one_line(str(error))}): start it again"
+            ) from None
+        except AnswerTooLongError:
+            raise self._build_malformed_error(method, f"more than {MOST_BYTES >> 20} MiB") from None
+        self._retry_after = answer.retry_after
+        status = format_one_line(f"HTTP {answer.status} {answer.reason}".rstrip())
+        if answer.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            raise self._build_error(method, {"code": HTTPStatus.TOO_MANY_REQUESTS, "message": status})
+        try:
+            return parse_answer(answer.body)
+        except TooNestedError:
+            raise self._build_malformed_error(method, "JSON that is nested without end") from None
+        except ValueError:
+            why = "" if answer.status == HTTPStatus.OK else f" ({status})"
+            raise NotANodeError(f"what answers at {self.where} is no Ethereum node{why}") from None
+
+    def _extract_result(self, method: str, params: Sequence[Any], answer: dict[str, Any]) -> Any:
+        if answer.get("error") is not None:
+            raise self._build_error(method, answer["error"])
+        if "result" not in answer:
+            raise self._build_malformed_error(method, "neither a result nor an error")
+        result = answer["result"]
+        try:
+            check_result(method, params, result)
+        except ValueError as error:
+            raise self._build_malformed_error(method, str(error)) from None
+        return result
+
+    def _build_error(self, method: str, told: Any) -> RpcError:
+        error = told if isinstance(told, dict) else {"message": told}
+        own = RpcError(method, error)
+        return own if own.of_the_call else NodeRefusedError(self.where, method, error, self._retry_after)
+
+    def _build_malformed_error(self, method: str, what: str) -> MalformedAnswerError:
+        return MalformedAnswerError(self.where, method, what)
+
+
+def _is_same_id(told: Any, number: int) -> bool:
+    """Return whether an id is that number, which True and 1.0 are not."""
+    return type(told) is int and told == number

@@ -1,0 +1,347 @@
+"""What a node may answer: the type, the length and the name of everything that is read, by method.
+
+What gets through here is read without another look. So a check asks for what this program reads and leaves
+the rest alone, as nodes of many makers add fields of their own. Methods that only a node of our own has
+(`anvil_`, `evm_` ...) are not checked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from eth_hash.auto import keccak
+
+Check = Callable[[Any], None]
+
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_DATA = re.compile(r"0x[0-9a-fA-F]*")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = [1 if each in b"[{" else -1 for each in range(256)]
+MOST_NESTED = 128
+"""A trace of calls within calls takes two for each."""
+_MOST_BRACKETS = 1 << 23
+_TEXT = 80
+_MOST_TOPICS = 4
+
+
+class TooNestedError(ValueError):
+    """An error: brackets within brackets, further than any answer goes, or more of them."""
+
+
+def parse_answer(body: bytes) -> Any:
+    """Parse an answer; raise TooNested, or ValueError if it is no JSON.
+
+    Python's own parser ends the whole process on deep nesting once a library has raised the recursion limit.
+    """
+    told = body.decode()
+    if body.count(b"[") + body.count(b"{") > MOST_NESTED:
+        brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
+        if (
+            len(brackets) > _MOST_BRACKETS
+            or max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MOST_NESTED
+        ):
+            raise TooNestedError
+    return json.loads(told)
+
+
+def check_result(method: str, params: Sequence[Any], result: Any) -> None:
+    """Raise ValueError, with what is wrong in words, for a result that this call cannot have."""
+    found = _CHECKS.get(method)
+    if found is not None:
+        found(params, result)
+
+
+def shorten_value(value: Any) -> str:
+    """Show a value in a few characters."""
+    text = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
+    return text if len(text) <= _TEXT else text[:_TEXT] + "..."
+
+
+# ---------------------------------------------------------------------- values
+
+
+def make_quantity_check(bits: int) -> Check:
+    """Check for a number in hex with at most so many bits."""
+    digits, most = bits // 4, 1 << bits
+
+    def check_it(value: Any) -> None:
+        if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+            raise ValueError(f"{shorten_value(value)} is no number in hex")
+        if len(value) > 2 + digits and int(value, 16) >= most:
+            raise ValueError(f"{shorten_value(value)} has more than {bits} bits")
+
+    return check_it
+
+
+def make_data_check(size: int | None = None) -> Check:
+    """Check for bytes in hex, any number of them or so many."""
+    length = None if size is None else 2 + 2 * size
+    what = "are no bytes in hex" if size is None else f"are no {size} bytes in hex"
+
+    def check_it(value: Any) -> None:
+        if not isinstance(value, str) or not _DATA.fullmatch(value) or len(value) % 2:
+            raise ValueError(f"{shorten_value(value)} {what}")
+        if length is not None and len(value) != length:
+            raise ValueError(f"{shorten_value(value)} {what}")
+
+    return check_it
+
+
+def check_text(value: Any) -> None:
+    """Check for a string."""
+    if not isinstance(value, str):
+        raise ValueError(f"{shorten_value(value)} is no text")
+
+
+def make_list_check(each: Check, most: int | None = None) -> Check:
+    """Check for a list of such values."""
+
+    def check_it(value: Any) -> None:
+        if not isinstance(value, list) or (most is not None and len(value) > most):
+            raise ValueError(f"{shorten_value(value)} is no list" + (f" of {most} at most" if most else ""))
+        for item in value:
+            each(item)
+
+    return check_it
+
+
+def make_optional_check(each: Check) -> Check:
+    """Check for such a value, or nothing."""
+    return lambda value: None if value is None else each(value)
+
+
+def make_fields_check(needed: Mapping[str, Check], others: Mapping[str, Check] | None = None) -> Check:
+    """Check for an object with fields that are needed, and others that may be missing or null."""
+    optional = others or {}
+
+    def check_it(value: Any) -> None:
+        if not isinstance(value, dict):
+            raise ValueError(f"{shorten_value(value)} is no object")
+        name = ""
+        try:
+            for name, each in needed.items():
+                each(value[name])
+            for name, each in optional.items():
+                if value.get(name) is not None:
+                    each(value[name])
+        except KeyError:
+            raise ValueError(f"{name} is missing") from None
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    return check_it
+
+
+# --------------------------------------------------------------------- objects
+
+_q64, _q256 = make_quantity_check(64), make_quantity_check(256)
+_word, _address, _bytes = make_data_check(32), make_data_check(20), make_data_check()
+
+_HEADER = {"number": _q64, "hash": _word, "parentHash": _word, "timestamp": _q64}
+_REST_OF_HEADER = {
+    **{name: _word for name in ("sha3Uncles", "stateRoot", "transactionsRoot", "receiptsRoot", "mixHash")},
+    **{name: _word for name in ("withdrawalsRoot", "parentBeaconBlockRoot", "requestsHash")},
+    **{name: _q64 for name in ("gasLimit", "gasUsed", "blobGasUsed", "excessBlobGas")},
+    **{"difficulty": _q256, "baseFeePerGas": make_quantity_check(128)},
+    **{
+        "miner": _address,
+        "logsBloom": make_data_check(256),
+        "extraData": _bytes,
+        "nonce": make_data_check(8),
+    },
+}
+_TRANSACTION = make_fields_check(
+    {"hash": _word, "from": _address, "to": make_optional_check(_address), "input": _bytes},
+    {"blockHash": _word},
+)
+_LOG = make_fields_check(
+    {"address": _address, "topics": make_list_check(_word, _MOST_TOPICS), "data": _bytes},
+    {"blockNumber": _q64, "blockHash": _word, "transactionHash": _word},
+)
+_MINED_LOG = make_fields_check({"blockNumber": _q64, "blockHash": _word})
+_RECEIPT = make_fields_check(
+    {
+        **{"transactionHash": _word, "blockNumber": _q64, "blockHash": _word, "from": _address},
+        **{
+            "status": make_quantity_check(1),
+            "gasUsed": _q64,
+            "logs": make_list_check(_LOG),
+            "contractAddress": make_optional_check(_address),
+        },
+    },
+    {"effectiveGasPrice": make_quantity_check(128), "cumulativeGasUsed": _q64}
+    | {"to": _address, "type": make_quantity_check(8), "logsBloom": make_data_check(256)},
+)
+_PROOF = make_fields_check(
+    {
+        **{"address": _address, "accountProof": make_list_check(_bytes)},
+        "storageProof": make_list_check(
+            make_fields_check(
+                {"key": make_quantity_check(256), "value": _q256, "proof": make_list_check(_bytes)}
+            )
+        ),
+    }
+)
+_FRAME = make_fields_check(
+    {"type": check_text, "from": _address, "input": _bytes},
+    {"to": _address, "error": check_text, "calls": make_list_check(lambda _: None)},
+)
+_FEES = make_fields_check(
+    {"oldestBlock": _q64, "baseFeePerGas": make_list_check(make_quantity_check(128))},
+    {"reward": make_list_check(make_list_check(make_quantity_check(128)))},
+)
+
+
+# ------------------------------------------------------------------- questions
+
+
+def _make_result_check(each: Check) -> Callable[[Sequence[Any], Any], None]:
+    """Check a result that has nothing to do with what was asked."""
+    return lambda _params, result: each(result)
+
+
+def _check_same_value(what: str, asked: Any, told: Any) -> None:
+    if isinstance(asked, str) and asked.startswith("0x") and asked.lower() != told.lower():
+        raise ValueError(f"{what} {shorten_value(told)} was not asked for, {shorten_value(asked)} was")
+
+
+def _check_same_number(asked: Any, told: str) -> None:
+    if isinstance(asked, str) and asked.startswith("0x") and int(asked, 16) != int(told, 16):
+        raise ValueError(f"block {int(told, 16)} was not asked for, block {int(asked, 16)} was")
+
+
+def _check_block(params: Sequence[Any], result: Any) -> None:
+    if result is None:
+        if params and params[0] == "latest":
+            raise ValueError("there is no newest block")
+        return
+    whole = len(params) > 1 and params[1] is True
+    content = {"transactions": make_list_check(_TRANSACTION if whole else _word)}
+    if params and params[0] == "pending":  # it has no number and no hash yet
+        make_fields_check({"timestamp": _q64}, {**_HEADER, **_REST_OF_HEADER})(result)
+        return
+    make_fields_check(_HEADER | content, _REST_OF_HEADER)(result)
+
+
+def _check_block_by_number(params: Sequence[Any], result: Any) -> None:
+    _check_block(params, result)
+    if result is not None and params:
+        _check_same_number(params[0], result.get("number") or params[0])
+
+
+def _check_block_by_hash(params: Sequence[Any], result: Any) -> None:
+    _check_block(params, result)
+    if result is not None and params:
+        _check_same_value("block", params[0], result["hash"])
+
+
+def _check_receipts(params: Sequence[Any], result: Any) -> None:
+    if result is None:
+        return
+    make_list_check(_RECEIPT)(result)
+    for each in result:
+        _check_same_number(params[0], each["blockNumber"])
+
+
+def _check_receipt(params: Sequence[Any], result: Any) -> None:
+    if result is not None:
+        _RECEIPT(result)
+        _check_same_value("transaction", params[0], result["transactionHash"])
+
+
+def _check_transaction(params: Sequence[Any], result: Any) -> None:
+    if result is not None:
+        _TRANSACTION(result)
+        _check_same_value("transaction", params[0], result["hash"])
+
+
+def _check_raw_transaction(params: Sequence[Any], result: Any) -> None:
+    _word(result)
+    raw = params[0] if params else None
+    if isinstance(raw, str) and _DATA.fullmatch(raw) and not len(raw) % 2:
+        _check_same_value("transaction", "0x" + keccak(bytes.fromhex(raw[2:])).hex(), result)
+
+
+def _check_private_transaction(params: Sequence[Any], result: Any) -> None:
+    _check_raw_transaction([params[0]["tx"]], result)
+
+
+def _check_logs(params: Sequence[Any], result: Any) -> None:
+    make_list_check(_LOG)(result)
+    wanted = params[0] if params and isinstance(params[0], dict) else {}
+    first, last = (_parse_block_number(wanted.get(end)) for end in ("fromBlock", "toBlock"))
+    addresses = wanted.get("address")
+    known = {each.lower() for each in ([addresses] if isinstance(addresses, str) else addresses or ())}
+    topics = (wanted.get("topics") or [None])[0]
+    events = {each.lower() for each in ([topics] if isinstance(topics, str) else topics or ())}
+    for log in result:
+        _MINED_LOG(log)
+        number = int(log["blockNumber"], 16)
+        if (first is not None and number < first) or (last is not None and number > last):
+            raise ValueError(f"a log of block {number} was not asked for")
+        if known and log["address"].lower() not in known:
+            raise ValueError(f"a log of {log['address']} was not asked for")
+        if events and (not log["topics"] or log["topics"][0].lower() not in events):
+            raise ValueError("a log of another event was not asked for")
+
+
+def _parse_block_number(asked: Any) -> int | None:
+    return int(asked, 16) if isinstance(asked, str) and _QUANTITY.fullmatch(asked) else None
+
+
+def _check_proof(params: Sequence[Any], result: Any) -> None:
+    _PROOF(result)
+    _check_same_value("the account", params[0], result["address"])
+    keys, told = list(params[1]), [each["key"] for each in result["storageProof"]]
+    if [int(key, 16) for key in keys] != [int(key, 16) for key in told]:
+        raise ValueError("the proof is of other slots than were asked for")
+
+
+def _check_fee_history(params: Sequence[Any], result: Any) -> None:
+    _FEES(result)
+    rewards, count = result.get("reward"), len(params[2]) if len(params) > 2 else 0
+    if count and (not rewards or any(len(each) != count for each in rewards)):
+        raise ValueError("rewards are missing")
+
+
+def _check_call_trace(params: Sequence[Any], result: Any) -> None:
+    waiting = [result]
+    while waiting:
+        frame = waiting.pop()
+        _FRAME(frame)
+        waiting += frame.get("calls") or ()
+
+
+_CHECKS: dict[str, Callable[[Sequence[Any], Any], None]] = {
+    **{
+        f"eth_{name}": _make_result_check(_q64)
+        for name in ("chainId", "blockNumber", "estimateGas", "getTransactionCount")
+    },
+    **{
+        f"eth_{name}": _make_result_check(_q256)
+        for name in ("getBalance", "gasPrice", "maxPriorityFeePerGas")
+    },
+    **{f"eth_{name}": _make_result_check(_bytes) for name in ("call", "getCode")},
+    "eth_getStorageAt": _make_result_check(_q256),
+    "eth_getBlockByNumber": _check_block_by_number,
+    "eth_getBlockByHash": _check_block_by_hash,
+    "eth_getBlockReceipts": _check_receipts,
+    "eth_getTransactionReceipt": _check_receipt,
+    "eth_getTransactionByHash": _check_transaction,
+    "eth_accounts": _make_result_check(make_list_check(_address)),
+    "eth_signTransaction": _make_result_check(_bytes),
+    "eth_sendRawTransaction": _check_raw_transaction,
+    "eth_sendTransaction": _make_result_check(_word),
+    "eth_sendPrivateTransaction": _check_private_transaction,
+    "eth_sendBundle": _make_result_check(make_fields_check({"bundleHash": _word})),
+    "eth_getLogs": _check_logs,
+    "eth_getProof": _check_proof,
+    "eth_feeHistory": _check_fee_history,
+    "web3_clientVersion": _make_result_check(check_text),
+    "debug_traceTransaction": _check_call_trace,
+}

@@ -1,0 +1,155 @@
+"""From the model's tables to raw storage and back: which slot, which word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
+from operator import lshift, rshift
+from typing import Any, NamedTuple
+
+from eth_hash.auto import keccak
+
+from backstop.errors import BackstopError
+
+
+class SlotOverflowError(BackstopError):
+    """A value of the model that its slot has no room for; `field` is the record's field if there is one."""
+
+    def __init__(self, value: Any, room: str, field: str = "", record: Any = None) -> None:
+        of = "" if record is None else f" of {record}"
+        super().__init__(f"{value}{of} does not fit {room}")
+        self.value = value
+        self.room = room
+        self.field = field
+
+
+class StorageVariable(NamedTuple):
+    """One storage variable of a contract: its base slot and how many mappings are nested in it."""
+
+    slot: int
+    depth: int
+
+
+def find_variable(kind: str, path: str, storage: Mapping[str, tuple[int, str]]) -> StorageVariable:
+    """Find a model table's storage path in the compiler's layout."""
+    try:
+        slot, type_ = storage[path]
+    except KeyError:
+        known = ", ".join(sorted(storage)) or "nothing"
+        raise BackstopError(f"{kind} stores no {path!r}; it stores {known}") from None
+    depth = 0
+    while mapping := re.fullmatch(r"HashMap\[(\w+), (.*)\]", type_):
+        if mapping[1] == "String" or mapping[1] == "Bytes":
+            raise BackstopError(f"{kind}.{path}: keys of type {mapping[1]} are not supported")
+        depth, type_ = depth + 1, mapping[2]
+    if re.match(r"HashMap|DynArray|String|Bytes\[", type_):
+        raise BackstopError(f"{kind}.{path}: a {type_} is not one slot")
+    return StorageVariable(slot, depth)
+
+
+def compute_slot(place: StorageVariable, key: Hashable) -> int:
+    """Hash slot ++ key for every level with keccak256; Vyper puts the slot first."""
+    if place.depth == 0:
+        keys: tuple[Any, ...] = ()
+        matches = key == ()
+    elif place.depth == 1:
+        keys = (key,)
+        matches = not isinstance(key, tuple)
+    else:
+        matches = isinstance(key, tuple) and len(key) == place.depth
+        keys = key if isinstance(key, tuple) else ()
+    if not matches:
+        raise BackstopError(f"{key!r} is no key of a variable with {place.depth} mapping levels")
+    slot = place.slot
+    for part in keys:
+        slot = _hash_slot_key(slot, _encode_scalar(part))
+    return slot
+
+
+@lru_cache(maxsize=2**14)
+def _hash_slot_key(slot: int, key: int) -> int:
+    """Hash once per slot and keys: deployments of one kind share their addresses, and so their slots."""
+    return int.from_bytes(keccak(slot.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")
+
+
+def encode_word(value: Any) -> int:
+    """Return the storage word of a table's value: an int, a bool, an address, bytes32 or a record."""
+    widths = getattr(value, "WIDTHS", None)
+    if widths is None:
+        return _encode_scalar(value)
+    parts = [*map(_encode_signed_field, value, widths, value._fields)] if value.IS_SIGNED else value
+    try:
+        return _pack_fields(value, parts)
+    except TypeError:  # not all are numbers
+        return _pack_fields(value, [*map(_encode_scalar, parts)])
+
+
+def _pack_fields(value: Any, parts: Sequence[int]) -> int:
+    if any(map(rshift, parts, value.BITS)):  # also of what is negative
+        each = zip(parts, value.BITS, value._fields, strict=True)
+        part, width, field = next(one for one in each if one[0] >> one[1])
+        raise SlotOverflowError(part, f"{width} bits", field, value)
+    return sum(map(lshift, parts, value.SHIFTS))
+
+
+def _encode_signed_field(part: Any, width: int, field: str) -> Any:
+    """Return the two's complement where a width is less than zero."""
+    if width > 0:
+        return part
+    if not -1 << -width - 1 <= part < 1 << -width - 1:
+        raise SlotOverflowError(part, f"{-width} signed bits", field)
+    return part & ((1 << -width) - 1)
+
+
+def decode_word(word: int, default: Any) -> Any:
+    """Read the value in a storage word, of the kind of the table's default."""
+    widths = getattr(default, "WIDTHS", None)
+    if widths is None:
+        return _decode_scalar(word, default)
+    parts = []
+    for part, width in zip(default, widths, strict=True):
+        bits = word & ((1 << abs(width)) - 1)
+        if width < 0 and bits >> -width - 1:
+            bits -= 1 << -width
+        parts.append(_decode_scalar(bits, part))
+        word >>= abs(width)
+    return type(default)(*parts)
+
+
+def count_fields(value: Any) -> int:
+    """Count the fields of a value."""
+    return len(value) if hasattr(value, "WIDTHS") else 1
+
+
+def list_field_differences(default: Any, one: int, other: int) -> list[tuple[str, Any, Any]]:
+    """Return the fields in which two words of a slot differ, with both values; "" for a plain value's."""
+    values = decode_word(one, default), decode_word(other, default)
+    names = getattr(default, "_fields", None)
+    if names is None:
+        return [("", *values)]
+    found = [each for each in zip(names, *values, strict=True) if each[1] != each[2]]
+    # If no field differs, the bits above the record do.
+    return found or [("unused bits", f"{one:#x}", f"{other:#x}")]
+
+
+def _encode_scalar(value: Any) -> int:
+    if isinstance(value, int):
+        if not -1 << 255 <= value < 1 << 256:
+            raise SlotOverflowError(value, "a storage slot")
+        return value & ((1 << 256) - 1)  # two's complement
+    if isinstance(value, str):
+        return int(value, 16)
+    if isinstance(value, bytes) and len(value) == 32:
+        return int.from_bytes(value, "big")
+    raise BackstopError(f"{value!r} is no value of one slot")
+
+
+def _decode_scalar(word: int, default: Any) -> Any:
+    if isinstance(default, bool):
+        return bool(word) if word < 2 else word
+    if isinstance(default, str):
+        return f"0x{word:040x}"
+    if isinstance(default, bytes):
+        return word.to_bytes(32, "big")
+    return word

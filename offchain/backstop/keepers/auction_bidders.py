@@ -1,0 +1,183 @@
+"""Keepers that buy for a profit: collateral, equity, surplus."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+
+from backstop.keepers.auction_pricing import (
+    can_be_profitable,
+    compute_value,
+    find_best_take,
+    has_takeable_auction,
+    iter_cheapest_auctions,
+    list_candidate_auctions,
+    value_auctions,
+)
+from backstop.keepers.keeper_decisions import (
+    UNLIMITED,
+    Decisions,
+    Intent,
+    Keeper,
+    KeeperMemory,
+    register_role,
+)
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.strategy import Offer
+from backstop.model.arithmetic import RAY, WAD, div_up
+
+
+@register_role("flash_taker", occasion=has_takeable_auction)
+def plan_flash_taker_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
+    """Take what sells at once for more than it costs, after fee, price impact and gas."""
+    cost = view.estimate_call_cost("FlashTaker", "take_and_sell", gas_price)
+    least = cost + keeper.group.minimum_profit
+    pools = {c: pool for c in range(len(view.symbols)) if (pool := view.get_market_pool(c)) is not None}
+    market = {c: pool.price for c, pool in pools.items()}
+    # The cheapest against its market first: each sale moves the price for the next.
+    for auction in iter_cheapest_auctions(keeper, view, "flash", market, least):
+        c = auction.collateral_type
+        pool = pools[c]
+        if not memory.can_retry(("take_and_sell", auction.id), view.timestamp):
+            continue
+        plan = find_best_take(
+            view, auction, pool.compute_best_amount(auction.price), UNLIMITED, pool.compute_proceeds
+        )
+        if plan is None or plan.profit < least:
+            continue
+        pools[c] = pool.apply_sale(plan.fill.collateral)
+        yield keeper.build_intent(
+            "FlashTaker",
+            "take_and_sell",
+            auction.id,
+            plan.max_amount,
+            plan.max_price,
+            pool.address,
+            # Somebody may sell first: it still must not lose by it.
+            max(plan.profit // 2, cost),
+            about=auction.id,
+            gain=plan.profit,
+        )
+
+
+@register_role("bidder", occasion=has_takeable_auction)
+def plan_bidder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Buy collateral that is cheap against the market with its own stablecoins, and keep it."""
+    least = view.estimate_call_cost("CollateralAuction", "take", gas_price) + keeper.group.minimum_profit
+    budget = view.get_spendable_stablecoins(keeper.address)
+    # What is sent has its money set aside already.
+    market = dict(enumerate(view.outside.prices))
+    open = [
+        each
+        for each in list_candidate_auctions(keeper, view, market, budget, least)
+        if keeper.is_assigned(each.id) and ("take", each.id) not in memory.under_way
+    ]
+    worth = value_auctions(keeper, view, "collateral", open, market)
+    for auction in open:
+        if auction.id not in worth or not can_be_profitable(auction, worth[auction.id], budget, least):
+            continue
+        affordable = min(auction.lot, budget * RAY // max(1, auction.price))
+        plan = find_best_take(view, auction, affordable, budget, partial(compute_value, worth[auction.id]))
+        if plan is None or plan.profit < least:
+            continue
+        budget -= plan.fill.paid
+        yield keeper.build_intent(
+            "CollateralAuction",
+            "take",
+            auction.id,
+            plan.max_amount,
+            plan.max_price,
+            keeper.address,
+            b"",
+            about=auction.id,
+            spends=plan.fill.paid,
+            gain=plan.profit,
+            of=auction.collateral_type,
+        )
+
+
+def _has_equity_auction(view: KeeperView) -> bool:
+    return bool(view.equity_auctions)
+
+
+@register_role("recap_bidder", occasion=_has_equity_auction)
+def plan_recap_bidder_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
+    """Buy slashed or new equity below the market with its own stablecoins, and keep it."""
+    budget = view.get_spendable_stablecoins(keeper.address)
+    # One contract after the other: their sales have the same ids.
+    for contract in dict.fromkeys(sale.contract for sale in view.equity_auctions):
+        budget -= yield from _plan_equity_takes(keeper, view, memory, gas_price, contract, budget)
+
+
+def _plan_equity_takes(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int, contract: str, budget: int
+) -> Generator[Intent, None, int]:
+    """Yield the takes from one contract's sales; return what they cost [wad]."""
+    before = budget
+    open = [
+        sale
+        for sale in view.equity_auctions
+        if sale.contract == contract
+        and not sale.over
+        and ("take", (contract, sale.collateral_type)) not in memory.under_way
+    ]
+    offers = [
+        Offer(
+            "equity",
+            sale.collateral_type,
+            "Equity",
+            sale.lot,
+            sale.target,
+            sale.price,
+            view.outside.equity_price,
+            view.timestamp,
+        )
+        for sale in open
+    ]
+    worth = keeper.value_offers(offers)
+    for sale in open:
+        if sale.collateral_type not in worth:
+            continue
+        amount = min(sale.lot, budget * RAY // sale.price)
+        paid = min(div_up(amount * sale.price, RAY), sale.target)
+        if paid > sale.target - WAD and amount < sale.lot:
+            # A rest of less than a coin is refused.
+            amount = max(0, sale.target - WAD) * RAY // sale.price
+            paid = div_up(amount * sale.price, RAY)
+        profit = compute_value(worth[sale.collateral_type], amount) - paid
+        if profit < view.estimate_call_cost(sale.contract, "take", gas_price) + max(
+            1, keeper.group.minimum_profit
+        ):
+            continue
+        budget -= paid
+        args = (sale.collateral_type, amount, sale.price, keeper.address, b"")
+        about = (sale.contract, sale.collateral_type)
+        yield keeper.build_intent(sale.contract, "take", *args, about=about, spends=paid, gain=profit)
+    return before - budget
+
+
+def _has_surplus_auction(view: KeeperView) -> bool:
+    return view.has_equity and view.surplus_auction is not None
+
+
+@register_role("surplus_bidder", occasion=_has_surplus_auction)
+def plan_surplus_bidder_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
+    """Buy surplus with its own equity, which is burned, when the sale gives more than the equity is worth."""
+    if not view.has_equity or view.surplus_auction is None or view.compute_unresolved_losses():
+        return
+    if view.timestamp < view.look_until:
+        return
+    sale, market = view.surplus_auction, view.outside.equity_price
+    amount = min(sale.lot, view.get_spendable_equity(keeper.address) * RAY // sale.price)
+    paid = div_up(amount * sale.price, RAY)
+    profit = amount - paid * market // RAY
+    cost = view.estimate_call_cost("SurplusAuction", "take", gas_price)
+    if profit >= cost + max(1, keeper.group.minimum_profit):
+        args = (amount, sale.price, keeper.address, b"")
+        yield keeper.build_intent("SurplusAuction", "take", *args, about="surplus", spends=paid, gain=profit)

@@ -1,0 +1,126 @@
+"""The cost of a call to its sender: gas from the committed table, in stablecoin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from backstop.deployment.contract_names import POOLS
+from backstop.keepers.gas_table import read_gas_table
+from backstop.model.arithmetic import RAY
+
+# The jobs of the committed gas table that stand for calls.
+_JOBS = {
+    ("PriceFeed", "report"): "report",
+    ("PriceFeed", "report_range"): "report",
+    ("PriceFeed", "bring"): "bring",
+    ("PriceFeed", "poke"): "price update",
+    ("PriceFeed", "set_halted"): "halt",
+    ("VaultEngine", "accrue"): "accrue",
+    ("VaultEngine", "deposit_and_draw"): "open",
+    ("VaultEngine", "repay_and_withdraw"): "repay part",
+    ("LiquidationEngine", "liquidate"): "liquidate",
+    ("LiquidationEngine", "call"): "margin call",
+    ("Workouts", "enter"): "enter workout",
+    ("Workouts", "pay"): "pay instalment",
+    ("Workouts", "foreclose"): "foreclose",
+    ("Workouts", "unwind"): "unwind",
+    ("CollateralAuction", "take"): "take all",
+    ("CollateralAuction", "reset"): "reset",
+    ("CollateralAuction", "close"): "close",
+    ("LossWaterfall", "cover"): "cover",
+    ("LossWaterfall", "make_good"): "cover",
+    ("LiquidationEngine", "flag"): "flag vault",
+    ("Workouts", "flag"): "flag workout",
+    ("FlashTaker", "take_and_sell"): "flash take",
+    ("StakeAuction", "take"): "staked equity: take",
+    ("StakeAuction", "end"): "staked equity: end",
+    ("MintAuction", "take"): "recapitalise: take",
+    ("MintAuction", "end"): "recapitalise: end",
+    ("SurplusAuction", "start"): "sell surplus: start",
+    ("SurplusAuction", "take"): "sell surplus: take",
+    ("Treasury", "distribute"): "distribute",
+    ("AutoCeiling", "adjust"): "adjust ceiling",
+    ("CircuitBreaker", "escalate"): "escalate",
+    ("CircuitBreaker", "calm"): "calm",
+    ("CircuitBreaker", "raise_to"): "raise mode",
+    ("Settlement", "note"): "note deficit",
+    ("Settlement", "begin"): "begin settlement",
+    ("CollateralAuction", "unwind"): "unwind",
+    ("Settlement", "fix_price"): "fix price",
+    ("Settlement", "skim"): "skim",
+    ("Settlement", "cover_last"): "cover",
+    ("Settlement", "fix"): "fix",
+    ("Settlement", "redeem"): "redeem",
+    ("Settlement", "cash"): "cash",
+    ("MarginOrders", "fill"): "cycles: fill, new position",
+    ("PerpetualCloser", "submit"): "cycles: submit",
+    ("PerpetualCloser", "execute"): "cycles: execute",
+    ("PerpetualCloser", "share"): "cycles: share",
+    ("PerpetualMarket", "deposit"): "cycles: deposit",
+    ("PerpetualMarket", "withdraw"): "cycles: withdraw",
+    ("PerpetualMarket", "accrue"): "cycles: mark",
+    ("PerpetualMarket", "meet"): "cycles: meet",
+    ("PerpetualMarket", "meet_all"): "cycles: meet_all",
+    ("PerpetualMarket", "roll"): "cycles: roll with losses",
+    ("PerpetualMarket", "post_shortfall"): "cycles: post shortfall",
+    ("PerpetualMarket", "end_market"): "cycles: end market",
+    ("PerpetualMarket", "wake"): "cycles: close out",
+    ("PerpetualDesk", "liquidate"): "cycles: liquidate",
+    ("PerpetualDesk", "take"): "cycles: take",
+    ("PerpetualBackstop", "leave"): "backstop: leave with profit",
+    ("PerpetualBackstop", "take"): "backstop: take",
+    ("PerpetualBackstop", "liquidate"): "backstop: liquidate",
+    ("PerpetualBackstop", "quote"): "backstop: quote",
+}
+
+
+for _pool, _, _ in POOLS.values():
+    _JOBS[_pool, "requestRedeem"] = "request"
+    _JOBS[_pool, "cut"] = "cut batch"
+    _JOBS[_pool, "settle"] = "settle batch"
+    _JOBS[_pool, "withdraw"] = "claim"  # of what batches were paid
+    _JOBS[_pool, "redeem"] = "redeem shares"
+    _JOBS[_pool, "deposit"] = "deposit new"
+    _JOBS[_pool, "add_income"] = "deposit again"  # it moves as much
+
+
+# Of domains, whatever their names.
+_JOBS_OF_DOMAINS = {
+    "draw": "domain: draw",
+    "repay": "domain: repay",
+    "announce_loss": "domain: announce loss",
+    "realise_loss": "domain: realise loss",
+}
+
+
+@cache
+def _load_gas_table() -> Mapping[str, int]:
+    return read_gas_table()
+
+
+def get_job_gas(job: str) -> int:
+    """Return the gas of a job of the committed table."""
+    return _load_gas_table()[job]
+
+
+def find_call_gas(contract: str, method: str) -> int | None:
+    """Return a call's gas by the committed table; None where no job stands for it."""
+    job = _find_job(contract, method)
+    return None if job is None else _load_gas_table()[job]
+
+
+def require_call_gas(contract: str, method: str) -> int:
+    """Return the gas of a call that keepers send, each of which has a job."""
+    job = _find_job(contract, method)
+    assert job is not None, f"{contract}.{method} has no job"
+    return _load_gas_table()[job]
+
+
+def _find_job(contract: str, method: str) -> str | None:
+    return _JOBS.get((contract, method)) or _JOBS_OF_DOMAINS.get(method)
+
+
+def convert_gas_to_stablecoin(gas: int, gas_price: int, ether_price: int) -> int:
+    """Multiply gas by its price (wei) and a coin's (ray) into stablecoin [wad], rounded up."""
+    return -(-gas * gas_price * ether_price // RAY)

@@ -1,0 +1,363 @@
+"""What keepers see: the protocol's state at one block, read from a System's snapshot, and the market outside.
+
+Nothing here or in the roles knows whether the System is the model or a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from heapq import merge
+from types import MappingProxyType
+
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.deployment_parameters import EquityParameters, Parameters, PoolParameters
+from backstop.keepers.call_costs import convert_gas_to_stablecoin, require_call_gas
+from backstop.keepers.cycle_view import CycleView
+from backstop.keepers.open_auctions import AuctionBatch, OpenLot
+from backstop.keepers.pool_reader import read_pool
+from backstop.keepers.table_indexes import TableIndexes
+from backstop.keepers.vault_view import VaultView
+from backstop.keepers.view_records import (
+    Auction,
+    ConstantProductPool,
+    EquityAuction,
+    ExitBatchStatus,
+    MarketData,
+    PoolMembership,
+    PricedBatch,
+    SurplusAuction,
+    Tables,
+    VaultFinder,
+)
+from backstop.model import dutch, loss_events, price_feed, recovery_claims, treasury
+from backstop.model import surplus_auction as surplus
+from backstop.model.arithmetic import RAD, RAY, WAD, div_up
+from backstop.model.bounds import FINAL_DEADLINE
+from backstop.model.equity_pool import EquityPool
+from backstop.model.member_pool import MemberPool
+from backstop.model.redeem_queue import MOST_UNSETTLED
+from backstop.model.settlement_price import Closing, FinalPrice
+from backstop.system import Snapshot
+
+
+class KeeperView(VaultView):
+    """One block as a keeper sees it. Figures are worked out when first asked for.
+
+    `indexes` are those of the snapshot, if they are kept from block to block; `finder` a better way to find
+    vaults than that; `reserved`, by token and owner (wad), what transactions not mined yet may spend;
+    `number` is the block's own.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        addresses: Mapping[str, str],
+        timestamp: int,
+        outside: MarketData,
+        parameters: Parameters,
+        *,
+        number: int,
+        indexes: TableIndexes | None = None,
+        reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
+        finder: VaultFinder | None = None,
+    ) -> None:
+        super().__init__(snapshot, addresses, timestamp, outside, parameters, indexes=indexes, finder=finder)
+        self._auction: Tables = snapshot["CollateralAuction"]
+        self._reserved = reserved
+        # By which prices of lots fall and tails end [seconds].
+        slot = parameters.block_time
+        self.auction_clock = number * slot if slot else timestamp
+        # Constants of the markets' contracts, which no snapshot has.
+        self._fees = [0 if each.market is None else each.market.fee for each in parameters.collateral_types]
+
+    @cached_property
+    def cycles(self) -> CycleView | None:
+        """The margin market, if one is deployed."""
+        if self._parameters.margin is None:
+            return None
+        return CycleView(self, self._snapshot, self._parameters)
+
+    def can_begin_settlement(self) -> bool:
+        """Tell whether anybody may begin settlement now."""
+        announced_for = self.settlement.announced_for
+        announced = 0 < announced_for <= self.timestamp
+        since, parameters = self.compute_breach_start(), self._parameters
+        stood = parameters.settlement.epochs * parameters.epoch_length
+        return announced or (since != 0 and self.timestamp >= since + stood)
+
+    def compute_breach_start(self) -> int:
+        """Return since when the deficit has been above the bound if noted now [timestamp]; 0 if it is not."""
+        before, epoch = self.settlement, self.timestamp // self._parameters.epoch_length
+        deficit = sum(self.get_deficit(c) for c in self.types)
+        if deficit <= self._parameters.settlement.bound * RAD:
+            return 0
+        if before.above_since == 0 or epoch > before.noted_epoch + 1:
+            return self.timestamp
+        return int(before.above_since)
+
+    def should_record_deficit(self) -> bool:
+        """Tell whether the deficit has to be noted: the clock starts, stops, or runs on in a new epoch."""
+        before, since = self.settlement, self.compute_breach_start()
+        this_epoch = before.noted_epoch == self.timestamp // self._parameters.epoch_length
+        return since != before.above_since or (since != 0 and not this_epoch)
+
+    def has_fixed_price(self, collateral_type: int) -> bool:
+        """Tell whether settlement has fixed a type's price."""
+        return collateral_type in self._snapshot["Settlement"]["final_prices"]
+
+    def should_update_prices(self) -> bool:
+        """Tell whether anything still looks at prices: no settlement has all of its own."""
+        return self.settlement.begun_at == 0 or not all(map(self.has_fixed_price, self.types))
+
+    def has_final_feed_price(self, collateral_type: int) -> bool:
+        """Tell whether the feed has made the price at which a type is settled, or is too late for one."""
+        feed = self._snapshot["PriceFeed"]
+        if feed["settlement_price.final_prices"].get(collateral_type, FinalPrice()).is_final:
+            return True
+        closing: Closing | None = feed["settlement_price.closings"].get(collateral_type)
+        if closing is None:
+            return self.timestamp >= self.settlement.begun_at + FINAL_DEADLINE
+        config = feed["configs"].get(collateral_type, price_feed.Config())
+        market = price_feed.as_it_is(
+            self.get_feed_prices(collateral_type), feed["withheld"].get(collateral_type, 0), config
+        )
+        return closing.counted(market, self.timestamp).is_over(self.timestamp)
+
+    def has_deficit_to_cover(self, collateral_type: int) -> bool:
+        """Tell whether a type has a deficit that its stages have not covered for the last time."""
+        deficit = self.get_deficit(collateral_type)
+        return deficit not in (0, self._snapshot["Settlement"]["left_of"].get(collateral_type, 0))
+
+    def get_collateral_share(self, collateral_type: int) -> int:
+        """Return the collateral (wad) for each unit of stablecoin [ray]; 0 before the books are closed."""
+        return int(self._snapshot["Settlement"]["share_of"].get(collateral_type, 0))
+
+    def compute_coin_value(self) -> int:
+        """Return what a stablecoin brings [ray]: 1, or after settlement its collateral at outside prices."""
+        if self.settlement.fixed_at == 0:
+            return RAY
+        return sum(self.get_collateral_share(c) * price // RAY for c, price in enumerate(self.outside.prices))
+
+    def get_uncashed_coins(self, collateral_type: int, owner: str) -> int:
+        """Return what an account has redeemed and not cashed for a type yet [wad of stablecoin]."""
+        tables = self._snapshot["Settlement"]
+        return int(tables["bag_of"].get(owner, 0) - tables["cashed_of"].get((collateral_type, owner), 0))
+
+    def is_pool_deployed(self, pool: str) -> bool:
+        """Tell whether a pool is deployed."""
+        return POOLS[pool][0] in self._snapshot
+
+    def get_exit_terms(self, pool: str) -> PoolParameters:
+        """Return how members of a pool leave."""
+        found: PoolParameters = getattr(self._parameters, pool)
+        return found
+
+    def get_membership(self, pool: str, owner: str) -> PoolMembership:
+        """Return a member's part in a pool."""
+        found = self._read_pool(pool)
+        requested = sum(found.requests[id, owner].shares for id in found.requests_of(owner))
+        claimable = found.maxWithdraw("", owner) if found.cooldown else 0
+        return PoolMembership(found.held(owner), requested, claimable)
+
+    def get_exit_status(self, pool: str) -> ExitBatchStatus:
+        """Return what can be done with a pool's batches."""
+        found = self._read_pool(pool)
+        queue, cut_from, settle_from = found.line[()], None, None
+        if queue.unsettled < queue.collecting:
+            settle_from = found.matures_at(queue.unsettled)
+        places = queue.collecting - queue.unsettled
+        is_free = places < MOST_UNSETTLED or (isinstance(found, EquityPool) and settle_from is not None)
+        if found.units_of(queue.collecting) and is_free:
+            cut_from = found.cut_from()
+            if places == MOST_UNSETTLED and settle_from is not None:
+                cut_from = max(cut_from, settle_from)
+        if isinstance(found, EquityPool):
+            return ExitBatchStatus(cut_from, settle_from, found.shares_due("") != 0)
+        # Runs may be paid more as less is in doubt.
+        return ExitBatchStatus(cut_from, settle_from, found.state[()].open != places)
+
+    def _read_pool(self, pool: str) -> MemberPool:
+        return read_pool(self._snapshot[POOLS[pool][0]], self.get_exit_terms(pool).cooldown)
+
+    @property
+    def nothing_pends(self) -> bool:
+        """Whether nothing is lost, or feared to be, that is not covered."""
+        books = self._snapshot["LossWaterfall"]["books"].get((), loss_events.Books())
+        return bool(books.open == 0)
+
+    @property
+    def has_equity(self) -> bool:
+        """Whether there is an equity token, and with it a treasury."""
+        return "Equity" in self._snapshot
+
+    def get_spendable_equity(self, owner: str) -> int:
+        """Return the equity that an account can spend [wad]."""
+        return self._get_spendable_balance("Equity", owner)
+
+    @cached_property
+    def equity_auctions(self) -> list[EquityAuction]:
+        """The sales of slashed and of new equity under way."""
+        found = []
+        for contract in ("StakeAuction", "MintAuction"):
+            tables: Tables = self._snapshot.get(contract, {"sales": {}})
+            for c, sale in sorted(tables["sales"].items()):
+                if sale.target:
+                    elapsed, duration = self.timestamp - sale.started_at, self._equity_terms.duration
+                    price = sale.price(min(elapsed, duration), duration)
+                    over = elapsed > duration or self.settlement.begun_at != 0
+                    found.append(EquityAuction(contract, c, sale.lot, sale.target, price, over))
+        return found
+
+    @cached_property
+    def surplus_auction(self) -> SurplusAuction | None:
+        """The sale of surplus, if one is under way."""
+        lot: surplus.Lot = self._snapshot["SurplusAuction"]["lot"].get((), surplus.Lot())
+        elapsed, duration = self.timestamp - lot.started_at, self._equity_terms.duration
+        if lot.lot == 0 or elapsed > duration:
+            return None
+        prices = self._snapshot["SurplusAuction"]["prices"][()]
+        return SurplusAuction(lot.lot, prices.at(elapsed, duration))
+
+    def get_surplus_lot(self) -> int:
+        """Return what one sale of surplus offers [wad]."""
+        return self._equity_terms.surplus_lot * WAD
+
+    def compute_unresolved_losses(self) -> int:
+        """Return what is recognised and unresolved [rad]: while there is any, no income is spent."""
+        books = self._waterfall["books"].get((), loss_events.Books())
+        if books.settlement:
+            return 0 if books.closed else loss_events.WINDING_UP
+        return int(sum(loss.unresolved for loss in self._waterfall["losses"].values()))
+
+    def sum_recovery_claims(self) -> int:
+        """Return what is owed to those who bore losses [wad]."""
+        found = 0
+        for contract, _, _ in POOLS.values():
+            tables = self._snapshot.get(f"{contract}.Claims")
+            if tables is not None:
+                found += tables["series"].get((), recovery_claims.Series()).outstanding
+        return found
+
+    def compute_spendable_reserve(self) -> int:
+        """Return what the reserve has beyond all that is in doubt [wad]."""
+        return max(
+            0, self.get_reserve() // RAY - div_up(sum(self.get_debt_at_risk(c) for c in self.types), RAY)
+        )
+
+    def compute_surplus(self) -> tuple[int, int]:
+        """Return what the reserve has above doubt and target, and what of its surplus is offered [wad]."""
+        plan: treasury.Plan = self._snapshot["Treasury"]["plan"].get((), treasury.Plan())
+        kept = plan.target * WAD
+        return max(0, self.compute_spendable_reserve() - kept), max(
+            0, min(plan.offered, self.get_reserve() // RAY - kept)
+        )
+
+    @property
+    def _equity_terms(self) -> EquityParameters:
+        assert self._parameters.equity is not None
+        return self._parameters.equity
+
+    def count_open_auctions(self) -> int:
+        """Return how many auctions are open."""
+        return len(self._indexes.lots.get_open_lots())
+
+    def list_empty_auctions(self) -> list[OpenLot]:
+        """Return the open auctions whose lot is gone, the oldest first."""
+        return self._indexes.lots.list_empty_lots()
+
+    @cached_property
+    def batches(self) -> list[PricedBatch]:
+        """The open auctions that have something left to sell, those together that cost the same."""
+        now = self.auction_clock
+        return [
+            PricedBatch(each, *self.get_terms_at_start(each).price(each.top, now - each.started_at))
+            for each in self._indexes.lots.get_batches()
+        ]
+
+    @cached_property
+    def on_sale(self) -> list[PricedBatch]:
+        """Those of the batches that can be bought from."""
+        return [each for each in self.batches if not each.needs_reset]
+
+    def iter_auctions_to_reset(self, types: Collection[int]) -> Iterator[OpenLot]:
+        """Yield the auctions of these types that wait for a reset, the oldest first."""
+        return merge(
+            *(
+                each.batch.lots
+                for each in self.batches
+                if each.needs_reset and each.batch.collateral_type in types
+            )
+        )
+
+    def get_auction_terms(self, collateral_type: int) -> dutch.Terms:
+        """Return how a type is sold in auctions that begin now."""
+        found: dutch.Terms = self._auction["terms"][collateral_type]
+        return found
+
+    def get_terms_at_start(self, auction: Auction | AuctionBatch | OpenLot) -> dutch.Terms:
+        """Return how something is sold: by the terms that it began with."""
+        terms = self.get_auction_terms(auction.collateral_type)
+        if terms.version != auction.version:
+            terms = self._auction["old_terms"][auction.collateral_type, auction.version]
+        return terms
+
+    @cached_property
+    def auctions(self) -> list[Auction]:
+        """The open auctions, the oldest first."""
+        found, now = [], self.auction_clock
+        # What began in one block at one price costs the same, by the same terms.
+        prices: dict[tuple[int, int, int, int], tuple[int, bool]] = {}
+        for each in self._indexes.lots.get_open_lots().values():
+            id, c, left, target, top, started_at, principal, budget, version = each
+            known = prices.get((c, top, started_at, version))
+            if known is None:
+                known = self.get_terms_at_start(each).price(top, now - started_at)
+                prices[c, top, started_at, version] = known
+            price, due = known
+            found.append(
+                Auction(id, c, left, target, top, started_at, price, due, principal, budget, version)
+            )
+        return found
+
+    @cached_property
+    def takeable(self) -> list[Auction]:
+        """The auctions that can be bought from, the oldest first."""
+        return [each for each in self.auctions if each.takeable]
+
+    def get_market_pool(self, collateral_type: int) -> ConstantProductPool | None:
+        """Return the local market of a type, if it has liquidity."""
+        name = f"Market.{self.symbols[collateral_type]}"
+        tables = self._snapshot.get(name)
+        if tables is None:
+            return None
+        collateral, stable = tables["collateral_reserve"].get((), 0), tables["stable_reserve"].get((), 0)
+        if collateral == 0:
+            return None
+        return ConstantProductPool(
+            name,
+            self.addresses[name],
+            collateral,
+            stable,
+            self._fees[collateral_type],
+            self.get_terms(collateral_type).unit,
+        )
+
+    def get_spendable_stablecoins(self, owner: str) -> int:
+        """Return the stablecoins that an account can spend [wad]."""
+        return self._get_spendable_balance("Stablecoin", owner)
+
+    def _get_spendable_balance(self, token: str, owner: str) -> int:
+        """Return a balance less what is reserved [wad]."""
+        balance = int(self._snapshot[token]["erc20.balanceOf"].get(owner, 0))
+        return max(0, balance - self._reserved.get((token, owner), 0))
+
+    def get_allowance(self, token: str, owner: str, spender: str) -> int:
+        """Return what a contract may take of an account's tokens [wad]."""
+        return int(self._snapshot[token]["erc20.allowance"].get((owner, self.addresses[spender]), 0))
+
+    def estimate_call_cost(self, contract: str, method: str, gas_price: int) -> int:
+        """Return the price of a call's gas in stablecoin [wad], rounded up."""
+        return convert_gas_to_stablecoin(
+            require_call_gas(contract, method), gas_price, self.outside.ether_price
+        )

@@ -1,0 +1,227 @@
+"""Keepers of the margin market: they bring marks, meet losses, roll, take over, close.
+
+What a call needs a mark for is brought in the same block before it: reports that a quorum has signed within
+seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from backstop.keepers.call_costs import get_job_gas
+from backstop.keepers.cycle_view import MARKET, CycleView, MarketSimulation, Signed, UndermarginedAccount
+from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_view import KeeperView
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.bounds import MAX_CLOSED, MAX_REPORTERS
+
+OF_CYCLES = (
+    *("margin_crank", "margin_liquidator", "backstop_keeper", "pool_buyer", "deleverager"),
+    "matcher",
+)
+"""Roles that bring reports where there is a margin market."""
+Accounts = tuple[str, ...]
+
+SIGNERS = ("pool_buyer",)
+"""Roles that sign orders of their own account."""
+
+
+def get_submittable_reports(keeper: Keeper, view: KeeperView, cycles: CycleView) -> Signed:
+    """Return the newest reports that this keeper could bring for the markets."""
+    if keeper.reports is None:
+        return {}
+    feeds = {cycles.feeds[m] for m in cycles.running}
+    return {key: each for key, each in keeper.reports.get_newest_reports(view).items() if key[0] in feeds}
+
+
+def submit_reports(keeper: Keeper, signed: Signed) -> Decisions:
+    """Bring reports, in as many calls as they take."""
+    listed = [signed[key] for key in sorted(signed)]
+    for i in range(0, len(listed), MAX_REPORTERS):
+        some = tuple(listed[i : i + MAX_REPORTERS])
+        markets = len({each.market for each in some})
+        yield keeper.build_intent(
+            "PriceFeed", "bring", some, about=("marks", i), gas=markets * get_job_gas("bring")
+        )
+
+
+def split_accounts(
+    accounts: Iterable[str], most: int, weigh: Callable[[str], int] = lambda _: 1, least: int = 1
+) -> list[Accounts]:
+    """Cut accounts into calls of at most so much weight, as gas, but of so many accounts at least."""
+    found: list[list[str]] = []
+    room = 0
+    for owner in accounts:
+        weight = weigh(owner)
+        if not found or (room < weight and len(found[-1]) >= least) or len(found[-1]) == MAX_CLOSED:
+            found.append([])
+            room = max(most, weight)
+        found[-1].append(owner)
+        room -= weight
+    return [tuple(each) for each in found]
+
+
+def split_calls(
+    keeper: Keeper, cycles: CycleView, job: str, accounts: Iterable[str], least: int = 1
+) -> list[Accounts]:
+    """Cut accounts into calls of a job of at most the group's `call_gas`, but of so many at least."""
+    most = keeper.group.call_gas - get_job_gas(job)
+    return split_accounts(accounts, most, lambda owner: estimate_account_gas(cycles, job, owner), least)
+
+
+def estimate_call_gas(cycles: CycleView, job: str, accounts: Iterable[str]) -> int:
+    """Return the gas of a call for many accounts, by the committed table."""
+    return get_job_gas(job) + sum(estimate_account_gas(cycles, job, owner) for owner in accounts)
+
+
+def estimate_account_gas(cycles: CycleView, job: str, owner: str) -> int:
+    """Return what an account adds to the gas of a call, in each of its markets."""
+    once = get_job_gas(f"{job}, each account")
+    if cycles.has_missed_cycles(owner):
+        once += get_job_gas("cycles: wake, long after")
+    return max(1, cycles.count_markets(owner)) * once
+
+
+def compute_deposit(keeper: Keeper, view: KeeperView, cycles: CycleView) -> int:
+    """Return the coins that go into a keeper's account, up to its capital if that is given [wad]."""
+    amount = view.get_spendable_stablecoins(keeper.address)
+    if keeper.group.capital:
+        amount = min(amount, keeper.group.capital - cycles.get_net_deposits(keeper.address))
+    return amount if amount >= WAD else 0
+
+
+# -------------------------------------------------------------------------- losses
+
+
+@register_role("margin_crank", in_settlement=True)
+def plan_margin_crank_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
+    """Have losses met and cycles rolled, a jump marked when it happens, what is late posted.
+
+    Markets whose final price is there are ended, and positions in them closed: those that are delisted, in
+    settlement all.
+    """
+    cycles = view.cycles
+    if cycles is None:
+        return
+    if cycles.get_postable_shortfall() >= WAD:
+        yield keeper.build_intent(MARKET, "post_shortfall", about="late")
+    signed = get_submittable_reports(keeper, view, cycles)
+    ahead = cycles.simulate_reports(signed)
+    owners = [
+        owner for owner in ahead.list_accounts_to_seize(keeper.address) if keeper.is_assigned(int(owner, 16))
+    ]
+    rolls = view.timestamp >= cycles.rolls_from
+    moved = [m for m in cycles.running if _has_mark_moved(keeper, cycles, ahead, m)]
+    if owners or rolls or moved:
+        yield from submit_reports(keeper, signed)
+    for m in cycles.running:
+        # What has happened until then is of the cycle that ends.
+        if m in moved or rolls:
+            yield keeper.build_intent(MARKET, "accrue", m, about=m)
+    # Whoever takes much gas comes last, and holds up nobody.
+    owners.sort(key=lambda owner: estimate_account_gas(cycles, "cycles: meet_all", owner))
+    for some in split_calls(keeper, cycles, "cycles: meet_all", owners):
+        if len(some) == 1:
+            yield keeper.build_intent(MARKET, "meet", some[0], about=some[0])
+        else:
+            gas = estimate_call_gas(cycles, "cycles: meet_all", some)
+            yield keeper.build_intent(MARKET, "meet_all", some, about=("meet", some[0]), gas=gas)
+    for m in cycles.running:
+        if cycles.is_ending(m):
+            with ahead.fork_state():
+                ready = ahead.try_call(MARKET, "end_market", m, sender=keeper.address)
+            if ready:
+                yield keeper.build_intent(MARKET, "end_market", m, about=("end", m))
+    if rolls and not owners and keeper.index == 0:
+        yield keeper.build_intent(MARKET, "roll", about="roll")
+    for owner in cycles.list_accounts_to_close():
+        if owner not in owners and keeper.is_assigned(int(owner, 16)):
+            yield keeper.build_intent(MARKET, "wake", owner, about=("close", owner))
+
+
+def _has_mark_moved(keeper: Keeper, cycles: CycleView, ahead: MarketSimulation, market_id: int) -> bool:
+    """Tell whether a mark is off by the group's deviation, or there is none yet."""
+    old, new = cycles.get_last_mark(market_id), int(ahead.market.paths[market_id].price)
+    return ahead.fresh[market_id] and (
+        old == 0 or abs(new - old) * BASIS_POINTS >= old * keeper.group.deviation
+    )
+
+
+# ---------------------------------------------------------------------- take-overs
+
+
+@register_role("margin_liquidator")
+def plan_margin_liquidator_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
+    """Take over lots of accounts under their maintenance margin, those that pay most first.
+
+    Then lots that were taken from debtors: those against which it closes its own, and of others as many as a
+    share of its equity bears. Its stablecoins go into its account, up to its capital if that is given. What
+    it took over it holds until it takes over the other side, or its operator sells it.
+    """
+    cycles = view.cycles
+    if cycles is None or cycles.is_closing:
+        return
+    amount = compute_deposit(keeper, view, cycles)
+    if amount:
+        # Before that is mined there is no margin to take over with.
+        args = (keeper.address, amount)
+        yield keeper.build_intent(MARKET, "deposit", *args, about="capital", spends=amount)
+        return
+    signed = get_submittable_reports(keeper, view, cycles)
+    ahead = cycles.simulate_reports(signed)
+    weak = ahead.weak  # before anything is tried
+    with ahead.fork_state():
+        wanted = [
+            *_plan_profitable_liquidations(keeper, view, cycles, weak, ahead, gas_price),
+            *_plan_relief_takes(keeper, cycles, ahead),
+        ]
+    if wanted:
+        yield from submit_reports(keeper, signed)
+        yield from wanted
+
+
+def _plan_profitable_liquidations(
+    keeper: Keeper,
+    view: KeeperView,
+    cycles: CycleView,
+    weak: list[UndermarginedAccount],
+    ahead: MarketSimulation,
+    gas_price: int,
+) -> Decisions:
+    least = view.estimate_call_cost("PerpetualDesk", "liquidate", gas_price) + keeper.group.minimum_profit
+    for each in weak:
+        # Were it weak itself it could not bear its own lots either.
+        if each.reward < least or each.owner == keeper.address or not keeper.is_assigned(int(each.owner, 16)):
+            continue
+        for m in ahead.list_markets_by_notional(each.owner):
+            whole = abs(ahead.get_position_sizes(each.owner)[m])
+            lots = ahead.find_most_lots("liquidate", each.owner, m, whole=whole, sender=keeper.address)
+            reward = ahead.compute_reward(each.owner, m, lots, keeper.address) if lots else 0
+            kept = reward - reward * ahead.desk.fee_share // BASIS_POINTS
+            if kept >= least and ahead.try_call(
+                "PerpetualDesk", "liquidate", each.owner, m, lots, sender=keeper.address
+            ):
+                args = each.owner, m, lots
+                yield keeper.build_intent(
+                    "PerpetualDesk", "liquidate", *args, about=each.owner, gain=kept, at_risk=True
+                )
+                break
+
+
+def _plan_relief_takes(keeper: Keeper, cycles: CycleView, ahead: MarketSimulation) -> Decisions:
+    """Take lots that are nobody's: it pays a fee for that, and nobody pays it."""
+    for m in cycles.feeds:
+        left, mine = ahead.get_unassigned_lots(m), ahead.get_position_sizes(keeper.address).get(m, 0)
+        closing = min(abs(left), abs(mine)) if left * mine < 0 else 0
+        price = ahead.market.paths[m].price
+        if keeper.group.relieves and price:
+            standing = ahead.get_standing(keeper.address)
+            bears = (standing.own - standing.haircut) * keeper.group.relieves // BASIS_POINTS // price
+            closing = max(closing, min(abs(left), max(0, bears - abs(mine))))
+        lots = ahead.find_most_lots("take", m, whole=closing, sender=keeper.address) if ahead.fresh[m] else 0
+        if lots and ahead.try_call("PerpetualDesk", "take", m, lots, sender=keeper.address):
+            yield keeper.build_intent("PerpetualDesk", "take", m, lots, about=m, at_risk=True)

@@ -1,0 +1,144 @@
+"""The open auctions of collateral, without what time alone changes: carried from block to block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from backstop.model import collateral_auction
+
+
+class OpenLot(NamedTuple):
+    """An open auction as it is stored."""
+
+    id: int
+    collateral_type: int
+    lot: int  # wad
+    target: int  # wad
+    top: int  # ray
+    started_at: int
+    principal: int  # rad
+    reward_budget: int  # wad
+    version: int  # of its terms
+
+
+class AuctionBatch:
+    """What one type has for sale since one block at one top by the same terms: it costs the same at any time.
+
+    So there are as many as blocks that began or reset something, however many auctions there are.
+    """
+
+    def __init__(self, collateral_type: int, top: int, started_at: int, version: int) -> None:
+        self.collateral_type = collateral_type
+        self.top = top  # ray
+        self.started_at = started_at
+        self.version = version
+        self._lots: dict[int, OpenLot] = {}
+        # Made once somebody asks after a change.
+        self._sorted: list[OpenLot] | None = None
+        self._most: tuple[int, int] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._lots)
+
+    @property
+    def lots(self) -> list[OpenLot]:
+        """The auctions, the oldest first."""
+        if self._sorted is None:
+            self._sorted = [self._lots[id] for id in sorted(self._lots)]
+        return self._sorted
+
+    @property
+    def most(self) -> tuple[int, int]:
+        """The largest lot and the largest target, each of any auction [wad]."""
+        if self._most is None:
+            lots = self._lots.values()
+            self._most = max(each.lot for each in lots), max(each.target for each in lots)
+        return self._most
+
+    def put_lot(self, lot: OpenLot) -> None:
+        """Take an auction in, or replace it."""
+        self._lots[lot.id] = lot
+        self._sorted = self._most = None
+
+    def drop_lot(self, id: int) -> None:
+        """Let an auction go."""
+        del self._lots[id]
+        self._sorted = self._most = None
+
+
+class OpenAuctionIndex:
+    """The open auctions of a deployment, kept up to date from what was written."""
+
+    TABLES = ("lots", "tops", "owners")
+
+    def __init__(self, tables: Mapping[str, Mapping[Any, Any]]) -> None:
+        self._tables = tables
+        self._open: dict[int, OpenLot] = {}
+        self._batches: dict[tuple[int, int, int, int], AuctionBatch] = {}
+        self._empty: dict[int, OpenLot] = {}
+        self._written = set(tables["lots"])
+
+    def refresh_record(self, id: int) -> None:
+        """Look again at an auction, when it is asked for next: an action writes most of its records."""
+        self._written.add(id)
+
+    def get_open_lots(self) -> Mapping[int, OpenLot]:
+        """Return the open auctions by id, the oldest first."""
+        self._apply_written()
+        return self._open
+
+    def get_batches(self) -> Iterable[AuctionBatch]:
+        """Return what is for sale, by price; auctions whose lot is gone are in no batch."""
+        self._apply_written()
+        return self._batches.values()
+
+    def list_empty_lots(self) -> list[OpenLot]:
+        """Return the open auctions whose lot is gone, the oldest first."""
+        self._apply_written()
+        return sorted(self._empty.values())
+
+    def _apply_written(self) -> None:
+        """Look again at what was written."""
+        if not self._written:
+            return
+        latest, late = next(reversed(self._open), 0), False
+        for id in sorted(self._written):
+            before = self._open.get(id)
+            if before is not None:
+                self._drop_lot(before)
+            lot: collateral_auction.Lot = self._tables["lots"][id]
+            if lot.target == 0:
+                self._open.pop(id, None)
+                continue
+            # A foreclosed workout is sold under the id that it entered with.
+            late = late or (id < latest and before is None)
+            left, target, started_at, c, version = lot
+            top, owner = self._tables["tops"][id], self._tables["owners"][id]
+            principal = collateral_auction.principal_left(lot, top)
+            found = OpenLot(id, c, left, target, top.top, started_at, principal, owner.reward_budget, version)
+            self._open[id] = found
+            self._index_lot(found)
+        if late:
+            self._open = dict(sorted(self._open.items()))
+        self._written.clear()
+
+    def _index_lot(self, lot: OpenLot) -> None:
+        if lot.lot == 0:
+            self._empty[lot.id] = lot
+            return
+        key = lot.collateral_type, lot.top, lot.started_at, lot.version
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = AuctionBatch(*key)
+        batch.put_lot(lot)
+
+    def _drop_lot(self, lot: OpenLot) -> None:
+        if lot.lot == 0:
+            del self._empty[lot.id]
+            return
+        key = lot.collateral_type, lot.top, lot.started_at, lot.version
+        batch = self._batches[key]
+        batch.drop_lot(lot.id)
+        if not batch:
+            del self._batches[key]

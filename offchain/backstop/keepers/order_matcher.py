@@ -1,0 +1,88 @@
+"""The keeper that matches signed orders of the margin market."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import cast
+
+from backstop.keepers.cycle_view import CycleView
+from backstop.keepers.keeper_decisions import Decisions, Intent, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.margin_keepers import get_submittable_reports, submit_reports
+from backstop.keepers.signed_order_file import SignedOrder
+
+
+@register_role("matcher")
+def plan_matcher_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Match signed orders that cross, the best price first, then the older; nobody pays it for that.
+
+    The one that was signed first is the maker, by the orders' nonces; two of one nonce have no maker unless
+    their limits are equal. A pair that is refused is left alone for a while, and others go on.
+    """
+    margin = view.cycles
+    if margin is None or margin.is_closing or keeper.orders is None:
+        return
+    sent = {name for about in memory.under_way if about[0] == "fill" for name in _get_order_pair(about)}
+    open = [
+        each
+        for each in keeper.orders.read_orders()
+        if view.timestamp <= each.order.expiry
+        and each.order.nonce >= margin.get_nonce_floor(each.order.account)
+        and each.name not in sent
+    ]
+    book, fills = _RemainingLots(margin), list[Intent]()
+    for buy in sorted((each for each in open if each.buys), key=lambda each: (-each.order.price, each.place)):
+        sells = [each for each in open if not each.buys and each.order.market == buy.order.market]
+        for sell in sorted(sells, key=lambda each: (each.order.price, each.place)):
+            if sell.order.price > buy.order.price or book.get_remaining_lots(buy) == 0:
+                break
+            lots, about = (
+                min(book.get_remaining_lots(buy), book.get_remaining_lots(sell)),
+                (buy.name, sell.name),
+            )
+            apart = buy.order.account != sell.order.account
+            maker, taker = sorted((buy, sell), key=lambda each: (each.order.nonce, each.place))
+            ordered = maker.order.nonce < taker.order.nonce or maker.order.price == taker.order.price
+            if lots and apart and ordered and memory.can_retry(("fill", about), view.timestamp):
+                book.record_fill(buy, sell, lots)
+                args = (maker.order, maker.signature, taker.order, taker.signature, lots)
+                fills.append(keeper.build_intent("MarginOrders", "fill", *args, about=about))
+    if fills:
+        yield from submit_reports(keeper, get_submittable_reports(keeper, view, margin))
+    yield from fills
+
+
+def _get_order_pair(about: tuple[Hashable, ...]) -> tuple[Hashable, Hashable]:
+    """Return the two orders of a match that is under way."""
+    return cast("tuple[Hashable, Hashable]", about[1])
+
+
+class _RemainingLots:
+    """What orders have left, less what was matched in this look."""
+
+    def __init__(self, margin: CycleView) -> None:
+        self._margin = margin
+        self._used: dict[str, int] = {}
+        self._moved: dict[tuple[str, int], int] = {}
+
+    def get_remaining_lots(self, each: SignedOrder) -> int:
+        """Return the lots that can still be filled.
+
+        An order that only reduces has no more than its account's position.
+        """
+        order = each.order
+        left = max(
+            0, abs(order.size) - self._margin.get_filled_lots(each.digest) - self._used.get(each.name, 0)
+        )
+        if not order.reduce_only:
+            return left
+        key = order.account, order.market
+        size = self._margin.get_position(*key).size + self._moved.get(key, 0)
+        return min(left, abs(size)) if size * order.size < 0 else 0
+
+    def record_fill(self, buy: SignedOrder, sell: SignedOrder, lots: int) -> None:
+        """Count lots as filled."""
+        for each, delta in ((buy, lots), (sell, -lots)):
+            key = each.order.account, each.order.market
+            self._used[each.name] = self._used.get(each.name, 0) + lots
+            self._moved[key] = self._moved.get(key, 0) + delta

@@ -1,0 +1,299 @@
+"""Public services, which their operators pay for: prices, fees, auctions, cover, flags, income."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backstop.deployment.contract_names import POOLS
+from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import ExitBatchStatus
+from backstop.model import price_feed
+from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
+from backstop.model.bounds import EQUITY_MARKET, LOOK, MAX_REPORTERS
+from backstop.model.signed_reports import SignedReport
+from backstop.randomness import SeededRandom
+
+LEAST_COVER = 1_000 * RAD
+"""A cover call that could pay less waits for its heartbeat [rad]."""
+
+
+NOBODY_LEAVES = ExitBatchStatus(None, None, False)
+
+
+LEAST_INCOME = 100 * WAD
+"""Less income is not worth a distribution [wad]."""
+
+
+@register_role("reporter", in_settlement=True)
+def plan_reporter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Report the price outside when it has moved by `deviation`, and at every heartbeat.
+
+    Beside a market whose marks are seconds old it reports as well which prices it saw in those seconds.
+    """
+    group = keeper.group
+    age = view.cycles.terms.mark_age if view.cycles is not None else 0
+    if not view.should_update_prices():
+        return
+    for c, price in view.markets.items():
+        last = view.get_last_report(c, keeper.address)
+        if last is None or price <= group.refuses_at:
+            continue
+        span = memory.ranges.record_price(c, price, view.timestamp, age)
+        if keeper.signing is not None:
+            last = keeper.signing.get_last_report(keeper.address, c)
+        due = view.timestamp >= last.reported_at + group.heartbeat
+        enough = last.price * group.deviation
+        # Whatever the noise, it cannot have moved so far: most of the time there is nothing to draw.
+        if not due and abs(price - last.price) * BASIS_POINTS + price * group.noise + BASIS_POINTS < enough:
+            continue
+        if group.noise:
+            off = SeededRandom(keeper.seed, keeper.name, c, view.timestamp).draw_integer(
+                -group.noise, group.noise
+            )
+            price += price * off // BASIS_POINTS
+        if due or abs(price - last.price) * BASIS_POINTS >= enough:
+            if age == 0:
+                yield keeper.build_intent("PriceFeed", "report", c, price, about=c)
+            else:
+                low, high = min(span.low, price), max(span.high, price)
+                yield keeper.build_intent(
+                    "PriceFeed", "report_range", c, price, low, high, span.since, about=c
+                )
+
+
+@register_role("poker", in_settlement=True)
+def plan_poker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Step the feed as soon as it may; first bring what reporters have signed, where that is of use.
+
+    Early in a step the next price is renewed where newer reports move it by `deviation`: somebody else may
+    have stepped the feed before they landed. Nothing is brought to a market later than that, and before its
+    next step is due.
+    """
+    if not view.should_update_prices():
+        return
+    due = [
+        c for c in view.markets if view.timestamp >= view.get_last_step_time(c) + view.get_feed_config(c).step
+    ]
+    early = [c for c in view.markets if c not in due and view.is_next_price_renewable(c)]
+    signed = keeper.reports.get_newest_reports(view) if keeper.reports is not None and (due or early) else {}
+    useful = []
+    for c in (*due, *early):
+        found = {who: each for (market, who), each in signed.items() if market == c}
+        if (
+            _has_useful_reports(keeper, view, c, found)
+            if c in due
+            else _can_renew_price(keeper, view, c, found)
+        ):
+            useful.append(c)
+    wanted = [signed[key] for key in sorted(signed) if key[0] in useful]
+    # What is refused is left alone for a while, as any call is: the feed is stepped all the same.
+    waits = bool(wanted) and memory.can_retry(("bring", "reports"), view.timestamp)
+    if waits:
+        yield keeper.build_intent("PriceFeed", "bring", tuple(wanted[:MAX_REPORTERS]), about="reports")
+    for c in due:
+        if len(view.get_fresh_reports(c)) >= view.get_feed_config(c).quorum and not (waits and c in useful):
+            yield keeper.build_intent("PriceFeed", "poke", c, about=c)
+    for c in early:
+        if _can_renew_price(keeper, view, c, {}) and not (waits and c in useful):
+            yield keeper.build_intent("PriceFeed", "poke", c, about=c)
+
+
+def _can_renew_price(
+    keeper: Keeper, view: KeeperView, collateral_type: int, signed: Mapping[str, SignedReport]
+) -> bool:
+    """Check whether reports, with these brought, would renew the next price by one `deviation` away."""
+    prices = {who: each.price for who, each in signed.items()}
+    return view.can_renew_price(
+        collateral_type, view.get_fresh_reports(collateral_type) | prices, keeper.group.deviation
+    )
+
+
+def _has_useful_reports(
+    keeper: Keeper, view: KeeperView, collateral_type: int, signed: Mapping[str, SignedReport]
+) -> bool:
+    """Tell whether reports make a quorum, move the median by `deviation`, or are due after a heartbeat.
+
+    The median, not any report: a minority of reporters cannot have them brought by moving its own.
+    """
+    fresh = view.get_fresh_reports(collateral_type)
+    after = fresh | {who: each.price for who, each in signed.items()}
+    quorum = view.get_feed_config(collateral_type).quorum
+    if not signed or len(after) < quorum:
+        return False
+    if len(fresh) < quorum:
+        return True
+    old, new = price_feed.middle(fresh.values()), price_feed.middle(after.values())
+    if abs(new - old) * BASIS_POINTS >= old * keeper.group.deviation:
+        return True
+    last = (view.get_last_report(collateral_type, who) for who in signed)
+    return any(
+        each is not None and view.timestamp >= each.reported_at + keeper.group.heartbeat for each in last
+    )
+
+
+@register_role("accruer")
+def plan_accruer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Charge fees when nobody else has for a heartbeat."""
+    for c in range(len(view.symbols)):
+        if view.timestamp >= view.get_debts(c).accrued_at + keeper.group.heartbeat:
+            yield keeper.build_intent("VaultEngine", "accrue", c, about=c)
+
+
+def _has_crank_work(view: KeeperView) -> bool:
+    announced = any(each.announced for each in view.domains.values())
+    return bool(view.count_open_auctions() or view.equity_auctions or announced or _has_exit_batches(view))
+
+
+def _has_exit_batches(view: KeeperView) -> bool:
+    return any(view.get_exit_status(pool) != NOBODY_LEAVES for pool in POOLS if view.is_pool_deployed(pool))
+
+
+@register_role("crank", occasion=_has_crank_work, in_settlement=True)
+def plan_crank_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Close auctions that can repay no more, reset those that are over, end sales of equity.
+
+    Also have the losses of domains booked, and batches of members who leave cut and paid.
+    """
+    yield from _plan_exit_batches(keeper, view, memory)
+    for sale in view.equity_auctions:
+        if sale.over:
+            about = (sale.contract, sale.collateral_type)
+            yield keeper.build_intent(sale.contract, "end", sale.collateral_type, about=about)
+    if view.settlement.begun_at:
+        return
+    for name, domain in view.domains.items():
+        if domain.announced and view.timestamp >= domain.ready_at:
+            yield keeper.build_intent(name, "realise_loss", about=name)
+    for auction in view.list_empty_auctions():
+        yield keeper.build_intent("CollateralAuction", "close", auction.id, about=auction.id)
+    prices = {c: price for c in view.types if (price := view.get_highest_price(c))}
+    for auction in view.iter_auctions_to_reset(prices):
+        terms = view.get_terms_at_start(auction)
+        worthless = terms.is_worthless(auction.lot, prices[auction.collateral_type])
+        if worthless and view.auction_clock > auction.started_at + terms.tail and auction.principal:
+            yield keeper.build_intent("CollateralAuction", "close", auction.id, about=auction.id)
+        elif not worthless:
+            yield keeper.build_intent(
+                "CollateralAuction", "reset", auction.id, keeper.address, about=auction.id
+            )
+
+
+def _plan_exit_batches(keeper: Keeper, view: KeeperView, memory: KeeperMemory) -> Decisions:
+    """Have batches cut and settled at the first second at which they may be, and paid as fears go.
+
+    Losses that a pool has to cover before it pays are covered first. Where something is held back for what
+    may be lost, it is tried again at every heartbeat. Nothing is paid while a price has just fallen.
+    """
+    if view.settlement.begun_at and not view.settlement.fixed_at:
+        return
+    for pool, (contract, _, _) in POOLS.items():
+        if not view.is_pool_deployed(pool):
+            continue
+        leaving = view.get_exit_status(pool)
+        if leaving.cut_from is not None and view.timestamp >= leaving.cut_from:
+            yield keeper.build_intent(contract, "cut", about=(pool, "cut"))
+        if view.timestamp < view.look_until and not view.settlement.fixed_at:
+            continue
+        due = leaving.settle_from is not None and view.timestamp >= leaving.settle_from
+        if not due and not leaving.held_back:
+            continue
+        late = (
+            memory.get_seconds_since_success(("settle", (pool, "settle")), view.timestamp)
+            >= keeper.group.heartbeat
+        )
+        if view.nothing_pends or (pool != "staked_equity" and (due or late)):
+            # It pays nobody while it could cover a booked loss; one that fails to stays so after a cover.
+            losses = [] if view.settlement.begun_at else view.list_types_blocking_pool(pool)
+            for c in losses:
+                if memory.get_seconds_since_success(("cover", c), view.timestamp) >= LOOK:
+                    yield keeper.build_intent("LossWaterfall", "cover", c, about=c)
+            if not losses:
+                yield keeper.build_intent(contract, "settle", about=(pool, "settle"))
+
+
+def _has_deficit(view: KeeperView) -> bool:
+    return any(view.get_deficit(c) or view.is_loss_recovered(c) for c in view.types) or bool(
+        view.list_missed_payments()
+    )
+
+
+@register_role("coverer", occasion=_has_deficit)
+def plan_coverer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Have deficits covered when the buffer and the reserve can pay, and at every heartbeat.
+
+    At every heartbeat, too, what stages have missed made good, while no loss is open.
+    """
+    for c, k in view.list_missed_payments() if view.nothing_pends else ():
+        if memory.get_seconds_since_success(("missed", c, k), view.timestamp) >= keeper.group.heartbeat:
+            yield keeper.build_intent("LossWaterfall", "make_good", c, k, about=("missed", c, k))
+    for c in view.types:
+        deficit = view.get_deficit(c)
+        if deficit == 0:
+            if view.is_loss_recovered(c):
+                yield keeper.build_intent("LossWaterfall", "cover", c, about=("cover", c))
+            continue
+        at_once = min(deficit, sum(view.compute_payable(stage, c) for stage in ("buffer", "reserve")))
+        about = ("cover", c)
+        if (
+            at_once >= min(deficit, LEAST_COVER)
+            or memory.get_seconds_since_success(about, view.timestamp) >= keeper.group.heartbeat
+        ):
+            yield keeper.build_intent("LossWaterfall", "cover", c, about=c)
+
+
+@register_role("recogniser")
+def plan_recogniser_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
+    """Have debt in doubt flagged, so that nobody leaves a pool ahead of a loss; and flags cleared in time."""
+    for c in range(len(view.symbols)):
+        rate = view.get_current_rate(c)
+        for owner, old, new in view.iter_wrong_flags(c, _is_worth_flagging):
+            if _has_flag_changed(keeper, old * rate, new * rate):
+                yield keeper.build_intent("LiquidationEngine", "flag", c, owner, about=(c, owner))
+    for workout in view.workouts:
+        price = view.get_lowest_price(workout.collateral_type)
+        in_doubt = not workout.is_in_good_standing(view.timestamp, price)
+        known = price or in_doubt
+        if (
+            known
+            and in_doubt != workout.flagged
+            and (workout.flagged or _is_worth_flagging(workout.principal))
+        ):
+            yield keeper.build_intent("Workouts", "flag", workout.id, about=workout.id)
+
+
+@register_role("treasurer")
+def plan_treasurer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Have claims repaid and income shared, and put surplus up for sale, once no loss is open.
+
+    Not while a price has just fallen: nothing is paid then, and a sale would only become cheaper.
+    """
+    if not view.has_equity or view.compute_unresolved_losses() or view.timestamp < view.look_until:
+        return
+    above, offered = view.compute_surplus()
+    due = min(view.sum_recovery_claims(), view.compute_spendable_reserve())
+    if max(due, above - offered) >= LEAST_INCOME:
+        if (
+            memory.get_seconds_since_success(("distribute", "income"), view.timestamp)
+            >= keeper.group.heartbeat
+        ):
+            yield keeper.build_intent("Treasury", "distribute", about="income")
+    elif min(above, offered) < view.get_surplus_lot():
+        return
+    elif view.surplus_auction is None and view.get_new_risk_price(EQUITY_MARKET):
+        yield keeper.build_intent("SurplusAuction", "start", about="surplus")
+
+
+def _is_worth_flagging(debt: int) -> bool:
+    """Tell whether a debt (rad) is worth a flag."""
+    return debt >= LEAST_COVER
+
+
+def _has_flag_changed(keeper: Keeper, old: int, new: int) -> bool:
+    """Tell whether a flag has changed by enough for a transaction; debts in rad."""
+    change = abs(new - old)
+    if new == 0:
+        return change != 0
+    return change >= LEAST_COVER and change * BASIS_POINTS >= max(old, new) * keeper.group.deviation

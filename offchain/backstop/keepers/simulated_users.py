@@ -1,0 +1,184 @@
+"""People whose behaviour is played: members of pools, owners of vaults, borrowers, the minter of a bridge."""
+
+from __future__ import annotations
+
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.role_accounts import get_account
+from backstop.keepers.auction_pricing import compute_value
+from backstop.keepers.expected_losses import estimate_losses_reaching_stage
+from backstop.keepers.keeper_decisions import UNLIMITED, Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import Workout
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from backstop.model.workouts import repays
+
+
+@register_role("member", in_settlement=True)
+def plan_member_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Leave a pool when a loss that would reach it is in sight, or once a run has begun.
+
+    A member with `leaves_at` 0 leaves in a run only. Settlement pauses exits; once its books are closed,
+    members of pools of stablecoin leave, because coins are worth more outside. What their batches are paid
+    they claim.
+    """
+    pool, settled = keeper.group.pool, view.settlement.fixed_at != 0
+    runs = keeper.group.leaves_from is not None and view.timestamp >= keeper.group.leaves_from
+    stays = keeper.group.leaves_at == 0 and not runs if not settled else keeper.group.asset != "Stablecoin"
+    if stays or not view.is_pool_deployed(pool) or (view.settlement.begun_at and not settled):
+        return
+    contract, terms, mine = (
+        POOLS[pool][0],
+        view.get_exit_terms(pool),
+        view.get_membership(pool, keeper.address),
+    )
+    if mine.claimable:
+        yield keeper.build_intent(
+            contract, "withdraw", mine.claimable, keeper.address, keeper.address, about=(pool, "paid")
+        )
+    if mine.shares:
+        worth = view.outside.equity_price if pool == "staked_equity" else RAY
+        seen = estimate_losses_reaching_stage(view, pool)
+        enough = seen * BASIS_POINTS >= view.get_pool_assets(pool) * worth * (
+            keeper.group.leaves_at or UNLIMITED
+        )
+        if not (settled or runs or enough):
+            return
+        if terms.cooldown:
+            yield keeper.build_intent(
+                contract, "requestRedeem", mine.shares, keeper.address, keeper.address, about=pool
+            )
+        else:
+            yield keeper.build_intent(
+                contract, "redeem", mine.shares, keeper.address, keeper.address, about=pool
+            )
+
+
+@register_role("owners")
+def plan_owners_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Repay what called or spared vaults lack, for the owners who answer, as far as the money goes."""
+    budget = view.get_spendable_stablecoins(keeper.address)
+    for c in range(len(view.symbols)):
+        warned = {call.owner for call in view.list_margin_calls(c)} | {
+            vault.owner for vault in view.list_spared_vaults(c)
+        }
+        for vault in view.list_owner_vaults(c, warned):
+            chosen = int(vault.owner, 16) % BASIS_POINTS < keeper.group.answers
+            missing = view.compute_shortfall(c, vault)
+            if not chosen or missing == 0:
+                continue
+            # Fees until the transaction is in; less than the floor may not be left.
+            amount, whole = div_up(missing, RAY) * 1_001 // 1_000, div_up(vault.debt, RAY)
+            if vault.debt - amount * RAY < view.get_terms(c).debt_floor * RAD:
+                amount = whole * 1_001 // 1_000
+            if amount <= budget:
+                budget -= amount
+                args = (c, vault.owner, amount, 0, keeper.address)
+                yield keeper.build_intent("VaultEngine", "repay_and_withdraw", *args, about=(c, vault.owner))
+
+
+@register_role("debtor")
+def plan_debtor_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Restructure a share of the called vaults that it may act for, and pay their instalments.
+
+    It pays once half of the interval is over, as far as its money goes; the rest is foreclosed.
+    """
+    budget = view.get_spendable_stablecoins(keeper.address)
+    # What is sent has its money set aside already.
+    sent = {name[1] for name in memory.under_way}
+    for workout in view.workouts:
+        soon = view.timestamp >= workout.due - workout.interval // 2
+        if soon and workout.id not in sent and view.is_operator(keeper.address, workout.owner):
+            amount = _compute_instalment(view, workout)
+            if amount is not None and amount <= budget:
+                budget -= amount
+                yield keeper.build_intent(
+                    "Workouts", "pay", workout.id, amount, about=workout.id, spends=amount
+                )
+    for c in range(len(view.symbols)):
+        instalments = min(keeper.group.instalments, view.get_workout_terms(c).instalments)
+        for vault in view.list_restructurable_vaults(c):
+            # From the other end than those who meet calls.
+            chosen = BASIS_POINTS - 1 - int(vault.owner, 16) % BASIS_POINTS < keeper.group.answers
+            first = vault.debt // (RAY * instalments)
+            mine = chosen and (c, vault.owner) not in sent and view.is_operator(keeper.address, vault.owner)
+            if mine and first <= budget:
+                budget -= first
+                yield keeper.build_intent(
+                    "Workouts", "enter", c, vault.owner, instalments, about=(c, vault.owner)
+                )
+
+
+def _compute_instalment(view: KeeperView, workout: Workout) -> int | None:
+    """Return the next payment [wad]; None if nothing is to be paid yet."""
+    c, amount = workout.collateral_type, workout.compute_arrears(workout.met + 1)
+    if amount == 0:
+        # Paid while the lot was worth too little: it is looked at again once it is worth enough.
+        price = view.get_new_risk_price(c)
+        return 0 if repays(workout.lot, price, workout.discount, workout.principal) else None
+    rest = workout.principal - amount * RAY
+    if 0 < rest < view.get_terms(c).debt_floor * RAD:
+        return div_up(workout.principal, RAY)
+    return amount
+
+
+@register_role("borrower")
+def plan_borrower_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Draw `each` against collateral once a heartbeat, until it owes about its capital.
+
+    It waits while the fee is above what it pays.
+    """
+    c, pays = view.symbols.index(keeper.group.collateral), keeper.group.pays
+    due = (
+        memory.get_seconds_since_success(("deposit_and_draw", "vault"), view.timestamp)
+        >= keeper.group.heartbeat
+    )
+    if due and (pays is None or view.get_stability_fee(c) <= pays):
+        yield from _plan_draw(keeper, view)
+
+
+@register_role("exploiter")
+def plan_exploiter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Draw whenever the collateral to lock is worth less on the market than the draw, and never repay."""
+    c = view.symbols.index(keeper.group.collateral)
+    for intent in _plan_draw(keeper, view):
+        _, _, locked, drawn, _ = intent.action.args
+        cost = view.estimate_call_cost("VaultEngine", "deposit_and_draw", gas_price)
+        if drawn - compute_value(view.outside.prices[c], locked) >= cost + max(
+            1, keeper.group.minimum_profit
+        ):
+            yield intent
+
+
+def _plan_draw(keeper: Keeper, view: KeeperView) -> Decisions:
+    """Yield the next draw, at the group's ratio and the feed's price; none once the vault was liquidated.
+
+    The coins go to the market, as those that the book's owners drew.
+    """
+    c = view.symbols.index(keeper.group.collateral)
+    price, vault, amount = view.get_risk_price(c), view.get_vault(c, keeper.address), keeper.group.each
+    owed = vault.normalized_debt * view.get_current_rate(c) // RAY
+    # Fees do not count against its last draw.
+    if price and owed + amount // 2 <= keeper.group.capital and not vault.liquidated:
+        unit = view.get_terms(c).unit
+        locked = div_up(amount * keeper.group.ratio * RAY, BASIS_POINTS * price * unit) * unit
+        args = (c, keeper.address, locked, amount, get_account("market_maker"))
+        yield keeper.build_intent("VaultEngine", "deposit_and_draw", *args, about="vault")
+
+
+@register_role("bridge")
+def plan_bridge_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+    """Draw `each` for its domain once a heartbeat, within its ceiling, until it owes its capital.
+
+    The coins go to the market, unless the group names a receiver.
+    """
+    domain = view.domains.get(keeper.group.domain)
+    if domain is None or domain.announced:
+        return
+    if memory.get_seconds_since_success(("draw", "domain"), view.timestamp) < keeper.group.heartbeat:
+        return
+    used = div_up(domain.debt, RAY) + domain.lost
+    room = view.get_terms(domain.collateral_type).debt_ceiling * WAD - used
+    amount = min(keeper.group.each, keeper.group.capital - used, room)
+    if amount > 0:
+        receiver = keeper.group.to or get_account("market_maker")
+        yield keeper.build_intent(keeper.group.domain, "draw", amount, receiver, about="domain")

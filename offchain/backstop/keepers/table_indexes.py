@@ -1,0 +1,74 @@
+"""The indexes of a deployment's long tables: keepers look at what stands, not at all that ever was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from backstop.keepers.live_records import LiveRecords
+from backstop.keepers.open_auctions import OpenAuctionIndex
+from backstop.keepers.vault_flag_index import VaultFlagIndex
+from backstop.keepers.vault_risk_index import VaultRiskIndex
+from backstop.model.state import Written
+from backstop.system import Snapshot
+
+
+class TableIndexes:
+    """Indexes of a state, each made when first asked for and kept up to date from what was written."""
+
+    def __init__(self, state: Snapshot) -> None:
+        self._state = state
+        self._made: dict[tuple[str, str], Any] = {}
+
+    def apply_writes(self, written: Iterable[Written]) -> None:
+        """Look again at records that were written, in the order of writing."""
+        made = self._made
+        for contract, path, key in written:
+            index = made.get((contract, path))
+            if index is not None:
+                index.refresh_record(key)
+
+    @property
+    def vaults(self) -> VaultRiskIndex:
+        """Vaults by their risk."""
+        found: VaultRiskIndex = self._get_index(
+            "VaultEngine", ("vaults",), lambda tables: VaultRiskIndex(tables["vaults"])
+        )
+        return found
+
+    @property
+    def lots(self) -> OpenAuctionIndex:
+        """Open auctions of collateral."""
+        found: OpenAuctionIndex = self._get_index(
+            "CollateralAuction", OpenAuctionIndex.TABLES, OpenAuctionIndex
+        )
+        return found
+
+    @property
+    def flags(self) -> VaultFlagIndex:
+        """Flags of vaults, by type and owner."""
+        path = "doubt.of_vaults"
+        found: VaultFlagIndex = self._get_index(
+            "LiquidationEngine",
+            (path,),
+            lambda tables: VaultFlagIndex(tables.get(path, {}), lambda: self.vaults),
+        )
+        return found
+
+    @property
+    def workouts(self) -> LiveRecords:
+        """Balances of open workouts."""
+        path, left = "balances", attrgetter("left")
+        found: LiveRecords = self._get_index(
+            "Workouts", (path,), lambda tables: LiveRecords(tables.get(path, {}), left)
+        )
+        return found
+
+    def _get_index(self, contract: str, paths: Sequence[str], make: Callable[[Any], Any]) -> Any:
+        """Return the index of a contract's tables; of one that is not deployed it is empty."""
+        found = self._made.get((contract, paths[0]))
+        if found is None:
+            found = make(self._state.get(contract, {}))
+            self._made |= {(contract, path): found for path in paths}
+        return found

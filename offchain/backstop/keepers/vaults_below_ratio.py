@@ -1,0 +1,91 @@
+"""The vaults of one type beyond a line of risk, carried from block to block as the line moves."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+
+from backstop.model.interfaces import Vault
+
+_FEW = 16
+
+
+def assign_keeper(owner: str, count: int) -> int:
+    """Return to which of `count` keepers a vault falls, from 0 on."""
+    return int(owner, 16) % count if count > 1 else 0
+
+
+class VaultsBelowRatio:
+    """Vaults with `normalized_debt*debt > locked_collateral*collateral`, and their sums [wad].
+
+    `risk` is the line as the index ranks it; None before the first.
+    """
+
+    def __init__(self) -> None:
+        self.risk: int | None = None
+        self.normalized_debt = 0
+        self.locked = 0
+        self._collateral = 0
+        self._debt = 0
+        self._vaults: dict[str, Vault] = {}
+        # By the number of shares: sorted once somebody asks, and kept sorted from then on.
+        self._sizes: dict[int, list[list[tuple[int, str]]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._vaults)
+
+    def list_largest_vaults(self, count: int = 1, index: int = 0) -> list[tuple[int, str]]:
+        """Return one of `count` shares of the vaults by normalized debt under zero, then owner.
+
+        So the largest debt comes first. Whose share a vault is follows from its owner's address.
+        """
+        shares = self._sizes.get(count)
+        if shares is None:
+            shares = self._sizes[count] = [[] for _ in range(count)]
+            for owner, vault in self._vaults.items():
+                shares[assign_keeper(owner, count)].append((-vault.normalized_debt, owner))
+            for each in shares:
+                each.sort()
+        return shares[index]
+
+    def move_risk_line(
+        self, risk: int, collateral: int, debt: int, between: Iterable[tuple[str, Vault]]
+    ) -> None:
+        """Move the line; `between` has every vault that it may have passed."""
+        if (collateral, debt) == (self._collateral, self._debt):
+            return
+        self.risk, self._collateral, self._debt = risk, collateral, debt
+        moved = [each for each in between if self._has_crossed_ratio(*each)]
+        if len(moved) > _FEW:
+            self._sizes.clear()
+        for owner, vault in moved:
+            self.put_vault(owner, vault)
+
+    def put_vault(self, owner: str, vault: Vault) -> None:
+        """Take a vault in, replace it or let it go."""
+        old = self._vaults.pop(owner, None)
+        if old is not None:
+            self._add_to_sums(owner, old, -1)
+        if self._should_include(owner, vault):
+            self._vaults[owner] = vault
+            self._add_to_sums(owner, vault, 1)
+
+    def _has_crossed_ratio(self, owner: str, vault: Vault) -> bool:
+        return self._should_include(owner, vault) != (owner in self._vaults)
+
+    def _should_include(self, owner: str, vault: Vault) -> bool:
+        return self._is_below_ratio(vault)
+
+    def _is_below_ratio(self, vault: Vault) -> bool:
+        return vault.normalized_debt * self._debt > vault.locked_collateral * self._collateral
+
+    def _add_to_sums(self, owner: str, vault: Vault, sign: int) -> None:
+        self.normalized_debt += sign * vault.normalized_debt
+        self.locked += sign * vault.locked_collateral
+        entry = -vault.normalized_debt, owner
+        for count, shares in self._sizes.items():
+            sizes = shares[assign_keeper(owner, count)]
+            if sign > 0:
+                insort(sizes, entry)
+            else:
+                del sizes[bisect_left(sizes, entry)]

@@ -1,0 +1,139 @@
+"""A stage: a chain on which the day is about to begin, and its node, which may be killed at any time."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from backstop.deployment.deployment_file import read_deployment
+from backstop.deployment.role_accounts import ACCOUNTS, get_account
+from backstop.errors import BackstopError
+from backstop.hosts.anvil import AnvilProcess
+from backstop.hosts.free_ports import find_free_port
+from backstop.live.node.rpc_node import Head, Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.devnet_process import read_start_time
+from backstop.live.operate.live_deployment import deploy_live
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.scenario_driver import LiveSimulation
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.system import Action
+
+STORM = Path(__file__).with_name("storm.yaml")
+STATE, DEPLOYMENT = "state.json", "deployment.json"
+
+
+def prepare_chain(folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, int]) -> None:
+    """Deploy, open the scenario's vaults and pools, give accounts their stablecoins (wad, by name).
+
+    The chain's state, up to the scenario's first block, and the deployment file are left in the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    node, process = start_anvil("--state", str(folder / STATE))
+    try:
+        signers = Signers(test_accounts=True)
+        deploy_live(node, scenario.parameters, folder / DEPLOYMENT, signers)
+        system = LiveSystem(node, read_deployment(folder / DEPLOYMENT), signers, impersonate=True)
+        with system.drive_time():
+            crash = LiveSimulation(scenario, system, seed, speed=0.0, played=())
+            crash.open_book(lambda done, total, text: None, lambda: False)
+            maker = get_account("market_maker")
+            for name, wad in capital.items():
+                before = crash.stablecoins(get_account(name))
+                source, sink = (maker, get_account(name)) if wad >= before else (get_account(name), maker)
+                outcome = system.apply(Action("Stablecoin", "transfer", (sink, abs(wad - before)), source))
+                if not outcome.ok:
+                    raise BackstopError(f"no {wad // WAD} stablecoins for {name}: {outcome.reason}")
+            system.raise_differences()
+    finally:
+        process.stop_process()
+
+
+def storm_scenario() -> Scenario:
+    """Return the day that is disturbed."""
+    return load_scenario(STORM)
+
+
+class AnvilChain:
+    """An Anvil that mines when told to, a fixed time after the block before; its state is in a file.
+
+    The state is written once a second, between two blocks: what Anvil writes by itself while it mines may be
+    of two blocks at once. What a SIGKILL loses of the last second is a rollback.
+    """
+
+    def __init__(self, folder: Path, block_time: int) -> None:
+        self.block_time = block_time
+        self.deployment = read_deployment(folder / DEPLOYMENT)
+        self.file = folder / STATE
+        self.port = find_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.keeps = True
+        """Whether its state is written, as one needs that is going to be killed."""
+        self.forgotten: set[int] = set()
+        """Blocks whose state the node had and has no more."""
+        self._due = 0.0
+        self.restart_node()
+
+    def restart_node(self) -> None:
+        """Start the node again from the state in the file."""
+        # With the same time at the start its first block is the same.
+        flags = ("--load-state", str(self.file), "--timestamp", str(read_start_time(self.file)))
+        self.node, self.process = start_anvil("--no-mining", *flags, port=self.port)
+        head = self.node.get_head()
+        self.oldest = head.number
+        """The oldest block whose state the node still has: a chain cannot go back behind it."""
+        self.forgotten.update(range(head.number))
+        self.node.request("anvil_setBlockTimestampInterval", self.block_time)
+        self.set_clock(head.timestamp)
+
+    @property
+    def head(self) -> Head:
+        """The newest block."""
+        return self.node.get_head()
+
+    def set_clock(self, timestamp: int) -> None:
+        """Set the time of the next block, and of what is tried before it, to a block time after this."""
+        self.node.request("anvil_setTime", timestamp)
+
+    def mine_block(self) -> Head:
+        """Mine one block, with whatever of the pool has room."""
+        self.node.request("evm_mine")
+        if self.keeps and time.monotonic() > self._due:
+            began = time.monotonic()
+            state = gzip.decompress(bytes.fromhex(self.node.request("anvil_dumpState")[2:]))
+            self.file.write_bytes(state)
+            # A long history takes longer: it must not take all the time.
+            self._due = time.monotonic() + max(1.0, 5 * (time.monotonic() - began))
+        return self.head
+
+    def kill_node(self) -> None:
+        """Kill the node as the machine's end would; the pool is lost, and what was not written yet."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.stop_process()
+
+    def close(self) -> None:
+        """End it."""
+        self.process.stop_process()
+
+
+def start_anvil(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
+    """Start an Anvil with the test accounts; return it and its process."""
+    port = port or find_free_port()
+    url = f"http://127.0.0.1:{port}"
+    flags = ("--port", str(port), "--accounts", str(len(ACCOUNTS)), *flags)
+    process = AnvilProcess(*flags, throw_away=False)
+    process.connect_client(url).close()
+    return Node(url), process
+
+
+def copy_chain_state(stage: Path, folder: Path) -> None:
+    """Copy a stage, so that the same beginning happens again elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (STATE, DEPLOYMENT):
+        shutil.copyfile(stage / name, folder / name)

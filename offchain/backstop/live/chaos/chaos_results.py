@@ -1,0 +1,174 @@
+"""Results of chaos: its parts, kept as they are finished, and the table of their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from backstop.files.atomic_files import read_json, write_json
+from backstop.files.output_directories import refuse_other
+from backstop.live.chaos.anvil_chain import storm_scenario
+from backstop.live.chaos.byzantine_node_trials import run_node_trials
+from backstop.live.chaos.crash_recovery import run_restarts
+from backstop.live.chaos.fault_injection_run import run_storm
+from backstop.live.chaos.soak import run_soak
+from backstop.model.arithmetic import WAD
+
+SCHEMA_VERSION = 3
+PARTS = ("storm", "restarts", "nodes")
+LONG = ("soak",)
+"""Parts that are run only when they are named."""
+SOAK = 360.0
+"""Minutes of a soak, unless somebody says otherwise."""
+
+
+class ChaosResults:
+    """A folder with chaos.json and what the parts leave behind; parts that are there are kept."""
+
+    def __init__(
+        self, folder: Path, seed: int, blocks: int, kills: int, minutes: float | None, block_time: int
+    ) -> None:
+        self.folder = folder
+        self.file = folder / "chaos.json"
+        limits = {"blocks": blocks, "kills": kills, "minutes": minutes}
+        asked = {"seed": seed, **limits, "block_time": block_time}
+        self.content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asked, "parts": {}}
+        if self.file.exists():
+            kept = read_json(self.file, "file of results", SCHEMA_VERSION, "", "give --fresh")
+            refuse_other(folder, {name: kept.get(name) for name in asked}, asked)
+            self.content["parts"] = kept["parts"]
+
+    @property
+    def faults(self) -> list[str]:
+        """The faults of all parts."""
+        return [fault for part in self.content["parts"].values() for fault in part["faults"]]
+
+    def run_part(
+        self, part: str, progress: Callable[[int, int, str], None], stop: Callable[[], bool]
+    ) -> None:
+        """Run a part, if its result is not there."""
+        if part in self.content["parts"]:
+            return
+        place, seed, scenario = self.folder / part, self.content["seed"], storm_scenario()
+        if part == "storm":
+            found = run_storm(
+                *(place, scenario, seed, self.content["blocks"]),
+                minutes=self.content["minutes"] or 0.0,
+                progress=progress,
+                stop=stop,
+            )
+        elif part == "soak":
+            found = run_soak(
+                *(place, scenario, seed, self.content["minutes"] or SOAK),
+                block=self.content["block_time"],
+                progress=progress,
+                stop=stop,
+            )
+        elif part == "nodes":
+            found = run_node_trials(place, scenario, progress=progress, stop=stop)
+        else:
+            found = run_restarts(place, scenario, seed, self.content["kills"], progress=progress, stop=stop)
+        self.content["parts"][part] = found
+        write_json(self.content, self.file)
+
+
+def format_table(content: dict[str, Any]) -> str:
+    """Write figures by part, a line each."""
+    rows = [
+        (part if i == 0 else "", name, value)
+        for part, found in content["parts"].items()
+        for i, (name, value) in enumerate(_ROWS[part](found))
+    ]
+    wide = max((len(name) for _, name, _ in rows), default=0)
+    return "\n".join(f"{part:<9} {name:<{wide}}  {value}".rstrip() for part, name, value in rows)
+
+
+def _iter_storm_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    blocks, mirror, auctions, nonces = (found[name] for name in ("blocks", "mirror", "auctions", "nonces"))
+    yield "blocks", f"{blocks['kept']:,} kept, {blocks['mined']:,} mined"
+    yield "deepest way back", f"{blocks['deepest_reorganisation']} blocks"
+    yield from ((f"  {name}", f"{count} times") for name, count in found["disturbances"].items())
+    yield "mirror", f"{mirror['differences']} differences in {mirror['blocks']:,} blocks, each compared"
+    yield "", f"{mirror['blocks_replaced_later']} more were compared and then replaced"
+    if mirror["blocks_forgotten_by_the_node"]:
+        yield "", f"{mirror['blocks_forgotten_by_the_node']} the node forgot before that"
+    yield "auctions", f"{auctions['started']}, {auctions['paid_at_some_time']} paid at some time"
+    yield "  left alone", f"{auctions['left_alone']}"
+    yield (
+        "  longest calm wait",
+        f"{auctions['longest_calm_wait_blocks']} blocks of {found['most_wait_blocks']} at most",
+    )
+    vaults = found["vaults"]
+    yield "unsafe vaults", f"{vaults['unsafe_at_some_time']}, {vaults['left_alone']} left alone"
+    yield "  liquidated within", f"{vaults['p99_blocks']} blocks (p99), whatever happened"
+    yield (
+        "  longest calm wait",
+        f"{vaults['longest_calm_wait_blocks']} blocks of {found['most_wait_blocks']} at most",
+    )
+    yield from ((f"  takes of {name}", str(count)) for name, count in found["takes"].items())
+    for each in found["capital"]:
+        had, spent, most = (int(each[f"{name}_wad"]) // WAD for name in ("had", "spent", "most_reserved"))
+        yield f"money of {each['account']}", f"{spent:,} of {had:,} spent, {most:,} reserved at most"
+    for each in found["budgets"]:
+        used, limit = (int(each[f"{name}_wad"]) / WAD for name in ("most", "limit"))
+        digits, unit = (4, "coins for gas") if each["what"] == "gas" else (0, "stablecoins")
+        text = f"{used:,.{digits}f} of {limit:,.{digits}f} {unit} in any hour"
+        yield f"budget of {each['account']}", text
+    yield "nonces", f"{nonces['used']} used, none open"
+    yield "  longest gap", f"{nonces['longest_gap_blocks']} blocks"
+    for each in found["keepers"]:
+        told = ", ".join(f"{count} {name}" for name, count in each.items() if name != "name" and count)
+        yield f"keeper {each['name']}", told
+    yield "faults", str(len(found["faults"]))
+    yield "took", f"{found['seconds']:,} s"
+
+
+def _iter_restart_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    recovery = found["recovery_seconds"]
+    yield "kills", f"{found['kills']} in {found['runs']} crashes of {found['blocks_of_a_run']} blocks"
+    yield "  at random moments", str(found["at_random_moments"])
+    yield from ((f"  {name}", str(count)) for name, count in found["at_points"].items())
+    yield "same end", f"{found['equal_runs']} of {found['runs']} crashes"
+    fields, sent = found["fields_compared"], found["transactions_of_a_run"]
+    yield "  compared in each", f"{fields} fields after {sent} transactions, or more"
+    yield "recovery", f"median {recovery['median']:.1f} s, longest {recovery['longest']:.1f} s"
+    yield (
+        "longest crash",
+        f"{found['longest_run_seconds']:.0f} s, {found['undisturbed_seconds']:.0f} s without kills",
+    )
+    yield "faults", str(len(found["faults"]))
+
+
+def _iter_soak_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "lasted", f"{found['minutes']:,} minutes, {found['blocks']:,} blocks"
+    yield "load", f"{found['opened']:,} vaults opened, {found['transactions']:,} transactions of keepers"
+    yield "readers", ", ".join(f"{count:,} {name}" for name, count in sorted(found["readers"].items()))
+    yield "mirror", f"{found['differences']} differences"
+    for each in found["processes"]:
+        for what, unit, size in (("memory", "MB", 10**6), ("open", "descriptors", 1)):
+            used, digits = each[what], 1 if size > 1 else 0
+            text = f"{used['warm'] / size:,.{digits}f}, then {used['last'] / size:,.{digits}f} {unit}"
+            if used["an_hour"] is not None:
+                rate, low, high = (value / size for value in used["an_hour"])
+                text += f"; {rate:+,.2f} an hour ({low:+,.2f} to {high:+,.2f})"
+            judged = "keeps the chain's history" if each["name"] == "node" else used["verdict"]
+            yield each["name"] if what == "memory" else "", f"{text}: {judged}"
+    yield "faults", str(len(found["faults"]))
+
+
+def _iter_node_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    trials = found["trials"]
+    yield "of a node", f"{len({each['fault'] for each in trials})} faults, beside an honest node and alone"
+    yield "  noticed", f"{sum(each['noticed'] for each in trials)} of {len(trials)} trials"
+    yield "  as they should", f"{sum(not each['faults'] for each in trials)} of {len(trials)} trials"
+    yield "faults", str(len(found["faults"]))
+    yield "took", f"{found['seconds']:,} s"
+
+
+_ROWS: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
+    "storm": _iter_storm_rows,
+    "restarts": _iter_restart_rows,
+    "nodes": _iter_node_rows,
+    "soak": _iter_soak_rows,
+}

@@ -1,0 +1,338 @@
+"""The verdict on a storm, by the chain's history, pool and journals before each block, the mirror's file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment.role_accounts import get_account
+from backstop.keepers.keeper_decisions import KeeperMemory
+from backstop.live.chaos.chaos_environment import ACCOUNTS, BIDDERS, BUDGETS, ChaosEnvironment
+from backstop.live.mirror.chain_mirror import Mirror, open_mirror
+from backstop.live.operate.live_roles import build_keepers
+from backstop.live.operate.live_system import market_view
+from backstop.live.operate.mirror_loop import NOT_COMPARED
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+
+WAITS = 12
+"""Calm blocks for which an auction may pay and nobody take from it."""
+
+CLEAR = 20 * WAD
+"""What it has to pay at least to count, after gas, wad."""
+
+HOUR = 3_540
+"""What counts as an hour [seconds]: a budget's begins when a transaction is sent, this when it is mined."""
+
+_TAKES = (("FlashTaker", "take_and_sell"), ("CollateralAuction", "take"))
+_NO_MONEY = "exceeds balance"
+
+
+class CapitalCheck:
+    """A look before each block: is anything spent twice, does a nonce wait for one that nobody has?"""
+
+    def __init__(self, scene: ChaosEnvironment) -> None:
+        self.scene = scene
+        self.looks = 0
+        self.faults: list[str] = []
+        self.longest_gap = 0
+        self.before = {name: scene.world.get_stablecoins(name) for name in BIDDERS}
+        self.most_reserved = dict.fromkeys(BIDDERS, 0)
+        self._gaps: Counter[str] = Counter()
+        self._known: set[tuple[str, int, Action]] = set()
+        self._signed: set[tuple[str, int, int]] = set()
+
+    def check_block(self) -> None:
+        """Look at the pool and at the journals."""
+        self.looks += 1
+        block = self.scene.chain.head.number
+        taken: dict[tuple[str, int], list[tuple[str, int, Action]]] = {}
+        for transaction in self.scene.read_pool():
+            action = self.scene.decode_action(transaction)
+            if action is not None and (action.contract, action.method) in _TAKES:
+                call = action.sender, int(transaction["nonce"], 16), action
+                taken.setdefault((action.sender, action.args[0]), []).append(call)
+        for (sender, auction), calls in taken.items():
+            # What was mined one after the other waits again together when the chain goes back.
+            if len(calls) > 1 and any(call not in self._known for call in calls):
+                self.faults.append(
+                    f"after block {block} {sender} takes from auction {auction} {len(calls)} times"
+                )
+            self._known.update(calls)
+        for name in BIDDERS:
+            self._check_reserved(name, block)
+        waiting = self.scene.list_queued_accounts()
+        self._gaps = Counter({each: self._gaps[each] + 1 for each in waiting})
+        self.longest_gap = max(self.longest_gap, *self._gaps.values(), 0)
+
+    def _check_reserved(self, name: str, block: int) -> None:
+        """Check that what is signed and not mined cannot spend more than there is."""
+        used = self.scene.chain.node.get_nonce(get_account(name), "latest")
+        under_way = read_pending_spends(self.scene.folder / "journal", get_account(name), used)
+        spends, has = compute_most_spent(under_way), self.scene.world.get_stablecoins(name)
+        self.most_reserved[name] = max(self.most_reserved[name], spends)
+        signed = {(name, *each) for each in under_way}
+        # As above: what was mined waits again beside what was signed for the rest.
+        if spends > has and signed - self._signed:
+            self.faults.append(f"after block {block} {name} may spend {spends} of {has}")
+        self._signed |= signed
+
+
+def read_pending_spends(journal: Path, address: str, used: int) -> list[tuple[int, int]]:
+    """Read what an account signed and may yet be mined, from nonce `used` on: nonces, and wads spent."""
+    entries: dict[str, dict[str, Any]] = {}
+    for file in journal.glob(f"*-{address}.jsonl"):
+        for line in file.read_text(encoding="utf-8").split("\n")[1:-1]:
+            change = json.loads(line)
+            if "gone" in change:
+                entries.pop(change["gone"], None)
+            elif "entry" in change:
+                entries[change["entry"]["attempts"][0]["hash"]] = change["entry"]
+    open_ = [each for each in entries.values() if each["nonce"] >= used and each["block"] is None]
+    return [(each["nonce"], int(each["spends"])) for each in open_]
+
+
+def compute_most_spent(under_way: Iterable[tuple[int, int]]) -> int:
+    """Return what they spend together at most [wad]: of several with one nonce one is mined."""
+    most: dict[int, int] = {}
+    for nonce, spends in under_way:
+        most[nonce] = max(most.get(nonce, 0), spends)
+    return sum(most.values())
+
+
+def verify_run(
+    scene: ChaosEnvironment, capital: CapitalCheck, first: int, quiet: dict[str, bool]
+) -> dict[str, Any]:
+    """Return figures, and `faults`: whatever was not to happen."""
+    faults = [*scene.faults, *capital.faults]
+    history = _replay_history(scene, capital, first, quiet, faults)
+    compared = _check_compared_blocks(scene, first, faults)
+    nonces = _check_nonces(scene, capital, faults)
+    budgets = check_budgets(history.pop("spent"), faults)
+    keepers = [_describe_keeper(each) for each in scene.keepers]
+    return {
+        **history,
+        "most_wait_blocks": WAITS,
+        "mirror": compared,
+        "nonces": nonces,
+        "budgets": budgets,
+        "keepers": keepers,
+        "faults": faults,
+    }
+
+
+def check_budgets(
+    paid: dict[tuple[str, str], list[tuple[float, int]]], faults: list[str]
+) -> list[dict[str, Any]]:
+    """Check what accounts with a budget spent in any hour, by the blocks that the chain has now."""
+    rows = []
+    for name, what, limit in BUDGETS:
+        events = sorted(paid.get((name, what), []))
+        most = max((sum(s for then, s in events if at - HOUR < then <= at) for at, _ in events), default=0)
+        if most > limit:
+            faults.append(f"{name} spent {most} of {limit} within an hour ({what})")
+        rows.append({"account": name, "what": what, "limit_wad": str(limit), "most_wad": str(most)})
+    return rows
+
+
+def _describe_keeper(keeper: Any) -> dict[str, Any]:
+    counts = Counter(line.get("event") for line in keeper.lines())
+    told = (
+        "sent",
+        "done",
+        "failed",
+        "withdrawn",
+        "replaced",
+        "again",
+        "lost",
+        "unmined",
+        "reorganised",
+        "resumed",
+    )
+    return {"name": keeper.name, "starts": keeper.starts, **{each: counts[each] for each in told}}
+
+
+def _check_nonces(scene: ChaosEnvironment, capital: CapitalCheck, faults: list[str]) -> dict[str, Any]:
+    """Check that every nonce is used, nothing waits any more, and no journal has anything under way."""
+    used = 0
+    for name in ACCOUNTS:
+        latest, pending = (
+            scene.chain.node.get_nonce(get_account(name), each) for each in ("latest", "pending")
+        )
+        used += latest
+        if latest != pending:
+            faults.append(f"{name} has {pending - latest} transactions that are not mined")
+    for sender in scene.list_queued_accounts():
+        faults.append(f"{sender} has transactions behind a nonce that nobody fills")
+    return {"used": used, "looks": capital.looks, "longest_gap_blocks": capital.longest_gap}
+
+
+def _check_compared_blocks(scene: ChaosEnvironment, first: int, faults: list[str]) -> dict[str, Any]:
+    """Check that every block that the chain has now was compared as it is, and that none ever differed."""
+    found: dict[int, set[str]] = {}
+    differences, lines = 0, 0
+    for line in (scene.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:  # cut off by a kill
+            continue
+        lines += 1
+        differences += len(record["differences"])
+        faults.extend(f"mirror: {each}" for each in record["differences"])
+        found.setdefault(record["block"], set()).add(record["hash"])
+    last, told = scene.chain.head.number, scene.mirror.log.read_text(errors="replace")
+    missing = [
+        n for n in range(first, last + 1) if scene.chain.node.get_block_hash(n) not in found.get(n, set())
+    ]
+    # It says so, and the node was started again before it could look.
+    forgotten = [n for n in missing if n in scene.chain.forgotten and f"{NOT_COMPARED} {n}:" in told]
+    missing = [n for n in missing if n not in forgotten]
+    if missing:
+        faults.append(f"the mirror did not compare {len(missing)} blocks, the first is {missing[0]}")
+    replaced = sum(len(hashes) - 1 for hashes in found.values())
+    return {
+        "blocks": last + 1 - first - len(missing) - len(forgotten),
+        "blocks_forgotten_by_the_node": len(forgotten),
+        "blocks_replaced_later": replaced,
+        "lines": lines,
+        "starts": scene.mirror.starts,
+        "differences": differences,
+    }
+
+
+def _replay_history(
+    scene: ChaosEnvironment, capital: CapitalCheck, first: int, quiet: dict[str, bool], faults: list[str]
+) -> dict[str, Any]:
+    """Replay the history: who took what, and what paid and was left alone."""
+    deployment = scene.chain.deployment
+    mirror = open_mirror(scene.chain.node, deployment)
+    mirror.follow_unchecked(first)
+    mirror.seen.clear()
+    options = {"taker": {"most": 100}, "liquidator": {"most": 100}}
+    taker, liquidator = build_keepers(deployment, ["taker", "liquidator"], CLEAR, options)
+    takes: Counter[str] = Counter()
+    spent: Counter[str] = Counter()
+    got: Counter[str] = Counter()
+    results: Counter[str] = Counter()
+    auctions, vaults = WaitTimes(), WaitTimes()
+    of_account = {get_account(name): name for name in ACCOUNTS}
+    liquidations: Counter[str] = Counter()
+    paying = 0
+    paid: dict[tuple[str, str], list[tuple[float, int]]] = {}
+    """What accounts spent, and when, by account and kind."""
+    for number in range(first + 1, scene.chain.head.number + 1):
+        mirror.follow_unchecked(number)
+        at = scene.mined_at.get(mirror.hash, 0.0)
+        for seen in mirror.seen:
+            action, name = seen.action, of_account.get(seen.action.sender, "others")
+            results[f"{name} {'done' if seen.outcome.ok else 'failed'}"] += 1
+            paid.setdefault((name, "gas"), []).append((at, seen.gas * seen.gas_price))
+            if _NO_MONEY in (seen.outcome.reason or "") and name != "others":
+                faults.append(f"block {number}: {name} spends more than it has in {action.method}")
+            if action.method == "liquidate" and seen.outcome.ok:
+                liquidations[name] += 1
+            for log in seen.outcome.logs:
+                if log.contract == "Stablecoin" and log.event == "Transfer":
+                    got[of_account.get(log.values[1], "others")] += log.values[2]
+                if log.event == "Taken" and log.contract == "CollateralAuction":
+                    auction, _, _, worth, _ = log.values
+                    takes[name] += 1
+                    spent[name] += worth
+                    paid.setdefault((name, "risk"), []).append((at, worth))
+                    auctions.note_done(auction)
+        mirror.seen.clear()
+        open_now = [action.args[0] for action in _find_paying_calls(mirror, taker, scene)]
+        paying += bool(open_now)
+        counts = quiet.get(mirror.hash, False)
+        auctions.note_block(open_now, counts)
+        vaults.note_block(
+            [action.args[:2] for action in _find_paying_calls(mirror, liquidator, scene)], counts
+        )
+    mirror.check_storage()
+    mirror.raise_differences()
+    for name in BIDDERS:
+        left = scene.world.get_stablecoins(name)
+        had = capital.before[name] + got[name]
+        if had - spent[name] != left:
+            faults.append(f"{name} had {had}, spent {spent[name]}, and has {left}")
+    late = auctions.list_longer_waits(WAITS)
+    faults += [f"auction {each} paid for {wait} calm blocks and nobody took" for each, wait in late.items()]
+    unsafe = vaults.list_longer_waits(WAITS)
+    faults += [
+        f"the vault of {owner} was unsafe for {wait} calm blocks and nobody liquidated it"
+        for (_, owner), wait in unsafe.items()
+    ]
+    return {
+        "auctions": {
+            "started": sum(liquidations.values()),
+            "paid_at_some_time": len(auctions.longest),
+            "longest_calm_wait_blocks": max(auctions.longest.values(), default=0),
+            "blocks_with_something_to_take": paying,
+            "left_alone": len(late),
+        },
+        "vaults": {
+            "unsafe_at_some_time": len(vaults.longest),
+            "p99_blocks": vaults.compute_percentile(99),
+            "longest_calm_wait_blocks": max(vaults.longest.values(), default=0),
+            "left_alone": len(unsafe),
+        },
+        "takes": dict(takes),
+        "liquidations": dict(liquidations),
+        "capital": [
+            {
+                "account": name,
+                "had_wad": str(capital.before[name] + got[name]),
+                "spent_wad": str(spent[name]),
+                "most_reserved_wad": str(capital.most_reserved[name]),
+            }
+            for name in BIDDERS
+        ],
+        "transactions": dict(results),
+        "spent": paid,
+    }
+
+
+class WaitTimes:
+    """How long things have waited that somebody would do something about, in blocks."""
+
+    def __init__(self) -> None:
+        self.longest: dict[Hashable, int] = {}
+        """Calm blocks that each waited at most."""
+        self._now: dict[Hashable, tuple[int, int]] = {}  # blocks, calm ones
+        self._waited: list[int] = []
+
+    def note_block(self, there: Iterable[Hashable], calm: bool) -> None:
+        """Take note of what is there after a block; `calm` if it is one in which it counts."""
+        before, self._now = self._now, {}
+        for each in there:
+            blocks, counted = before.pop(each, (0, 0))
+            self._now[each] = blocks + 1, counted + calm
+            self.longest[each] = max(self.longest.get(each, 0), counted + calm)
+        self._waited += [blocks for blocks, _ in before.values()]
+
+    def note_done(self, each: Hashable) -> None:
+        """Take note that somebody did something about it."""
+        blocks, _ = self._now.pop(each, (0, 0))
+        self._waited += [blocks] * bool(blocks)
+
+    def list_longer_waits(self, most: int) -> dict[Any, int]:
+        """Return what waited for more calm blocks, and how many."""
+        return {each: wait for each, wait in self.longest.items() if wait > most}
+
+    def compute_percentile(self, percent: int) -> int:
+        """Return the blocks that so many of a hundred waited at most, calm or not."""
+        ordered = sorted([*self._waited, *(blocks for blocks, _ in self._now.values())])
+        return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else 0
+
+
+def _find_paying_calls(mirror: Mirror, keeper: Any, scene: ChaosEnvironment) -> list[Action]:
+    """Return what a keeper without capital gains from in the next block."""
+    then = mirror.model.timestamp + scene.chain.block_time
+    base = int(
+        scene.chain.node.request("eth_getBlockByNumber", hex(mirror.block), False)["baseFeePerGas"], 16
+    )
+    view = market_view(mirror, then, base)
+    return [intent.action for intent in keeper.decide(view, KeeperMemory(), base)]

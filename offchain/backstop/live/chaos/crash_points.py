@@ -1,0 +1,83 @@
+"""A command that kills itself with SIGKILL at a named point of its work: the n-th time that it gets there.
+
+python -m backstop.live.chaos.crash_points "sent" 2 keeper --network ...
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from backstop.hosts.rpc_client import NodeClient
+from backstop.live.operate import transaction_journal
+from backstop.live.operate.transaction_journal import Journal
+
+
+class CrashPoint(NamedTuple):
+    """A point before or after a method is called, or halfway through it."""
+
+    owner: Any
+    method: str
+    when: str  # before or after
+    asks: str = ""  # only calls of this method of a node
+
+
+POINTS = {
+    "decided": CrashPoint(Journal, "put", "before"),
+    "in the journal": CrashPoint(NodeClient, "request", "before", "eth_sendRawTransaction"),
+    "sent": CrashPoint(NodeClient, "request", "after", "eth_sendRawTransaction"),
+    "before a receipt": CrashPoint(NodeClient, "batch", "before", "eth_getTransactionReceipt"),
+    "receipt read": CrashPoint(Journal, "note", "before"),
+    "outcome noted": CrashPoint(Journal, "note", "after"),
+    "final": CrashPoint(Journal, "finish", "before"),
+    "forgotten": CrashPoint(Journal, "finish", "after"),
+    "half a line": CrashPoint(Journal, "_write", "before"),
+    "journal rewritten": CrashPoint(transaction_journal.os, "replace", "before"),
+}
+
+
+def kill_process() -> None:
+    """End this process by SIGKILL."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm_crash_point(name: str, count: int) -> None:
+    """Have this process die at a point."""
+    point = POINTS[name]
+    original: Callable[..., Any] = getattr(point.owner, point.method)
+    left = count
+
+    def reached(*args: Any, **named: Any) -> Any:
+        nonlocal left
+        if point.asks and point.asks not in args:
+            return original(*args, **named)
+        left -= 1
+        if left == 0 and point.when == "before":
+            if name == "half a line":
+                _write_half(*args)
+            kill_process()
+        result = original(*args, **named)
+        if left == 0:
+            kill_process()
+        return result
+
+    setattr(point.owner, point.method, reached)
+
+
+def _write_half(kept: Journal, change: dict[str, Any]) -> None:
+    if kept._file is not None:
+        line = json.dumps(change)
+        kept._file.write(line[: len(line) // 2])
+        kept._file.flush()
+
+
+if __name__ == "__main__":
+    _, wanted, times, command, *flags = sys.argv
+    arm_crash_point(wanted, int(times))
+    sys.argv = [command, *flags]
+    importlib.import_module(f"backstop.cli.{command}").cli()

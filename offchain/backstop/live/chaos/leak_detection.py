@@ -1,0 +1,89 @@
+"""Whether what a process uses is flat: samples of its memory and descriptors, and the slope of each.
+
+A slope is Theil and Sen's, of the medians of equal spans of time, with its interval of 95%: neither a burst
+nor a start makes one, and what moves slowly is not taken for many independent samples.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SPANS = 30
+"""Equal spans of time of which medians are taken."""
+WARM = 6
+"""The part of the time, one in so many, that counts as the start, and is left out."""
+LEAST = 1_800.0
+"""The time after the start without which nothing is known [seconds]."""
+MOST_BYTES, MOST_OPEN = 1 << 20, 1.0
+"""What flat memory [bytes an hour] and flat descriptors [an hour] grow at most."""
+
+
+class ProcessUsage(NamedTuple):
+    """What a process uses at a moment: seconds from the start, resident bytes, descriptors, threads."""
+
+    at: float
+    memory: int
+    open: int
+    threads: int
+
+
+def read_process_usage(pid: int, at: float) -> ProcessUsage | None:
+    """Return what a process uses now, as Linux tells; None if it is gone."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+        memory = int(status["VmRSS"].split()[0]) * 1024
+        return ProcessUsage(at, memory, len(os.listdir(folder / "fd")), int(status["Threads"]))
+    except (OSError, KeyError):  # gone, or about to be
+        return None
+
+
+class Slope(NamedTuple):
+    """A growth by the hour, and the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def get_verdict(self, most: float) -> str:
+        """Say whether it is at most `most`, for sure: flat, grows, or not known yet."""
+        return "flat" if self.high <= most else "grows" if self.low > most else "not known yet"
+
+
+def compute_slope(times: Sequence[float], values: Sequence[float]) -> Slope | None:
+    """Return the growth of values by the hour; None of too short a time to say anything."""
+    import numpy as np
+    from scipy.stats import theilslopes
+
+    begin = times[0] + (times[-1] - times[0]) / WARM
+    if times[-1] - begin < LEAST:
+        return None
+    at, what = (np.array(each, dtype=float) for each in (times, values))
+    place = ((at - begin) / (times[-1] - begin) * SPANS).astype(int).clip(-1, SPANS - 1)
+    spans = [place == number for number in range(SPANS) if (place == number).any()]
+    if len(spans) < SPANS // 2:
+        return None
+    middle = [float(np.median(at[each])) / 3_600 for each in spans]
+    found = theilslopes([float(np.median(what[each])) for each in spans], middle)
+    return Slope(*(float(found[place]) for place in (0, 2, 3)))
+
+
+def summarise_usage(name: str, uses: Sequence[ProcessUsage]) -> dict[str, Any]:
+    """Return the figures of a process: first and last after the start, slopes by the hour, verdicts."""
+    warm = [each for each in uses if each.at >= uses[0].at + (uses[-1].at - uses[0].at) / WARM]
+    times = [each.at for each in uses]
+    figures: dict[str, Any] = {"name": name, "samples": len(uses), "threads": uses[-1].threads}
+    for what, most in (("memory", MOST_BYTES), ("open", MOST_OPEN)):
+        values = [getattr(each, what) for each in uses]
+        found = compute_slope(times, values)
+        figures[what] = {
+            "warm": getattr(warm[0], what),
+            "last": values[-1],
+            "most": max(values),
+            "an_hour": None if found is None else [round(each, 3) for each in found],
+            "verdict": "not known yet" if found is None else found.get_verdict(most),
+        }
+    return figures

@@ -1,0 +1,263 @@
+"""A snapshot: an index on disk, in SQLite.
+
+Each save writes what has changed since the last, in one transaction. Whatever kills the process, the file
+holds the index of the last save that ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from backstop.deployment.deployment_plan import Deployment
+from backstop.errors import BackstopError
+from backstop.live.index.collateral_type_vaults import WORD, TypeVaults, VaultRecord
+from backstop.live.index.owner_rows import LENGTH
+from backstop.live.index.vault_index_state import UndoEntry, VaultIndex
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+# Tells SQLite's files apart: "BSvi".
+_APPLICATION = 0x42537669  # "BSvi"
+# Where SQLite keeps it in the head of a file.
+_APPLICATION_AT, _HEAD = 68, 100
+# Seconds to wait for another process's save.
+_PATIENCE = 10.0
+# A word is locked collateral, normalized debt and the time of the call, as in the contract's slot.
+_TABLES = {
+    "meta": "(chain_id INTEGER, deployment TEXT, number INTEGER, hash TEXT, depth INTEGER, vaults INTEGER)",
+    "vaults": "(collateral_type INTEGER, row INTEGER, owner BLOB, word BLOB, "
+    "PRIMARY KEY (collateral_type, row)) WITHOUT ROWID",
+    "journal": "(position INTEGER PRIMARY KEY, number INTEGER, hash TEXT)",
+    "undo": "(position INTEGER, collateral_type INTEGER, row INTEGER, word BLOB)",
+}
+
+
+class UnusableSnapshotError(BackstopError):
+    """An error: a file is no snapshot of this deployment, or not a whole one."""
+
+
+class _Meta(NamedTuple):
+    chain_id: int
+    deployment: str
+    number: int
+    hash: str
+    depth: int
+    vaults: int
+
+
+class IndexSnapshot:
+    """A file for the index of one deployment."""
+
+    def __init__(self, path: Path, deployment: Deployment) -> None:
+        self.path = path
+        self._chain_id = deployment.chain_id
+        self._deployment = deployment_id(deployment)
+        # What the file says if nobody else has written it since, and the index that it was.
+        self._written: tuple[VaultIndex, _Meta] | None = None
+
+    def load_index(self) -> VaultIndex | None:
+        """Return the index as it was saved; None if none was.
+
+        Its calls are in doubt: the chain goes on meanwhile. Raises UnusableSnapshot for any other file, one
+        line that says why.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            # Not read-only: a save that was killed is undone first.
+            with closing(self._open_database("rw")) as file, file:
+                file.execute("BEGIN")
+                if _is_empty(file):
+                    return None
+                index, meta = self._read_index(file)
+        except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
+            raise self._build_unusable_error(f"is no whole snapshot ({error})") from None
+        self._written = index, meta
+        return index
+
+    def read_extra(self, read: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Read something else that the file holds beside an index of this deployment; None without a file.
+
+        Raises UnusableSnapshot as `load` does.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with closing(self._open_database("rw")) as file, file:
+                file.execute("BEGIN")
+                if _is_empty(file):
+                    return None
+                self._check_meta(file)
+                return read(file)
+        except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
+            raise self._build_unusable_error(f"is no whole snapshot ({error})") from None
+
+    def save_index(
+        self, index: VaultIndex, beside: Callable[[sqlite3.Connection], None] = lambda file: None
+    ) -> None:
+        """Write what has changed since this index was last loaded or saved here; all of it at first.
+
+        `beside` writes something else in the same transaction. A damaged snapshot is replaced, a file that
+        never was one is left alone.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                meta = self._write_changes(index, beside)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                self._remove_damaged()
+                meta = self._write_changes(index, beside)
+        except (sqlite3.Error, OSError) as error:
+            raise BackstopError(f"{self.path} cannot be written ({error})") from None
+        for vaults in index.types.values():
+            vaults.touched[:] = bytes(len(vaults))
+        self._written = index, meta
+
+    def _open_database(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.resolve().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
+
+    # -------------------------------------------------------------------- reading
+
+    def _read_index(self, file: sqlite3.Connection) -> tuple[VaultIndex, _Meta]:
+        meta = self._check_meta(file)
+        index = VaultIndex(meta.number, meta.hash, meta.depth)
+        types = file.execute("SELECT collateral_type, MAX(row) + 1, COUNT(*) FROM vaults GROUP BY 1")
+        for c, rows, count in types.fetchall():
+            if rows != count:
+                raise ValueError(f"{count} of {rows} vaults of type {c}")
+            index.types[c] = TypeVaults(*_read_columns(file, c))
+        if len(index) != meta.vaults:
+            raise ValueError(f"{len(index)} of {meta.vaults} vaults")
+        for position, number, hash in file.execute("SELECT * FROM journal ORDER BY position").fetchall():
+            rows = file.execute("SELECT collateral_type, row, word FROM undo WHERE position = ?", (position,))
+            undone = {(c, row): VaultRecord.from_word(word) for c, row, word in rows}
+            index.journal.append(UndoEntry(number, hash, undone))
+        index.mark_all_unconfirmed()
+        return index, meta
+
+    def _check_meta(self, file: sqlite3.Connection) -> _Meta:
+        if not _is_ours(file):
+            raise self._build_unusable_error("is no snapshot of an index")
+        (version,) = file.execute("PRAGMA user_version").fetchone()
+        if version != SCHEMA_VERSION:
+            raise self._build_unusable_error(
+                f"has schema version {version}, this program reads {SCHEMA_VERSION}"
+            )
+        (sound,) = file.execute("PRAGMA quick_check(1)").fetchone()
+        if sound != "ok":
+            raise ValueError(sound.splitlines()[-1])
+        meta = _Meta(*file.execute("SELECT * FROM meta").fetchone())
+        if meta.chain_id != self._chain_id:
+            raise self._build_unusable_error(f"is of chain {meta.chain_id}, not of chain {self._chain_id}")
+        if meta.deployment != self._deployment:
+            raise self._build_unusable_error("is of another deployment")
+        return meta
+
+    def _build_unusable_error(self, why: str) -> UnusableSnapshotError:
+        return UnusableSnapshotError(
+            f"{self.path} {why}: start from nothing with --cold, or name another file"
+        )
+
+    # -------------------------------------------------------------------- writing
+
+    def _write_changes(self, index: VaultIndex, beside: Callable[[sqlite3.Connection], None]) -> _Meta:
+        depth = index.journal.maxlen or 0
+        meta = _Meta(self._chain_id, self._deployment, index.number, index.hash, depth, len(index))
+        with closing(self._open_database("rwc")) as file, file:
+            file.execute("BEGIN IMMEDIATE")
+            if not _is_empty(file) and not _is_ours(file):
+                raise self._build_foreign_file_error()
+            changes_only = self._has_index(file, index)
+            if not changes_only:
+                for table in _TABLES:
+                    file.execute(f"DROP TABLE IF EXISTS {table}")
+                    file.execute(f"CREATE TABLE {table} {_TABLES[table]}")
+                file.execute(f"PRAGMA application_id = {_APPLICATION}")
+                file.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            for c, vaults in index.types.items():
+                rows = _iter_touched_rows(vaults) if changes_only else range(len(vaults))
+                file.executemany(
+                    "INSERT OR REPLACE INTO vaults VALUES (?, ?, ?, ?)",
+                    (
+                        (c, row, vaults.owners.get_address(row), vaults.get_record(row).to_word())
+                        for row in rows
+                    ),
+                )
+            for table in ("meta", "journal", "undo"):
+                file.execute(f"DELETE FROM {table}")
+            file.execute("INSERT INTO meta VALUES (?, ?, ?, ?, ?, ?)", meta)
+            for position, undo in enumerate(index.journal):
+                file.execute("INSERT INTO journal VALUES (?, ?, ?)", (position, undo.number, undo.hash))
+                file.executemany(
+                    "INSERT INTO undo VALUES (?, ?, ?, ?)",
+                    ((position, c, row, record.to_word()) for (c, row), record in undo.rows.items()),
+                )
+            beside(file)
+        return meta
+
+    def _has_index(self, file: sqlite3.Connection, index: VaultIndex) -> bool:
+        """Tell whether the file has this index but for what was touched since."""
+        if self._written is None or self._written[0] is not index or _is_empty(file):
+            return False
+        return bool(file.execute("SELECT * FROM meta").fetchone() == self._written[1])
+
+    def _remove_damaged(self) -> None:
+        """Remove a damaged snapshot; its head still says whose the file was."""
+        with self.path.open("rb") as file:
+            head = file.read(_HEAD)
+        if head[_APPLICATION_AT : _APPLICATION_AT + 4] != _APPLICATION.to_bytes(4, "big"):
+            raise self._build_foreign_file_error()
+        self.path.unlink()
+        self.path.with_name(self.path.name + "-journal").unlink(missing_ok=True)
+
+    def _build_foreign_file_error(self) -> UnusableSnapshotError:
+        return UnusableSnapshotError(
+            f"{self.path} is no snapshot of an index and stays as it is: name another file"
+        )
+
+
+def deployment_id(deployment: Deployment) -> str:
+    """Name a deployment by where it began, and what is at which address."""
+    text = "\n".join(f"{each.name} {each.kind} {each.address}" for each in deployment.creations)
+    return hashlib.sha256(f"{deployment.block}\n{text}".encode()).hexdigest()
+
+
+def _is_empty(file: sqlite3.Connection) -> bool:
+    """Tell whether no save has ended in a file yet."""
+    (tables,) = file.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    return bool(tables == 0)
+
+
+def _is_ours(file: sqlite3.Connection) -> bool:
+    (application,) = file.execute("PRAGMA application_id").fetchone()
+    return bool(application == _APPLICATION)
+
+
+def _read_columns(file: sqlite3.Connection, collateral_type: int) -> tuple[bytes, bytes]:
+    """Return the owners and the words of a type, each end to end."""
+    rows = file.execute(
+        "SELECT owner, word FROM vaults WHERE collateral_type = ? ORDER BY row", (collateral_type,)
+    )
+    owners, words = bytearray(), bytearray()
+    for owner, word in rows:
+        if len(owner) != LENGTH or len(word) != WORD:
+            raise ValueError(f"a vault of type {collateral_type} has another width")
+        owners += owner
+        words += word
+    return bytes(owners), bytes(words)
+
+
+def _iter_touched_rows(vaults: TypeVaults) -> Iterator[int]:
+    row = vaults.touched.find(1)
+    while row >= 0:
+        yield row
+        row = vaults.touched.find(1, row + 1)

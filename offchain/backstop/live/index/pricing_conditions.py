@@ -1,0 +1,23 @@
+"""Conditions: what decides about a type's vaults at one moment, besides the vaults themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.model.interfaces import CallTerms
+from backstop.model.risk_policy import Terms
+
+
+class PricingConditions(NamedTuple):
+    """Prices and rates as `LiquidationEngine` would find them at `timestamp`."""
+
+    price: int  # of liquidations, ray; 0 is none, and then nobody is liquidated or called
+    rate: int  # accumulated rate with the fees up to now, ray
+    timestamp: int  # seconds
+    liquidation_ratio: int  # basis points; 0 for a type that no auction has room for, as a domain's
+    policy: Terms = Terms()  # margin by size: only a vault's own brackets count here
+    calls: CallTerms = CallTerms()
+
+    def compute_required_worth(self, debt: int, ratio: int) -> int:
+        """Return the worth that a debt (rad) asks for at a ratio [basis points x rad], exact."""
+        return debt * ratio + self.policy.add_on(debt)

@@ -1,0 +1,239 @@
+"""All vaults of a deployment as of one block, and the way back a few blocks."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.keepers.view_records import MarginCall, Vault
+from backstop.live.index.collateral_type_vaults import EMPTY, TypeVaults, VaultRecord
+from backstop.live.index.pricing_conditions import PricingConditions
+from backstop.model.risk_policy import Terms
+
+DEPTH = 64
+"""Blocks that can be taken back: two epochs of a chain that finalises."""
+
+
+class DetachedBlockError(BackstopError):
+    """An error: a block does not follow the one that the index is at."""
+
+
+class VaultChanged(NamedTuple):
+    """The event `VaultEngine.VaultChanged`: all of a vault but its call."""
+
+    collateral_type: int
+    owner: bytes
+    locked: int
+    normalized_debt: int
+
+
+class MarginCalled(NamedTuple):
+    """The event `LiquidationEngine.MarginCalled`."""
+
+    collateral_type: int
+    owner: bytes
+    due: int
+
+
+class BlockChanges(NamedTuple):
+    """A block, or a stretch of blocks that ends with it: what happened to vaults, in order."""
+
+    number: int
+    hash: str
+    parent: str  # the hash of the block before the first
+    changes: Sequence[VaultChanged | MarginCalled]
+
+
+class UndoEntry(NamedTuple):
+    """The block of the index before another, and the rows that this one changed, as they were."""
+
+    number: int
+    hash: str
+    rows: dict[tuple[int, int], VaultRecord]
+
+
+class VaultIndex:
+    """The vaults after block `number`.
+
+    Events tell of a margin call that it was made, not that it was met: a touch meets it or does not, by the
+    price of that moment. The vaults that are `doubtful` were called or touched since; their `called_at` has
+    to be read from the chain (`VaultEngine.vault`) and told to `confirm` before `unsafe`, `callable` and
+    `calls` are asked. `Follower` does that.
+    """
+
+    def __init__(self, number: int, hash: str, depth: int = DEPTH) -> None:
+        """Start before the deployment's first block, when nobody has a vault."""
+        self.number = number
+        self.hash = hash
+        self.types: dict[int, TypeVaults] = {}
+        self.journal: deque[UndoEntry] = deque(maxlen=depth)
+        self._doubtful: dict[tuple[int, int], None] = {}
+
+    def __len__(self) -> int:
+        """Count the vaults, those included that are empty by now."""
+        return sum(map(len, self.types.values()))
+
+    # ------------------------------------------------------------------ following
+
+    def apply(self, block: BlockChanges, *, final: bool = False) -> None:
+        """Take in the next block. One that is final cannot be taken back, nor can any before it."""
+        if block.parent != self.hash or block.number <= self.number:
+            raise DetachedBlockError(f"block {block.number} does not follow block {self.number} of the index")
+        undo = UndoEntry(self.number, self.hash, {})
+        for change in block.changes:
+            c = change.collateral_type
+            vaults = self.get_vaults(c)
+            row = vaults.get_or_add_row(change.owner)
+            old = vaults.get_record(row)
+            if isinstance(change, VaultChanged):
+                new = VaultRecord(change.locked, change.normalized_debt, old.called_at)
+            else:
+                new = old._replace(called_at=change.due)
+            if new.called_at:
+                self._doubtful[c, row] = None
+            if not final:
+                undo.rows.setdefault((c, row), old)
+            vaults.put_record(row, new)
+        self.number, self.hash = block.number, block.hash
+        if final:
+            self.journal.clear()
+        else:
+            self.journal.append(undo)
+
+    def roll_back(self) -> bool:
+        """Take the last block back; False if it is not known how it was before."""
+        if not self.journal:
+            return False
+        undo = self.journal.pop()
+        for (c, row), old in undo.rows.items():
+            self.types[c].put_record(row, old)
+            # What was noted then may have been in doubt itself.
+            if old.called_at:
+                self._doubtful[c, row] = None
+            else:
+                self._doubtful.pop((c, row), None)
+        self.number, self.hash = undo.number, undo.hash
+        return True
+
+    def list_unconfirmed(self) -> list[tuple[int, str]]:
+        """Return the vaults whose calls have to be confirmed: type and owner."""
+        return [(c, self._get_owner(c, row)) for c, row in self._doubtful]
+
+    def mark_all_unconfirmed(self) -> None:
+        """Have all calls confirmed again."""
+        for c, vaults in self.types.items():
+            self._doubtful.update(dict.fromkeys((c, row) for row in vaults.called))
+
+    def confirm_call(self, collateral_type: int, owner: str, called_at: int) -> None:
+        """Set when a vault was called, as the chain has it at the index's block; 0 is no call."""
+        vaults = self.get_vaults(collateral_type)
+        row = vaults.get_or_add_row(bytes.fromhex(owner[2:]))
+        vaults.put_record(row, vaults.get_record(row)._replace(called_at=called_at))
+        self._doubtful.pop((collateral_type, row), None)
+
+    # -------------------------------------------------------------------- answers
+
+    def find_unsafe(self, collateral_type: int, at: PricingConditions) -> list[Vault]:
+        """Return the vaults that may be liquidated, the largest debt first.
+
+        First those under the liquidation ratio, then those that were called, are still under the call ratio,
+        and had their time.
+        """
+        if at.liquidation_ratio == 0:
+            return []
+        vaults = self.get_vaults(collateral_type)
+        under = dict.fromkeys(vaults.find_vaults_below_ratio(at, at.liquidation_ratio))
+        due = [
+            row
+            for row in vaults.called - under.keys()
+            if self._is_call_due(vaults, row, at) and vaults.is_below_ratio(row, at, at.calls.ratio)
+        ]
+        return [*_largest_first(vaults, under, at), *_largest_first(vaults, due, at)]
+
+    def find_callable(self, collateral_type: int, at: PricingConditions) -> list[Vault]:
+        """Return the vaults under the call ratio without a running call, the largest debt first.
+
+        Those that may be liquidated at once are among them.
+        """
+        vaults = self.get_vaults(collateral_type)
+        under = [
+            row
+            for row in vaults.find_vaults_below_ratio(at, at.calls.ratio)
+            if not self._is_call_running(vaults, row, at)
+        ]
+        return _largest_first(vaults, under, at)
+
+    def list_calls(self, collateral_type: int, at: PricingConditions) -> list[MarginCall]:
+        """Return the margin calls that run, met by now or not, the oldest first."""
+        vaults = self.get_vaults(collateral_type)
+        found = []
+        for row in vaults.called:
+            if self._is_call_running(vaults, row, at) and vaults.get_record(row).normalized_debt:
+                called_at = vaults.get_record(row).called_at
+                due = called_at + at.calls.grace
+                found.append(
+                    MarginCall(self._get_owner(collateral_type, row), called_at, due, due + at.calls.valid)
+                )
+        return sorted(found, key=lambda call: (call.called_at, call.owner))
+
+    def find_vaults_below_ratio(
+        self, collateral_type: int, ratio: int, price: int, rate: int, policy: Terms
+    ) -> list[Vault]:
+        """Return the vaults that are worth less than a ratio (basis points) and their brackets ask for."""
+        at, vaults = PricingConditions(price, rate, 0, 0, policy), self.get_vaults(collateral_type)
+        return [vaults.get_vault(row, rate) for row in vaults.find_vaults_below_ratio(at, ratio)]
+
+    def find_called_vaults(self, collateral_type: int, rate: int) -> list[Vault]:
+        """Return the vaults that were called, whatever became of it."""
+        vaults = self.get_vaults(collateral_type)
+        return [vaults.get_vault(row, rate) for row in vaults.called]
+
+    def get_vault(self, collateral_type: int, owner: str) -> VaultRecord:
+        """Return a vault; an empty one if there never was one."""
+        vaults = self.get_vaults(collateral_type)
+        row = vaults.owners.find_row(bytes.fromhex(owner[2:]))
+        return EMPTY if row is None else vaults.get_record(row)
+
+    def get_normalized_debt(self, collateral_type: int) -> int:
+        """Return the normalized debt of all vaults of a type together [wad]."""
+        return self.get_vaults(collateral_type).normalized_debt
+
+    def sample_vaults(self, count: int, seed: int) -> list[tuple[int, str]]:
+        """Draw some vaults, none twice, every one as likely: type and owner."""
+        chosen = sorted(random.Random(seed).sample(range(len(self)), min(count, len(self))))
+        found, first = [], 0
+        for c, vaults in self.types.items():
+            after = first + len(vaults)
+            found += [(c, self._get_owner(c, i - first)) for i in chosen if first <= i < after]
+            first = after
+        return found
+
+    # -------------------------------------------------------------------- helpers
+
+    def get_vaults(self, collateral_type: int) -> TypeVaults:
+        """Return all vaults of a type."""
+        found = self.types.get(collateral_type)
+        if found is None:
+            found = self.types[collateral_type] = TypeVaults()
+        return found
+
+    def _get_owner(self, collateral_type: int, row: int) -> str:
+        return "0x" + self.types[collateral_type].owners.get_address(row).hex()
+
+    def _is_call_running(self, vaults: TypeVaults, row: int, at: PricingConditions) -> bool:
+        called_at = vaults.get_record(row).called_at
+        return called_at != 0 and at.timestamp <= called_at + at.calls.grace + at.calls.valid
+
+    def _is_call_due(self, vaults: TypeVaults, row: int, at: PricingConditions) -> bool:
+        return (
+            self._is_call_running(vaults, row, at)
+            and at.timestamp >= vaults.get_record(row).called_at + at.calls.grace
+        )
+
+
+def _largest_first(vaults: TypeVaults, rows: Iterable[int], at: PricingConditions) -> list[Vault]:
+    found = [vaults.get_vault(row, at.rate) for row in rows]
+    return sorted(found, key=lambda vault: (-vault.debt, vault.owner))

@@ -1,0 +1,91 @@
+"""Changes of vaults out of a node's logs.
+
+Nodes refuse ranges with too many results or blocks, each in words of its own: a range that is refused is
+halved, and so is the next one after a long answer; after others it grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from backstop.hosts.abi_codec import ContractAbi
+from backstop.hosts.rpc_client import RpcError
+from backstop.live.index.vault_index_state import MarginCalled, VaultChanged
+from backstop.live.node.rpc_node import Node
+from backstop.model.state import Log
+
+FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000
+"""Of one request: at first, and what most services take at all."""
+MANY_LOGS = 10_000
+"""An answer that is long."""
+
+# Of both events: the event, the type and the owner; at least two words.
+_TOPICS, _DATA = 3, 2 + 2 * 64
+
+
+class LogReader:
+    """A reader of the two events of a deployment that change vaults."""
+
+    def __init__(self, node: Node, addresses: Mapping[str, str], abis: Mapping[str, ContractAbi]) -> None:
+        self.node = node
+        self.range = FIRST_BLOCKS
+        self._changed = _get_topic(abis["VaultEngine"], "VaultChanged")
+        self._engine = addresses["VaultEngine"]
+        called = _get_topic(abis["LiquidationEngine"], "MarginCalled")
+        self._filter = {
+            "address": [self._engine, addresses["LiquidationEngine"]],
+            "topics": [[self._changed, called]],
+        }
+
+    def iter_log_ranges(self, first: int, last: int) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """Yield all logs from block `first` to `last`, a range at a time: where it ends, and its logs."""
+        while first <= last:
+            end = min(last, first + self.range - 1)
+            try:
+                logs = self.read_logs(first, end)
+            except RpcError:
+                if end == first:
+                    raise
+                self.range = (end - first + 1) // 2
+                continue
+            yield end, logs
+            first = end + 1
+            if len(logs) > MANY_LOGS:
+                self.range = max(1, self.range // 2)
+            else:
+                self.range = min(MOST_BLOCKS, self.range + self.range // 4 + 1)
+
+    def read_logs(self, first: int, last: int) -> list[dict[str, Any]]:
+        """Return the logs of a range as the node tells them, in order."""
+        blocks = {"fromBlock": hex(first), "toBlock": hex(last)}
+        logs: list[dict[str, Any]] = self.node.request("eth_getLogs", self._filter | blocks)
+        return logs
+
+    def decode_change(self, log: Mapping[str, Any]) -> VaultChanged | MarginCalled:
+        """Decode what a log says of a vault."""
+        topics, data = log["topics"], log["data"]
+        if len(topics) != _TOPICS or len(data) < _DATA:
+            raise self.node.reject_answer(f"a log of {log['address']} has no form that it can have")
+        c, owner = int(topics[1], 16), bytes.fromhex(topics[2][26:])
+        first, second = int(data[2:66], 16), int(data[66:130], 16)
+        if topics[0] == self._changed:
+            return VaultChanged(c, owner, first, second)
+        return MarginCalled(c, owner, first)
+
+
+def pick_vault_changes(logs: Iterable[Log]) -> list[VaultChanged | MarginCalled]:
+    """Pick the same changes out of events that are decoded already."""
+    found: list[VaultChanged | MarginCalled] = []
+    for contract, event, values in logs:
+        if (contract, event) == ("VaultEngine", "VaultChanged"):
+            c, owner, locked, normalized_debt = values
+            found.append(VaultChanged(c, bytes.fromhex(owner[2:]), locked, normalized_debt))
+        elif (contract, event) == ("LiquidationEngine", "MarginCalled"):
+            c, owner, due, _ = values
+            found.append(MarginCalled(c, bytes.fromhex(owner[2:]), due))
+    return found
+
+
+def _get_topic(abi: ContractAbi, name: str) -> str:
+    return next("0x" + topic.hex() for topic, event in abi.events.items() if event.name == name)

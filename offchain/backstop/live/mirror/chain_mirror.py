@@ -1,0 +1,531 @@
+"""The model beside a chain that others use: every transaction of every block is applied to both.
+
+A chain's mappings cannot be listed. Following all calls from the first contract on finds every key, and
+compares what each call did: whether it succeeded, its events, and each slot that the model wrote.
+
+What the newest blocks wrote is kept, so that the model goes back to where a reorganised chain forked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, NamedTuple
+
+from backstop.deployment.configuration_calls import build_configuration_calls
+from backstop.deployment.contract_creation import attach_system, create_model, create_on_model
+from backstop.deployment.deployment_plan import Creation, Deployment
+from backstop.errors import BackstopError
+from backstop.hosts import storage_layout
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.model_system import ModelSystem
+from backstop.hosts.rpc_client import NodeUnavailableError, RpcError, never_stop
+from backstop.hosts.state_json import encode_world, load_words
+from backstop.live.mirror.reorg_buffer import ReorgBuffer
+from backstop.live.mirror.storage_comparison import ReorgError, StorageComparator
+from backstop.live.mirror.successor_policies import (
+    check_known,
+    create_policy_model,
+    find_created_policy,
+    later_from_json,
+    later_to_json,
+)
+from backstop.live.node.block_roots import BlockRootChecker
+from backstop.live.node.live_host import LiveHost, raw_logs
+from backstop.live.node.rpc_node import TEST_CHAINS, Node, RetryError
+from backstop.live.node.signers import Signers
+from backstop.model.state import Log, World, Written
+from backstop.proof.difference import as_tuples
+from backstop.proof.trace import Step
+from backstop.system import Action, Outcome
+
+DEPTH = 64
+"""Blocks that can be taken back: two epochs of Ethereum, behind which blocks are final."""
+
+_BLOCKS_AT_ONCE = 100
+
+
+class WrongDeploymentError(BackstopError):
+    """An error: a state that was kept is not of this deployment."""
+
+
+class MinedCall(NamedTuple):
+    """A call that was mined. Gas is 0 for a call that came through a contract from elsewhere."""
+
+    transaction: str
+    block: int
+    timestamp: int
+    action: Action
+    outcome: Outcome
+    gas: int
+    gas_price: int
+
+
+class Mirror:
+    """A model that follows a deployment from its first block.
+
+    What differs is settled by a proof or another node before anything is overwritten; then it is reported
+    once, and the chain counts. `unsettled` slots keep the model's word, and are read again at every look.
+    `history` keeps the steps since the configuration, which `crash` makes a trace of. Without it the mirror's
+    size is bounded by the protocol's state, as long as `seen`, `differences` and `strangers` are taken from
+    time to time.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        host: LiveHost,
+        chain: ChainSystem,
+        deployment: Deployment,
+        *,
+        depth: int = DEPTH,
+        history: bool = False,
+    ) -> None:
+        self.node = node
+        self.host = host
+        self.chain = chain
+        self.deployment = deployment
+        self.depth = depth
+        self.history = history
+        self.differences: list[str] = []
+        self.strangers: list[str] = []
+        self._words = StorageComparator(node, host, chain)
+        # Anvil may play somebody who signs nothing.
+        self.roots = BlockRootChecker(node, deployment.chain_id in TEST_CHAINS or host.impersonate)
+        self.fields_compared = 0
+        self._creations = {creation.address: creation for creation in deployment.creations}
+        self._configured = len(build_configuration_calls(deployment))
+        self._engine = deployment.addresses["VaultEngine"]
+        self._start_model()
+
+    def _start_model(self) -> None:
+        """Start before the first contract."""
+        found = self.node.get_block_hash(self.deployment.block)
+        if found is None:
+            raise BackstopError(
+                f"the chain has not reached block {self.deployment.block}, where the deployment began: "
+                "it was restarted since the deployment file was written; deploy again"
+            )
+        self.model = ModelSystem(World(0, self.deployment.chain_id), revocable=True)
+        self.model.world.read_call = self.chain.decode_call
+        self.block, self.hash = self.deployment.block, found
+        self._past = ReorgBuffer(self.model.world, self.depth)
+        self.seen: list[MinedCall] = []
+        # What it would take to do it all again, from the end of the configuration on.
+        self.steps: list[Step] = []
+        self.repeatable = not (self.deployment.first_nonce or self.deployment.accounts)
+        self.configured_at: int | None = None
+        self._to_configure = self._configured
+        self.later: list[Creation] = []
+        """Policies that were created after the deployment, in their order."""
+        self._written: set[Written] = set()
+        self._doubtful = False
+        self.unsettled.clear()
+
+    def resync_after_reorg(self) -> str:
+        """Follow again after a reorganisation; return in words what that took.
+
+        It goes back to the last block that the chain still has, if that was kept, else to the beginning.
+        """
+        self.node.check_chain()
+        before = self.block
+        if self._go_back():
+            return f"{before - self.block} taken back"
+        self._start_model()
+        return "following again from the start"
+
+    def _go_back(self) -> bool:
+        """Go back to the last block that the chain still has; False if none is kept."""
+        blocks = self._past.blocks
+        while blocks and self.node.get_block_hash(blocks[-1].number) != blocks[-1].hash:
+            blocks.pop()
+        if not blocks:
+            return False
+        kept = self._past.go_back()
+        self.block, self.hash = kept.number, kept.hash
+        self.seen = [each for each in self.seen if each.block <= kept.number]
+        del self.steps[kept.steps :]
+        self._to_configure = kept.to_configure
+        return True
+
+    @property
+    def lies(self) -> list[str]:
+        """What nodes told and something refuted, in words."""
+        return self._words.lies
+
+    @property
+    def lies_told(self) -> int:
+        """How many, since the start."""
+        return self._words.lies_told
+
+    @property
+    def unsettled(self) -> set[Written]:
+        """Slots of which the node tells another word, and nothing proves whose is right."""
+        return self._words.unsettled
+
+    # --------------------------------------------------------------- on the disk
+
+    @property
+    def configured(self) -> bool:
+        """Whether all of the deployment was followed."""
+        return self._to_configure == 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the deployment was followed, nothing waits to be taken over or settled."""
+        return self.configured and not self._doubtful and not self.unsettled
+
+    def export_state(self) -> dict[str, Any]:
+        """Return what it takes to go on from here later, or from one of the blocks before."""
+        return self.export_position() | {"words": encode_world(self.model.world)}
+
+    def export_position(self) -> dict[str, Any]:
+        """Return the state without the model's words: how far this is, and the way back."""
+        return {
+            "chain_id": self.deployment.chain_id,
+            "deployed_after": self.deployment.block,
+            "engine": self.deployment.addresses["VaultEngine"],
+            "block": self.block,
+            "hash": self.hash,
+            "timestamp": self.model.timestamp,
+            "kept": self._past.to_records(),
+            "later": later_to_json(self.later),
+        }
+
+    @property
+    def touched(self) -> set[Written]:
+        """Slots of the model that may hold something else since this was last cleared.
+
+        All may once `model` is another.
+        """
+        return self._past.touched
+
+    def list_undo_entries(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
+        """Return the way back for one table: see `Past.undone`."""
+        return self._past.list_undo_entries(contract, path)
+
+    def restore_state(self, state: dict[str, Any]) -> bool:
+        """Go on from a state, or from the last block before it that the chain still has.
+
+        False, and from the beginning, if no such block is known. Raises OtherDeployment, and KeyError,
+        TypeError, ValueError or AttributeError if it is no state.
+        """
+        own = self.deployment.chain_id, self.deployment.block, self.deployment.addresses["VaultEngine"]
+        if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
+            raise WrongDeploymentError("the state is of another deployment")
+        world = create_model(self.deployment, state["timestamp"]).world
+        later = later_from_json(state.get("later", []))  # without in states of old
+        for creation in later:
+            self._create_policy(world, creation)
+        load_words(world, state["words"])
+        past = ReorgBuffer.from_records(world, self.depth, state.get("kept", []))  # without in states of old
+        self.model = ModelSystem(world, revocable=True)
+        world.read_call = self.chain.decode_call
+        self.block, self.hash = state["block"], state["hash"]
+        self._to_configure, self.repeatable, self._past, self.later = 0, False, past, later
+        if not past.blocks:
+            past.append_block(self.block, self.hash, state["timestamp"])
+        if self._go_back():
+            return True
+        self._start_model()
+        return False
+
+    # ----------------------------------------------------------------- following
+
+    def sync_to_head(self, until: int | None = None) -> None:
+        """Follow all new blocks, or those up to `until`; add what was called in them to `seen`.
+
+        The outcomes and events of the calls are compared, and at the last block each slot that the model
+        wrote. Raises Reorganised if the chain has lost the block that this begins from.
+        """
+        self.follow_unchecked(until)
+        if self._doubtful:
+            self._adopt_chain_values()
+        else:
+            contracts = self.model.world.contracts
+            slots = self._written | {each for each in self.unsettled if each.contract in contracts}
+            defaults = {each: contracts[each.contract].tables[each.path].default for each in slots}
+            self._compare_slots(self.chain.track_slot(*slot, default) for slot, default in defaults.items())
+        self._written = set()
+        # The chain's values that replaced the model's belong to the last block.
+        self._past.amend_block(self.block)
+
+    def follow_unchecked(self, until: int | None = None, stop: Callable[[], bool] = never_stop) -> None:
+        """Follow without a look at the storage, which `catch_up` or `check` makes up for.
+
+        Between two blocks `stop` is asked whether to leave it at that.
+        """
+        head = self.node.get_head()
+        if head.hash == self.hash:
+            return
+        target = head.number if until is None else min(head.number, until)
+        while self.block < target:
+            first, last = self.block + 1, min(self.block + _BLOCKS_AT_ONCE, target)
+            for block, receipts in self.node.get_blocks(first, last):
+                if stop():
+                    return
+                if block["parentHash"] != self.hash:
+                    raise ReorgError(f"block {self.block} is no longer part of the chain")
+                self._check_roots(block, receipts)
+                self._follow_block(block, receipts)
+                self.block, self.hash = int(block["number"], 16), block["hash"]
+                progress = {"steps": len(self.steps), "to_configure": self._to_configure}
+                self._past.append_block(self.block, self.hash, self.model.timestamp, **progress)
+        if self.hash != head.hash and self.node.get_block_hash(self.block) != self.hash:
+            raise ReorgError(f"block {self.block} is no longer part of the chain")
+        missing = [c.name for c in self.deployment.creations if c.name not in self.model.world.contracts]
+        if missing and target == head.number:
+            raise BackstopError(
+                f"{missing[0]} was not deployed after block {self.deployment.block}: the deployment file is "
+                "of another chain; deploy again"
+            )
+
+    def get_verified_block(self, number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return a block that was followed, with its transactions and receipts, as its hash stands for them.
+
+        Raises LookAgain if the chain has another one there by now.
+        """
+        ((block, receipts),) = self.node.get_blocks(number, number)
+        kept = {each.number: each.hash for each in self._past.blocks}
+        if kept.get(number, block["hash"]) != block["hash"]:
+            raise RetryError(f"the node at {self.node.url} has another block {number} than was followed")
+        self._check_roots(block, receipts)
+        return block, receipts
+
+    def _check_roots(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
+        # A policy may be called in the block in which it is created.
+        to = self.chain.names.keys() | {str(each.get("contractAddress")).lower() for each in receipts}
+        self.roots.check_block(block, receipts, to)
+
+    def replay_to_block(
+        self,
+        block: int | None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Replay up to a block (None: the newest), and compare all state there; calls are not collected."""
+        head = self.node.get_head().number
+        if block is not None and block > head:
+            raise BackstopError(f"the chain has no block {block} yet: it is at {head}")
+        last, first = head if block is None else block, self.block
+        if last < first:
+            raise BackstopError(f"block {last} is before the deployment, which began after block {first}")
+        while self.block < last:
+            if stop():
+                raise BackstopError(f"stopped at block {self.block} of {last}")
+            progress(self.block - first, last - first)
+            self.follow_unchecked(min(last, self.block + _BLOCKS_AT_ONCE))
+            self.seen.clear()
+        if not self.configured:
+            raise BackstopError(
+                f"at block {last} the deployment was not complete: {self._to_configure} of its calls "
+                "were still to come"
+            )
+        self.check_storage()
+
+    def check_storage(self) -> None:
+        """Compare all known state at the last block that was followed."""
+        if self._doubtful:
+            self._adopt_chain_values()
+        else:
+            self.chain.track_world_slots(self.model.world)
+            self._compare_slots(self._words.list_slots(self.model.world))
+        self._written = set()
+        # The chain's values that replaced the model's belong to the last block.
+        self._past.amend_block(self.block)
+
+    def raise_differences(self) -> None:
+        """Raise an error if model and chain have differed."""
+        found = self.differences
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise BackstopError(f"model and chain differ: {found[0]}{more}")
+
+    def _follow_block(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
+        number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
+        self.model.world.timestamp, self.model.world.block_number = timestamp, number
+        for transaction, receipt in zip(block["transactions"], receipts, strict=True):
+            ok, name, to = receipt["status"] == "0x1", transaction["hash"], transaction["to"]
+            check_known(receipt["logs"], self._engine, self.model.world, number)
+            if to is None:
+                creation = self._creations.get(str(receipt["contractAddress"]).lower())
+                if creation is not None and ok:
+                    self._create_contract(creation, transaction["input"])
+                elif ok:
+                    self._track_new_policy(
+                        bytes.fromhex(transaction["input"][2:]), receipt["contractAddress"].lower()
+                    )
+            elif to.lower() not in self.chain.names:
+                for call in self._list_inner_calls(name, receipt) if ok else []:
+                    self.seen.append(
+                        MinedCall(name, number, timestamp, call, self._apply_call(call, None), 0, 0)
+                    )
+            else:
+                data = bytes.fromhex(transaction["input"][2:])
+                action = self._decode_action(to.lower(), transaction["from"].lower(), data)
+                if action is None:
+                    continue
+                logs = self._decode_events(receipt)
+                outcome = self._apply_call(action, logs) if ok else self._explain_failure(action)
+                self._record_step(Step(timestamp, action))
+                gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
+                self.seen.append(MinedCall(name, number, timestamp, action, outcome, gas, price))
+
+    def _decode_events(self, receipt: dict[str, Any]) -> tuple[Log, ...]:
+        """Decode the events of a transaction."""
+        try:
+            return tuple(map(self.chain.decode_log, raw_logs(receipt)))
+        except (ValueError, IndexError, OverflowError):
+            raise self.node.reject_answer(
+                f"an event of {receipt['transactionHash']} has no form that it can have"
+            ) from None
+
+    def _create_contract(self, creation: Creation, data: str) -> None:
+        artifact = self.chain.artifacts[creation.kind]
+        expected = artifact.bytecode + artifact.abi.constructor.encode(creation.args)
+        if data != "0x" + expected.hex():
+            raise BackstopError(
+                f"the {creation.name} at {creation.address} was built from another source or with other "
+                "arguments: deploy again"
+            )
+        create_on_model(self.model.world, creation)
+        # No journal goes back behind a constructor.
+        self._past.blocks.clear()
+
+    def _track_new_policy(self, data: bytes, address: str) -> None:
+        """Follow a contract from now on if it is a policy that may be put in force one day."""
+        found = find_created_policy(data, address, self._engine, self.chain.artifacts)
+        if found is not None:
+            self._create_policy(self.model.world, found)
+            self.later = [each for each in self.later if each != found] + [found]  # it may come again
+            self.repeatable = False
+
+    def _create_policy(self, world: World, creation: Creation) -> None:
+        create_policy_model(world, creation)
+        if creation.name not in self.chain.kinds:
+            self.chain.add_contract(creation.name, creation.kind, creation.address)
+
+    def _decode_action(self, to: str, sender: str, data: bytes) -> Action | None:
+        """Decode call data; None if it is no call of the contract."""
+        name = self.chain.names[to]
+        function = self.chain.artifacts[self.chain.kinds[name]].abi.by_selector.get(data[:4])
+        if function is None or name not in self.model.world.contracts:
+            return None
+        try:
+            return Action(name, function.name, function.decode_arguments(data), sender)
+        except (ValueError, OverflowError, IndexError):
+            return None
+
+    def _record_step(self, step: Step) -> None:
+        if not self._to_configure:
+            if self.history:
+                self.steps.append(step)
+            return
+        # The configuration comes in one piece, and can be repeated if it took no time.
+        assert isinstance(step.step, Action)
+        if step.step.sender != self.deployment.deployer or self.configured_at not in (None, step.timestamp):
+            self.repeatable = False
+        self.configured_at = step.timestamp
+        self._to_configure -= 1
+
+    # ------------------------------------------------------------------- applying
+
+    def _apply_call(self, action: Action, logs: tuple[Log, ...] | None) -> Outcome:
+        """Apply a call that succeeded on the chain, and compare its events if they are known."""
+        world = self.model.world
+        mark = world.mark()
+        try:
+            outcome = self.model.apply(action)
+        except Exception as error:  # whatever the model cannot do is a difference
+            world.roll_back(mark)
+            outcome = Outcome(f"the model failed: {error!r}", None, ())
+        if logs is None:
+            self._doubtful = True
+            return outcome
+        self._written |= self.model.changes.keys()
+        self.fields_compared += 1 + sum(len(log.values) + 1 for log in logs)
+        if not outcome.ok:
+            self._note_difference(action, f"model reverts with {outcome.reason!r}, chain succeeds")
+            return Outcome(None, None, logs)
+        if as_tuples(outcome.logs) != as_tuples(logs):
+            self._note_difference(action, f"events: model {outcome.logs!r}, chain {logs!r}")
+        return outcome._replace(logs=logs)
+
+    def _explain_failure(self, action: Action) -> Outcome:
+        """Return the outcome of a call that was mined and failed; the model knows why."""
+        try:
+            outcome = self.model.dry_run(action)
+        except Exception as error:
+            outcome = Outcome(f"the model failed: {error!r}", None, ())
+        self.fields_compared += 1
+        if outcome.ok:
+            # Only the chain counts gas.
+            return Outcome("out of gas", None, ())
+        return outcome
+
+    def _list_inner_calls(self, transaction: str, receipt: dict[str, Any]) -> list[Action]:
+        """Return the calls to the deployment that a contract from elsewhere made; they leave events."""
+        if not any(log["address"].lower() in self.chain.names for log in receipt["logs"]):
+            return []
+        self.repeatable = False
+        self._doubtful = True
+        try:
+            frame = self.node.request("debug_traceTransaction", transaction, {"tracer": "callTracer"})
+        except (RpcError, NodeUnavailableError):
+            self.strangers.append(transaction)
+            return []
+        found: list[Action] = []
+        self._collect_calls(frame, found)
+        return found
+
+    def _collect_calls(self, frame: dict[str, Any], found: list[Action]) -> None:
+        if frame.get("error") or frame["type"] not in ("CALL", "CREATE", "CREATE2"):
+            return
+        to = str(frame.get("to", "")).lower()
+        if to in self.chain.names:
+            action = self._decode_action(to, frame["from"].lower(), bytes.fromhex(frame["input"][2:]))
+            if action is not None:
+                found.append(action)
+            return
+        for inner in frame.get("calls", ()):
+            self._collect_calls(inner, found)
+
+    # ------------------------------------------------------------------ comparing
+
+    def _compare_slots(self, indices: Iterable[int]) -> None:
+        """Read slots at the last block; where the model has another value, and that is settled, it counts."""
+        wanted = list(indices)
+        self.fields_compared += sum(self.chain.places[i].fields for i in wanted)
+        for i, word in self._words.find_differing_slots(
+            wanted, self.model.world, self.block, self.hash
+        ).items():
+            place, table = self._words.get_table(i, self.model.world)
+            key = "" if place.key == () else f"[{place.key}]"
+            for field, model, chain in storage_layout.list_field_differences(
+                place.default, storage_layout.encode_word(table[place.key]), word
+            ):
+                where = f"{place.contract} {place.path}{key}" + (f".{field}" if field else "")
+                self.differences.append(f"block {self.block}: {where}: model {model!r}, chain {chain!r}")
+            table[place.key] = storage_layout.decode_word(word, place.default)
+
+    def _adopt_chain_values(self) -> None:
+        """Take over the chain's values, after calls that could not be followed."""
+        world = self.model.world
+        self.chain.track_world_slots(world)
+        for i, word in self._words.find_differing_slots(
+            self._words.list_slots(world), world, self.block, self.hash
+        ).items():
+            place, table = self._words.get_table(i, world)
+            table[place.key] = storage_layout.decode_word(word, place.default)
+        self._doubtful = False
+
+    def _note_difference(self, action: Action, what: str) -> None:
+        self.differences.append(
+            f"block {self.block + 1}: {action.contract}.{action.method}{action.args}: {what}"
+        )
+
+
+def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:
+    """Open a mirror that only looks: it signs nothing and keeps no history."""
+    node.require_deployment(deployment)
+    host = LiveHost(node, Signers(test_accounts=False))
+    return Mirror(node, host, attach_system(deployment, host), deployment, depth=depth)

@@ -1,0 +1,150 @@
+"""The newest blocks that were followed, and what they wrote: the way back when a chain is reorganised."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from backstop.hosts import storage_layout
+from backstop.hosts.state_json import format_key, parse_key
+from backstop.model.state import MISSING, Table, World, Written
+
+
+class FollowedBlock(NamedTuple):
+    """A followed block, and where the model's journal, the steps and the configuration were after it."""
+
+    number: int
+    hash: str
+    timestamp: int
+    written: int
+    steps: int
+    to_configure: int
+
+
+class ReorgBuffer:
+    """The blocks that can be taken back, at most `depth`, and one before them.
+
+    The world's journal is cut off behind the oldest. `Kept.written` counts what was cut off, too.
+    """
+
+    def __init__(self, world: World, depth: int) -> None:
+        self.blocks: deque[FollowedBlock] = deque()
+        self.touched: set[Written] = set()
+        """Slots that may hold something else since this was last cleared."""
+        self._world = world
+        self._depth = depth
+        self._forgotten = 0  # entries of the journal that were cut off
+        self._noted = 0  # up to where the journal is in `touched`
+
+    @classmethod
+    def from_records(cls, world: World, depth: int, records: list[dict[str, Any]]) -> ReorgBuffer:
+        """Make it from `records()`, and put the journal back into the world."""
+        past = cls(world, depth)
+        for each in records:
+            if past.blocks:
+                world.journal += [_read_entry(world, *entry) for entry in each["before"]]
+            written = len(world.journal)
+            past.blocks.append(FollowedBlock(each["number"], each["hash"], each["timestamp"], written, 0, 0))
+        past._noted = len(world.journal)
+        return past
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return the blocks and what they overwrote, for a file."""
+        return [
+            {
+                "number": kept.number,
+                "hash": kept.hash,
+                "timestamp": kept.timestamp,
+                "before": [_write_entry(*each) for each in self._get_old_values(i).items()],
+            }
+            for i, kept in enumerate(self.blocks)
+        ]
+
+    def list_undo_entries(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
+        """Return the way back for one table, block by block.
+
+        For each block that can be taken back: the number and the hash of the one before it, and what the
+        keys that it wrote held then (None: nothing).
+        """
+        return [
+            (
+                before.number,
+                before.hash,
+                {
+                    slot.key: None if old is MISSING else old
+                    for slot, old in self._get_old_values(i).items()
+                    if slot[:2] == (contract, path)
+                },
+            )
+            for i, (before, _) in enumerate(pairwise(self.blocks), 1)
+        ]
+
+    def append_block(
+        self, number: int, hash: str, timestamp: int, *, steps: int = 0, to_configure: int = 0
+    ) -> None:
+        """Remember the block that was just followed, and forget the oldest."""
+        self._note_writes()
+        self.blocks.append(FollowedBlock(number, hash, timestamp, self._end, steps, to_configure))
+        if len(self.blocks) > self._depth + 1:
+            self.blocks.popleft()
+            cut = self.blocks[0].written - self._forgotten
+            del self._world.journal[:cut]
+            self._forgotten += cut
+
+    def amend_block(self, number: int) -> None:
+        """Count what was written since the last block as that block's, if it has this number."""
+        self._note_writes()
+        if self.blocks and self.blocks[-1].number == number:
+            self.blocks[-1] = self.blocks[-1]._replace(written=self._end)
+
+    def go_back(self) -> FollowedBlock:
+        """Take the world back to the last of the blocks."""
+        self._note_writes()
+        kept, world = self.blocks[-1], self._world
+        self._touch_slots(kept.written)
+        world.roll_back((kept.written - self._forgotten, 0))
+        self._noted = kept.written
+        world.timestamp, world.block_number = kept.timestamp, kept.number
+        return kept
+
+    @property
+    def _end(self) -> int:
+        """The end of the journal."""
+        return self._forgotten + len(self._world.journal)
+
+    def _note_writes(self) -> None:
+        """Add to `touched` what was written since the last time."""
+        self._touch_slots(self._noted)
+        self._noted = self._end
+
+    def _touch_slots(self, since: int) -> None:
+        for table, key, _ in self._world.journal[since - self._forgotten :]:
+            self.touched.add(Written(table.contract, table.path, key))
+
+    def _get_old_values(self, i: int) -> dict[Written, Any]:
+        """Return what the slots that a block wrote held before it; nothing is known of the first."""
+        found: dict[Written, Any] = {}
+        if i:
+            first, last = (self.blocks[j].written - self._forgotten for j in (i - 1, i))
+            for table, key, old in self._world.journal[first:last]:
+                found.setdefault(Written(table.contract, table.path, key), old)
+        return found
+
+
+def _write_entry(slot: Written, old: Any) -> tuple[str, str, str, str | None]:
+    """Write an entry of the journal: contract, path, key, word (None: nothing was there)."""
+    word = None if old is MISSING else hex(storage_layout.encode_word(old))
+    return slot.contract, slot.path, format_key(slot.key), word
+
+
+def _read_entry(
+    world: World, contract: str, path: str, key: str, word: str | None
+) -> tuple[Table, Hashable, Any]:
+    table = world.contracts[contract].tables[path]
+    return (
+        table,
+        parse_key(key),
+        MISSING if word is None else storage_layout.decode_word(int(word, 16), table.default),
+    )

@@ -1,0 +1,297 @@
+"""Exports of a live deployment as a scenario: scenario.yaml, the vault book, and the whole state.
+
+A simulation begins with that state, slot by slot the same, moved to the addresses of a throw-away deployment.
+What lays other terms over the scenario (`compare`) opens the vault book anew instead.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.contract_names import CLOSERS, POOLS
+from backstop.deployment.deployment_file import parameters_to_json
+from backstop.deployment.deployment_plan import Deployment, plan_deployment
+from backstop.deployment.role_accounts import ACCOUNTS, get_account
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_json
+from backstop.hosts.state_json import encode_world
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import MarketData
+from backstop.live.mirror.chain_mirror import Mirror
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.member_pool import MemberPool
+from backstop.model.state import ZERO_ADDRESS, Table, World
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.loader import SCHEMA_VERSION
+from backstop.simulation.scenario.opening import OPENING_VERSION
+from backstop.simulation.scenario.writer import (
+    as_yaml,
+    decimal,
+    parameters_to_yaml,
+    price,
+    stablecoin,
+    unsafe_to_yaml,
+)
+
+DAY = 86_400
+# What keeps a deployment running, and needs no money of its own.
+_KEEPERS = {
+    "poker": "poker",
+    "accruer": "accruer",
+    "liquidator": "liquidator",
+    "taker": "flash_taker",
+    "crank": "crank",
+    "coverer": "coverer",
+    "recogniser": "recogniser",
+}
+_OF_EQUITY = {"treasurer": "treasurer"}
+_OF_GUARDS = {"ceilings": "ceilings", "breaker": "breaker", "caller": "caller"}
+_OF_CYCLES = {"margin_crank": "margin_crank"}
+# Between the lowest price at which a vault can be opened and the one at which the book is.
+_MARGIN = 10_100
+
+
+def export_scenario(
+    mirror: Mirror, folder: Path, duration: int, block_time: int
+) -> tuple[Scenario, list[str]]:
+    """Write the folder; return the scenario as it reads back, and what the vault book leaves out."""
+    deployment = mirror.deployment
+    slot = deployment.parameters.block_time
+    if slot not in (0, block_time):
+        raise BackstopError(
+            f"auctions of this deployment count blocks of {slot} s: export it with --block-time '{slot} s'"
+        )
+    _check_policy(mirror)
+    state = _move_addresses(mirror)
+    view = _build_view(mirror)
+    book, opened_at, left_out = _build_vault_book(mirror, view)
+    content = _build_scenario(mirror, view, duration, block_time)
+    content["vault_book"] = {"file": "book.csv", "opened_at": {s: price(p) for s, p in opened_at.items()}}
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "book.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("owner", "collateral", "locked", "debt"))
+        rows.writerows(book)
+    opening = {
+        "schema_version": OPENING_VERSION,
+        "timestamp": mirror.model.timestamp,
+        "block_number": mirror.block,
+        "parameters": parameters_to_json(deployment.parameters),
+        "words": encode_world(state),
+    }
+    write_json(opening, folder / "state.json")
+    (folder / "scenario.yaml").write_text(as_yaml(content), encoding="utf-8")
+    try:
+        return load_scenario(folder / "scenario.yaml"), left_out
+    except BackstopError as error:
+        raise BackstopError(f"a scenario cannot say what this deployment is: {error}") from None
+
+
+def _check_policy(mirror: Mirror) -> None:
+    """Raise BackstopError if another risk policy is in force than the one that parameters describe."""
+    found = mirror.model.world.contracts["VaultEngine"].tables["terms.risk_policy"][()]
+    if found not in (mirror.deployment.addresses.get("RiskPolicy"), ZERO_ADDRESS):
+        raise BackstopError(f"the risk policy is {found} now: a scenario has only the one that was deployed")
+
+
+def _move_addresses(mirror: Mirror) -> World:
+    """Return the state with every address where a throw-away deployment has it."""
+    deployment = mirror.deployment
+    target = plan_deployment(deployment.parameters)
+    moves = {address: target.addresses[name] for name, address in deployment.addresses.items()}
+    moves |= {address: get_account(role) for role, address in deployment.accounts.items()}
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, str):
+            return moves.get(value, value)
+        if isinstance(value, tuple):
+            parts = [moved(part) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return value
+
+    world = create_model(target, mirror.model.timestamp).world
+    for name, contract in mirror.model.world.contracts.items():
+        if name not in world.contracts:  # a policy that was created and is not in force
+            continue
+        for path, table in contract.tables.items():
+            copy: Table = world.contracts[name].tables[path]
+            copy.clear()
+            for key, value in table.items():
+                dict.__setitem__(copy, moved(key), moved(value))
+    return world
+
+
+def _build_view(mirror: Mirror) -> KeeperView:
+    parameters = mirror.deployment.parameters
+    nothing = MarketData((0,) * len(parameters.collateral_types), 0, 0)
+    addresses, snapshot = mirror.deployment.addresses, mirror.model.snapshot()
+    number = mirror.model.block_number
+    return KeeperView(snapshot, addresses, mirror.model.timestamp, nothing, parameters, number=number)
+
+
+def _market_price(view: KeeperView, collateral_type: int) -> int:
+    """Return the local market's price, else the feed's last one [ray]."""
+    pool = view.get_market_pool(collateral_type)
+    found = (
+        view.get_feed_prices(collateral_type).current
+        if pool is None
+        else pool.stable * RAY // pool.collateral
+    )
+    if not found:
+        raise BackstopError(
+            f"{view.symbols[collateral_type]} has neither a market nor a price: nothing can be simulated"
+        )
+    return found
+
+
+def _build_vault_book(
+    mirror: Mirror, view: KeeperView
+) -> tuple[list[tuple[str, str, str, str]], dict[str, int], list[str]]:
+    """Return vaults and prices at which all can open; open auctions and workouts go back to their vaults."""
+    owed: dict[tuple[int, str], list[int]] = {}
+    for (c, owner), vault in mirror.model.world.contracts["VaultEngine"].tables["vaults"].items():
+        debt = vault.normalized_debt * view.get_debts(c).accumulated_rate
+        if vault.locked_collateral or debt:
+            owed[c, owner] = [vault.locked_collateral, debt]
+    owners = mirror.model.world.contracts["CollateralAuction"].tables["owners"]
+    for auction in view.auctions:
+        place = owed.setdefault((auction.collateral_type, owners[auction.id].owner), [0, 0])
+        place[0] += auction.lot
+        place[1] += auction.principal
+    for workout in view.workouts:
+        place = owed.setdefault((workout.collateral_type, workout.owner), [0, 0])
+        place[0] += workout.lot
+        place[1] += workout.principal
+    names = _build_account_names(mirror.deployment)
+    rows, left_out = [], []
+    for name, domain in view.domains.items():
+        # Nobody but its bridge can open it.
+        _, debt = owed.pop((domain.collateral_type, view.addresses[name]), (0, 0))
+        if debt:
+            left_out.append(f"{name}: {stablecoin(debt // RAY)} of debt, drawn by a bridge")
+    opened_at = {symbol: _market_price(view, c) for c, symbol in enumerate(view.symbols)}
+    for (c, owner), (locked, debt) in sorted(owed.items()):
+        symbol, terms, wad = view.symbols[c], view.get_terms(c), debt // RAY
+        if wad and (locked == 0 or wad < terms.debt_floor * WAD):
+            why = "no collateral" if locked == 0 else "less than the floor"
+            left_out.append(f"{symbol} {owner}: {stablecoin(wad)} of debt, {why}")
+            wad = 0
+        if wad:
+            needed = (wad + 1) * terms.initial_ratio * RAY * _MARGIN // (locked * BASIS_POINTS**2) + 1
+            opened_at[symbol] = max(opened_at[symbol], needed)
+        if locked:
+            rows.append((names.get(owner, owner), symbol, decimal(locked, WAD), decimal(wad, WAD)))
+    if not rows:
+        raise BackstopError("there are no vaults yet: nothing can be simulated")
+    return rows, opened_at, left_out
+
+
+def _build_account_names(deployment: Deployment) -> Mapping[Hashable, str]:
+    """Name the accounts that have a role."""
+    return {deployment.get_account(role): role for role in ACCOUNTS}
+
+
+def _build_scenario(mirror: Mirror, view: KeeperView, duration: int, block_time: int) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    parameters = mirror.deployment.parameters
+    at = datetime.fromtimestamp(mirror.model.timestamp, UTC)
+    where = f"block {mirror.block} ({mirror.hash}) of chain {mirror.deployment.chain_id}"
+    symbols = view.symbols
+    end = f"{-(-duration // 3_600):02}:00"
+    prices = {symbol: _market_price(view, c) for c, symbol in enumerate(symbols)}
+    found: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "title": f"From block {mirror.block}",
+        "description": f"A live deployment as it was at {where}. Prices stand still.",
+        "facts": [{"fact": f"The state of {where}.", "source": "replayed into the model and compared"}],
+        "assumptions": [
+            "Prices, gas prices and keepers are made up; edit them.",
+            "Each market is as deep as it was found, and is refilled by the outside world.",
+        ],
+        "start": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "duration": f"{duration} s",
+        "block_time": f"{block_time} s",
+        "opened_before": f"{2 * DAY} s",
+        "opening": {"file": "state.json"},
+        "parameters": parameters_to_yaml(parameters),
+        "prices": {symbol: _build_constant_path(ray, end) for symbol, ray in prices.items()},
+        "gas_token": next((symbol for symbol in symbols if "ETH" in symbol), symbols[0]),
+        "markets": {symbol: _build_market(view, c, parameters) for c, symbol in enumerate(symbols)},
+        "members": _list_members(mirror),
+        "keepers": _build_keepers(parameters),
+        "congestion": {
+            "block_gas": "30_000_000 gas",
+            "gas_prices": {"assumed": {"00:00": "20 gwei"}},
+            "protocol_share": {"assumed": {"00:00": "100%"}},
+        },
+    }
+    found |= unsafe_to_yaml(parameters, prices)
+    if parameters.equity is not None:
+        found["equity_price"] = _build_constant_path(view.get_feed_prices(EQUITY_MARKET).current or RAY, end)
+    return found
+
+
+def _build_constant_path(ray: int, end: str) -> dict[str, Any]:
+    return {"assumed": {"00:00": price(ray), end: price(ray)}, "volatility": "0 bps"}
+
+
+def _build_market(view: KeeperView, collateral_type: int, parameters: Any) -> dict[str, str]:
+    pool, market = view.get_market_pool(collateral_type), parameters.collateral_types[collateral_type].market
+    depth = 10**6 * WAD if pool is None else max(WAD, pool.stable)
+    times = {"every": "5 min", "recovery": "15 min", "tolerance": "75 bps"}
+    return {"depth": stablecoin(depth), "fee": f"{market.fee} bps", **times}
+
+
+def _list_members(mirror: Mirror) -> dict[str, dict[str, str]]:
+    """Return the members of pools with what leaving would pay them, at least a wei."""
+    names, found = _build_account_names(mirror.deployment), {}
+    contracts = mirror.model.world.contracts.values()
+    own = {contract.address for contract in contracts}
+    for name, (label, _, _) in POOLS.items():
+        pool = mirror.model.world.contracts.get(label)
+        if not isinstance(pool, MemberPool):
+            continue
+        unit, members = "equity" if name == "staked_equity" else "stablecoin", {}
+        owners = {*pool.tables["token.balances"], *(owner for _, owner in pool.tables["line.requests"])}
+        for owner in owners - own:
+            worth = pool.convertToAssets(owner, pool.balanceOf(owner, owner))
+            # Who is in a batch that was not paid yet is a member, too.
+            for batch in pool.requests_of(owner):
+                record = pool.batch_of(owner, batch)
+                shares = 0 if record.over else pool.shares_at_cut(batch, owner)
+                if record.held:
+                    worth += record.held * shares // record.shares
+                elif shares and batch >= pool.queue(owner)[1]:
+                    worth += pool.convertToAssets(owner, shares)
+            if worth:
+                members[names.get(owner, owner)] = f"{decimal(worth, WAD)} {unit}"
+        found[name] = dict(sorted(members.items()))
+    return found
+
+
+def _build_keepers(parameters: Any) -> dict[str, dict[str, Any]]:
+    roles = dict(_KEEPERS)
+    if parameters.equity is not None:
+        roles |= _OF_EQUITY
+    if parameters.guards is not None:
+        roles |= _OF_GUARDS
+    if parameters.margin is not None:
+        roles |= _OF_CYCLES
+        if parameters.margin.policy in CLOSERS:
+            roles["deleverager"] = "deleverager"
+        if parameters.margin.backstop is not None:
+            roles["backstop_keeper"] = "backstop_keeper"
+    found: dict[str, dict[str, Any]] = {
+        "reporter": {
+            "role": "reporter",
+            "count": max(each.feed.reporters for each in parameters.collateral_types),
+            "gas_price": "20 gwei",
+        }
+    }
+    return found | {name: {"role": role, "gas_price": "20 gwei"} for name, role in roles.items()}

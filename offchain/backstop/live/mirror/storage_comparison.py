@@ -1,0 +1,129 @@
+"""The chain's words beside the model's: which differ, once that is beyond doubt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from backstop.errors import BackstopError
+from backstop.hosts import storage_layout
+from backstop.hosts.chain_system import ChainSystem, SlotMeaning
+from backstop.hosts.rpc_client import NodeRefusedError, RpcError
+from backstop.live.node.cross_check import cross_check_words
+from backstop.live.node.live_host import LiveHost
+from backstop.live.node.rpc_node import Node
+from backstop.model.state import Table, World, Written
+
+_SECOND_LOOKS = 4
+
+# What nodes say of a state that they have pruned.
+_FORGOTTEN = ("outofrange", "out of range", "missing trie node", "pruned", "historical state")
+
+
+class ReorgError(BackstopError):
+    """An error: the chain no longer has a block that was followed."""
+
+
+class StatePrunedError(BackstopError):
+    """An error: the node knows a block, and no longer its state."""
+
+
+class StorageComparator:
+    """The words that a node tells of a deployment's slots.
+
+    `lies` are what it told and something refuted; `unsettled` the slots of which it tells another word than
+    the model, and nothing proves whose is right.
+    """
+
+    def __init__(self, node: Node, host: LiveHost, chain: ChainSystem) -> None:
+        self.node = node
+        self.host = host
+        self.chain = chain
+        self.lies: list[str] = []
+        self.lies_told = 0
+        self.unsettled: set[Written] = set()
+
+    def find_differing_slots(self, wanted: list[int], world: World, block: int, name: str) -> dict[int, int]:
+        """Return the slots that hold another word than the model in a block, and that word.
+
+        One node's word is not enough: a proof or another node has to say the same.
+        """
+        wrong = self._find_wrong_words(wanted, world, block, name)
+        for _ in range(_SECOND_LOOKS):
+            if not wrong:
+                break
+            # While a node mines a block, its newest state can be ahead of its newest block.
+            time.sleep(0.05)
+            wrong = self._find_wrong_words(list(wrong), world, block, name)
+        self.unsettled -= {self._get_slot(i) for i in wanted}
+        if not wrong:
+            return {}
+        if self.node.get_block_hash(block) != name:
+            raise ReorgError(f"block {block} is no longer part of the chain")
+        where, told = self.node.url, {self.chain.slots[i]: word for i, word in wrong.items()}
+        words, by = cross_check_words(self.node, block, name, told)
+        found: dict[int, int] = {}
+        refuted: list[str] = []
+        for i, word in wrong.items():
+            place, table = self.get_table(i, world)
+            settled = words.get(self.chain.slots[i])
+            if settled is None:
+                self.unsettled.add(self._get_slot(i))
+                continue
+            if settled != word:
+                what = f"{place.contract} {place.path}[{place.key}] in block {block}"
+                refuted.append(f"it told {word:#x} of {what}, which {by} refutes: {settled:#x}")
+            if settled != storage_layout.encode_word(table[place.key]):
+                found[i] = settled
+        if refuted:
+            self.lies += [f"the node at {where} is not believed: {each}" for each in refuted]
+            self.lies_told += len(refuted)
+            self.node.client.switch_node(refuted[0])
+        return found
+
+    def list_slots(self, world: World) -> list[int]:
+        """Return all slots but those of contracts that are not followed: a reorganisation has taken them."""
+        return [i for i, place in enumerate(self.chain.places) if place.contract in world.contracts]
+
+    def get_table(self, index: int, world: World) -> tuple[SlotMeaning, Table]:
+        """Return the meaning of a slot, and the model's table with it."""
+        place = self.chain.places[index]
+        return place, world.contracts[place.contract].tables[place.path]
+
+    def read_words(self, indices: Sequence[int], block: int, name: str) -> list[tuple[int, int]]:
+        """Return slots with what the node says that they hold in a block."""
+        if not indices:
+            return []
+        slots = self.chain.slots
+        if len(indices) < len(slots):
+            slots = [slots[i] for i in indices]
+        try:
+            words = self.host.read_slots(slots, hex(block))
+        except RpcError as error:
+            if self.node.get_block_hash(block) != name:
+                raise ReorgError(f"block {block} is no longer part of the chain") from None
+            if isinstance(error, NodeRefusedError) and not _is_state_pruned(error.reason):  # perhaps only now
+                raise
+            raise StatePrunedError(
+                f"the node has no state of block {block} ({error.reason}): an archive node has"
+            ) from None
+        return list(zip(indices, words, strict=True))
+
+    def _find_wrong_words(self, indices: list[int], world: World, block: int, name: str) -> dict[int, int]:
+        """Return the slots of which the node tells another word than the model's, and that word."""
+        found = {}
+        for i, word in self.read_words(indices, block, name):
+            place, table = self.get_table(i, world)
+            if word != storage_layout.encode_word(table[place.key]):
+                found[i] = word
+        return found
+
+    def _get_slot(self, index: int) -> Written:
+        place = self.chain.places[index]
+        return Written(place.contract, place.path, place.key)
+
+
+def _is_state_pruned(reason: str) -> bool:
+    """Return whether a node that knows a block says that it has no state of it any more."""
+    words = reason.lower()
+    return any(each in words for each in _FORGOTTEN)

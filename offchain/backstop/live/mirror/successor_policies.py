@@ -1,0 +1,66 @@
+"""Risk policies that take the place of a deployment's, followed from their creation on.
+
+Anybody may create one at any time, and have it told things before it is announced; so it is looked for in
+every creation, and costs nothing until it is put in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from backstop.deployment.contract_creation import find_model_class
+from backstop.deployment.deployment_plan import Creation
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.model.state import World
+
+KINDS = ("RiskPolicy", "ScriptedPolicy")
+"""Policies that have a model, and are deployed by a transaction of their own."""
+
+
+# In the data of the event that tells of another one, beside its address.
+_NAME = b"risk_policy".hex()
+
+
+def find_created_policy(data: bytes, address: str, engine: str, artifacts: Artifacts) -> Creation | None:
+    """Return the policy of this engine that a transaction's data creates, if it is of a known kind."""
+    for kind in KINDS:
+        artifact = artifacts[kind]
+        code, form = artifact.bytecode, artifact.abi.constructor
+        if data.startswith(code) and len(data) == len(code) + form.size:
+            args = form.decode(data, len(code))
+            return Creation(f"{kind} {address}", kind, args, address) if args[0] == engine else None
+    return None
+
+
+def create_policy_model(world: World, creation: Creation) -> None:
+    """Construct its model, which going back takes back."""
+    find_model_class(creation.kind)(world, creation.name, creation.address, *creation.args)
+
+
+def check_known(logs: Iterable[Mapping[str, Any]], engine: str, world: World, block: int) -> None:
+    """Raise BackstopError if a policy was put in force that nobody here can follow."""
+    for log in logs:
+        if _NAME in log["data"] and log["address"].lower() == engine:
+            address = "0x" + log["data"][2 + 64 :][:64][24:]
+            if address not in world.addresses:
+                raise BackstopError(
+                    f"since block {block} the risk policy is {address}: this program can only follow a "
+                    f"{' or '.join(KINDS)} that was created by a transaction of its own"
+                )
+
+
+def later_to_json(later: Iterable[Creation]) -> list[list[Any]]:
+    """Write contracts that came after the deployment for a file: kind, address, arguments."""
+    return [[each.kind, each.address, list(each.args)] for each in later]
+
+
+def later_from_json(content: Sequence[Any]) -> list[Creation]:
+    """Read them back; raises KeyError, TypeError or ValueError for what was not written here."""
+    found = []
+    for kind, address, args in content:
+        if kind not in KINDS or not all(isinstance(each, str) for each in (address, *args)):
+            raise ValueError(f"{kind} came later")
+        found.append(Creation(f"{kind} {address}", kind, tuple(args), address))
+    return found

@@ -1,0 +1,145 @@
+"""What a mined call did, in words: "took 4.65 ETH at 113 of auction 7, earned 31", and what it earned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.state import Log
+from backstop.report.amounts import compact
+from backstop.system import Outcome
+
+
+class DefaultNames(dict[int, str]):
+    """Names by number; what has none yet is called by what it is."""
+
+    def __init__(self, known: Mapping[int, str], otherwise: str) -> None:
+        super().__init__(known)
+        self._otherwise = otherwise
+
+    def __missing__(self, number: int) -> str:
+        return self._otherwise
+
+
+def describe_call(outcome: Outcome, types: DefaultNames, auctions: DefaultNames, earned: int = 0) -> str:
+    """Say what the events of a call mean, in their order; empty where none of them is known.
+
+    `types` are symbols by collateral type, `auctions` those by the number of an auction; `earned` [wad] is
+    told of a purchase whose own events do not say it.
+    """
+    said = []
+    for log in outcome.logs:
+        tell = _TOLD.get((log.contract, log.event)) or _TOLD.get(("", log.event))
+        if tell is not None:
+            said.append(tell(log.values, types, auctions))
+    events = {log.event for log in outcome.logs}
+    if "Taken" in events and "FlashTaken" not in events and earned:
+        said.append(f"earned {compact(earned, WAD)} at the feed's price")
+    return ", ".join(said)
+
+
+def compute_call_profit(outcome: Outcome, sold: Mapping[int, int], prices: Mapping[int, int]) -> int:
+    """Add up what a call brought its sender before gas [wad], as far as events say it; rounded down.
+
+    These are rewards, what a purchase through a market left in stablecoins, and of collateral that was taken
+    to be kept its worth at the feed's price less what was paid. Shares of pools and equity are left out: no
+    feed has a price of them. `sold` is the type by auction, `prices` the feed's by type [ray].
+    """
+    logs = outcome.logs
+    flash = [log.values[2] for log in logs if log.event == "FlashTaken"]
+    total = sum(flash)
+    for log in logs:
+        if (log.contract, log.event) == ("LiquidationEngine", "Liquidated"):
+            total += log.values[5]
+        elif (log.contract, log.event) == ("CollateralAuction", "AuctionReset"):
+            total += log.values[2]
+        elif (log.contract, log.event) == ("CollateralAuction", "Taken") and not flash:
+            auction, _, bought, paid, _ = log.values
+            price = prices.get(sold.get(auction, -1))
+            total += 0 if price is None else bought * price // RAY - paid
+    return total
+
+
+def describe_event(log: Log, types: DefaultNames) -> tuple[str, str] | None:
+    """Return the kind of an event of the protocol and what it was, in words; None of daily life."""
+    tell = _EVENTS.get((log.contract, log.event))
+    return None if tell is None else tell(log.values, types)
+
+
+_Values = tuple[Any, ...]
+_Tell = Callable[[_Values, DefaultNames, DefaultNames], str]
+
+
+def _describe_take(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
+    auction, _, bought, paid, _ = values
+    price = f" at {compact(paid * RAY // bought, RAY)}" if bought else ""
+    return f"took {compact(bought, WAD)} {auctions[auction]}{price} of auction {auction}"
+
+
+def _describe_liquidation(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
+    auction, c, owner, collateral, principal, reward = values
+    what = f"{compact(collateral, WAD)} {types[c]} for a debt of {compact(principal, RAD)}"
+    paid = f", rewarded {compact(reward, WAD)}" if reward else ""
+    return f"liquidated {owner[:10]}…: {what}, auction {auction}{paid}"
+
+
+def _describe_reset(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
+    auction, top, reward = values
+    paid = f", rewarded {compact(reward, WAD)}" if reward else ""
+    return f"started auction {auction} again at {compact(top, RAY)}{paid}"
+
+
+def _describe_closing(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
+    auction, _, lost, _ = values
+    return f"closed auction {auction} with {compact(lost, RAD)} not raised"
+
+
+_TOLD: Mapping[tuple[str, str], _Tell] = {
+    ("CollateralAuction", "Taken"): _describe_take,
+    ("CollateralAuction", "AuctionReset"): _describe_reset,
+    ("CollateralAuction", "AuctionEnded"): lambda values, _, __: f"which ended auction {values[0]}",
+    ("CollateralAuction", "AuctionClosed"): _describe_closing,
+    ("LiquidationEngine", "Liquidated"): _describe_liquidation,
+    ("LiquidationEngine", "MarginCalled"): lambda values, types, _: (
+        f"called {values[1][:10]}…, which has {types[values[0]]}"
+    ),
+    ("LossWaterfall", "LossRecognised"): lambda values, types, _: (
+        f"{compact(values[2], RAD)} of bad debt of {types[values[0]]} recognised"
+    ),
+    ("LossWaterfall", "LossCovered"): lambda values, types, _: (
+        f"{compact(values[3], RAD)} of bad debt of {types[values[0]]} paid"
+    ),
+    ("", "FlashTaken"): lambda values, _, __: f"earned {compact(values[2], WAD)}",
+}
+"""What an event means, by its contract, or of any contract, and its name."""
+
+_MODES = ("normal", "caution", "emergency")
+_EVENTS: Mapping[tuple[str, str], Callable[[_Values, DefaultNames], tuple[str, str]]] = {
+    ("LiquidationEngine", "Liquidated"): lambda values, types: (
+        "liquidation",
+        f"{compact(values[3], WAD)} {types[values[1]]} liquidated for a debt of {compact(values[4], RAD)}",
+    ),
+    ("CollateralAuction", "AuctionClosed"): lambda values, types: (
+        "loss",
+        f"auction {values[0]} of {types[values[1]]} closed with {compact(values[2], RAD)} not raised",
+    ),
+    ("LossWaterfall", "LossRecognised"): lambda values, types: (
+        "loss",
+        f"{compact(values[2], RAD)} of bad debt of {types[values[0]]} recognised",
+    ),
+    ("LossWaterfall", "LossCovered"): lambda values, types: (
+        "payment",
+        f"{compact(values[3], RAD)} of bad debt of {types[values[0]]} paid",
+    ),
+    ("LossWaterfall", "StageFailed"): lambda values, types: (
+        "loss",
+        f"a stage failed to pay for {types[values[0]]}",
+    ),
+    ("CircuitBreaker", "ModeChanged"): lambda values, _: (
+        "mode",
+        f"the mode went from {_MODES[values[0]]} to {_MODES[values[1]]}",
+    ),
+    ("Settlement", "Begun"): lambda _, __: ("mode", "settlement began"),
+}
+"""What befalls the protocol and is marked in charts, by contract and event."""

@@ -1,0 +1,180 @@
+"""Troubles by name: health answers with them, alerts are sent of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from backstop.live.monitor.status_snapshot import COIN, ChainStatus, StatusBoard
+from backstop.live.node.rpc_node import TEST_CHAINS
+from backstop.model.arithmetic import RAD, WAD
+from backstop.report.amounts import fixed
+
+SCHEMA_VERSION = 1
+ALERTS = {
+    "difference": "model and chain differ; it clears when the process is started again",
+    "unsettled": "the node tells another word than the model, and nothing proves whose is right",
+    "lie": "a node told what is refuted; it clears when the process is started again",
+    "node gone": "no node can be asked",
+    "stalled": "the node answers, and no new block comes",
+    "old blocks": "the newest block is too old by its own time: the node is syncing, or a clock is wrong",
+    "hangs": "the chain was not looked at for half a minute, or as long as all who are asked may take",
+    "failures": "three transactions in a row failed",
+    "role stopped": "a limit or the operator stops a role, as far as the text says",
+    "burning": "a budget would not last for half of its time at the latest rate",
+    "fees too high": "gas costs more than the cap, so nothing is sent",
+    "signer gone": "the signer cannot be asked, or signs something else, so nothing of its accounts is sent",
+    "empty wallet": "an account has less than a million gas costs now",
+    "insolvent": "what is to cover is more than the stages would pay",
+    "not insured": "markets that ask for insurance have more open than it covers: nothing more is opened",
+    "mode": "the circuit breaker is not at normal, or settlement has begun",
+    "stopped": "the keeper ended with an error; it never clears",
+}
+STALE = 120.0
+"""Seconds without a new block."""
+
+_FAILURES = 3
+
+
+class HealthIssue(NamedTuple):
+    """A thing that is wrong: one of ALERTS, and what it is about where there are several."""
+
+    alert: str
+    subject: str = ""
+
+
+def find_health_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, str]:
+    """Return all that is wrong now, each in a sentence. `stale` in seconds; 0: blocks may stay away."""
+    found: dict[HealthIssue, str] = {}
+    if board.gone:
+        found[HealthIssue("node gone")] = board.gone
+    facts = board.facts
+    if facts is None:
+        return found
+    if facts.found:
+        text = f"model and chain differ in {facts.found} places"
+        found[HealthIssue("difference")] = text + "".join(f": {each}" for each in facts.differences[:1])
+    if facts.unsettled:
+        found[HealthIssue("unsettled")] = describe_unsettled(facts.unsettled)
+    if facts.lies:
+        found[HealthIssue("lie")] = f"{facts.lies} words that nodes told were refuted"
+    age = time.monotonic() - facts.block_at
+    if stale and age > stale and not board.gone:
+        found[HealthIssue("stalled")] = f"no new block after block {facts.block} of the node at {facts.node}"
+    old = time.time() - facts.timestamp
+    if stale and old > stale and facts.chain_id not in TEST_CHAINS:
+        text = f"block {facts.block} of the node at {facts.node} is {old:.0f} s old by its own time"
+        found[HealthIssue("old blocks")] = text
+    if (silent := time.monotonic() - board.looked_at) > board.silent and not board.gone:
+        found[HealthIssue("hangs")] = f"the chain was last looked at {silent:.0f} s ago"
+    return found | _find_statement_issues(facts) | _find_work_issues(facts)
+
+
+def describe_unsettled(count: int) -> str:
+    """Say that slots are unsettled."""
+    return (
+        f"{count} slots: the node tells another word than the model, and neither a proof nor another node "
+        "settles it: nothing is sent"
+    )
+
+
+def _find_statement_issues(facts: ChainStatus) -> dict[HealthIssue, str]:
+    found: dict[HealthIssue, str] = {}
+    if facts.statement is None:
+        return found
+    uncovered = int(facts.statement["coverage"]["uncovered_rad"])
+    if uncovered:
+        found[HealthIssue("insolvent")] = f"nobody would pay {fixed(uncovered, RAD, 0)} of what is to cover"
+    if (margin := facts.statement["margin"]) is not None:
+        asked, has = int(margin["stress"]["asked_wad"]), int(margin["payable_wad"])
+        if asked > has:
+            found[HealthIssue("not insured")] = (
+                f"what is open asks for {fixed(asked, WAD, 0)} of insurance, {fixed(has, WAD, 0)} is there"
+            )
+    mode = "settlement" if facts.statement["settling"] else str(facts.statement["mode"])
+    if mode != "normal":
+        found[HealthIssue("mode", mode)] = f"the protocol's mode is {mode}"
+    return found
+
+
+def _find_work_issues(facts: ChainStatus) -> dict[HealthIssue, str]:
+    found: dict[HealthIssue, str] = {}
+    work = facts.work
+    if work is None:
+        return found
+    if work.failures_in_a_row >= _FAILURES:
+        found[HealthIssue("failures")] = f"{work.failures_in_a_row} transactions in a row failed"
+    if work.fees_too_high:
+        found[HealthIssue("fees too high")] = "gas costs more than the cap: nothing is sent"
+    if work.signer_gone:
+        found[HealthIssue("signer gone")] = "the signer did not sign what it was asked for: nothing is sent"
+    for (role, cause), why in work.stopped.items():
+        found[HealthIssue("role stopped", f"{role}: {cause}")] = why
+    for role, why in work.burning.items():
+        found[HealthIssue("burning", role)] = why
+    for (account, token), amount in work.capital.items():
+        if token == COIN and amount < work.coins_needed:
+            text = f"{account} has {fixed(amount, WAD, 6)} coins, a large transaction costs "
+            found[HealthIssue("empty wallet", account)] = text + fixed(work.coins_needed, WAD, 6)
+    return found
+
+
+# With one of these it does not follow the chain; with one of those a start anew would help.
+_UNREADY = ("node gone", "difference", "unsettled", "stalled", "old blocks", "hangs", "starting", "replaying")
+_DEAD = ("hangs",)
+
+
+def _find_all_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, str]:
+    """Return all that is wrong, and what has only begun."""
+    found, facts = find_health_issues(board, stale), board.facts
+    if facts is None:
+        found[HealthIssue("starting")] = "starting"
+    elif not facts.followed:
+        found[HealthIssue("replaying")] = f"replaying: block {facts.block} of {facts.head}"
+    return found
+
+
+def _build_verdict(found: dict[HealthIssue, str], codes: Sequence[str]) -> dict[str, Any]:
+    """Say whether nothing has one of these codes: `ok`, and the `reasons` if not."""
+    reasons = _issues_to_json(found, lambda code: code in codes)
+    return {"schema_version": SCHEMA_VERSION, "ok": not reasons, "reasons": reasons}
+
+
+def _issues_to_json(found: dict[HealthIssue, str], wanted: Callable[[str], bool]) -> list[dict[str, str]]:
+    return [
+        {"code": code, "subject": subject, "text": text}
+        for (code, subject), text in found.items()
+        if wanted(code)
+    ]
+
+
+def report_liveness(board: StatusBoard, stale: float) -> dict[str, Any]:
+    """Say whether this process works at all, so that a supervisor need not start it again."""
+    return _build_verdict(_find_all_issues(board, stale), _DEAD)
+
+
+def report_readiness(board: StatusBoard, stale: float) -> dict[str, Any]:
+    """Say whether this process follows the chain, so that its figures may be used."""
+    return _build_verdict(_find_all_issues(board, stale), _UNREADY)
+
+
+def report_health(board: StatusBoard, stale: float) -> dict[str, Any]:
+    """Say whether it is ready, in words as well, what else is wrong, and how old its knowledge is."""
+    now, facts, found = time.monotonic(), board.facts, _find_all_issues(board, stale)
+    content = _build_verdict(found, _UNREADY)
+    content["problems"] = [each["text"] for each in content["reasons"]]
+    content["warnings"] = _issues_to_json(found, lambda code: code not in _UNREADY)
+    if facts is not None:
+        content |= {
+            "node": facts.node,
+            "nodes": facts.nodes,
+            "blocks_proven": facts.rooted,
+            "block": facts.block,
+            "head": facts.head,
+            "timestamp": facts.timestamp,
+            "block_age_seconds": round(now - facts.block_at, 3),
+            "looked_seconds_ago": round(now - board.looked_at, 3),
+            "differences": facts.found,
+        }
+    return content

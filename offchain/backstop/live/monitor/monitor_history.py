@@ -1,0 +1,202 @@
+"""History of the last day: figures minute by minute, events, and what keepers did and earned.
+
+It is taken from blocks in their order and goes back with the chain. A mirror keeps it with its state, so that
+one that starts again goes on with it; a mirror without a checkpoint takes it anew from the chain's past.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backstop.files.atomic_files import plain_int
+from backstop.live.mirror.chain_mirror import MinedCall
+from backstop.live.monitor.call_descriptions import (
+    DefaultNames,
+    compute_call_profit,
+    describe_call,
+    describe_event,
+)
+
+DAY, HOUR = 86_400, 3_600
+STEP = 60
+"""Between two points of the last hour, of the chain's time [s]."""
+SPARSE = 300
+"""Between two points of the day before it; where they are replayed, each one costs a statement [s]."""
+MOST = 5_000
+"""Events and calls that are kept, whatever happens in a day."""
+ENDED = 500
+"""Auctions that are known although they are over: a reorganisation may bring them back."""
+
+
+class HistoryPoint(NamedTuple):
+    """The figures after a block: amounts [rad], the ratio [bps], None without debt; stages in their order."""
+
+    block: int
+    timestamp: int
+    debt: int
+    in_auction: int
+    lost: int
+    collateral: int | None
+    stages: tuple[tuple[str, int], ...]
+
+
+class ProtocolEvent(NamedTuple):
+    """Something that befell the protocol: its kind, and what it was, in words."""
+
+    block: int
+    timestamp: int
+    kind: str
+    text: str
+
+
+class KeeperCall(NamedTuple):
+    """A mined call of a keeper: its events in words, what it cost [wei of gas] and brought [wad]."""
+
+    block: int
+    timestamp: int
+    who: str
+    told: str
+    call: str
+    reason: str | None  # why it failed; None: it did not
+    gas: int
+    cost: int
+    gained: int
+
+
+class MonitorHistory:
+    """A history of a deployment whose collateral types have these symbols."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self._types = DefaultNames(dict(enumerate(symbols)), "collateral")
+        self.points: deque[HistoryPoint] = deque()
+        self.events: deque[ProtocolEvent] = deque(maxlen=MOST)
+        self.acts: deque[KeeperCall] = deque(maxlen=MOST)
+        self._sold: dict[int, int] = {}  # auction -> collateral type
+        self._auctions = DefaultNames({}, "collateral")  # auction -> symbol
+        self._prices: dict[int, int] = {}  # collateral type -> the feed's price, ray
+        self._looked_at = 0
+
+    # ------------------------------------------------------------------- taking
+
+    def add_call(self, seen: MinedCall, who: str | None, call: str) -> None:
+        """Take a mined call, in the chain's order; `who` is its keeper, None of all other people."""
+        outcome = seen.outcome
+        for log in outcome.logs:
+            if (log.contract, log.event) == ("CollateralAuction", "AuctionStarted"):
+                self._note_auction(log.values[0], log.values[1])
+            elif (log.contract, log.event) == ("PriceFeed", "Poked"):
+                self._prices[log.values[0]] = log.values[1]
+            if found := describe_event(log, self._types):
+                self.events.append(ProtocolEvent(seen.block, seen.timestamp, *found))
+        if who is None:
+            return
+        earned = compute_call_profit(outcome, self._sold, self._prices)
+        words = describe_call(outcome, self._types, self._auctions, earned)
+        cost = seen.gas * seen.gas_price
+        self.acts.append(
+            KeeperCall(seen.block, seen.timestamp, who, words, call, outcome.reason, seen.gas, cost, earned)
+        )
+
+    def is_point_due(self, timestamp: int, step: int = STEP) -> bool:
+        """Tell whether a point is due; asked once, it is not due again until another step has passed."""
+        if self._looked_at and timestamp < self._looked_at + step:
+            return False
+        self._looked_at = timestamp
+        return True
+
+    def add_point(self, block: int, statement: Mapping[str, Any]) -> None:
+        """Take the figures after a block, and forget what is older than a day."""
+        sheet, stages = statement["balance_sheet"], statement["stages"]
+        self.points.append(
+            HistoryPoint(
+                *(block, statement["timestamp"], int(sheet["performing_rad"]), int(sheet["in_auction_rad"])),
+                *(int(sheet["deficit_rad"]), statement["coverage"]["collateral_bps"]),
+                tuple((row["stage"], int(row["capacity_rad"])) for row in stages),
+            )
+        )
+        for c, row in enumerate(statement["collateral_types"]):
+            self._prices.setdefault(c, int(row["price_ray"]))
+            for auction in statement["auctions"]:  # also of before it looked
+                if auction["symbol"] == row["symbol"] and auction["id"] not in self._sold:
+                    self._note_auction(auction["id"], c)
+        now = statement["timestamp"]
+        lines: Sequence[deque[Any]] = (self.points, self.events, self.acts)
+        for line in lines:
+            while line and line[0].timestamp < now - DAY:
+                line.popleft()
+        self.points = _thin_points(self.points, now)
+        opened = {auction["id"] for auction in statement["auctions"]}
+        for auction in [each for each in self._sold if each not in opened][:-ENDED]:
+            del self._sold[auction], self._auctions[auction]
+
+    def _note_auction(self, auction: int, collateral_type: int) -> None:
+        self._sold[auction], self._auctions[auction] = collateral_type, self._types[collateral_type]
+
+    def drop_reorged_blocks(self, block: int) -> None:
+        """Forget what was mined after a block."""
+        self.points = deque(each for each in self.points if each.block <= block)
+        self.events = deque((each for each in self.events if each.block <= block), maxlen=MOST)
+        self.acts = deque((each for each in self.acts if each.block <= block), maxlen=MOST)
+        self._looked_at = self.points[-1].timestamp if self.points else 0
+
+    # ------------------------------------------------------------------ keeping
+
+    def export_state(self) -> dict[str, Any]:
+        """Return all of it for JSON."""
+        return {
+            "points": [
+                [*_to_plain_ints(each[:-1]), [[s, plain_int(a)] for s, a in each.stages]]
+                for each in self.points
+            ],
+            "events": [_to_plain_ints(each) for each in self.events],
+            "acts": [_to_plain_ints(each) for each in self.acts],
+            "sold": sorted(self._sold.items()),
+            "prices": [[c, plain_int(price)] for c, price in sorted(self._prices.items())],
+        }
+
+    def restore_state(self, state: Mapping[str, Any], block: int) -> None:
+        """Go on from a state as of a block. Raises KeyError, TypeError or ValueError if it is none."""
+        points = [
+            HistoryPoint(
+                *(int(block), int(at), int(debt), int(sold), int(lost)),
+                None if ratio is None else int(ratio),
+                tuple((str(stage), int(amount)) for stage, amount in stages),
+            )
+            for block, at, debt, sold, lost, ratio, stages in state["points"]
+        ]
+        events = [
+            ProtocolEvent(int(at), int(time), str(kind), str(text))
+            for at, time, kind, text in state["events"]
+        ]
+        acts = [
+            KeeperCall(
+                *(int(block), int(at), str(who), str(words), str(call)),
+                None if reason is None else str(reason),
+                *(int(gas), int(cost), int(earned)),
+            )
+            for block, at, who, words, call, reason, gas, cost, earned in state["acts"]
+        ]
+        for auction, c in state["sold"]:
+            self._note_auction(int(auction), int(c))
+        self._prices = {int(c): int(price) for c, price in state["prices"]}
+        self.points, self.events, self.acts = deque(points), deque(events, MOST), deque(acts, MOST)
+        self.drop_reorged_blocks(block)
+
+
+def _thin_points(points: Iterable[HistoryPoint], now: int) -> deque[HistoryPoint]:
+    """Return the points of the last hour, and of those before it what has some distance from each other.
+
+    They are drawn at each block and written with each checkpoint: what a day of them takes counts many times.
+    """
+    kept: deque[HistoryPoint] = deque()
+    for each in points:
+        recent = each.timestamp >= now - HOUR
+        if recent or not kept or each.timestamp >= kept[-1].timestamp + SPARSE:
+            kept.append(each)
+    return kept
+
+
+def _to_plain_ints(values: Iterable[Any]) -> list[Any]:
+    return [plain_int(each) if isinstance(each, int) else each for each in values]

@@ -1,0 +1,99 @@
+"""Facts: what a process knows at one block.
+
+The loop that follows the chain puts them on a board, whole and never changed afterwards; threads that answer
+questions read them there and touch nothing else of the loop's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class KeeperWork:
+    """The work and the means of this process's keepers, by keeper and result, account and token."""
+
+    counts: Mapping[tuple[str, str], int]
+    gas_paid: int  # wei
+    answered: tuple[int, ...]  # blocks by the time to the first transaction, as LATENCIES has them
+    answered_in: float  # seconds, together
+    failures_in_a_row: int
+    pending: Mapping[str, int]
+    oldest: Mapping[str, int]  # seconds since the oldest of them was signed
+    capital: Mapping[tuple[str, str], int]  # wad; coins in wei
+    reserved: Mapping[tuple[str, str], int]  # wad
+    coins_needed: int  # wei that a large transaction costs now
+    fees_too_high: bool
+    signer_gone: bool = False
+    stopped: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by role and cause, in words
+    burning: Mapping[str, str] = field(default_factory=dict)  # roles whose budget would not last, in words
+    # Used and allowed, by role and budget: wei, or wad of what is put at risk.
+    budgets: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+
+
+LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper ends in seconds; what took longer is counted last."""
+
+SILENT = 30.0
+"""Seconds without a look at the chain that are too many, unless whoever is asked may take longer."""
+COIN = "coin"
+"""The token that gas is paid in, beside the names of contracts."""
+
+
+@dataclass(frozen=True)
+class ChainStatus:
+    """The chain as of the last block that was followed. Times are of time.monotonic()."""
+
+    node: str
+    chain_id: int
+    engine: str
+    block: int
+    hash: str
+    timestamp: int
+    block_at: float  # when it was first seen
+    head: int
+    followed: bool = True  # False while history is replayed
+    found: int = 0  # differences since the beginning
+    differences: tuple[str, ...] = ()  # the last of them
+    fields_compared: int = 0
+    unsettled: int = 0  # slots of which the node tells another word, and nothing proves whose is right
+    lies: int = 0  # what nodes told and something refuted, since the beginning
+    nodes: int = 1  # that were named
+    rooted: bool | None = None  # whether blocks hash to what they hold; None: not known yet
+    statement: Mapping[str, Any] | None = None
+    work: KeeperWork | None = None
+    scene: Mapping[str, Any] = field(default_factory=dict)  # what the live page shows besides
+    queue: Mapping[str, Any] | None = None  # of the margin market's deleveraging, without one None
+
+
+class StatusBoard:
+    """A board with the newest facts, and why there are no newer ones.
+
+    The loop hangs that has not looked for `silent` seconds.
+    """
+
+    def __init__(self, silent: float = SILENT) -> None:
+        self.silent = silent
+        self.facts: ChainStatus | None = None
+        self.gone = ""  # why the node cannot be asked
+        self.looked_at = time.monotonic()
+        self.version = 0
+        self._turn = threading.Condition()
+
+    def publish_status(self, facts: ChainStatus | None = None, gone: str = "") -> None:
+        """Put up facts, and wake whoever waits."""
+        with self._turn:
+            self.facts = facts or self.facts
+            self.gone = gone
+            self.version += 1
+            self._turn.notify_all()
+
+    def wait_for_version(self, version: int, seconds: float) -> int:
+        """Wait for another version than this, at most for a time; return the newest."""
+        with self._turn:
+            self._turn.wait_for(lambda: self.version != version, seconds)
+            return self.version

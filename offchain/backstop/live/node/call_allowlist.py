@@ -1,0 +1,131 @@
+"""An allow-list: which calls accounts may sign, whatever keepers decide.
+
+It is looked at where things are signed, and knows nothing of why: a keeper that goes wrong, or is made to,
+can send what is on the list and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from eth_hash.auto import keccak
+
+from backstop.errors import BackstopError
+from backstop.hosts.abi_codec import Function, Parameter
+
+Call = tuple[str, bytes]
+"""An address in lower case, and a selector."""
+
+
+def _compute_selector(signature: str) -> bytes:
+    return keccak(signature.encode())[:4]
+
+
+# What hands money or power to whomever it names: no keeper does that.
+_GIVES = {
+    _compute_selector(each)
+    for each in (
+        *("transfer(address,uint256)", "transferFrom(address,address,uint256)"),
+        *("approve_operator(address,bool)", "setOperator(address,bool)"),
+        *("grant_role(bytes32,address)", "transfer_admin(address)"),
+        "propose((address,bytes)[],bytes32)",  # any call at all, for later
+    )
+}
+# The addresses by which a call's money goes on: contracts of the deployment, which do with it what they do.
+_THROUGH = ("spender", "auction", "market")
+# The addresses that say whom a call is about: it may be anybody, and gets nothing of the account's. Any other
+# address may be one that gets something, and keeps it.
+_ABOUT: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("call", "flag", "liquidate", "enter", "skim", "meet", "wake"), ("owner",)),
+    **dict.fromkeys(("share", "submit", "execute"), ("accounts",)),
+    "meet_all": ("owners",),
+    "leave": ("controller",),
+    "fill": ("maker.account", "taker.account"),
+}
+
+
+class CallNotAllowedError(BackstopError):
+    """An error: the allow-list does not have it."""
+
+
+class CallAllowlist:
+    """The allow-list of accounts: of each that `calls` names those calls, of others a deployment's calls.
+
+    `contracts` are the deployment's, with their functions by selector. No call sends coins, hands anything
+    over, or lets anybody but a contract of the deployment do so: whoever may get something by it is the
+    account, or whom `named` has for it. An account may always send nothing to itself, which withdraws a
+    transaction.
+    """
+
+    def __init__(
+        self,
+        chain_id: int,
+        contracts: Mapping[str, Mapping[bytes, Function]],
+        calls: Mapping[str, Iterable[Call]] | None = None,
+        named: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        self._chain_id = chain_id
+        self._contracts = {address.lower(): functions for address, functions in contracts.items()}
+        self._calls = {account.lower(): set(each) for account, each in (calls or {}).items()}
+        self._named = {
+            account.lower(): {address.lower() for address in each} for account, each in (named or {}).items()
+        }
+
+    def check_call(self, account: str, transaction: Mapping[str, Any]) -> None:
+        """Raise NotAllowed for a transaction that the account may not sign."""
+        problem = self._find_problem(account.lower(), transaction)
+        if problem is not None:
+            raise CallNotAllowedError(f"the allow-list of {account} refuses it: {problem}")
+
+    def _find_problem(self, account: str, transaction: Mapping[str, Any]) -> str | None:
+        to, data = str(transaction["to"]).lower(), bytes.fromhex(transaction["data"][2:])
+        if transaction["chainId"] != self._chain_id:
+            return f"it is for chain {transaction['chainId']}"
+        if transaction["value"]:
+            return f"it sends {transaction['value']} wei"
+        if to == account and not data:
+            return None
+        if to not in self._contracts:
+            return f"{to} is no contract of the deployment"
+        selector, calls = data[:4], self._calls.get(account)
+        if calls is not None and (to, selector) not in calls:
+            return f"0x{selector.hex()} of {to} is not on it"
+        if selector in _GIVES:
+            return f"0x{selector.hex()} of {to} hands something over"
+        function = self._contracts[to].get(selector)
+        if function is None:
+            return f"0x{selector.hex()} is no function of {to}"
+        args = _decode_arguments(function, data)
+        if args is None:
+            return f"the arguments of {function.name} cannot be read"
+        may_get = {account, *self._named.get(account, ())}
+        for parameter, value in zip(function.inputs, args, strict=True):
+            for name, address in _iter_addresses(parameter, value, parameter.name):
+                if name in _ABOUT.get(function.name, ()):
+                    continue
+                if address not in (self._contracts if name in _THROUGH else may_get):
+                    return f"the {name} of {function.name} is {address}"
+        return None
+
+
+def _decode_arguments(function: Function, data: bytes) -> tuple[Any, ...] | None:
+    """Read the arguments in call data; None where it is not exactly what encodes them."""
+    try:
+        args = function.decode_arguments(data)
+        return args if function.encode_call(args) == data else None
+    except (BackstopError, ArithmeticError, LookupError, MemoryError, ValueError):
+        return None
+
+
+def _iter_addresses(parameter: Parameter, value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the addresses in an argument, with their names: a member of a struct is `struct.member`."""
+    if parameter.type.endswith("]"):
+        item = parameter._replace(type=parameter.type.rpartition("[")[0])
+        for each in value:
+            yield from _iter_addresses(item, each, name)
+    elif parameter.type == "tuple":
+        for member, each in zip(parameter.components, value, strict=True):
+            yield from _iter_addresses(member, each, f"{name}.{member.name}")
+    elif parameter.type == "address":
+        yield name, value

@@ -1,0 +1,67 @@
+"""Gas fees of a transaction by EIP-1559, and of one that takes another's place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from backstop.errors import BackstopError
+
+GWEI = 10**9
+FEE_CAP = 500 * GWEI
+"""Nobody means to pay more for gas than this."""
+
+
+TIP_CAP = 5 * GWEI
+"""What a node says that others tip is its word alone, and every wei of it is paid. So is what replacements of
+a transaction add, which a node may keep to itself until they do.
+"""
+
+
+class FeesTooHighError(BackstopError):
+    """An error: gas costs more than may be paid."""
+
+
+class Fees(NamedTuple):
+    """Fees of a transaction [wei a gas]; `expected` is what it will pay if it is mined now."""
+
+    most: int
+    tip: int
+    expected: int
+
+
+def offer_fees(base: int, tip: int, cap: int, tip_cap: int = TIP_CAP) -> Fees:
+    """Offer twice the base fee and the tip, within the cap and half of the tip's: the rest is to replace it.
+
+    Raises FeesTooHigh if one base fee is above the cap.
+    """
+    tip = min(tip, cap, tip_cap // 2)
+    if base + tip > cap:
+        raise FeesTooHighError(
+            f"gas costs {(base + tip) / GWEI:.1f} gwei, the cap is {cap / GWEI:.1f}: "
+            "wait, or raise it with --fee-cap"
+        )
+    return Fees(min(2 * base + tip, cap), tip, base + tip)
+
+
+def usual_tip(history: Mapping[str, Any]) -> int:
+    """Return what transactions of the last blocks tipped: the median of their medians, wei a gas.
+
+    One gwei where nobody tipped: such blocks say nothing of what gets into the next.
+    """
+    tips = sorted(tip for rewards in history.get("reward") or () if (tip := int(rewards[0], 16)))
+    return tips[len(tips) // 2] if tips else GWEI
+
+
+def raise_fees(old: Fees, market: Fees, cap: int, tip_cap: int = TIP_CAP) -> Fees | None:
+    """Return the least fees at which nodes take a transaction in place of one at `old`.
+
+    Both fields rise by an eighth, rounded up, and at least to what the market asks. None if that is above
+    either cap.
+    """
+    most, tip = max(_eighth_more(old.most), market.most), max(_eighth_more(old.tip), market.tip)
+    return None if most > cap or tip > tip_cap else Fees(most, min(tip, most), market.expected)
+
+
+def _eighth_more(value: int) -> int:
+    return max(-(-value * 9 // 8), value + 1)

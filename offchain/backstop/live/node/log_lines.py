@@ -1,0 +1,46 @@
+"""Lines about what happens: as they stand for people, with their fields as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+
+class Line(str):
+    """A sentence, and the same in fields."""
+
+    fields: dict[str, Any]
+
+    def __new__(cls, text: str, event: str, **fields: Any) -> Line:
+        line = super().__new__(cls, text)
+        line.fields = {"event": event, **fields}
+        return line
+
+
+def to_stderr(as_json: bool) -> Callable[[str], None]:
+    """Print lines as they come: `12:00:00 text`, or one object a line with `time`, `event` and `text`."""
+
+    def human(text: str) -> None:
+        _print_line(f"{datetime.now():%H:%M:%S} {text}")
+
+    def structured(text: str) -> None:
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        fields = text.fields if isinstance(text, Line) else {"event": "note"}
+        line = {"time": time, **fields, "text": str(text)}
+        _print_line(json.dumps(line))
+
+    return structured if as_json else human
+
+
+def _print_line(text: str) -> None:
+    """Print a line. A log may fail: its disk is full, or whoever read it has gone."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    except OSError:
+        pass

@@ -1,0 +1,119 @@
+"""Proofs of storage: a block's header leads to its state root, that to accounts, those to their slots.
+
+Nodes of Merkle-Patricia tries are named by their hashes, so whoever trusts a block's hash need not trust
+where the nodes came from: one that is missing or changed breaks the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import rlp
+from eth_hash.auto import keccak
+from rlp.codec import encode_raw
+from trie import HexaryTrie
+from trie.exceptions import InvalidNode, MissingTrieNode
+
+from backstop.errors import BackstopError
+
+# A header's fields in their order; those from the base fee on came with upgrades, one after the other.
+_HASHES = "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom"
+_FIELDS: tuple[tuple[str, bool], ...] = (
+    *((name, False) for name in _HASHES),
+    *((name, True) for name in ("difficulty", "number", "gasLimit", "gasUsed", "timestamp")),
+    *((name, False) for name in ("extraData", "mixHash", "nonce")),
+    ("baseFeePerGas", True),
+    ("withdrawalsRoot", False),
+    ("blobGasUsed", True),
+    ("excessBlobGas", True),
+    ("parentBeaconBlockRoot", False),
+    ("requestsHash", False),
+)
+_STATE_ROOT, _NUMBER, _TIMESTAMP = 3, 8, 11
+
+
+class UnprovenError(BackstopError):
+    """An error: what is claimed does not follow from the block's hash."""
+
+
+class Header(NamedTuple):
+    """The fields of a block's header that are needed."""
+
+    number: int
+    timestamp: int
+    state_root: bytes
+
+
+class Account(NamedTuple):
+    """The fields of an account that are needed: the root of its storage and the hash of its code."""
+
+    storage_root: bytes
+    code_hash: bytes
+
+
+def encode_header(block: Mapping[str, Any]) -> bytes:
+    """Encode a block's header as it is hashed, from what a node tells.
+
+    Raises Unproven if that is not its hash.
+    """
+    fields: list[bytes] = []
+    for name, number in _FIELDS:
+        value = block.get(name)
+        if value is None:
+            continue
+        if number:
+            fields.append(_encode_minimal(int(value, 16)))
+        else:
+            fields.append(bytes.fromhex(value[2:]))
+    header = encode_raw(fields)
+    if keccak(header).hex() != block["hash"][2:]:
+        raise UnprovenError(
+            f"the header of block {int(block['number'], 16)} does not hash to the block's hash"
+        )
+    return header
+
+
+def read_header(header: bytes, block_hash: str) -> Header:
+    """Read the fields of a header that has this hash."""
+    if "0x" + keccak(header).hex() != block_hash.lower():
+        raise UnprovenError(f"the header is not that of block {block_hash}")
+    fields = rlp.decode(header)
+    number, timestamp = (int.from_bytes(fields[i], "big") for i in (_NUMBER, _TIMESTAMP))
+    return Header(number, timestamp, bytes(fields[_STATE_ROOT]))
+
+
+class TrieNodes:
+    """The nodes of tries, by their hashes."""
+
+    def __init__(self, nodes: Iterable[bytes]) -> None:
+        self._nodes = {keccak(node): node for node in nodes}
+
+    def get_account(self, state_root: bytes, address: str) -> Account:
+        """Return an account of the state; raises Unproven without a way to it, or if there is none."""
+        found = self._get_value(state_root, bytes.fromhex(address[2:]), f"the account {address}")
+        if not found:
+            raise UnprovenError(f"there is no account {address} in the block's state")
+        _nonce, _balance, storage_root, code_hash = rlp.decode(found)
+        return Account(bytes(storage_root), bytes(code_hash))
+
+    def get_word(self, storage_root: bytes, slot: int) -> int:
+        """Return a slot's word, zero if it is proven that nothing is stored.
+
+        Raises Unproven without a way to it.
+        """
+        found = self._get_value(storage_root, slot.to_bytes(32, "big"), f"slot {slot:#x}")
+        return int.from_bytes(rlp.decode(found), "big") if found else 0
+
+    def _get_value(self, root: bytes, key: bytes, what: str) -> bytes:
+        try:
+            return bytes(HexaryTrie(self._nodes, root).get(keccak(key)))
+        except MissingTrieNode:
+            raise UnprovenError(f"no proof leads to {what}") from None
+        except (InvalidNode, rlp.exceptions.RLPException, ValueError, TypeError) as error:
+            raise UnprovenError(f"the proof of {what} is broken: {error}") from None
+
+
+def _encode_minimal(value: int) -> bytes:
+    """Encode a number as headers have it: no leading zeros."""
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")

@@ -1,0 +1,41 @@
+"""The means of accounts: coins for gas, and the tokens that keepers pay with and earn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from backstop.live.monitor.status_snapshot import COIN
+from backstop.live.operate.live_system import LiveSystem
+
+
+class AccountBalances:
+    """What accounts have: coins as the node told them last, tokens as of the block that was followed."""
+
+    def __init__(self, system: LiveSystem, accounts: Iterable[str]) -> None:
+        self._system = system
+        self._accounts = list(accounts)
+        self._coins: dict[str, int] = {}
+
+    def refresh_coins(self) -> None:
+        """Ask the node for the coins."""
+        if self._accounts:
+            asked = [(each, "latest") for each in self._accounts]
+            held = self._system.node.client.batch("eth_getBalance", asked)
+            self._coins = {each: int(wei, 16) for each, wei in zip(self._accounts, held, strict=True)}
+
+    def compute_capital(self) -> dict[tuple[str, str], int]:
+        """Return what there is of each, by account and token [coins in wei, else wad]."""
+        found = {(each, COIN): wei for each, wei in self._coins.items()}
+        for token, unit in self._list_token_units().items():
+            balance = partial(self._system.mirror.model.view, token, "balanceOf")
+            found |= {(each, token): balance(each) * unit for each in self._accounts}
+        return found
+
+    def _list_token_units(self) -> dict[str, int]:
+        """Return the tokens, and one unit of each [wad]."""
+        contracts = self._system.mirror.model.world.contracts
+        terms = contracts["VaultEngine"].tables["terms.of_types"]
+        symbols = [each.symbol for each in self._system.deployment.parameters.collateral_types]
+        units = {"Stablecoin": 1, **{symbol: terms[c].unit for c, symbol in enumerate(symbols)}}
+        return units | ({"Equity": 1} if "Equity" in contracts else {})

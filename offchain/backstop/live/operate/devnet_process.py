@@ -1,0 +1,184 @@
+"""An Anvil that outlives a command: with history, and with its state in a file if one is given."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from backstop.deployment.role_accounts import ACCOUNTS
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import replace_file
+from backstop.hosts.anvil import AnvilProcess
+from backstop.hosts.host_interface import CHAIN_ID
+from backstop.hosts.rpc_client import RpcError
+from backstop.live.node.rpc_node import Node
+
+_EVERY = 2.0
+# Anvil writes for less than this, ns.
+_SETTLED = 300_000_000
+
+
+class Fork(NamedTuple):
+    """A node whose chain is continued, and after which block (None: the newest)."""
+
+    url: str
+    block: int | None = None
+
+
+def run_devnet(
+    port: int,
+    state: Path | None,
+    timestamp: int | None,
+    *,
+    fork: Fork | None = None,
+    started: Callable[[Node], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Run until told to stop; `started` is called once it answers."""
+    _check_port(port)
+    flags = ["--port", str(port), "--accounts", str(len(ACCOUNTS))]
+    flags += ["--chain-id", str(CHAIN_ID)] if fork is None else _fork_flags(fork)
+    if fork is not None and (state is not None or timestamp is not None):
+        raise BackstopError(
+            "a fork has the state and the time of its chain: leave out --state and --timestamp"
+        )
+    file = None if state is None else _StateFile(state)
+    if file is not None:
+        flags += file.flags
+    if timestamp is not None:
+        if file is not None and file.working.exists():
+            raise BackstopError(f"{state} has its own time: leave out --timestamp, or name a new file")
+        flags += ["--timestamp", str(timestamp)]
+    process = AnvilProcess(*flags, throw_away=False)
+    try:
+        process.connect_client(f"http://127.0.0.1:{port}").close()
+        node = Node(f"http://127.0.0.1:{port}")
+        if file is not None and file.begun_at is not None:
+            # A chain whose time was driven ahead must not go back when it is started again.
+            node.request("anvil_setTime", max(int(time.time()), node.get_head().timestamp + 1))
+        started(node)
+        due = 0.0
+        while not stop():
+            if process.ended:
+                raise BackstopError(f"anvil ended by itself:\n{process.read_log_tail()}")
+            if file is not None and time.monotonic() > due:
+                began = time.monotonic()
+                if file.copy_state():
+                    # A long history takes longer to check: it must not take all the time.
+                    due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
+            time.sleep(0.05)
+    finally:
+        process.stop_process()
+        if file is not None:
+            file.close()
+
+
+def _fork_flags(fork: Fork) -> list[str]:
+    """Return Anvil's flags, once the node was asked whether it can be forked there."""
+    node = Node(fork.url)
+    chain_id, head = node.chain_id, node.get_head().number
+    if fork.block is not None and fork.block > head:
+        raise BackstopError(f"the chain at {node.url} has no block {fork.block} yet: it is at {head}")
+    block = head if fork.block is None else fork.block
+    try:
+        node.request("eth_getBalance", ACCOUNTS["admin"], hex(block))
+    except RpcError as error:
+        raise BackstopError(
+            f"the node at {node.url} has no state of block {block} ({error.reason}): an archive node has"
+        ) from None
+    return ["--fork-url", fork.url, "--fork-block-number", str(block), "--chain-id", str(chain_id)]
+
+
+class _StateFile:
+    """The state's file. Anvil writes its own in place, and may be killed meanwhile: whole ones are copied."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.working = state.with_name(state.name + ".anvil")
+        self._kept = 0
+        self.begun_at: int | None = None
+        """When the chain in the file began; None if there is none."""
+        try:
+            state.parent.mkdir(parents=True, exist_ok=True)
+            self.working.unlink(missing_ok=True)
+            if state.exists():
+                self.begun_at = read_start_time(state)
+                shutil.copyfile(state, self.working)
+        except OSError as error:
+            raise BackstopError(f"the state cannot be kept in {state}: {error.strerror}") from None
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags for Anvil.
+
+        It writes once a second, as a killed node writes nothing at its end. Its first block is that of the
+        chain if it begins at the same time: else there are two, and either may count.
+        """
+        begins = [] if self.begun_at is None else ["--timestamp", str(self.begun_at)]
+        return ["--state", str(self.working), "--state-interval", "1", *begins]
+
+    def copy_state(self) -> bool:
+        """Copy what Anvil wrote last, once it is whole; tell whether that could be done."""
+        if not self.working.exists():
+            return False
+        try:
+            written = self.working.stat().st_mtime_ns
+            if written == self._kept or time.time_ns() - written < _SETTLED:
+                return False
+            content = self.working.read_bytes()
+            if self.working.stat().st_mtime_ns != written or not _is_whole(content):
+                return False
+            self._replace_state(content)
+            self._kept = written
+            return True
+        except OSError as error:
+            raise BackstopError(f"the state cannot be kept in {self.state}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Copy the last state once Anvil has ended."""
+        with suppress(OSError):
+            content = self.working.read_bytes()
+            if _is_whole(content):
+                self._replace_state(content)
+            self.working.unlink()
+
+    def _replace_state(self, content: bytes) -> None:
+        fresh = self.state.with_name(self.state.name + ".part")
+        fresh.write_bytes(content)
+        replace_file(fresh, self.state)
+
+
+def read_start_time(state: Path) -> int:
+    """Return when the chain in a file of Anvil's began."""
+    try:
+        headers = [block["header"] for block in json.loads(state.read_bytes())["blocks"]]
+        return min(int(each["timestamp"], 16) for each in headers if int(each["number"], 16) == 0)
+    except (ValueError, KeyError, TypeError):
+        raise BackstopError(f"{state} is no state of an Anvil: remove it, or name another file") from None
+
+
+def _is_whole(content: bytes) -> bool:
+    try:
+        return isinstance(json.loads(content), dict)
+    except ValueError:
+        return False
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OverflowError:
+            raise BackstopError(f"{port} is no port") from None
+        except OSError as error:
+            raise BackstopError(
+                f"port {port} cannot be used ({error.strerror}): stop what listens there, "
+                "or give another --port"
+            ) from None

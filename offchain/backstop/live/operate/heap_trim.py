@@ -1,0 +1,30 @@
+"""The heap of a process that is left running: what is free in it goes back to the system.
+
+The C library keeps the holes that large pieces leave between small ones that stay: it takes pieces out of the
+heap up to the size of the largest that was ever freed, and has a heap for each of many threads. Where it is
+glibc, both can be said otherwise.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+_LIBRARY = ctypes.CDLL(None)
+# Names of malloc.h, and what they are set to: pieces of a page's size and more come and go by themselves.
+_MMAP_THRESHOLD, _LARGE = -3, 1 << 16
+_ARENA_MAX, _ARENAS = -8, 2
+
+
+def limit_heap_growth() -> None:
+    """Have large pieces lie outside the heap, and threads share two; before there are any."""
+    choose = getattr(_LIBRARY, "mallopt", None)
+    if choose is not None:
+        choose(_MMAP_THRESHOLD, _LARGE)
+        choose(_ARENA_MAX, _ARENAS)
+
+
+def trim_heap() -> None:
+    """Give back whole pages that are free."""
+    trim = getattr(_LIBRARY, "malloc_trim", None)
+    if trim is not None:
+        trim(0)

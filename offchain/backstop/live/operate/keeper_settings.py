@@ -1,0 +1,318 @@
+"""Settings of a keeper: a YAML file, checked to the last field, and options that go before it.
+
+Whatever is wrong is one line, with the file, the line and the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.hosts.endpoint import check_scheme, is_http
+from backstop.hosts.host_interface import CALL_GAS
+from backstop.live.monitor.alerts import AlertSettings, webhook_host
+from backstop.live.monitor.health_conditions import ALERTS, STALE
+from backstop.live.monitor.http_server import parse_listen_address
+from backstop.live.node.gas_fees import FEE_CAP, TIP_CAP
+from backstop.live.node.private_relay import WAYS, RelaySettings
+from backstop.live.operate.live_roles import ROLES, Option
+from backstop.live.operate.spending_limits import MOST_FAILURES, SpendingLimits
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.document import Field, Section, read_document
+
+SCHEMA_VERSION = 1
+LOGS = ("human", "json")
+_MOST_TIME = 86_400_000
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class StrategySettings:
+    """The strategy that says what things are worth: a class of this Python, or a program."""
+
+    kind: str = ""  # module:Class
+    command: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    answer_within: float = 0.2  # seconds; a class is not stopped
+    otherwise: str = "no bid"  # or "built-in", where it fails
+
+
+@dataclass(frozen=True)
+class KeeperSettings:
+    """All settings of a keeper. Times in seconds."""
+
+    networks: tuple[str, ...] = ()
+    deployment: Path = Path("deployment.json")
+    roles: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, Option]] = field(default_factory=dict)  # by role
+    strategies: Mapping[str, StrategySettings] = field(default_factory=dict)  # by role
+    accounts: tuple[str, ...] = ()  # NAME=ALIAS
+    signer: str | None = None  # its address
+    relay: RelaySettings | None = None
+    may_sign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # Contract.function, by keeper
+    minimum_profit: int = WAD
+    journal: Path = Path("runs/keeper")
+    snapshot: Path | None = None  # of what was followed
+    cold: bool = False  # not to start from it
+    log: str = "human"
+    interval: float = 0.1
+    patience: float = 120.0
+    grace: float = 10.0
+    rpc_timeout: float = 5.0
+    most_failures: int = MOST_FAILURES
+    confirmations: int = 2
+    fee_cap: int = FEE_CAP
+    tip_cap: int = TIP_CAP
+    replace_after: float = 20.0
+    gas_token: str | None = None
+    metrics: str | None = None  # PORT, or ADDRESS:PORT
+    stale: float = STALE
+    alerts: AlertSettings | None = None
+    limits: Mapping[str, SpendingLimits] = field(
+        default_factory=dict
+    )  # by role; `others` are those not named
+
+    @property
+    def pauses(self) -> Path:
+        """The folder with roles that are paused."""
+        return self.journal / "paused"
+
+    @property
+    def answers_within(self) -> float:
+        """The time that nodes, a signer and a relay may take one after the other [seconds]."""
+        return self.rpc_timeout * (len(self.networks) + bool(self.signer) + bool(self.relay))
+
+
+_READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
+    "minimum_profit": (units.stablecoin, 0, 10**24),
+    "takes_at": (units.basis_points, 1, 10_000),
+    "most": (units.count, 1, 100),
+    "relieves": (units.basis_points, 0, 100_000),
+    "premium": (units.basis_points, 0, 10_000),
+    "deviation": (units.basis_points, 1, 10_000),
+    "heartbeat": (units.seconds, 1, 7 * 86_400),
+    "instalments": (units.count, 1, 100),
+    "capital": (units.stablecoin, 0, 10**30),
+    "each": (units.stablecoin, 1, 10**30),
+    "call_gas": (units.gas, 100_000, CALL_GAS),
+}
+_OF_ROLES: dict[str, tuple[str, ...]] = {
+    "reporter": ("deviation", "heartbeat", "signs"),
+    "poker": ("reports", "deviation", "heartbeat"),
+    "accruer": ("heartbeat",),
+    "liquidator": ("minimum_profit", "most"),
+    "taker": ("minimum_profit", "most", "strategy"),
+    "bidder": ("minimum_profit", "takes_at", "most", "strategy"),
+    "crank": ("most", "heartbeat"),
+    "recogniser": ("deviation", "most"),
+    "recap_bidder": ("minimum_profit", "takes_at", "strategy"),
+    "surplus_bidder": ("minimum_profit",),
+    "treasurer": ("heartbeat",),
+    "caller": ("most",),
+    "settler": ("most",),
+    "margin_crank": ("call_gas", "reports", "deviation", "most"),
+    "backstop_keeper": ("minimum_profit", "most", "reports"),
+    "margin_liquidator": ("minimum_profit", "capital", "most", "relieves", "reports"),
+    "pool_buyer": ("minimum_profit", "capital", "premium", "most", "reports"),
+    "deleverager": ("call_gas", "most", "reports"),
+    "matcher": ("orders", "reports", "most"),
+    "debtor": ("instalments", "most"),
+    "bridge": ("domain", "each", "capital", "heartbeat", "to"),
+}
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read the fields of Settings that a file gives. Its paths start from its folder."""
+    document = read_document(path)
+    if (may_sign := document.entries().get("may_sign")) is not None and may_sign.null:
+        _read_may_sign(may_sign)  # left empty is not left out
+    top = document.section(("schema_version",), ("network", "roles", *_FIELDS))
+    version = top["schema_version"].read(units.count)
+    if version != SCHEMA_VERSION:
+        top["schema_version"].fail(f"this program reads version {SCHEMA_VERSION}")
+    found: dict[str, Any] = {name: read(top[name]) for name, read in _FIELDS.items() if name in top}
+    if (network := top.get("network")) is not None:
+        several = network.items() if isinstance(network.value, list) else [network]
+        found["networks"] = tuple(each.text for each in several)
+    if "roles" in top:
+        found |= _read_roles(top["roles"])
+    # As all its paths: whoever names the same file from another folder means the same keeper.
+    found.setdefault("journal", path.parent / KeeperSettings.journal)
+    return found
+
+
+def _read_relay(field: Field) -> RelaySettings:
+    section = field.section(("url", "roles"), ("blocks", "way"))
+    _check_field(section["url"], check_scheme)
+    if not is_http(section["url"].text):
+        section["url"].fail("a relay has an http:// or https:// address")
+    found: dict[str, Any] = {"roles": tuple(each.choice(tuple(ROLES)) for each in section["roles"].items())}
+    if "blocks" in section:
+        found["blocks"] = section["blocks"].between(units.count, 1, 25)
+    if "way" in section:
+        found["way"] = section["way"].choice(WAYS)
+    return RelaySettings(section["url"].text, **found)
+
+
+_LIMITS: dict[str, tuple[Callable[[str], int], int, int]] = {
+    **{f"gas_{window}": (partial(units.coins, "coins"), 0, 10**24) for window in ("hour", "day")},
+    **{f"risk_{window}": (partial(units.coins, "tokens"), 0, 10**30) for window in ("hour", "day")},
+    "deviation": (units.basis_points, 1, 100_000),
+}
+
+
+def _read_limits(field: Field) -> dict[str, SpendingLimits]:
+    """Read the limits of roles."""
+    found: dict[str, SpendingLimits] = {}
+    for role, entry in field.entries().items():
+        if role not in (*ROLES, "others"):
+            entry.fail(f"there is no role {role!r}; there are {', '.join(ROLES)}, others")
+        section = entry.section((), tuple(_LIMITS))
+        found[role] = SpendingLimits(
+            **{name: each.between(*_LIMITS[name]) for name, each in section.entries.items()}
+        )
+    return found
+
+
+def _read_alerts(field: Field) -> AlertSettings:
+    section = field.section(("url",), ("on",))
+    _check_field(section["url"], webhook_host)
+    if "on" not in section:
+        return AlertSettings(section["url"].text)
+    return AlertSettings(
+        section["url"].text, tuple(each.choice(tuple(ALERTS)) for each in section["on"].items())
+    )
+
+
+def _check_field(field: Field, check: Callable[[str], object]) -> None:
+    try:
+        check(field.text)
+    except BackstopError as error:
+        field.fail(str(error))
+
+
+def parse_milliseconds(text: str) -> int:
+    """Read '250 ms', or any duration."""
+    match = re.fullmatch(r"(\d[\d_]*) ?ms", text)
+    return int(match[1]) if match else 1000 * units.seconds(text)
+
+
+def _read_roles(field: Field) -> dict[str, Any]:
+    """Read a list of roles, or a section with their settings."""
+    if isinstance(field.value, list):
+        return {"roles": tuple(each.choice((*ROLES, "all")) for each in field.items())}
+    options: dict[str, Mapping[str, Option]] = {}
+    strategies: dict[str, StrategySettings] = {}
+    for role, entry in field.entries().items():
+        if role not in ROLES:
+            entry.fail(f"there is no role {role!r}; there are {', '.join(ROLES)}")
+        if entry.value in ("", "null", "~"):
+            continue
+        section = entry.section((), _OF_ROLES.get(role, ()))
+        options[role] = {
+            name: _read_option(value, name) for name, value in section.entries.items() if name != "strategy"
+        }
+        if "strategy" in section:
+            strategies[role] = _read_strategy(section["strategy"])
+    return {"roles": tuple(field.entries()), "options": options, "strategies": strategies}
+
+
+def _read_option(field: Field, name: str) -> Option:
+    if name == "domain":
+        return field.text
+    if name in ("orders", "signs"):
+        return str(field.file.parent / field.text)
+    if name == "reports":
+        several = field.items() if isinstance(field.value, list) else [field]
+        return tuple(_read_place(each) for each in several)
+    if name == "to":
+        if not re.fullmatch(r"0x[0-9a-fA-F]{40}", field.text):
+            field.fail(f"{field.text!r} is no address")
+        return field.text.lower()
+    return field.between(*_READERS[name])
+
+
+def _read_place(field: Field) -> str:
+    """Read an http(s):// address, or a path from the file's folder."""
+    _check_field(field, check_scheme)
+    return field.text if is_http(field.text) else str(field.file.parent / field.text)
+
+
+def _read_strategy(field: Field) -> StrategySettings:
+    section: Section = field.section((), ("class", "command", "options", "answer_within", "otherwise"))
+    if ("class" in section) == ("command" in section):
+        field.fail("give either `class: module:Class` or `command: [program, argument]`")
+    found: dict[str, Any] = {}
+    if "class" in section:
+        found["kind"] = section["class"].text
+    else:
+        command = tuple(each.text for each in section["command"].items())
+        if not command:
+            section["command"].fail("is empty")
+        found["command"] = command
+    if "options" in section:
+        found["options"] = {name: each.text for name, each in section["options"].entries().items()}
+    if "answer_within" in section:
+        found["answer_within"] = section["answer_within"].between(parse_milliseconds, 1, 60_000) / 1000
+    if "otherwise" in section:
+        found["otherwise"] = section["otherwise"].choice(("no bid", "built-in"))
+    return StrategySettings(**found)
+
+
+def _read_accounts(field: Field) -> tuple[str, ...]:
+    return tuple(f"{name}={alias.text}" for name, alias in field.entries().items())
+
+
+def _read_may_sign(field: Field) -> dict[str, tuple[str, ...]]:
+    """Read what accounts may sign. Who empties it wants to stop them: it is not read as no list."""
+    if field.null or field.value == {}:
+        field.fail("is empty: give a keeper `[]`, which may sign nothing then, or leave may_sign out")
+    return {name: tuple(call.text for call in each.items()) for name, each in field.entries().items()}
+
+
+def _read_path(field: Field) -> Path:
+    """Read a path from the file's folder."""
+    return field.file.parent / field.text
+
+
+def _read_text(field: Field, check: Callable[[str], object] = str) -> str:
+    """Read a text that passes a check."""
+    _check_field(field, check)
+    return field.text
+
+
+def _read_duration(field: Field, least: int = 0) -> float:
+    """Read a duration of at least so many milliseconds, and a day at most [seconds]."""
+    return field.between(parse_milliseconds, least, _MOST_TIME) / 1000
+
+
+def _read_bounded(field: Field, read: Callable[[str], int], least: int, most: int) -> int:
+    return field.between(read, least, most)
+
+
+_gas_price = partial(_read_bounded, read=units.gas_price, least=1, most=10**15)
+_FIELDS: dict[str, Callable[[Field], Any]] = {
+    **dict.fromkeys(("deployment", "journal", "snapshot"), _read_path),
+    **dict.fromkeys(("patience", "grace", "replace_after", "stale"), _read_duration),
+    **dict.fromkeys(("interval", "rpc_timeout"), partial(_read_duration, least=10)),
+    **dict.fromkeys(("fee_cap", "tip_cap"), _gas_price),
+    "accounts": _read_accounts,
+    "signer": partial(_read_text, check=check_scheme),
+    "relay": _read_relay,
+    "may_sign": _read_may_sign,
+    "most_failures": partial(_read_bounded, read=units.count, least=1, most=1_000),
+    "confirmations": partial(_read_bounded, read=units.count, least=0, most=1_000),
+    "minimum_profit": partial(_read_option, name="minimum_profit"),
+    "log": lambda field: field.choice(LOGS),
+    "gas_token": _read_text,
+    "metrics": partial(_read_text, check=parse_listen_address),
+    "alerts": _read_alerts,
+    "limits": _read_limits,
+}
+"""What reads each field that means one thing by itself."""

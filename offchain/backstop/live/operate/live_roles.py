@@ -1,0 +1,95 @@
+"""The roles that a live keeper may have, and the keepers that they stand for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from backstop.deployment.deployment_plan import Deployment
+from backstop.errors import BackstopError
+from backstop.keepers.keeper_decisions import Keeper
+from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.model.arithmetic import WAD
+
+Option = int | str | tuple[str, ...]
+"""A setting of a role."""
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "reporter": ("reporter",),
+    "poker": ("poker",),
+    "accruer": ("accruer",),
+    "liquidator": ("liquidator",),
+    "taker": ("flash_taker",),
+    "bidder": ("bidder",),
+    "crank": ("crank", "coverer"),
+    "recogniser": ("recogniser",),
+    "recap_bidder": ("recap_bidder",),
+    "surplus_bidder": ("surplus_bidder",),
+    "treasurer": ("treasurer",),
+    "ceilings": ("ceilings",),
+    "breaker": ("breaker",),
+    "caller": ("caller",),
+    "settler": ("settler",),
+    "margin_crank": ("margin_crank",),
+    "margin_liquidator": ("margin_liquidator",),
+    "backstop_keeper": ("backstop_keeper",),
+    "pool_buyer": ("pool_buyer",),
+    "deleverager": ("deleverager",),
+    "matcher": ("matcher",),
+    "debtor": ("debtor",),
+    "bridge": ("bridge",),
+}
+"""What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""
+
+
+PRIVATE = ("debtor", "bridge")
+"""Those who act for somebody: `all` is without them."""
+
+
+def get_role_name(group: KeeperGroup) -> str:
+    """Return the name by which `--roles` knows a group's role."""
+    return next(name for name, played in ROLES.items() if group.role in played)
+
+
+def build_keepers(
+    deployment: Deployment,
+    roles: list[str],
+    minimum_profit: int = WAD,
+    options: Mapping[str, Mapping[str, Option]] | None = None,
+) -> list[Keeper]:
+    """Return the keepers of some roles, by the deployment's accounts; `options` are settings by role."""
+    found: list[Keeper] = []
+    everybody = [role for role in ROLES if role not in PRIVATE] if "all" in roles else []
+    for role in dict.fromkeys([*everybody, *(role for role in roles if role != "all")]):
+        if role not in ROLES:
+            raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
+        for each in ROLES[role]:
+            name = "taker" if each == "flash_taker" else each
+            count = 1
+            if each == "reporter":
+                count = max(t.feed.reporters for t in deployment.parameters.collateral_types)
+            settings: dict[str, Any] = {"minimum_profit": minimum_profit, **(options or {}).get(role, {})}
+            group = KeeperGroup(name, each, count, GasPolicy(), **settings)
+            if each == "bridge":
+                found.append(_build_bridge_keeper(deployment, group))
+                continue
+            found += [
+                Keeper(name, deployment.get_account(name), group, i)
+                for i, name in enumerate(group.list_keeper_names())
+            ]
+    return found
+
+
+def _build_bridge_keeper(deployment: Deployment, group: KeeperGroup) -> Keeper:
+    """Return the keeper of a domain, as its minter.
+
+    It keeps what it draws, unless the group names a receiver.
+    """
+    minters = {each.name: each.minter for each in deployment.parameters.domains}
+    name = group.domain or (min(minters) if len(minters) == 1 else "")
+    if name not in minters:
+        there = f"there are {', '.join(minters)}" if minters else "the deployment has none"
+        raise BackstopError(f"a bridge needs its domain, not {name!r}: {there}")
+    address = deployment.get_account(minters[name])
+    return Keeper(group.name, address, dataclasses.replace(group, domain=name, to=group.to or address), 0)

@@ -1,0 +1,322 @@
+"""A deployment on a chain that outlives the command, as a System, with the model beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from backstop.deployment.contract_creation import attach_system
+from backstop.deployment.deployment_plan import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.rpc_client import never_stop
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import MarketData, VaultFinder
+from backstop.live.mirror.chain_mirror import MinedCall, Mirror, ReorgError
+from backstop.live.mirror.vault_index_store import VaultIndexStore
+from backstop.live.node.failover import Takeover
+from backstop.live.node.live_host import LiveHost
+from backstop.live.node.rpc_node import FEE_CAP, TEST_CHAINS, Node, Outlook, RetryError, sleep_interruptibly
+from backstop.live.node.signers import Signers
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.proof import properties
+from backstop.proof.trace import Trace
+from backstop.system import Action, Outcome, Snapshot, count_slots
+
+# The most empty blocks that are mined as time is set: whoever follows looks at each.
+_MOST_EMPTY = 500
+_LOOKS = 100
+# Times in vain after which a start leaves a node, and seconds between two of them.
+_TRIES, _AGAIN = 5, 0.1
+# Seconds after the block followed by which the next one may come, as far as a node is believed.
+_AHEAD = 3_600
+
+
+class LiveSystem:
+    """A System that sends signed transactions and follows everybody's.
+
+    `seen` collects the calls until they are taken.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        deployment: Deployment,
+        signers: Signers,
+        *,
+        artifacts: Artifacts | None = None,
+        fee_cap: int = FEE_CAP,
+        impersonate: bool = False,
+        snapshot: Path | None = None,
+        cold: bool = False,
+        say: Callable[[str], None] = lambda text: None,
+        stop: Callable[[], bool] = never_stop,
+        progress: Callable[[Mirror, int], None] = lambda mirror, head: None,
+    ) -> None:
+        """Go on from what was saved in `snapshot`, a file, unless it is to start `cold`.
+
+        While history is followed, `stop` ends it with an error, and `progress` is told the newest block.
+        """
+        node.require_deployment(deployment)
+        self.node = node
+        self.deployment = deployment
+        self.host = LiveHost(node, signers, fee_cap=fee_cap, impersonate=impersonate)
+        self.chain: ChainSystem = attach_system(deployment, self.host, artifacts or Artifacts())
+        # Who drives the chain makes a trace of it.
+        self.mirror = Mirror(node, self.host, self.chain, deployment, history=impersonate)
+        self.book = VaultIndexStore(self.mirror, snapshot, say)
+        resumed = not cold and self.book.load_state()
+        self._driven_to: int | None = None
+        self._follow_history(stop, progress)
+        if resumed:
+            self._check_resumed(snapshot)
+
+    @property
+    def timestamp(self) -> int:
+        return self._bound_timestamp(self.node.next_time()) if self._driven_to is None else self._driven_to
+
+    @property
+    def block_number(self) -> int:
+        """Number of the block after the one followed: a node's word for its own does not count."""
+        return self.mirror.block + 1
+
+    def get_outlook(self) -> Outlook:
+        """Return the conditions of a transaction that is sent now."""
+        found = self.node.get_outlook()
+        at = found.timestamp if self._driven_to is None else self._driven_to
+        return found._replace(timestamp=self._bound_timestamp(at))
+
+    def _bound_timestamp(self, at: int) -> int:
+        """Return a time that a node tells for the next block, within bounds.
+
+        It is no earlier than that of the block followed, though the node may have gone back since, and no
+        more than an hour later: nothing binds it. A test chain's clock jumps, and its blocks wait for calls.
+        """
+        followed = self.mirror.model.timestamp
+        latest = at if self.node.chain_id in TEST_CHAINS else followed + _AHEAD
+        return max(min(at, latest), followed)
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return self.chain.addresses
+
+    @property
+    def fields_compared(self) -> int:
+        return self.mirror.fields_compared
+
+    def apply(self, action: Action) -> Outcome:
+        """Send, wait until it is mined, follow the chain up to there; send nothing that would revert."""
+        foreseen = self.dry_run(action)
+        if not foreseen.ok:
+            return foreseen
+        sent = self.send_action(action)
+        self.host.wait_for_receipt(sent)
+        for _ in range(_LOOKS):
+            self.follow_chain()
+            for seen in self.mirror.seen:
+                if seen.transaction == sent:
+                    return seen.outcome
+            # A receipt can be there before its block is the newest.
+            time.sleep(0.01)
+        raise BackstopError(f"transaction {sent} is no longer part of the chain")
+
+    def send_action(self, action: Action) -> str:
+        """Send without waiting; return the transaction's hash."""
+        return self.host.send_transaction(action.sender, *self.encode_call(action))
+
+    def dry_run(self, action: Action) -> Outcome:
+        """Return what a call would do in the next block, asked of the chain."""
+        function = self.chain.get_function(action.contract, action.method, len(action.args))
+        return self.chain.decode_outcome(
+            function, self.host.static_call(action.sender, *self.encode_call(action))
+        )
+
+    def dry_run_with_gas(self, action: Action) -> tuple[Outcome, int]:
+        """Return what a call would do in the next block, and the gas for it."""
+        function = self.chain.get_function(action.contract, action.method, len(action.args))
+        result = self.host.dry_run_with_gas(action.sender, *self.encode_call(action))
+        return self.chain.decode_outcome(function, result), result.gas
+
+    def can_succeed(self, sender: str, to: str, data: bytes, at: int) -> bool | None:
+        """Tell whether a call would succeed on top of the block followed, at a time; None of a stranger's."""
+        name, model = self.chain.names.get(to.lower(), ""), self.mirror.model
+        read = self.chain.decode_call(name, data) if name in model.world.contracts else None
+        if read is None:
+            return None
+        world = model.world
+        before = world.timestamp, world.block_number
+        world.timestamp, world.block_number = at, self.block_number
+        try:
+            return model.dry_run(Action(name, *read, sender)).ok
+        finally:
+            world.timestamp, world.block_number = before
+
+    def encode_call(self, action: Action) -> tuple[str, bytes]:
+        """Return a call's target and its data."""
+        function = self.chain.get_function(action.contract, action.method, len(action.args))
+        return self.addresses[action.contract], function.encode_call(action.args)
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view on the chain; raises Revert as the contract does."""
+        return self.chain.view(contract, method, *args)
+
+    def snapshot(self) -> Snapshot:
+        """Return all state, read from the chain."""
+        self.follow_chain()
+        self.chain.track_world_slots(self.mirror.model.world)
+        return self.chain.snapshot()
+
+    # ------------------------------------------------------------------- following
+
+    def follow_chain(self) -> None:
+        """Take in all blocks up to now."""
+        self.mirror.sync_to_head()
+        self.book.update_index()
+
+    def _follow_history(self, stop: Callable[[], bool], progress: Callable[[Mirror, int], None]) -> None:
+        """Follow up to now, whatever becomes of the newest blocks; leave a node that leads nowhere."""
+        mirror, takeover, tries = self.mirror, Takeover(), 0
+        while True:
+            try:
+                head = self.node.get_head().number
+
+                def between(head: int = head) -> bool:
+                    progress(self.mirror, head)
+                    return stop()
+
+                self.mirror.follow_unchecked(stop=between)
+                if stop():
+                    raise BackstopError(f"stopped at block {self.mirror.block}, before anything was done")
+                return self.follow_chain()
+            except RetryError as error:
+                problem: BackstopError = error
+            except ReorgError as error:
+                if takeover.is_node_lagging(self.node, mirror.block, mirror.hash, str(error)):
+                    continue
+                problem = error
+                mirror.resync_after_reorg()
+            tries += 1
+            if tries % _TRIES == 0 and not self.node.client.switch_node(str(problem)):
+                raise BackstopError(f"stopped: {problem}")
+            sleep_interruptibly(_AGAIN, stop)
+
+    def _check_resumed(self, snapshot: Path | None) -> None:
+        """Refuse a snapshot that holds something else than the chain."""
+        try:
+            self.mirror.check_storage()
+        except ReorgError:
+            self.resync_chain()
+        if self.mirror.differences:
+            raise BackstopError(
+                f"{snapshot} does not hold what the chain has ({self.mirror.differences[0]}): start from "
+                "nothing with --cold"
+            )
+
+    def resync_chain(self) -> str:
+        """Follow whatever chain the node has now; return in words what that took."""
+        self.node.check_chain()
+        attach_system(self.deployment, self.host, self.chain.artifacts)
+        done = self.mirror.resync_after_reorg()
+        self.follow_chain()
+        return done
+
+    def drain_mined_calls(self) -> list[MinedCall]:
+        """Return the calls mined since the last call, everybody's, in order."""
+        seen, self.mirror.seen = self.mirror.seen, []
+        return seen
+
+    def compare_state(self) -> None:
+        """Compare all state, and assert the numbered properties on it; a difference is an error."""
+        self.follow_chain()
+        self.mirror.check_storage()
+        self.raise_differences()
+        properties.check_state(self.mirror.model.snapshot(), self.addresses)
+
+    def record_trace(self, reason: str = "") -> Trace:
+        """Return all steps since the contracts were configured, where the chain is driven from here."""
+        mirror = self.mirror
+        return Trace(self.deployment.parameters, mirror.steps, mirror.configured_at or 0, 0, reason)
+
+    def raise_differences(self) -> None:
+        """Raise an error if model and chain have differed."""
+        self.mirror.raise_differences()
+
+    # ------------------------------------------------------------------------ time
+
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        """Set the time of the blocks from now on, and mine one so that everybody sees it.
+
+        Where auctions count blocks, one is mined for each slot up to some hundreds, or so many as are named.
+        """
+        if not self.node.is_anvil:
+            raise BackstopError(
+                f"{self.node.version or 'the node'} keeps its own time: only Anvil can be driven"
+            )
+        at = self.timestamp + seconds
+        self.node.request("anvil_setBlockTimestampInterval", 0)
+        if blocks is None:
+            whole = count_slots(at - seconds, seconds, self.deployment.parameters.block_time)
+            blocks = min(whole, _MOST_EMPTY)
+        if blocks > 1:
+            self.node.request("hardhat_mine", hex(blocks - 1), "0x0")
+        self.node.request("evm_setNextBlockTimestamp", at)
+        self.node.request("evm_mine")
+        self._driven_to = at
+        self.follow_chain()
+
+    @contextmanager
+    def drive_time(self) -> Iterator[None]:
+        """Let any sender sign and time stand still between two calls of `advance`, until the context ends."""
+        request = self.node.request
+        request("anvil_autoImpersonateAccount", True)
+        try:
+            yield
+        finally:
+            self._driven_to = None
+            with suppress(BackstopError):  # the node may be gone
+                request("anvil_autoImpersonateAccount", False)
+                request("anvil_removeBlockTimestampInterval")
+
+
+def market_view(
+    mirror: Mirror,
+    timestamp: int,
+    gas_price: int = 0,
+    gas_token: str | None = None,
+    reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
+    finder: VaultFinder | None = None,
+) -> KeeperView:
+    """Return the state as keepers see it, with the deployment's own markets as the prices outside.
+
+    `reserved` is what transactions under way may spend, by token and owner; `finder` finds vaults without a
+    scan.
+    """
+    parameters, addresses = mirror.deployment.parameters, mirror.chain.addresses
+    # Not copied: it is looked at before anything changes.
+    snapshot = {name: each.tables for name, each in mirror.model.world.contracts.items()}
+    types = range(len(parameters.collateral_types))
+    nothing, number = MarketData((0,) * len(types), 0, gas_price), mirror.block + 1
+    view = KeeperView(snapshot, addresses, timestamp, nothing, parameters, number=number)
+    prices = tuple(_market_price(view, c) for c in types)
+    symbols = [each.symbol for each in parameters.collateral_types]
+    if gas_token is None:
+        gas_token = next((symbol for symbol in symbols if "ETH" in symbol), symbols[0])
+    if gas_token not in symbols:
+        raise BackstopError(f"gas token {gas_token!r} is not one of: {', '.join(symbols)}")
+    # Equity has no market here.
+    equity_price = view.get_feed_prices(EQUITY_MARKET).current if view.has_equity else 0
+    outside = MarketData(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
+    return KeeperView(
+        snapshot, addresses, timestamp, outside, parameters, number=number, reserved=reserved, finder=finder
+    )
+
+
+def _market_price(view: KeeperView, collateral_type: int) -> int:
+    """Return the market's price, else the feed's [ray]."""
+    pool = view.get_market_pool(collateral_type)
+    return view.get_feed_prices(collateral_type).current if pool is None else pool.price

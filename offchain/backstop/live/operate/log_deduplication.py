@@ -1,0 +1,53 @@
+"""What keepers say: each thing once until it is over, and what their mirror has found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from backstop.live.mirror.chain_mirror import Mirror
+from backstop.live.node.log_lines import Line
+
+
+class DeduplicatedLog:
+    """Lines for `say`; `dry` gets those of transactions that would be sent."""
+
+    def __init__(self, say: Callable[[str], None], dry: Callable[[str], None] | None) -> None:
+        self._say = say
+        self._dry = dry
+        self._told: set[Hashable] = set()
+        self._dried: set[Hashable] = set()
+        self._differences = self._strangers = 0
+
+    def log_once(self, key: Hashable, line: Line) -> None:
+        """Say what has begun, unless that was said."""
+        if key not in self._told:
+            self._told.add(key)
+            self._say(line)
+
+    def mark_ended(self, key: Hashable) -> None:
+        """Take note that it has ended: when it begins again it is said anew."""
+        self._told.discard(key)
+
+    def is_logged(self, key: Hashable) -> bool:
+        """Tell whether it was said, and has not ended."""
+        return key in self._told
+
+    def log_would_send(self, about: Hashable, text: str) -> None:
+        """Say once what would be sent or signed."""
+        assert self._dry is not None
+        if about not in self._dried:
+            self._dried.add(about)
+            self._dry(text)
+
+    def log_mirror_findings(self, mirror: Mirror) -> None:
+        """Say what a mirror has found since the last time."""
+        for difference in mirror.differences[self._differences :]:
+            self._say(Line(f"model and chain differ, the chain counts: {difference}", "difference"))
+        self._differences = len(mirror.differences)
+        for lie in mirror.lies:
+            self._say(Line(lie, "lie"))
+        mirror.lies.clear()
+        for transaction in mirror.strangers[self._strangers :]:
+            text = f"{transaction} came through an unknown contract: what it opened may be missed"
+            self._say(Line(text, "stranger", transaction=transaction))
+        self._strangers = len(mirror.strangers)

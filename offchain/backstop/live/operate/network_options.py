@@ -1,0 +1,196 @@
+"""Options that the commands on a lasting chain share, and what they mean."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from backstop.deployment.deployment_file import read_deployment
+from backstop.deployment.deployment_plan import Deployment
+from backstop.errors import BackstopError
+from backstop.files.installation import format_command
+from backstop.files.output_directories import hash_content
+from backstop.hosts.rpc_client import NodeUnavailableError, never_stop
+from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.node.failover import Failover
+from backstop.live.node.gas_fees import FEE_CAP, GWEI
+from backstop.live.node.log_lines import Line
+from backstop.live.node.remote_signer import RemoteSigner
+from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node, sleep_interruptibly
+from backstop.live.node.signers import Signers, parse_accounts
+from backstop.live.operate.live_system import LiveSystem
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Seconds between two looks for a node that is gone.
+_AGAIN = 1.0
+
+
+def networks_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add `--network URL`, which may be given several times."""
+    return click.option(
+        "--network",
+        multiple=True,
+        metavar="URL",
+        help="A node: http://..., the path of its socket, or a network of Ape's with a uri in "
+        "ape-config.yaml. Several take over from each other.",
+    )(command)
+
+
+def network_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add `--network URL`."""
+    return click.option("--network", metavar="URL", help=f"The node's address, e.g. {LOCAL}.")(command)
+
+
+def deployment_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add `--deployment FILE`."""
+    return click.option(
+        "--deployment",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("deployment.json"),
+        show_default=True,
+        help="What `deploy` wrote.",
+    )(command)
+
+
+def describe_chain_inputs(node: Node, deployment: Path) -> dict[str, Any]:
+    """Return a chain and a deployment on it as inputs of a folder: another devnet has other blocks."""
+    read = read_deployment(deployment)
+    return {
+        "chain": node.chain_id,
+        "content of the chain": hash_content((node.get_block_hash(0), node.get_block_hash(read.block))),
+        "content of the deployment": hash_content(read),
+    }
+
+
+def account_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add `--account ROLE=ALIAS`."""
+    return click.option(
+        "--account",
+        multiple=True,
+        metavar="ROLE=ALIAS",
+        help="Ape's account for a role (or ROLE=0xADDRESS, where it need not sign); "
+        "APE_ACCOUNTS_<alias>_PASSPHRASE unlocks it. On a test chain every role has an account.",
+    )(command)
+
+
+def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add `--fee-cap GWEI`."""
+    return click.option(
+        "--fee-cap",
+        type=click.IntRange(1),
+        default=FEE_CAP // GWEI,
+        show_default=True,
+        callback=lambda _context, _option, value: value * GWEI,
+        help="What a unit of gas may cost at most, in gwei.",
+    )(command)
+
+
+def resolve_network(network: str) -> str:
+    """Return an address as it is; of a name of Ape's, as `ethereum:mainnet:node`, its `uri`."""
+    match = re.fullmatch(r"([a-z][\w-]*):([\w-]+)(?::(\w+))?", network)
+    if match is None or match[2] == "local":  # what Ape starts ends with the command
+        return network
+    import ape
+
+    ecosystem, name, provider = match[1], match[2], match[3] or "node"
+    settings = ape.config.get_config(provider).model_dump()
+    uri = ((settings.get(ecosystem) or {}).get(name) or {}).get("uri")
+    if not uri:
+        raise BackstopError(
+            f"Ape has no address for {network!r}: put `{provider}: {{{ecosystem}: {{{name}: "
+            "{uri: ...}}}` into ape-config.yaml, or name an address"
+        )
+    return str(uri)
+
+
+def connect_node(
+    network: str | None, timeout: float = TIMEOUT, stop: Callable[[], bool] = never_stop
+) -> Node:
+    """Connect to the node at an address; refuse a chain that ends with the command.
+
+    Once `stop` says so no answer is waited for.
+    """
+    if network is None:
+        raise BackstopError(
+            "no --network: a deployment needs a chain that stays; start one with "
+            f"`{format_command('devnet')}` and name it, --network {LOCAL}"
+        )
+    node = Node(resolve_network(network), timeout, stop=stop)
+    _ = node.chain_id
+    return node
+
+
+def connect_nodes(
+    networks: Sequence[str],
+    say: Callable[[str], None],
+    timeout: float = TIMEOUT,
+    stop: Callable[[], bool] = never_stop,
+) -> Node:
+    """Connect to a node, or to several that take over from each other, as soon as one is asked.
+
+    `say` gets a line for each node that is left and each that takes over.
+    """
+    if len(networks) < 2:
+        return connect_node(networks[0] if networks else None, timeout, stop)
+    urls = [resolve_network(each) for each in networks]
+    return Node(urls[0], client=Failover(urls, timeout, lambda text: say(Line(text, "node")), stop=stop))
+
+
+def connect_to_deployment(
+    networks: Sequence[str],
+    deployment: Deployment,
+    say: Callable[[str], None],
+    observer: StatusPublisher | None,
+    patience: float,
+    timeout: float = TIMEOUT,
+    stop: Callable[[], bool] = never_stop,
+) -> Node:
+    """Connect to a node, or to several, that have a deployment on their chain; NodeGone if none can be asked.
+
+    A person at a terminal is told so at once. Who is watched waits up to `patience` seconds, as later: else a
+    supervisor would start it again and again, and each start would end with an alert.
+    """
+    began, node = time.monotonic(), None
+    while True:
+        try:
+            node = node or connect_nodes(networks, say, timeout, stop)
+            node.require_deployment(deployment)
+            if observer is not None and observer.board.gone:
+                say(Line("the node is back", "node back"))
+            return node
+        except NodeUnavailableError as error:
+            if observer is None or stop() or time.monotonic() - began > patience:
+                raise
+            if not observer.board.gone:
+                say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
+            observer.note_node_gone(str(error))
+            sleep_interruptibly(max(_AGAIN, error.retry_after), stop)
+
+
+def build_signers(
+    node: Node, accounts: tuple[str, ...], remote: RemoteSigner | None = None
+) -> tuple[Signers, dict[str, str]]:
+    """Return who signs here, and the accounts that were named, by role."""
+    signers = Signers(test_accounts=node.is_test_chain, remote=remote)
+    return signers, parse_accounts(accounts, signers)
+
+
+def open_system(
+    node: Node,
+    file: Path,
+    accounts: tuple[str, ...] = (),
+    fee_cap: int = FEE_CAP,
+    impersonate: bool = False,
+) -> tuple[LiveSystem, dict[str, str]]:
+    """Open a deployment on a node; return it and the accounts that were named, by role."""
+    deployment = read_deployment(file)
+    node.require_deployment(deployment)
+    signers, named = build_signers(node, accounts)
+    return LiveSystem(node, deployment, signers, fee_cap=fee_cap, impersonate=impersonate), named

@@ -1,0 +1,57 @@
+"""The figures of a run: transactions, what they cost, how soon they answered a block."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, deque
+
+from backstop.live.monitor.status_snapshot import LATENCIES
+
+_MINED = ("done", "failed", "withdrawn")
+
+
+class RunStatistics:
+    """A count of what keepers sent and paid."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Transactions by keeper, and what became of them: sent; done, failed or withdrawn."""
+        self.gas_paid = 0  # wei
+        self.latencies: deque[float] = deque(maxlen=100_000)
+        """Seconds from the look that finds a new block to the first transaction sent for it."""
+        self.answered = [0] * (len(LATENCIES) + 1)
+        """Blocks by latency, up to each bound of LATENCIES and beyond."""
+        self.answered_in = 0.0
+        """The sum of all latencies [s]."""
+
+    @property
+    def sent(self) -> int:
+        """The number of transactions that were mined."""
+        return sum(count for (_, result), count in self.counts.items() if result in _MINED)
+
+    @property
+    def failed(self) -> int:
+        """The number of mined transactions that failed."""
+        return sum(count for (_, result), count in self.counts.items() if result == "failed")
+
+    def count_answer(self, seconds: float) -> None:
+        """Count a block that was answered."""
+        self.latencies.append(seconds)
+        self.answered[bisect_left(LATENCIES, seconds)] += 1
+        self.answered_in += seconds
+
+    def format_summary(self, replaced: int) -> str:
+        """Write the figures, with how many transactions took the place of one that waited."""
+        counts = f"{self.sent} transactions, {self.failed} failed"
+        if replaced:
+            counts += f", {replaced} replaced"
+        if self.sent:
+            counts += f", {self.gas_paid / 10**18:.6f} coins for gas"
+        if not self.latencies:
+            return counts
+        ordered = sorted(1000 * each for each in self.latencies)
+        middle, late = ordered[len(ordered) // 2], ordered[(len(ordered) * 99 - 1) // 100]
+        return (
+            f"{counts}\nnew block to first transaction: median {middle:.0f} ms, p99 {late:.0f} ms, "
+            f"longest {ordered[-1]:.0f} ms ({len(ordered)} blocks)"
+        )

@@ -1,0 +1,295 @@
+"""A scenario that is driven against a deployment on an Anvil.
+
+The scenario sets the world: time, vaults, reporters, the market's liquidity. What separately running keepers
+do in between is read from the blocks. The scenario starts at a midnight, as in its file, but on the first day
+that the chain has still before it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.role_accounts import ACCOUNTS, get_account
+from backstop.errors import BackstopError
+from backstop.files.installation import format_command
+from backstop.keepers.call_costs import convert_gas_to_stablecoin
+from backstop.keepers.keeper_decisions import Keeper
+from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.role_registry import ROLES
+from backstop.keepers.view_records import MarketData
+from backstop.live.mirror.chain_mirror import MinedCall
+from backstop.live.operate.live_system import LiveSystem
+from backstop.model.interfaces import Vault
+from backstop.simulation.blocks import KeeperState
+from backstop.simulation.meta import run_meta
+from backstop.simulation.opening import endow, note_auctions
+from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.run import RunResult, Simulation
+from backstop.simulation.run_directory import write_run
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.session import Session
+from backstop.system import Action, Outcome
+
+DAY = 86_400
+PLAYED = ("reporter", "poker")
+"""The roles that the crash itself plays if not told otherwise: prices have to come from somewhere."""
+
+# Of the stablecoin.
+_TOO_LITTLE = "erc20: transfer amount exceeds balance"
+
+# Accounts that are no keepers.
+_SETTING = ("admin", "guardian", "market_maker", "saver", "borrower")
+
+
+class LiveSimulation(Simulation):
+    """A simulation on a chain that others use too."""
+
+    def __init__(
+        self, scenario: Scenario, system: LiveSystem, seed: int, speed: float, played: tuple[str, ...]
+    ) -> None:
+        _check_fits(scenario, system)
+        self.live = system
+        self.speed = speed
+        self.suffix = ""
+        self.opening = system.timestamp + _longest_step(system.deployment.parameters)
+        self.capitals: dict[str, int] = {}  # of the roles that others play
+        for group in scenario.keepers:
+            if group.role not in played:
+                self.capitals[group.role] = self.capitals.get(group.role, 0) + group.count * group.capital
+        scenario = dataclasses.replace(
+            scenario,
+            start=_next_midnight(self.opening + scenario.opened_before),
+            parameters=system.deployment.parameters,
+            keepers=tuple(group for group in scenario.keepers if group.role in played),
+            opening=None,  # the chain has its own
+        )
+        # What a Simulation asks of a Lockstep, a LiveSystem can do as well.
+        session = Session(system, system.mirror.model, cast(Any, system), self.opening)
+        super().__init__(scenario, session, seed)
+        self.gas_price = system.node.offer_fees().expected
+        self._find_suffix()
+        system.drain_mined_calls()  # what was before is not this run's
+        note_auctions(self)
+
+    def account(self, name: str) -> str:
+        """Return a role's account by the deployment; leave vaults alone that are in use already."""
+        known = name in ACCOUNTS or name in self.live.deployment.accounts
+        address = self.live.deployment.get_account(name) if known else get_account(name + self.suffix)
+        self.names[address] = name
+        return address
+
+    def _find_suffix(self) -> None:
+        vaults, number = self.session.model.world.contracts["VaultEngine"].tables["vaults"], 1
+        symbols = self.scenario.symbols
+        while any(
+            vaults[symbols.index(each.symbol), get_account(each.owner + self.suffix)] != Vault()
+            for each in self.book
+        ):
+            number += 1
+            self.suffix = f", run {number}"
+
+    # ------------------------------------------------------------------- actions
+
+    def apply(self, action: Action) -> Outcome:
+        """Send one action, and record all that was mined up to it."""
+        outcome = self.live.apply(action)
+        self.record_mined()
+        return outcome
+
+    def record_mined(self) -> None:
+        """Take over what was mined, by whomever."""
+        self.live.follow_chain()
+        self.live.raise_differences()
+        for seen in self.live.drain_mined_calls():
+            self._record_call(seen)
+
+    def _record_call(self, seen: MinedCall) -> None:
+        action, outcome = seen.action, seen.outcome
+        self.note(seen.timestamp, seen.block, action, outcome)
+        state = self.by_address.get(action.sender)
+        if state is None:
+            return
+        state.sent += 1
+        state.included += 1
+        state.gas_cost += convert_gas_to_stablecoin(seen.gas, seen.gas_price, self.ether_price)
+        if outcome.reason is not None:
+            state.failed += 1
+            self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
+
+    @property
+    def ether_price(self) -> int:
+        return self.paths[self.scenario.gas_token][self.block]
+
+    def view(self) -> KeeperView:
+        """Return the present block as keepers see it; gas costs what it costs on this chain."""
+        clock = self.system.timestamp - self.scenario.start
+        outside = MarketData(
+            self.market_prices(), self.ether_price, self.gas_price, self.equity_price, clock=clock
+        )
+        snapshot = self.session.model.snapshot()
+        number, parameters = self.system.block_number, self.scenario.parameters
+        return KeeperView(snapshot, self.at, self.system.timestamp, outside, parameters, number=number)
+
+    # ------------------------------------------------------------------- genesis
+
+    def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """Open the book as in a simulation; then follow whoever else has a role's account as a keeper.
+
+        It gets what the scenario's keepers of that role have together.
+        """
+        self.go_to(self.opening)
+        # On a chain that had prices before, new ones count after the second step.
+        self.set_prices(self.scenario.opened_at)
+        self.go_to(self.opening + _longest_step(self.scenario.parameters))
+        super().open_book(progress, stop)
+        for name in ACCOUNTS:
+            address = self.account(name)
+            if name not in _SETTING and address not in self.by_address:
+                role = "flash_taker" if name == "taker" else name.rstrip("_0123456789")
+                group = KeeperGroup(name, role, 1, GasPolicy(), capital=self.capitals.get(role, 0))
+                state = KeeperState(Keeper(name, address, group, 0))
+                endow(self, state)
+                self.by_address[address] = state
+
+    def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Set prices as in a simulation, though somebody else may have stepped the feed just before."""
+        for market, feed, price in self.opening_prices(others):
+            for i in range(feed.reporters):
+                self.report_opening(market, price, self.account(f"reporter_{i + 1}"))
+            self.apply(Action("PriceFeed", "poke", (market,), self.account("market_maker")))
+
+    # --------------------------------------------------------------------- blocks
+
+    def run_block(self) -> None:
+        """Make one tick: time, markets, the roles played here; then the others have their turn."""
+        began = time.monotonic()
+        now = self.block * self.scenario.block_time
+        self.go_to(self.scenario.start + now)
+        self.record_mined()
+        self.gas_price = self.live.node.offer_fees().expected
+        self.move_markets(now)
+        for state in self.keepers:
+            self.run_keeper(state, now)
+        while (left := began + self.speed - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+            self.record_mined()
+        self.recorder.block(self.view(), self.gas_price, 0)
+
+    def refill(self, symbol: str, collateral: int, stable: int) -> None:
+        """Refill markets as in a simulation.
+
+        But keepers trade meanwhile: what the maker has no longer enough for, it leaves until it looks again.
+        """
+        maker = self.account("market_maker")
+        action = Action(f"Market.{symbol}", "set_liquidity", (collateral, stable), maker)
+        outcome = self.apply(action)
+        if outcome.reason not in (None, _TOO_LITTLE):
+            raise self.misfit(action, outcome)
+
+    def run_keeper(self, state: KeeperState, now: int) -> None:
+        """Have a keeper played here decide, and mine its transactions at once."""
+        if any(outage.start <= now < outage.end for outage in state.keeper.group.outages):
+            return
+        for intent in state.keeper.decide_calls(self.view(), state.memory, self.gas_price):
+            outcome = self.apply(intent.action)
+            state.memory.record_outcome(intent.about, outcome.ok, self.system.timestamp)
+
+    # -------------------------------------------------------------------- results
+
+    def result(self) -> RunResult:
+        """Return what there is so far, with the other keepers that did something."""
+        outsiders = [state for state in self.by_address.values() if state.included]
+        self.keepers += [state for state in outsiders if state not in self.keepers]
+        return super().result()
+
+
+def drive_scenario(
+    scenario: Scenario,
+    system: LiveSystem,
+    seed: int,
+    out: Path | None,
+    *,
+    speed: float,
+    played: tuple[str, ...] = PLAYED,
+    command: str = "",
+    progress: Progress = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Drive a scenario, and return its summary.
+
+    With `out` a run directory is written, also if the run breaks off.
+    """
+    unknown = [role for role in played if role not in ROLES]
+    if unknown:
+        raise BackstopError(f"there is no role {unknown[0]!r}; there are {', '.join(ROLES)}")
+    if not system.node.is_anvil:
+        raise BackstopError(
+            f"{system.node.url} is {system.node.version or 'no Anvil'}: a crash sets the time and acts for "
+            f"everybody, which only Anvil allows; start one with `{format_command('devnet')}`"
+        )
+    began = time.monotonic()
+    with system.drive_time():
+        run = LiveSimulation(scenario, system, seed, speed, played)
+        try:
+            run.run(progress, stop)
+        except BackstopError as error:
+            run.error = error
+        result = run.result()
+        if out is not None:
+            meta = run_meta("devnet", command, out, time.monotonic() - began)
+            if run.error is not None:
+                meta["error"] = str(run.error)
+            # A trace is repeated on a fresh chain: only if that gives the same, to the wei.
+            trace = result.trace if system.mirror.repeatable else None
+            write_run(out, result.summary, meta, result.tables, trace)
+    if run.error is not None:
+        raise run.error
+    return result.summary
+
+
+def truncate_scenario(scenario: Scenario, seconds: int | None) -> Scenario:
+    """Return the scenario, ended early."""
+    if seconds is None:
+        return scenario
+    if not scenario.block_time <= seconds <= scenario.duration:
+        raise BackstopError(f"--until: {scenario.name} runs from 00:01 to {scenario.duration // 3_600}:00")
+    return dataclasses.replace(scenario, duration=seconds // scenario.block_time * scenario.block_time)
+
+
+def _check_fits(scenario: Scenario, system: LiveSystem) -> None:
+    """Check that the deployment has the scenario's collateral; other parameters may differ."""
+    has, wants = (
+        [(each.symbol, each.decimals) for each in parameters.collateral_types]
+        for parameters in (system.deployment.parameters, scenario.parameters)
+    )
+    if has != wants:
+        described = ", ".join(symbol for symbol, _ in has)
+        raise BackstopError(
+            f"the deployment has {described}, the scenario {', '.join(symbol for symbol, _ in wants)}: "
+            f"deploy its parameters, `{format_command('deploy')} --params {scenario.name}`"
+        )
+    if any(each.market is None for each in system.deployment.parameters.collateral_types):
+        raise BackstopError("the deployment has a collateral type without a market")
+    if system.deployment.parameters.equity is not None and scenario.equity_price is None:
+        raise BackstopError(f"the deployment has equity, and {scenario.name} no `equity_price`")
+
+
+def _longest_step(parameters: Parameters) -> int:
+    feeds = [each.feed for each in parameters.collateral_types]
+    if parameters.equity is not None:
+        feeds.append(parameters.equity.feed)
+    return max(feed.step for feed in feeds)
+
+
+def _next_midnight(timestamp: int) -> int:
+    return -(-timestamp // DAY) * DAY
+
+
+__all__ = ["PLAYED", "Interrupted", "LiveSimulation", "drive_scenario", "truncate_scenario"]

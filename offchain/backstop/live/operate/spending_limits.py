@@ -1,0 +1,295 @@
+"""Brakes: what a role may spend, what stops it before that, and whoever pauses it.
+
+Whoever can stop a keeper can rob the protocol: so each brake stops what it saves, and no more. Gas that is
+lost stops what does not pay for itself. Knowledge that may be wrong stops what puts money at risk. What pays
+for itself in the next block, and risks no more than its gas, is stopped by nobody but the operator: after
+many failures it goes on one call at a time. A take-over of a position pays for itself, too, so failures and
+gas do not stop it; but the position may lose, so doubt and a budget for risk that is used up do.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.keepers.keeper_decisions import Intent, Keeper
+from backstop.keepers.keeper_view import KeeperView
+from backstop.live.operate.live_roles import ROLES, get_role_name
+from backstop.live.operate.transaction_journal import DAY, Entry, Journal, Spending
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.report.amounts import fixed
+
+MOST_FAILURES = 20
+"""Failed transactions of a role within an hour, half of all that were mined or more, that are too many."""
+
+_WINDOWS = {"hour": 3_600, "day": DAY}
+# A budget burns if this part of it is used within that part of its time: it would not last for half of it.
+_BURNS, _OF_TIME = 4, 12
+
+
+@dataclass(frozen=True)
+class SpendingLimits:
+    """A role's budgets, and how far the market may be from the feed where it buys. None: no limit."""
+
+    gas_hour: int | None = None  # wei
+    gas_day: int | None = None
+    risk_hour: int | None = None  # wad of the token that it pays with
+    risk_day: int | None = None
+    deviation: int | None = None  # basis points
+
+    def iter_budgets(self) -> Iterable[tuple[str, str, int]]:
+        """Yield what each budget is of, its window and its amount."""
+        for what in ("gas", "risk"):
+            for window in _WINDOWS:
+                if (amount := getattr(self, f"{what}_{window}")) is not None:
+                    yield what, window, amount
+
+
+class LimitReached(NamedTuple):
+    """A role that is stopped, as far as `why` says."""
+
+    role: str
+    cause: str  # paused, gas, risk, failures, difference, fork, deviation
+    why: str
+
+
+class PendingCall(NamedTuple):
+    """A call that is about to be sent."""
+
+    keeper: Keeper
+    intent: Intent
+    gas: int  # wei that it costs at most
+
+    @property
+    def pays(self) -> bool:
+        """Whether it pays for itself, out of no money of its own: its gain was compared with its cost."""
+        return self.intent.gain is not None and not self.intent.spends
+
+    @property
+    def risks(self) -> bool:
+        """Whether it puts money at risk: it pays with it, or takes over what may lose it."""
+        return self.intent.spends > 0 or self.intent.at_risk
+
+
+class PausedRoles:
+    """Roles that the operator has paused: a file for each in a folder, so that two shells cannot collide."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def read_paused(self) -> set[str]:
+        """Return the roles that are paused now."""
+        try:
+            found = set() if self.folder is None else set(os.listdir(self.folder))
+        except FileNotFoundError:
+            return set()
+        return set(ROLES) if "all" in found else found & set(ROLES)
+
+    def change_paused(self, pause: Sequence[str], resume: Sequence[str]) -> set[str]:
+        """Pause some roles, or all, and let others go on; return those that are paused then."""
+        assert self.folder is not None
+        for role in (*pause, *resume):
+            if role not in ROLES and role != "all":
+                raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if resume and "all" not in resume and (self.folder / "all").exists():
+                raise BackstopError("all roles are paused: let all go on, --resume all")
+            for role in resume:
+                for each in os.listdir(self.folder) if role == "all" else [role]:
+                    (self.folder / each).unlink(missing_ok=True)
+            for role in pause:
+                (self.folder / role).touch()
+        except OSError as error:
+            raise BackstopError(f"{self.folder} cannot be written: {error.strerror}") from None
+        return self.read_paused()
+
+
+class LimitEnforcer:
+    """The brakes of some keepers, by limits of roles; those of `others` are for roles that have none."""
+
+    def __init__(
+        self,
+        keepers: Iterable[Keeper],
+        limits: Mapping[str, SpendingLimits] = MappingProxyType({}),
+        most_failures: int = MOST_FAILURES,
+        pauses: PausedRoles | None = None,
+    ) -> None:
+        self.journals: Sequence[Journal] = ()
+        """What tells what was spent."""
+        self.confirmed: Callable[[], bool] = lambda: True
+        """Whether another node has the block that was followed, as far as there is another."""
+        self._roles = {keeper.name: get_role_name(keeper.group) for keeper in keepers}
+        others = limits.get("others", SpendingLimits())
+        self._limits = {role: limits.get(role, others) for role in self._roles.values()}
+        self._most_failures = most_failures
+        self._pauses = pauses or PausedRoles(None)
+        self._spent: dict[tuple[str, int], Spending] = {}
+        self.paused: set[str] = set()
+        self.stops: dict[tuple[str, str], LimitReached] = {}
+        """What is stopped now, by role and cause."""
+        self._needed: dict[tuple[str, str], int] = {}
+
+    def refresh_stops(self) -> list[LimitReached]:
+        """Begin a look; return what is over since the one before."""
+        self._spent.clear()
+        self.paused = self._pauses.read_paused() & set(self._roles.values())
+        over = [stop for stop in self.stops.values() if not self._is_stop_active(stop)]
+        for stop in over:
+            del self.stops[stop.role, stop.cause]
+        for role in self.paused:
+            text = f"{role} is paused: nothing of it is sent"
+            self.stops.setdefault((role, "paused"), LimitReached(role, "paused", text))
+        for role in self._limits:
+            if self._is_failing(role):
+                self.stops.setdefault((role, "failures"), self._build_failures_stop(role))
+        return over
+
+    def note_spending(self) -> None:
+        """Take note that something was sent."""
+        self._spent.clear()
+
+    def can_afford(self, keeper: str, entry: Entry, most: int) -> bool:
+        """Tell whether the role's budgets have room for a transaction at a higher price [wei a gas]."""
+        role = self._roles[keeper]
+        more = entry.gas * most - entry.spent.gas
+        return all(
+            self._get_used(role, what, window) + more <= amount
+            for what, window, amount in self._limits[role].iter_budgets()
+            if what == "gas"
+        )
+
+    def find_stop(self, call: PendingCall, view: KeeperView, differences: int) -> LimitReached | None:
+        """Return what stops a call; None if it may be sent."""
+        role = self._roles[call.keeper.name]
+        found = self._check_limits(role, call, view, differences)
+        if found is not None:
+            self.stops[role, found.cause] = found
+        return found
+
+    def _check_limits(
+        self, role: str, call: PendingCall, view: KeeperView, differences: int
+    ) -> LimitReached | None:
+        if role in self.paused:
+            return self.stops[role, "paused"]
+        if self._is_failing(role) and (not call.pays or self._has_pending(role)):
+            return self._build_failures_stop(role)
+        limits = self._limits[role]
+        # What it takes over has no amount: it needs that anything is left.
+        risk = max(call.intent.spends, int(call.risks))
+        for what, window, amount in limits.iter_budgets():
+            needed = call.gas if what == "gas" else risk
+            if (what == "gas" and call.pays) or not needed:
+                continue
+            if self._get_used(role, what, window) + needed > amount:
+                self._needed[role, what] = needed
+                return LimitReached(role, what, self._describe_budget(role, what, window, amount))
+        if call.risks and differences:
+            text = f"model and chain differed: {role} puts no money at risk until it is started again"
+            return LimitReached(role, "difference", text)
+        if call.risks and not self.confirmed():
+            text = f"no other node has the newest block: {role} puts no money at risk until one has"
+            return LimitReached(role, "fork", text)
+        c = call.intent.of
+        if call.risks and limits.deviation is not None and c is not None:
+            feed, market = view.get_feed_prices(c).current, view.outside.prices[c]
+            if abs(market - feed) * BASIS_POINTS > feed * limits.deviation:
+                what = f"the market of {view.symbols[c]} is at {fixed(market, RAY, 2)}, the feed at "
+                text = f"{what}{fixed(feed, RAY, 2)}: {role} puts no money at risk there"
+                return LimitReached(role, "deviation", text)
+        return None
+
+    # ------------------------------------------------------------------ what was spent
+
+    def _sum_spending(self, role: str, seconds: int) -> Spending:
+        """Return what a role has spent in the last seconds, what is under way included."""
+        if (role, seconds) not in self._spent:
+            since, total = time.time() - seconds, Spending()
+            for journal in self.journals:
+                for keeper, at, spent in journal.iter_spending():
+                    if at > since and self._roles.get(keeper) == role:
+                        total = total.and_also(spent)
+            self._spent[role, seconds] = total
+        return self._spent[role, seconds]
+
+    def _get_used(self, role: str, what: str, window: str) -> int:
+        spent = self._sum_spending(role, _WINDOWS[window])
+        return spent.gas if what == "gas" else spent.risk
+
+    def _is_failing(self, role: str) -> bool:
+        spent = self._sum_spending(role, _WINDOWS["hour"])
+        return spent.failed >= self._most_failures and spent.failed >= spent.done
+
+    def _has_pending(self, role: str) -> bool:
+        return any(
+            entry.block is None and self._roles.get(entry.keeper) == role
+            for journal in self.journals
+            for entry in journal.entries
+        )
+
+    def _is_stop_active(self, stop: LimitReached) -> bool:
+        """Tell whether a stop still holds; one of a call's price is found again by the next call."""
+        if stop.cause == "paused":
+            return stop.role in self.paused
+        if stop.cause == "failures":
+            return self._is_failing(stop.role)
+        if stop.cause in ("gas", "risk"):
+            needed = self._needed[stop.role, stop.cause]
+            return any(
+                self._get_used(stop.role, what, window) + needed > amount
+                for what, window, amount in self._limits[stop.role].iter_budgets()
+                if what == stop.cause
+            )
+        if stop.cause == "fork":
+            return not self.confirmed()
+        return stop.cause == "difference"
+
+    # ------------------------------------------------------------------------- telling
+
+    def get_budgets(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return what of each budget is used, and the budget, by role and name."""
+        return {
+            (role, f"{what}_{window}"): (self._get_used(role, what, window), amount)
+            for role, limits in self._limits.items()
+            for what, window, amount in limits.iter_budgets()
+        }
+
+    def find_exhausting_budgets(self) -> dict[str, str]:
+        """Return, by role, budgets that would not last for half of their time at the latest rate."""
+        found: dict[str, str] = {}
+        for role, limits in self._limits.items():
+            for what, window, amount in limits.iter_budgets():
+                seconds = _WINDOWS[window] // _OF_TIME
+                spent = self._sum_spending(role, seconds)
+                used = spent.gas if what == "gas" else spent.risk
+                if used * _BURNS > amount:
+                    within = f"{seconds // 60} minutes"
+                    part = f"{_format_amount(used)} of {_format_amount(amount)}"
+                    text = f"{role} has used {part} {_describe_kind(what)} a {window}"
+                    found.setdefault(role, f"{text} within {within}")
+        return found
+
+    def _describe_budget(self, role: str, what: str, window: str, amount: int) -> str:
+        used = _format_amount(self._get_used(role, what, window))
+        rest = ": only what pays for itself is sent" if what == "gas" else " puts no more at risk"
+        return f"{role} has used {used} of {_format_amount(amount)} {_describe_kind(what)} a {window}{rest}"
+
+    def _build_failures_stop(self, role: str) -> LimitReached:
+        spent = self._sum_spending(role, _WINDOWS["hour"])
+        count = f"{spent.failed} of {spent.failed + spent.done} transactions of {role}"
+        text = f"{count} failed within an hour: only what pays for itself is sent, one at a time"
+        return LimitReached(role, "failures", text)
+
+
+def _describe_kind(what: str) -> str:
+    return "coins for gas" if what == "gas" else "to put at risk"
+
+
+def _format_amount(amount: int) -> str:
+    return fixed(amount, WAD, 6)

@@ -1,0 +1,314 @@
+"""A journal of what an account signed and what became of it, on disk before anything is sent.
+
+A keeper that was killed finds what may be on its way, and what was spent in the last day. A line for each
+change, the last one of an entry counts; a line that was cut off says nothing, as nothing was sent for it. The
+file is locked while a keeper uses it.
+
+What a nonce costs follows from what is known of it: all that it may cost until it is mined, then what it did
+cost. So no crash loses or repeats a cost, and a chain that goes back takes it back. What was signed can be
+mined, whatever a node said of it: it stays until its nonce is used up, and counts for a day.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import plain_int, replace_file
+
+SCHEMA_VERSION = 3
+_READ = (1, 2, SCHEMA_VERSION)
+"""Version 1 knows nothing of what was spent, 2 of transactions that were given up."""
+_MOST_LINES = 10_000
+DAY = 86_400
+_MINUTE = 60
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A signed transaction; several with one nonce replace each other, so one of them is mined at most."""
+
+    hash: str
+    raw: str
+    most: int  # wei a gas
+    tip: int  # wei a gas
+    withdraws: bool = False  # it does nothing but use up the nonce
+
+
+class Spending(NamedTuple):
+    """What transactions cost, and how many of them did what they were to do."""
+
+    gas: int = 0  # wei
+    risk: int = 0  # wad of the token that the keeper pays with
+    done: int = 0
+    failed: int = 0
+
+    def and_also(self, other: Spending) -> Spending:
+        """Add another's."""
+        return Spending(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+@dataclass
+class Entry:
+    """A call with a nonce of an account, from signing until its block is deep enough."""
+
+    nonce: int
+    keeper: str
+    label: str  # the call in a few words
+    about: tuple[Any, ...]  # what the keeper remembers it by
+    to: str
+    data: str
+    gas: int
+    token: str = ""  # the contract of the token it may spend
+    spends: int = 0  # wad
+    gain: int | None = None  # wad of stablecoin before gas; None if it is not made for profit
+    needs: int = 0  # gas that it took when it was tried
+    attempts: list[Attempt] = field(default_factory=list)
+    block: int | None = None  # where it was mined
+    ok: bool = False  # whether it then did what it was to do
+    at: int = 0  # when it was signed, given up, or seen to be mined, whichever was last, seconds
+    paid: int = 0  # wei for gas, once it was mined
+    failed: bool = False  # mined and reverted
+    private_until: int = 0  # the last block that a relay may have it in; until then nobody else gets it
+    given_up: bool = False  # nobody sends it any more, since `at`; its nonce may have another entry
+
+    @property
+    def key(self) -> str:
+        """The hash of its first transaction."""
+        return self.attempts[0].hash
+
+    @property
+    def spent(self) -> Spending:
+        """What it cost; before it is mined, the most that it may."""
+        if self.block is None:
+            return Spending(self.gas * max((each.most for each in self.attempts), default=0), self.spends)
+        return Spending(self.paid, self.spends if self.ok else 0, int(self.ok), int(self.failed))
+
+
+class Journal:
+    """The entries of one account on one chain; `folder` None keeps them in memory only."""
+
+    def __init__(self, folder: Path | None, chain_id: int, genesis: str, account: str) -> None:
+        # Chains of one id are told apart by their first block: a devnet may be started anew.
+        name = f"{chain_id}-{genesis[2:10]}-{account}.jsonl"
+        self.path = None if folder is None else folder / name
+        self.account = account
+        self.entries: list[Entry] = []
+        self._spent: dict[tuple[str, int], Spending] = {}  # by keeper and minute
+        self._lock: IO[str] | None = None
+        self._file: IO[str] | None = None
+        self._lines = 0  # that only this process has added
+        self._half = False
+        """Whether the last line may be there in part, so that nothing may follow it."""
+
+    def open_file(self) -> None:
+        """Lock the file and read it."""
+        if self.path is None:
+            return
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _open_locked(self.path.with_suffix(".lock"))
+            if self.path.exists():
+                self._read_lines(self.path.read_text(encoding="utf-8"))
+            self._rewrite_file()
+        except BlockingIOError:
+            raise BackstopError(
+                f"another keeper uses {self.account}: only one may decide its nonces ({self.path})"
+            ) from None
+        except OSError as error:
+            raise BackstopError(f"the journal {self.path} cannot be kept: {error.strerror}") from None
+
+    def put_entry(self, entry: Entry) -> None:
+        """Keep an entry as it is now; it is on disk when this returns, or else it is not kept at all."""
+        new = entry not in self.entries
+        if new:
+            self.entries.append(entry)
+        try:
+            self._write_line({"entry": _encode_entry(entry)}, at_once=True)
+        except OSError as error:
+            if new:
+                self.entries.remove(entry)
+            raise BackstopError(f"the journal {self.path} cannot be written: {error.strerror}") from None
+
+    def note_outcome(self, entry: Entry) -> None:
+        """Keep what became of an entry; if this is lost, the chain tells it again."""
+        self._try_write({"entry": _encode_entry(entry)})
+
+    def drop_entry(self, entry: Entry) -> None:
+        """Drop an entry that can never be mined."""
+        self.entries.remove(entry)
+        self._try_write({"gone": entry.key})
+
+    def finish_entry(self, entry: Entry) -> None:
+        """Drop an entry that is final, and keep what it cost for a day."""
+        self.entries.remove(entry)
+        self._add_spending(entry.keeper, entry.at // _MINUTE, entry.spent)
+        self._try_write(
+            {"gone": entry.key, "spent": _encode_spending(entry.keeper, entry.at // _MINUTE, entry.spent)}
+        )
+
+    def iter_spending(self) -> Iterator[tuple[str, int, Spending]]:
+        """Yield what was spent and what may yet be: keeper, time up to the minute, amounts."""
+        now = int(time.time())
+        mined = {entry.nonce for entry in self.entries if entry.block is not None}
+        open_: dict[tuple[int, str], tuple[int, Spending]] = {}
+        for entry in self.entries:
+            if entry.block is not None:
+                yield entry.keeper, entry.at, entry.spent
+            if entry.nonce in mined:
+                continue
+            # Of several with one nonce one is mined at most.
+            at, most = open_.get((entry.nonce, entry.keeper), (0, Spending()))
+            at = max(at, entry.at if entry.given_up else now)
+            open_[entry.nonce, entry.keeper] = at, Spending(*map(max, most, entry.spent))
+        for (_, keeper), (at, most) in open_.items():
+            yield keeper, at, most
+        for (keeper, minute), spent in self._spent.items():
+            # Rounded up, so that nothing leaves an hour before it is over.
+            yield keeper, (minute + 1) * _MINUTE, spent
+
+    def _add_spending(self, keeper: str, minute: int, spent: Spending) -> None:
+        key = keeper, minute
+        self._spent[key] = self._spent.get(key, Spending()).and_also(spent)
+
+    def _forget_old_spending(self) -> None:
+        """Forget what was spent more than a day ago, and a day before the newest.
+
+        A clock that is ahead for a while erases nothing so.
+        """
+        newest = max((minute for _, minute in self._spent), default=0) * _MINUTE
+        oldest = (min(int(time.time()), newest) - DAY) // _MINUTE - 1
+        self._spent = {key: spent for key, spent in self._spent.items() if key[1] >= oldest}
+
+    def close(self) -> None:
+        """Let others use the account; remove a journal that has nothing in it."""
+        if self.path is None or self._file is None or self._lock is None:
+            return
+        self._forget_old_spending()
+        if self._half:
+            with suppress(OSError):
+                self._rewrite_file()
+        self._file.close()
+        if not self.entries and not self._spent:
+            self.path.unlink(missing_ok=True)
+        self.path.with_suffix(".lock").unlink(missing_ok=True)
+        self._lock.close()
+        self._file = self._lock = None
+
+    def _read_lines(self, text: str) -> None:
+        lines = text.split("\n")
+        try:
+            version = json.loads(lines[0])["schema_version"]
+            found: dict[str, Entry] = {}
+            # What follows the last line feed was cut off.
+            for line in lines[1:-1]:
+                change = json.loads(line)
+                if "spent" in change:
+                    keeper, minute, *amounts = change["spent"]
+                    self._add_spending(keeper, minute, Spending(*map(int, amounts)))
+                if "gone" in change:
+                    gone = change["gone"]  # a nonce before version 3
+                    found = {key: each for key, each in found.items() if gone not in (key, each.nonce)}
+                elif "entry" in change:
+                    entry = _decode_entry(change["entry"])
+                    found[entry.key] = entry
+        except (KeyError, TypeError, ValueError) as error:
+            raise BackstopError(f"{self.path} is not a whole journal ({error!r}): move it away") from None
+        if version not in _READ:
+            raise BackstopError(
+                f"{self.path} has schema version {version}, this program reads {SCHEMA_VERSION}: move it away"
+            )
+        self.entries = list(found.values())
+
+    def _try_write(self, change: dict[str, Any]) -> None:
+        """Write what can be lost: all of it is written anew as soon as there is room."""
+        with suppress(OSError):
+            self._write_line(change)
+
+    def _write_line(self, change: dict[str, Any], at_once: bool = False) -> None:
+        if self._file is None:
+            return
+        if self._half or self._lines > _MOST_LINES:
+            self._rewrite_file()
+        self._half = True
+        line = json.dumps(change).encode() + b"\n"
+        if os.write(self._file.fileno(), line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if at_once:
+            os.fdatasync(self._file.fileno())
+        self._half = False
+        self._lines += 1
+
+    def _rewrite_file(self) -> None:
+        """Write only what still counts, in one step; what was there stays until that is done."""
+        assert self.path is not None
+        temporary = self.path.with_suffix(".part")
+        self._forget_old_spending()
+        head = {"schema_version": SCHEMA_VERSION}
+        entries = [{"entry": _encode_entry(entry)} for entry in self.entries]
+        spent = [{"spent": _encode_spending(*key, each)} for key, each in self._spent.items()]
+        file = _open_private(temporary)
+        try:
+            file.write("".join(json.dumps(line) + "\n" for line in (head, *entries, *spent)))
+            file.flush()
+            replace_file(temporary, self.path)
+        except OSError:
+            with suppress(OSError):  # what did not fit is tried again
+                file.close()
+            raise
+        if self._file is not None:
+            self._file.close()
+        self._file, self._lines, self._half = file, 0, False
+
+
+def _open_private(path: Path) -> IO[str]:
+    """Open an empty file that only its owner reads: signed transactions are in it."""
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return os.fdopen(opened, "w", encoding="utf-8")
+
+
+def _open_locked(path: Path) -> IO[str]:
+    """Open a file and lock it; BlockingIOError if another process has it."""
+    while True:
+        file = _open_private(path)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Its owner may have removed it in between: then the lock is on a file that nobody else finds.
+        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            return file
+        file.close()
+
+
+def _encode_entry(entry: Entry) -> dict[str, Any]:
+    amounts = {name: plain_int(getattr(entry, name)) for name in ("spends", "paid")}
+    return asdict(entry) | amounts | {"gain": None if entry.gain is None else plain_int(entry.gain)}
+
+
+def _encode_spending(keeper: str, minute: int, spent: Spending) -> list[int | str]:
+    return [keeper, minute, *map(plain_int, spent)]
+
+
+def _decode_entry(content: dict[str, Any]) -> Entry:
+    attempts = [Attempt(**each) for each in content["attempts"]]
+    changed = {
+        "about": _lists_to_tuples(content["about"]),
+        "spends": int(content["spends"]),
+        "attempts": attempts,
+    }
+    changed["paid"] = int(content.get("paid", 0))
+    gain = content.get("gain")
+    changed["gain"] = None if gain is None else int(gain)
+    return Entry(**(content | changed))
+
+
+def _lists_to_tuples(value: Any) -> Any:
+    """Turn JSON's lists into the tuples that a keeper's memory has."""
+    return tuple(map(_lists_to_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,93 @@
+"""The backstop pool's part of a statement: its members' value, what keeps it from rest, who is due, limits.
+
+Its account is looked at as it would be if it were touched now, at the last marks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, cast
+
+from backstop.hosts.model_system import ModelSystem
+from backstop.live.solvency.market_copy import copy_market, update_account_copy
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.margin_policy import MarginPolicy
+from backstop.model.perpetual_backstop import PerpetualBackstop
+from backstop.model.perpetual_market import PerpetualMarket
+
+_NOBODY = "0x" + "00" * 20
+
+
+def build_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
+    """State the pool [wad]; None without one.
+
+    `value_wad` is what its account has less known haircuts, `crumbs_shares` what is asked for and keeps
+    nobody waiting. A batch may leave at rest from `due_at` on; from `reduces_from` on the pool only reduces
+    until it has left, at rest or not, but while losses are late.
+    """
+    contracts = model.world.contracts
+    if "PerpetualBackstop" not in contracts:
+        return None
+    pool = cast(PerpetualBackstop, contracts["PerpetualBackstop"])
+    market = cast(PerpetualMarket, contracts["PerpetualMarket"])
+    copied = copy_market(market)
+    update_account_copy(copied, pool.address)
+    account, standing = copied.accounts[pool.address], copied._standing(pool.address)
+    held = {each.market: each for each in copied.holdings_of(_NOBODY, pool.address)}
+    value = max(0, standing.own - standing.haircut)
+    free = max(0, standing.own - standing.haircut - standing.unfinal)
+    batches, crumbs = _list_batches(pool, value)
+    policy = cast(MarginPolicy, contracts["MarginPolicy"])
+    return {
+        "value_wad": str(value),
+        "shares": str(pool.totalSupply(_NOBODY)),
+        "at_rest": account.markets == 0 and account.cash >= 0,
+        "unfinal_wad": str(standing.unfinal),
+        "bond_wad": str(market.third_bond * account.bond.bit_count()),
+        "debt_wad": str(max(0, standing.haircut - standing.own)),
+        "used_wad": str(sum(abs(each.size) * each.price for each in held.values())),
+        "usable_wad": str(free * pool.leverage // BASIS_POINTS),
+        "markets": [
+            {
+                "market": m,
+                "lots": held[m].size if m in held else 0,
+                "used_wad": str(abs(held[m].size) * held[m].price if m in held else 0),
+                "limit_wad": str(pool.limit(_NOBODY, m) * WAD),
+                **_describe_quote(pool, m, abs(held[m].size) if m in held else 0, model.timestamp),
+            }
+            for m in range(policy.markets(_NOBODY))
+        ],
+        "batches": batches,
+        "crumbs_shares": str(crumbs),
+    }
+
+
+def _list_batches(pool: PerpetualBackstop, value: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the batches that have not left, the oldest first, what they would be paid now, and crumbs."""
+    found, number = [], pool.first_batch(_NOBODY)
+    supply = pool.totalSupply(_NOBODY)
+    asked: Counter[int] = Counter()
+    for batch, _, request in pool.waiting():
+        asked[batch if request.counts else 0] += request.shares
+    while number:
+        found.append(
+            {
+                "batch": number,
+                "shares": str(asked[number]),
+                "worth_wad": str(asked[number] * (value + 1) // (supply + 10**6)),
+                "due_at": pool.due_at(_NOBODY, number),
+                "reduces_from": pool.due_at(_NOBODY, number + 1),
+            }
+        )
+        number = pool.batch_of(_NOBODY, number).next
+    return found, asked[0]
+
+
+def _describe_quote(pool: PerpetualBackstop, market_id: int, lots: int, now: int) -> dict[str, Any]:
+    """Return until when a quote runs, and the lots that it still offers; None and 0 without one."""
+    quote = pool.quote_of(_NOBODY, market_id)
+    runs = now < quote.until
+    return {
+        "quoted_until": quote.until if runs else None,
+        "quoted_lots": max(0, lots - quote.down_to) if runs else 0,
+    }

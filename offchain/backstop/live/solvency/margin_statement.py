@@ -1,0 +1,119 @@
+"""The margin market's part of a statement: what it holds, what nobody has paid, what insurance has.
+
+And what insurance would have to pay if prices jumped: whether it covers that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from backstop.deployment.deployment_plan import Deployment
+from backstop.hosts.model_system import ModelSystem
+from backstop.live.solvency.backstop_pool_statement import build_pool_statement
+from backstop.live.solvency.price_jump_stress import (
+    TWO,
+    compute_outcomes,
+    compute_required_insurance,
+    get_default_gaps,
+    iter_holders,
+    iter_jumps,
+    read_markets,
+)
+from backstop.model.margin_fund import MarginFund
+from backstop.model.margin_policy import MarginPolicy
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.price_path import value_of_all
+from backstop.model.stablecoin import Stablecoin
+
+_NOBODY = "0x" + "00" * 20
+_LARGEST = 5
+
+
+def build_margin_statement(
+    model: ModelSystem, deployment: Deployment, gap: int | None = None
+) -> dict[str, Any] | None:
+    """State the margin market's books [wad], `gap_wad` what they do not balance by; None without one.
+
+    `payable_wad` is what insurance may still pay in its bucket of time. A gap is how far prices are taken to
+    jump in all markets [basis points]; without it each market's jump is twice its initial margin.
+    """
+    margin, contracts = deployment.parameters.margin, model.world.contracts
+    if margin is None:
+        return None
+    fund, coin = cast(MarginFund, contracts["MarginFund"]), cast(Stablecoin, contracts["Stablecoin"])
+    insurance = fund.insurance_of(_NOBODY)
+    buckets = sum(bucket.assets for bucket in fund.buckets.values())
+    market = cast(PerpetualMarket, contracts["PerpetualMarket"])
+    held, unpaid, fees = market.held(_NOBODY), market.late(_NOBODY), market.fees(_NOBODY)
+    # What positions are worth, at the marks as they were brought up to date last.
+    others = {"bonds": int(market.bonds[()]), "pot": int(market.pot[()].value), "lots": value_of_all(market)}
+    cash = sum(each.cash for each in market.accounts.values())
+    holds, insured = (coin.balanceOf(_NOBODY, each.address) for each in (market, fund))
+    booked = insurance.amount + buckets
+    figures = {
+        "cash": cash,
+        **others,
+        "fees": fees,
+        "held": held,
+        "unpaid": unpaid,
+        "insurance": insurance.amount,
+        "payable": fund.spendable(_NOBODY),
+        "unvested": fund.unvested(_NOBODY),
+        "profits": buckets,
+        # Both hold what they have booked.
+        "short": max(0, held - holds) + max(0, booked - insured),
+        "gap": cash + sum(others.values()) + fees - held - unpaid,
+    }
+    return {
+        "policy": margin.policy,
+        **{f"{each}_wad": str(amount) for each, amount in figures.items()},
+        "stress": _build_stress_figures(model, deployment, figures["payable"], unpaid, gap),
+        "pool": build_pool_statement(model),
+    }
+
+
+def build_market_names(deployment: Deployment, markets: int) -> Mapping[int, str]:
+    """Return what the markets are called: by the token whose price counts; by number if they came later."""
+    margin = deployment.parameters.margin
+    symbols = [] if margin is None else [each.symbol for each in margin.markets]
+    return {m: symbols[m] if m < len(symbols) else f"market {m}" for m in range(markets)}
+
+
+def _build_stress_figures(
+    model: ModelSystem, deployment: Deployment, payable: int, unpaid: int, gap: int | None
+) -> dict[str, Any]:
+    """State what accounts would lack after each jump, and whether what insurance may pay covers the worst.
+
+    What is late waits for insurance as well. `asked_wad` is what it has to have where markets ask for it.
+    """
+    contracts = model.world.contracts
+    market = cast(PerpetualMarket, contracts["PerpetualMarket"])
+    policy = cast(MarginPolicy, contracts["MarginPolicy"])
+    markets = read_markets(market)
+    gaps = get_default_gaps(policy, markets) if gap is None else dict.fromkeys(markets, gap)
+    names = build_market_names(deployment, policy.markets(_NOBODY))
+    found = compute_outcomes(iter_holders(market), markets, iter_jumps(gaps, names))
+    worst = max(found, key=lambda each: each.total, default=None)
+    lacking = () if worst is None else worst.lacking
+    total = sum(amount for _, amount in lacking)
+    two = max((each.sum_largest(TWO) for each in found), default=0)
+    return {
+        "jumps": [
+            {
+                "jump": each.jump.name,
+                "gaps_bps": {names[m]: bps for m, bps in each.jump.gaps.items()},
+                "accounts": len(each.lacking),
+                "shortfall_wad": str(each.total),
+                "two_largest_wad": str(each.sum_largest(TWO)),
+            }
+            for each in found
+        ],
+        "worst": None if worst is None or not total else worst.jump.name,
+        "shortfall_wad": str(total),
+        "two_largest_wad": str(two),
+        "largest": [{"owner": owner, "shortfall_wad": str(lack)} for owner, lack in lacking[:_LARGEST]],
+        "asked_wad": str(compute_required_insurance(market, policy)),
+        "covered": total + unpaid <= payable,
+        "two_covered": two + unpaid <= payable,
+    }

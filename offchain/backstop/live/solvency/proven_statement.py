@@ -1,0 +1,234 @@
+"""An audit: the statement of one block, and the proofs that it follows from the block's hash.
+
+The file is whole by itself: the block's header, the nodes of the state's tries on the way to every slot
+that a figure depends on, the slots by their names, and the deployment with its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eth_utils.crypto import keccak
+
+from backstop.deployment.contract_creation import create_model, create_on_chain
+from backstop.deployment.deployment_file import deployment_from_json, deployment_to_json
+from backstop.deployment.deployment_plan import Creation, Deployment
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import read_json
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.host_interface import GENESIS
+from backstop.hosts.model_system import ModelSystem
+from backstop.hosts.revm import RevmHost
+from backstop.hosts.rpc_client import RpcError
+from backstop.hosts.state_json import Words, encode_world, format_key, load_words, parse_key
+from backstop.live.mirror.chain_mirror import Mirror
+from backstop.live.mirror.successor_policies import create_policy_model, later_from_json, later_to_json
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.storage_proofs import Header, TrieNodes, UnprovenError, encode_header, read_header
+from backstop.live.solvency.solvency_statement import build_statement
+from backstop.live.solvency.storage_read_log import record_reads, restrict_to_proven
+from backstop.model.state import Written
+
+SCHEMA_VERSION = 1
+_SLOTS_AT_ONCE = 200
+
+
+class VerificationResult(NamedTuple):
+    """The extent of a verification."""
+
+    header: Header
+    figures: int
+    slots: int
+    contracts: int
+
+
+def build_audit(mirror: Mirror, gap: int | None = None) -> dict[str, Any]:
+    """Audit the block that a mirror has followed up to, with all of its state compared there.
+
+    A gap is how far prices of perpetual markets are taken to jump [basis points].
+    """
+    deployment, node = mirror.deployment, mirror.node
+    block = node.request("eth_getBlockByNumber", hex(mirror.block), False)
+    if block is None or block["hash"] != mirror.hash:
+        raise BackstopError(f"block {mirror.block} is no longer part of the chain: run it again")
+    if not int(block["stateRoot"], 16):
+        raise BackstopError("the node has no state roots, as a fork of another chain: nothing can be proven")
+    words = encode_world(mirror.model.world)
+    copy = _build_model(deployment, mirror.later, mirror.model.timestamp, mirror.block)
+    load_words(copy.world, words)
+    reads = record_reads(copy.world)
+    figures = build_statement(copy, deployment, gap)
+    slots = dict.fromkeys(reads)
+    evidence: dict[str, dict[str, dict[str, str]]] = {
+        name: {path: {} for path in contract.tables} for name, contract in copy.world.contracts.items()
+    }
+    for read in slots:
+        text = format_key(read.key)
+        evidence[read.contract][read.path][text] = words[read.contract][read.path].get(text, "0x0")
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "block": {"number": mirror.block, "hash": mirror.hash, "timestamp": mirror.model.timestamp},
+        "deployment": deployment_to_json(deployment),
+        "later": later_to_json(mirror.later),
+        "gap_bps": gap,
+        "statement": figures,
+        "mirror": {"fields_compared": mirror.fields_compared, "differences": len(mirror.differences)},
+        "evidence": {
+            "header": "0x" + encode_header(block).hex(),
+            "nodes": [
+                "0x" + each.hex()
+                for each in _collect_trie_nodes(node, mirror.chain, list(slots), mirror.block)
+            ],
+            "slots": evidence,
+        },
+    }
+    verify_audit(content, mirror.hash, mirror.chain.artifacts)
+    return content
+
+
+def _collect_trie_nodes(node: Node, chain: ChainSystem, slots: Sequence[Written], block: int) -> list[bytes]:
+    """Return the nodes on the way to these slots, and to every contract; each once."""
+    found: dict[str, None] = {}
+    wanted: dict[str, list[str]] = {name: [] for name in chain.kinds}
+    for slot in slots:
+        wanted[slot.contract].append(f"{chain.compute_slot(*slot):#066x}")
+    for name, numbers in wanted.items():
+        for start in range(0, max(1, len(numbers)), _SLOTS_AT_ONCE):
+            part = numbers[start : start + _SLOTS_AT_ONCE]
+            try:
+                proof = node.request("eth_getProof", chain.addresses[name], part, hex(block))
+            except RpcError as error:
+                raise BackstopError(
+                    f"the node proves nothing of block {block} ({error.reason}): an archive node can"
+                ) from None
+            found |= dict.fromkeys(proof["accountProof"])
+            for each in proof["storageProof"]:
+                found |= dict.fromkeys(each["proof"])
+    return [bytes.fromhex(each[2:]) for each in found]
+
+
+# ---------------------------------------------------------------------- verifying
+
+
+def read_audit(path: Path) -> dict[str, Any]:
+    """Read an audit's file; one BackstopError says what is wrong with it."""
+    return read_json(path, "audit", SCHEMA_VERSION, "check the path", "make it again")
+
+
+def verify_audit(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> VerificationResult:
+    """Work every figure out again from proven slots of that block; raises Unproven for what does not follow.
+
+    The code at the contracts' addresses has to be what these sources compile to.
+    """
+    try:
+        deployment = deployment_from_json(content["deployment"])
+        evidence = content["evidence"]
+        header = read_header(bytes.fromhex(evidence["header"][2:]), block_hash)
+        told = content["block"]
+        if (told["number"], told["hash"].lower(), told["timestamp"]) != (
+            header.number,
+            block_hash.lower(),
+            header.timestamp,
+        ):
+            raise UnprovenError("the file says another block, or another time, than its header")
+        nodes = TrieNodes(bytes.fromhex(each[2:]) for each in evidence["nodes"])
+        later = later_from_json(content.get("later", []))  # without in files of old
+        slots = _prove_slots(deployment, later, nodes, header.state_root, evidence["slots"], artifacts)
+        model = _build_model(deployment, later, header.timestamp, header.number)
+        load_words(model.world, evidence["slots"])
+        claimed = content["statement"]
+        gap = content.get("gap_bps")  # without in files of old
+        if gap is not None and type(gap) is not int:
+            raise TypeError("gap_bps")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"this is no whole audit ({error!r}): make it again") from None
+    figures = _check_statement(model, deployment, claimed, gap)
+    return VerificationResult(header, figures, slots, len(deployment.creations) + len(later))
+
+
+def _build_model(
+    deployment: Deployment, later: Sequence[Creation], timestamp: int, number: int
+) -> ModelSystem:
+    """Create all contracts in a new model world, at a block."""
+    model = create_model(deployment, timestamp)
+    model.world.block_number = number
+    for creation in later:
+        create_policy_model(model.world, creation)
+    return model
+
+
+def _prove_slots(
+    deployment: Deployment,
+    later: Sequence[Creation],
+    nodes: TrieNodes,
+    state_root: bytes,
+    slots: Words,
+    artifacts: Artifacts,
+) -> int:
+    """Check that every contract has the code that its source compiles to, and every slot the claimed word."""
+    hosted = _deploy_again(deployment, artifacts)
+    chain = ChainSystem(hosted, artifacts, deployment.kinds, deployment.addresses)
+    count = 0
+    codes = {each.address: hosted.get_code(each.address) for each in deployment.creations}
+    for creation in later:
+        artifact = artifacts[creation.kind]
+        data = artifact.bytecode + artifact.abi.constructor.encode(creation.args)
+        codes[creation.address] = hosted.get_code(hosted.deploy_contract(data, deployment.deployer))
+        chain.add_contract(creation.name, creation.kind, creation.address)
+    for creation in (*deployment.creations, *later):
+        account = nodes.get_account(state_root, creation.address)
+        if account.code_hash != keccak(codes[creation.address]):
+            raise UnprovenError(
+                f"the {creation.name} at {creation.address} has other code than these sources"
+            )
+        for path, keys in slots[creation.name].items():
+            for text, word in keys.items():
+                proven = nodes.get_word(
+                    account.storage_root, chain.compute_slot(creation.name, path, parse_key(text))
+                )
+                count += 1
+                if proven != int(word, 16):
+                    where = f"[{text}]" if text else ""
+                    raise UnprovenError(
+                        f"{creation.name} {path}{where} is {proven:#x} in the block's state, "
+                        f"the file says {word}"
+                    )
+    return count
+
+
+def _deploy_again(deployment: Deployment, artifacts: Artifacts) -> RevmHost:
+    """Deploy the same contracts to the same addresses: their code holds their constructors' arguments."""
+    host = RevmHost(GENESIS, deployment.chain_id)
+    host.set_nonce(deployment.deployer, deployment.first_nonce)
+    artifacts.load(creation.kind for creation in deployment.creations)
+    for creation in deployment.creations:
+        create_on_chain(host, artifacts, creation, deployment.deployer)
+    return host
+
+
+def _check_statement(model: ModelSystem, deployment: Deployment, claimed: Any, gap: int | None) -> int:
+    """Check that the statement follows from the slots, and is whole; return how many figures it has."""
+    restrict_to_proven(model.world)
+    follows = build_statement(model, deployment, gap)
+    for place, mine, theirs in _iter_figure_pairs("", follows, claimed):
+        if mine != theirs:
+            raise UnprovenError(f"{place} is {mine!r} by the block's state, the file says {theirs!r}")
+    open_ends = {name: gap for name, gap in follows["checks"].items() if int(gap)}
+    if open_ends:
+        raise UnprovenError(f"the statement leaves something out: {open_ends}")
+    return sum(1 for _ in _iter_figure_pairs("", follows, claimed))
+
+
+def _iter_figure_pairs(place: str, mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the figures of two statements beside each other, by their places."""
+    if isinstance(mine, dict) and isinstance(theirs, dict) and mine.keys() == theirs.keys():
+        for name in mine:
+            yield from _iter_figure_pairs(f"{place}.{name}" if place else name, mine[name], theirs[name])
+    elif isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        for i, pair in enumerate(zip(mine, theirs, strict=True)):
+            yield from _iter_figure_pairs(f"{place}[{i}]", *pair)
+    else:
+        yield place, mine, theirs

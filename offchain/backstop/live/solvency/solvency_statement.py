@@ -1,0 +1,533 @@
+"""The statement: what is owed, what stands behind it, who would bear a loss, all from storage alone.
+
+Every figure is worked out by the model from the words of one block, so whoever proves the words has the
+figures. Debts are as booked, which is up to each type's last accrual; `unbooked_fees_rad` is what has come
+due since. Collateral counts at the feed's current price, fresh or not, without any discount; notes of a
+domain at what the domain says, so a loss that is announced is short. Ratios are rounded down, losses never.
+Amounts are decimal strings, as in a run's summary.
+
+Mappings cannot be listed, so a statement could leave something out: `checks` are the sums over vaults,
+auctions, workouts and accounts against the books' own totals, all zero for a statement that is whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+from backstop.deployment.contract_names import POOLS, STAGES, list_pools
+from backstop.deployment.deployment_plan import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.model_system import ModelSystem
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import MarketData
+from backstop.live.solvency.admin_rights import describe_admin_rights
+from backstop.live.solvency.deployment_changes import (
+    describe_pending_changes,
+    describe_policy,
+    describe_removed_stages,
+    describe_stage_debts,
+    stages_in_order,
+)
+from backstop.live.solvency.margin_statement import build_margin_statement
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.model.interfaces import Debts
+from backstop.model.ledger import Balance
+from backstop.model.liquidation_engine import LiquidationEngine
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.member_pool import MemberPool
+from backstop.model.recovery_claims import RecoveryClaims
+from backstop.model.state import Revert
+
+_NOBODY = "0x" + "00" * 20
+_LARGEST = (1, 5, 10)
+MODES = ("normal", "caution", "emergency")
+
+
+class Exposure(NamedTuple):
+    """The debt of a vault, an auction or a workout (rad), and the worth of its collateral (rad)."""
+
+    collateral_type: int
+    owner: str
+    locked: int
+    debt: int
+    worth: int
+
+    @property
+    def backed(self) -> int:
+        """The part of the debt that the collateral would repay."""
+        return min(self.debt, self.worth)
+
+    @property
+    def short(self) -> int:
+        """The part of the debt that the collateral would not repay."""
+        return self.debt - self.backed
+
+
+def build_statement(model: ModelSystem, deployment: Deployment, gap: int | None = None) -> dict[str, Any]:
+    """Draw up the whole statement at the model's time.
+
+    A gap is how far prices of perpetual markets are taken to jump [basis points]; without one it is twice
+    the initial margin of each.
+    """
+    whole, margin = (
+        _StatementBuilder(model, deployment).build_statement(),
+        build_margin_statement(model, deployment, gap),
+    )
+    whole["checks"]["margin_gap_wad"] = "0" if margin is None else margin["gap_wad"]
+    return whole | {"margin": margin}
+
+
+def build_view(model: ModelSystem, deployment: Deployment) -> KeeperView:
+    """Return the state as keepers see it, with nothing known outside but the feed's prices, fresh or not."""
+    contracts = model.world.contracts.items()
+    tables = {name: contract.tables for name, contract in contracts}
+    addresses = {name: contract.address for name, contract in contracts}
+    types = range(len(deployment.parameters.collateral_types))
+    prices = tuple(tables["PriceFeed"]["prices"][c].current for c in types)
+    outside = MarketData(prices, 0, 0)
+    return KeeperView(
+        tables, addresses, model.timestamp, outside, deployment.parameters, number=model.block_number
+    )
+
+
+class _StatementBuilder:
+    def __init__(self, model: ModelSystem, deployment: Deployment) -> None:
+        self.model = model
+        self.deployment = deployment
+        self.parameters = deployment.parameters
+        self.symbols = deployment.parameters.type_names
+        self.types = range(len(self.symbols))
+        world = model.world
+        self.engine: Mapping[str, Mapping[Any, Any]] = world.contracts["VaultEngine"].tables
+        self._check_names(deployment)
+        self.waterfall = cast(LossWaterfall, world.contracts["LossWaterfall"])
+        self.stage_names = stages_in_order(self.waterfall, deployment)
+        self.liquidations = cast(LiquidationEngine, world.contracts["LiquidationEngine"])
+        self.view = build_view(model, deployment)
+        self.prices = tuple(world.contracts["PriceFeed"].tables["prices"][c].current for c in self.types)
+        self.debts: list[Debts] = [self.engine["ledger.debts"][c] for c in self.types]
+        self.vaults = sorted(
+            self._iter_vault_exposures(), key=lambda each: (-each.debt, each.collateral_type, each.owner)
+        )
+        self.auctions = [
+            Exposure(
+                each.collateral_type,
+                world.contracts["CollateralAuction"].tables["owners"][each.id].owner,
+                each.lot,
+                each.principal,
+                each.lot * self.prices[each.collateral_type],
+            )
+            for each in self.view.auctions
+        ]
+        self.workouts = [
+            Exposure(
+                each.collateral_type,
+                each.owner,
+                each.lot,
+                each.principal,
+                each.lot * self.prices[each.collateral_type],
+            )
+            for each in self.view.workouts
+        ]
+
+    def _check_names(self, deployment: Deployment) -> None:
+        """Check that the chain has the types' tokens and the stages' contracts that the parameters name."""
+        count = self.model.view("VaultEngine", "collateral_types")
+        listed = [self.engine["terms.of_types"][c].token for c in range(count)]
+        if listed != [deployment.addresses[symbol] for symbol in self.symbols]:
+            raise BackstopError(
+                "the collateral types are not those of the deployment file: types that were added later are "
+                "not supported"
+            )
+
+    def _iter_vault_exposures(self) -> Iterator[Exposure]:
+        for (c, owner), vault in self.engine["vaults"].items():
+            locked = vault.locked_collateral
+            if locked or vault.normalized_debt:
+                debt = vault.normalized_debt * self.debts[c].accumulated_rate
+                yield Exposure(c, owner, locked, debt, locked * self.prices[c])
+
+    @property
+    def distressed(self) -> list[Exposure]:
+        """The principal that the ledger has under auction.
+
+        Whatever else takes principal out of vaults belongs here.
+        """
+        return [*self.auctions, *self.workouts]
+
+    def list_type_exposures(self, collateral_type: int) -> list[Exposure]:
+        return [each for each in (*self.vaults, *self.distressed) if each.collateral_type == collateral_type]
+
+    def build_statement(self) -> dict[str, Any]:
+        stages, uncovered = self.describe_stages()
+        return {
+            "timestamp": self.model.timestamp,
+            "mode": MODES[self.view.mode],
+            "settling": bool(self.view.settlement.begun_at),
+            "balance_sheet": self.balance_sheet(),
+            "coverage": self.build_coverage(uncovered),
+            "collateral_types": [self.describe_type(c) for c in self.types],
+            "concentration": self.build_concentration(),
+            "maturity": [
+                {"due": due, "due_at": at, "rad": str(rad)} for due, at, rad in iter_maturities(self.view)
+            ],
+            "stages": stages,
+            "stages_left_out": describe_removed_stages(self.waterfall, self.deployment, self.types),
+            "risk_policy": describe_policy(self.model, self.deployment),
+            "pending": describe_pending_changes(
+                self.waterfall, self.view.settlement.announced_for, self.model
+            ),
+            "pools": self.describe_pools(),
+            "claims": self.describe_claims(),
+            "domains": self.describe_domains(),
+            "auctions": self.open_auctions(),
+            "workouts": self.open_workouts(),
+            "sales": self.describe_sales(),
+            "calls": self.describe_margin_calls(),
+            "flags": self.describe_flags(),
+            "vaults": [self.describe_vault(each) for each in self.vaults],
+            "powers": describe_admin_rights(self.model),
+            "checks": self.build_checks(),
+        }
+
+    # ---------------------------------------------------------------------- sums
+
+    def balance_sheet(self) -> dict[str, str]:
+        system: Balance = self.engine["ledger.system"][()]
+        supply = self.view.get_stablecoin_supply()
+        buffers = sum(self.view.get_buffer(c) for c in self.types)
+        performing = sum(debts.performing for debts in self.debts)
+        in_auction = sum(self.view.get_principal_in_auction(c) for c in self.types)
+        deficit, settled = sum(self.view.get_deficit(c) for c in self.types), self.view.get_settled_debt()
+        return {
+            "supply_wad": str(supply),
+            "reserve_rad": str(system.reserve),
+            "buffers_rad": str(buffers),
+            "liabilities_rad": str(supply * RAY + system.reserve + buffers),
+            "performing_rad": str(performing),
+            "in_auction_rad": str(in_auction),
+            "deficit_rad": str(deficit),
+            "settled_rad": str(settled),
+            "claims_on_others_rad": str(performing + in_auction + deficit + settled),
+        }
+
+    def build_coverage(self, uncovered: int) -> dict[str, Any]:
+        """State what stands behind the stablecoin: debts as far as their collateral carries them.
+
+        To cover is what is short, and every deficit that no stage has reserved.
+        """
+        exposures = [*self.vaults, *self.distressed]
+        backed, short = (sum(getattr(each, name) for each in exposures) for name in ("backed", "short"))
+        debt = sum(each.debt for each in exposures)
+        worth, supply = sum(each.worth for each in exposures), self.view.get_stablecoin_supply() * RAY
+        needed = short + sum(self.compute_unreserved_deficit(c) for c in self.types)
+        return {
+            "collateral_rad": str(worth),
+            "backed_rad": str(backed),
+            "short_rad": str(short),
+            "reserved_rad": str(sum(self.waterfall.reserved_of(_NOBODY, c) for c in self.types)),
+            "to_cover_rad": str(needed),
+            "uncovered_rad": str(uncovered),
+            "collateral_bps": _compute_share(worth, debt),
+            "backing_bps": _compute_share(backed, supply),
+            "coverage_bps": _compute_share(needed - uncovered, needed),
+        }
+
+    def describe_type(self, collateral_type: int) -> dict[str, Any]:
+        debts, view = self.debts[collateral_type], self.view
+        exposures = self.list_type_exposures(collateral_type)
+        unsafe = view.get_terms(collateral_type).liquidation_ratio
+        vaults = [each for each in self.vaults if each.collateral_type == collateral_type]
+        worth, debt = sum(each.worth for each in exposures), sum(each.debt for each in exposures)
+        total = sum(each.performing for each in self.debts)
+        return {
+            "symbol": self.symbols[collateral_type],
+            "price_ray": str(self.prices[collateral_type]),
+            "fresh": self.model.timestamp <= view.get_feed_prices(collateral_type).fresh_until,
+            "vaults": sum(each.debt > 0 for each in vaults),
+            "unsafe_vaults": sum(
+                each.worth * BASIS_POINTS
+                < each.debt * unsafe + view.compute_margin_add_on_rate(collateral_type, each.debt)
+                for each in vaults
+            ),
+            "locked_wad": str(sum(each.locked for each in vaults)),
+            "performing_rad": str(debts.performing),
+            "unbooked_fees_rad": str(
+                debts.normalized_debt
+                * max(0, view.get_current_rate(collateral_type) - debts.accumulated_rate)
+            ),
+            "in_auction_rad": str(view.get_principal_in_auction(collateral_type)),
+            "deficit_rad": str(view.get_deficit(collateral_type)),
+            "doubt_rad": str(view.get_debt_at_risk(collateral_type)),
+            "buffer_rad": str(view.get_buffer(collateral_type)),
+            "short_rad": str(sum(each.short for each in exposures)),
+            "ceiling_rad": str(view.get_terms(collateral_type).debt_ceiling * RAD),
+            "collateral_bps": _compute_share(worth, debt),
+            "of_debt_bps": _compute_share(debts.performing, total),
+        }
+
+    def build_concentration(self) -> dict[str, Any]:
+        """State how concentrated performing debt is, by owner over all types.
+
+        Herfindahl: 10,000 is a single owner.
+        """
+        by_owner: dict[str, int] = {}
+        for each in self.vaults:
+            if each.debt:
+                by_owner[each.owner] = by_owner.get(each.owner, 0) + each.debt
+        debts = sorted(by_owner.values(), reverse=True)
+        total = sum(debts)
+        return {
+            "owners": len(debts),
+            "largest": [{"owners": n, "bps": _compute_share(sum(debts[:n]), total)} for n in _LARGEST],
+            "herfindahl_bps": _compute_share(sum(debt * debt for debt in debts), total * total),
+        }
+
+    def build_checks(self) -> dict[str, str]:
+        """Sum up both sides of the books, vaults, auctions and flags: each figure should be zero."""
+        sheet = self.balance_sheet()
+        vaults = auctions = flags = 0
+        of_vaults, kept = self.view.get_vault_flags(), self.liquidations.tables["doubt.of_types"]
+        for c in self.types:
+            owed = sum(each.debt for each in self.vaults if each.collateral_type == c)
+            vaults += abs(self.debts[c].performing - owed)
+            selling = sum(each.debt for each in self.distressed if each.collateral_type == c)
+            auctions += abs(self.view.get_principal_in_auction(c) - selling)
+            flagged = sum(debt for (of, _), debt in of_vaults.items() if of == c)
+            flags += abs(int(kept[c]) - flagged)
+        gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
+        return {
+            "balance_gap_rad": str(gap),
+            "vaults_gap_rad": str(vaults),
+            "auctions_gap_rad": str(auctions),
+            "flags_gap_wad": str(flags),
+        }
+
+    # --------------------------------------------------------------------- losses
+
+    def compute_unreserved_deficit(self, collateral_type: int) -> int:
+        """Return what of a type's deficit waits for the stages [rad]."""
+        return max(
+            0, self.view.get_deficit(collateral_type) - self.waterfall.reserved_of(_NOBODY, collateral_type)
+        )
+
+    def describe_stages(self) -> tuple[list[dict[str, Any]], int]:
+        """State what each stage has, may pay and would pay; with it, what nobody would pay [rad].
+
+        What it may pay is for a type under its caps; what it would pay is if all that is short were lost now,
+        in the order of losses, each type's in turn. A stage that sells equity counts at the floor of its
+        auctions; while it is selling for a type, it may pay None of the type's.
+        """
+        view, waterfall = self.view, self.waterfall
+        left = [
+            self.compute_unreserved_deficit(c) + sum(each.short for each in self.list_type_exposures(c))
+            for c in self.types
+        ]
+        settling = view.settlement.begun_at != 0
+        rows = []
+        for k, name in self.stage_names.items():
+            kind, spent = STAGES[name], 0
+            has: list[int] = []
+            may: list[str | None] = []
+            for c in self.types:
+                if waterfall.reserved(_NOBODY, c, k):
+                    may.append(None)
+                    continue
+                capacity = waterfall._capacity(k, c)[1]
+                has.append(capacity)
+                may.append(str(waterfall._room(c, k, capacity, settling=settling)))
+                more = spent if kind.pooled else 0
+                room = waterfall._room(c, k, capacity - min(capacity, more), more, settling)
+                amount = min(left[c], room)
+                left[c] -= amount
+                spent += amount
+            terms = waterfall.stage_terms(_NOBODY, k)
+            rows.append(
+                {
+                    "stage": name,
+                    "contract": kind.contract,
+                    "capacity_rad": str(max(has, default=0) if kind.pooled else sum(has)),
+                    "payable_rad": may,
+                    "cap_bps": terms.cap_bps,
+                    "would_pay_rad": str(spent),
+                    **describe_stage_debts(waterfall, k, self.types),
+                }
+            )
+        return rows, sum(left)
+
+    def describe_pools(self) -> list[dict[str, Any]]:
+        """State what members of pools own, and what losses not covered yet will take from them."""
+        names = [POOLS[name][0] for name in (*list_pools(self.parameters), "staked_equity")]
+        rows = []
+        for name in names:
+            pool = self.model.world.contracts.get(name)
+            if not isinstance(pool, MemberPool):
+                continue
+            try:
+                pending: str | None = str(pool.pending_losses(_NOBODY))
+            except Revert:  # equity that never had a price
+                pending = None
+            rows.append(
+                {
+                    "pool": name,
+                    "assets_wad": str(pool.totalAssets(_NOBODY)),
+                    "unvested_wad": str(pool.unvested(_NOBODY)),
+                    "pending_losses_wad": pending,
+                    "shares_wad": str(pool.totalSupply(_NOBODY)),
+                }
+            )
+        return rows
+
+    def describe_claims(self) -> list[dict[str, Any]]:
+        """State what members of pools are owed for losses they bore."""
+        return [
+            {
+                "series": name,
+                "outstanding_wad": str(contract.outstanding(_NOBODY)),
+                "tokens_wad": str(contract.tokens(_NOBODY)),
+            }
+            for name, contract in self.model.world.contracts.items()
+            if isinstance(contract, RecoveryClaims)
+        ]
+
+    # ------------------------------------------------------------------ one by one
+
+    def describe_vault(self, each: Exposure) -> dict[str, Any]:
+        return {
+            "symbol": self.symbols[each.collateral_type],
+            "owner": each.owner,
+            "locked_wad": str(each.locked),
+            "debt_rad": str(each.debt),
+            "collateral_bps": _compute_share(each.worth, each.debt),
+            "short_rad": str(each.short),
+        }
+
+    def open_auctions(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": auction.id,
+                "symbol": self.symbols[auction.collateral_type],
+                "owner": exposure.owner,
+                "lot_wad": str(auction.lot),
+                "target_wad": str(auction.target),
+                "principal_rad": str(auction.principal),
+                "price_ray": str(auction.price),
+                "started_at": auction.started_at,
+                "needs_reset": auction.needs_reset,
+                "short_rad": str(exposure.short),
+            }
+            for auction, exposure in zip(self.view.auctions, self.auctions, strict=True)
+        ]
+
+    def open_workouts(self) -> list[dict[str, Any]]:
+        """State the auctions that are put off while owners pay; `left_wad` is principal and premium."""
+        view = self.view
+        return [
+            {
+                "id": workout.id,
+                "symbol": self.symbols[workout.collateral_type],
+                "owner": workout.owner,
+                "lot_wad": str(workout.lot),
+                "principal_rad": str(workout.principal),
+                "left_wad": str(workout.left),
+                "instalments": workout.instalments,
+                "met": workout.met,
+                "due_at": workout.due,
+                "good_standing": workout.is_in_good_standing(
+                    view.timestamp, view.get_liquidation_price(workout.collateral_type)
+                ),
+                "short_rad": str(exposure.short),
+            }
+            for workout, exposure in zip(view.workouts, self.workouts, strict=True)
+        ]
+
+    def describe_domains(self) -> list[dict[str, Any]]:
+        """State what bridges owe, have lost and are said to lose; this is booked from `ready_at` on."""
+        return [
+            {
+                "symbol": name,
+                "debt_rad": str(self.debts[domain.collateral_type].performing),
+                "line_rad": str(self.view.get_terms(domain.collateral_type).debt_ceiling * RAD),
+                "lost_wad": str(domain.lost),
+                "announced_wad": str(domain.announced),
+                "ready_at": domain.ready_at or None,
+            }
+            for name, domain in self.view.domains.items()
+        ]
+
+    def describe_sales(self) -> list[dict[str, Any]]:
+        """State the sales of equity under way, for deficits."""
+        return [
+            {
+                "contract": sale.contract,
+                "symbol": self.symbols[sale.collateral_type],
+                "lot_wad": str(sale.lot),
+                "target_wad": str(sale.target),
+                "price_ray": str(sale.price),
+                "over": sale.over,
+            }
+            for sale in self.view.equity_auctions
+        ]
+
+    def describe_margin_calls(self) -> list[dict[str, Any]]:
+        """State the margin calls that are neither met nor over."""
+        return [
+            {
+                "symbol": symbol,
+                "owner": call.owner,
+                "called_at": call.called_at,
+                "due_at": call.due,
+                "expires_at": call.expires,
+            }
+            for c, symbol in enumerate(self.symbols)
+            for call in self.view.list_margin_calls(c)
+        ]
+
+    def describe_flags(self) -> list[dict[str, Any]]:
+        """State the vaults and workouts whose debt is in doubt, as they were last looked at."""
+        rates = [debts.accumulated_rate for debts in self.debts]
+        rows: list[dict[str, Any]] = [
+            {"symbol": self.symbols[c], "owner": owner, "workout": None, "rad": str(debt * rates[c])}
+            for (c, owner), debt in sorted(self.view.get_vault_flags().items())
+        ]
+        rows += [
+            {
+                "symbol": self.symbols[each.collateral_type],
+                "owner": each.owner,
+                "workout": each.id,
+                "rad": str(each.principal),
+            }
+            for each in self.view.workouts
+            if each.flagged
+        ]
+        return rows
+
+
+def iter_maturities(view: KeeperView) -> Iterator[tuple[str, int | None, int]]:
+    """Return when debts are due [rad]; None: never, unless the owner repays or the vault is unsafe.
+
+    A vault that is called counts at the time from which it may be liquidated; what is left of a workout at
+    its instalments, the premium included. Whatever else gives debts a date belongs here.
+    """
+    called: Counter[int] = Counter()
+    for c in view.types:
+        rate = view.get_debts(c).accumulated_rate
+        for call in view.list_margin_calls(c):
+            called[call.due] += view.get_vault(c, call.owner).normalized_debt * rate
+    instalments: Counter[int] = Counter()
+    for workout in view.workouts:
+        for k in range(workout.met + 1, workout.instalments + 1):
+            instalments[workout.get_due_time(k)] += (
+                workout.compute_arrears(k) - workout.compute_arrears(k - 1)
+            ) * RAY
+    for what, due in (("margin call", called), ("instalment", instalments)):
+        yield from ((what, at, rad) for at, rad in sorted(due.items()) if rad)
+    performing = sum(view.get_debts(c).performing for c in view.types)
+    yield "on demand", None, performing - called.total()
+
+
+def _compute_share(part: int, whole: int) -> int | None:
+    """Return a share in basis points, rounded down; None of nothing."""
+    return part * BASIS_POINTS // whole if whole else None

@@ -1,0 +1,102 @@
+"""Gas of the guards: moving ceilings, modes, a halt, margin calls and meeting them, workouts."""
+
+from __future__ import annotations
+
+from backstop.deployment.example_parameters import build_guarded_parameters
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.anvil import AnvilHost
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
+from backstop.model.circuit_breaker import FALL
+from backstop.model.interfaces import CAUTION
+from backstop.model.roles import GUARDIAN
+from benchmarks.gas.gas_jobs import WETH, GasJobs, pass_prices_at_once
+
+# The first round writes new slots; the second is measured.
+TIMES = 2
+
+
+class GuardJobs(GasJobs):
+    """Jobs on the standard deployment with all guards on, and a debt against ether."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, pass_prices_at_once(build_guarded_parameters()))
+        self.do(self.symbol, "mint", get_account("borrower"), 10_000 * WAD, sender="borrower")
+        self.do(self.symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender="borrower")
+        for i in range(2 * TIMES):
+            self.do(self.symbol, "mint", get_account(f"owner_{i}"), 11 * WAD, sender="stranger")
+            self.do(self.symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
+        self.do("PriceFeed", "grant_role", GUARDIAN, get_account("guardian"), sender="admin")
+        self.report_average_price(2_000)
+        self.deposit_and_draw("borrower", 2_000, 1_000_000)
+
+    def report_average_price(self, dollars: int) -> None:
+        """Report a price for long enough that the average reaches it too."""
+        for _ in range(4):
+            self.report_price(dollars)
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        used: dict[str, int] = {}
+        guards = self.deployment.parameters.guards
+        assert guards is not None and guards.breaker is not None
+        self.adjust_ceiling()
+        for _ in range(TIMES):
+            self.report_average_price(2_000)
+            self.deposit_and_draw("borrower", 1_000, 500_000)
+            self.chain.advance(guards.ceilings[WETH].ttl)
+            used["adjust ceiling"] = self.adjust_ceiling()
+        for _ in range(TIMES):
+            self.report_average_price(2_000)
+            for _ in range(2):
+                self.report_price(1_600)
+            used["escalate"] = self.do("CircuitBreaker", "escalate", FALL, WETH, sender="stranger")
+            self.chain.advance(guards.breaker.calm_period)
+            self.report_average_price(1_600)
+            used["calm"] = self.do("CircuitBreaker", "calm", sender="stranger")
+        for _ in range(TIMES):
+            used["raise mode"] = self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
+            self.chain.advance(guards.breaker.calm_period)
+            self.report_average_price(1_600)
+            self.do("CircuitBreaker", "calm", sender="stranger")
+            used["halt"] = self.do("PriceFeed", "set_halted", WETH, True, sender="guardian")
+            self.chain.advance(GUARDIAN_HALT + GUARDIAN_PAUSE)
+        for i in range(2 * TIMES):
+            self.report_average_price(2_000)
+            self.deposit_and_draw(f"owner_{i}", 10, 12_900)
+            self.chain.advance(3_600)
+            self.report_average_price(1_900)
+            used["margin call"] = self.do(
+                "LiquidationEngine", "call", WETH, get_account(f"owner_{i}"), sender="stranger"
+            )
+        used["meet a call: repay"] = self.repay_debt("owner_0", 300 * WAD, 0)
+        used["meet a call: top up"] = self.deposit_and_draw("owner_1", 1, 0)
+        for i in range(TIMES):
+            called_at = self.chain.view("VaultEngine", "vault", WETH, get_account(f"owner_{i}"))[2]
+            assert called_at == 0, "the call is not met"
+        return used | self.measure_workouts()
+
+    def measure_workouts(self) -> dict[str, int]:
+        """Enter workouts for the other called vaults, pay an instalment, miss one; flag and foreclose."""
+        used: dict[str, int] = {}
+        self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
+        self.do("Stablecoin", "transfer", get_account("liquidator"), 100 * WAD, sender="borrower")
+        owners = [f"owner_{TIMES + i}" for i in range(TIMES)]
+        for who in owners:
+            used["enter workout"] = self.do("Workouts", "enter", WETH, get_account(who), 8, sender=who)
+        workouts = [self.chain.view("CollateralAuction", "last_id") - i for i in reversed(range(TIMES))]
+        for who, id in zip(owners, workouts, strict=True):
+            used["pay instalment"] = self.do("Workouts", "pay", id, 1_700 * WAD, sender=who)
+        self.chain.advance(2 * 86_400)
+        self.report_price(1_900)
+        # The last is foreclosed without one.
+        for id in workouts[:-1]:
+            used["flag workout"] = self.do("Workouts", "flag", id, sender="stranger")
+        for id in workouts:
+            args = (id, get_account("liquidator"))
+            used["foreclose"] = self.do("Workouts", "foreclose", *args, sender="liquidator")
+        return used
+
+    def adjust_ceiling(self) -> int:
+        """Adjust the ceiling of ether and return the gas."""
+        return self.do("AutoCeiling", "adjust", WETH, sender="stranger")

@@ -1,0 +1,244 @@
+"""Gas after a loss: stages pay, equity is sold, pools are joined and left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backstop.deployment.deployment_parameters import EquityParameters, PoolParameters, StageParameters
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.anvil import AnvilHost
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from benchmarks.gas.gas_jobs import WETH, XAU, GasJobs
+
+MINUTE = 60
+YEAR = 365 * 86_400
+# Ray a second, which earns thousands for the buffer and the reserve within a year.
+HIGH_FEE = 10**19
+# The second loss of an event finds its slots in use; the third is measured.
+TIMES = 3
+
+
+class _LossJobs(GasJobs):
+    """Jobs on a protocol with equity and these stages, which loses on gold what it has lent."""
+
+    def __init__(self, host: AnvilHost, *stages: str, cooldown: int = 86_400) -> None:
+        order, savings = tuple(StageParameters(name) for name in stages), PoolParameters(cooldown)
+        parameters = replace(
+            build_standard_parameters(), stages=order, equity=EquityParameters(), savings=savings
+        )
+        super().__init__(host, parameters)
+        self.lost = 0
+        for symbol in ("WETH", "XAU"):
+            self.do(symbol, "mint", get_account("borrower"), 10**28, sender="borrower")
+            self.do(symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender="borrower")
+        for _ in range(3):
+            self.report_prices()
+        self.deposit_and_draw("borrower", 4_000, 2_000_000)
+        for who in ("taker", "saver", "another"):
+            self.do("Stablecoin", "transfer", get_account(who), 400_000 * WAD, sender="borrower")
+            self.do("Equity", "transfer", get_account(who), 10_000 * WAD, sender="admin")
+
+    def report_prices(self, gold: int = 2_500, equity: int = 100) -> None:
+        """Report prices of ether, gold and equity."""
+        for market, dollars in ((WETH, 2_000), (XAU, gold), (EQUITY_MARKET, equity)):
+            self.report_price(dollars, market)
+
+    def open_gold_vault(self) -> str:
+        """Open a new vault of gold with a debt of 10,000 and return its owner."""
+        who = f"owner_{self.lost}"
+        self.lost += 1
+        self.do("XAU", "mint", get_account(who), 10**12, sender=who)
+        self.do("XAU", "approve", self.get_address("VaultEngine"), MAX_UINT256, sender=who)
+        for _ in range(2):
+            self.report_prices()
+        self.deposit_and_draw(who, 8, 10_000, XAU)
+        return who
+
+    def lose_gold_vault(self, equity: int = 100) -> None:
+        """Open a new vault of gold and let it become worthless, a loss of about 10,000."""
+        who = self.open_gold_vault()
+        for _ in range(2):
+            self.report_price(1, XAU)
+        self.liquidate_gold(who)
+        for _ in range(4):
+            self.report_prices(1, equity)
+        last = self.chain.view("CollateralAuction", "last_id")
+        self.do("CollateralAuction", "close", last, sender="stranger")
+
+    def liquidate_gold(self, who: str) -> None:
+        """Liquidate a vault of gold."""
+        args = XAU, get_account(who), get_account("liquidator")
+        self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
+
+    def end_unsold_auction(self, auction: str) -> int:
+        """End a sale of equity that found no buyer and return the gas."""
+        self.lose_gold_vault()
+        self.cover_losses()
+        assert self.deployment.parameters.equity is not None
+        self.chain.advance(self.deployment.parameters.equity.duration + 1)
+        return self.do(auction, "end", XAU, sender="stranger")
+
+    def cover_losses(self) -> int:
+        """Have the stages cover the losses on gold and return the gas."""
+        return self.do("LossWaterfall", "cover", XAU, sender="stranger")
+
+    def deposit_to_pool(
+        self, pool: str, token: str = "Stablecoin", who: str = "saver", amount: int = 1
+    ) -> int:
+        """Deposit thousands of a token into a pool and return the gas."""
+        self.do(token, "approve", self.get_address(pool), MAX_UINT256, sender=who)
+        return self.do(pool, "deposit", amount * 1_000 * WAD, get_account(who), sender=who)
+
+    def earn_stability_fees(self) -> None:
+        """Charge a year of high fees on ether and gold."""
+        self.deposit_and_draw("borrower", 10**9, 1_000_000, XAU)
+        for c in (WETH, XAU):
+            self.do("VaultEngine", "set_stability_fee", c, HIGH_FEE, sender="admin")
+        self.chain.advance(YEAR)
+        for c in (WETH, XAU):
+            self.do("VaultEngine", "accrue", c, sender="stranger")
+
+
+class RecapitalisationJobs(_LossJobs):
+    """Jobs of selling new equity as the first stage, so that no other stage's gas is counted."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "minted_equity", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        used: dict[str, int] = {}
+        self.do("Stablecoin", "approve", self.get_address("MintAuction"), MAX_UINT256, sender="taker")
+        for i in range(TIMES):
+            # Equity has another price each time.
+            self.lose_gold_vault(equity=100 + i)
+            used["start"] = self.cover_losses()
+            self.chain.advance(MINUTE)
+            _, price, lot, _ = self.chain.view("MintAuction", "status", XAU)
+            args = XAU, lot, price, get_account("taker"), b""
+            used["fill"] = self.do("MintAuction", "take", *args, sender="taker")
+            assert self.chain.view("LossWaterfall", "reserved_of", XAU) == 0
+        return {
+            "recapitalise: start": used["start"],
+            "recapitalise: take": used["fill"],
+            "recapitalise": used["start"] + used["fill"],
+            "recapitalise: end": self.end_unsold_auction("MintAuction"),
+        }
+
+
+class IncomeJobs(_LossJobs):
+    """Jobs of selling surplus for equity, which is burned."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        used: dict[str, int] = {}
+        self.do("Treasury", "set_target", 1_000, sender="admin")
+        self.do("Equity", "approve", self.get_address("SurplusAuction"), MAX_UINT256, sender="taker")
+        self.earn_stability_fees()
+        used["distribute"] = self.do("Treasury", "distribute", sender="stranger")
+        for i in range(TIMES):
+            for _ in range(3):
+                self.report_price(100 + i, EQUITY_MARKET)
+            start = self.do("SurplusAuction", "start", sender="stranger")
+            self.chain.advance(MINUTE)
+            args = MAX_UINT256, MAX_UINT256, get_account("taker"), b""
+            take = self.do("SurplusAuction", "take", *args, sender="taker")
+            used |= {"sell surplus: start": start, "sell surplus: take": take, "sell surplus": start + take}
+        return used
+
+
+class SavingsPoolJobs(_LossJobs):
+    """Jobs of a pool of savings that has members, and no losses."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        used: dict[str, int] = {}
+        self.deposit_to_pool("Savings")
+        used["deposit new"] = self.deposit_to_pool("Savings", who="another", amount=10)
+        used["deposit again"] = self.deposit_to_pool("Savings", who="another", amount=10)
+        who = get_account("another")
+        args = self.chain.view("Savings", "balanceOf", who) // 2, who, who
+        used["request"] = self.do("Savings", "requestRedeem", *args, sender="another")
+        self.chain.advance(86_400)
+        used["cut batch"] = self.do("Savings", "cut", sender="keeper")
+        self.chain.advance(self.deployment.parameters.savings.cooldown + 600)
+        used["settle batch"] = self.do("Savings", "settle", sender="keeper")
+        args = self.chain.view("Savings", "maxWithdraw", who), who, who
+        used["claim"] = self.do("Savings", "withdraw", *args, sender="another")
+        return used
+
+
+class NoCooldownPoolJobs(_LossJobs):
+    """A job of a pool of savings without a cooldown: half of a member's shares leave at once."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings", cooldown=0)
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        self.deposit_to_pool("Savings")
+        self.deposit_to_pool("Savings", who="another", amount=10)
+        who = get_account("another")
+        args = self.chain.view("Savings", "balanceOf", who) // 2, who, who
+        return {"redeem shares": self.do("Savings", "redeem", *args, sender="another")}
+
+
+class VaultFlagJobs(_LossJobs):
+    """A job of flagging the second of two unsafe vaults."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        used: dict[str, int] = {}
+        owners = [self.open_gold_vault() for _ in range(2)]
+        for _ in range(2):
+            self.report_price(1, XAU)
+        for who in owners:
+            args = XAU, get_account(who)
+            used["flag vault"] = self.do("LiquidationEngine", "flag", *args, sender="stranger")
+        return used
+
+
+class StageJobs(_LossJobs):
+    """Jobs of one stage that pays all of a loss: the whole of `cover`."""
+
+    NAMES = "buffer", "reserve", "clawback", "junior", "staked_equity", "redistribution", "savings"
+
+    def __init__(self, host: AnvilHost, name: str) -> None:
+        super().__init__(host, *dict.fromkeys((name, "savings")))
+        self.name = name
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        cover, used = 0, dict[str, int]()
+        self.deposit_to_pool("Savings", amount=200)
+        if self.name in ("buffer", "reserve", "redistribution"):
+            self.earn_stability_fees()
+        if self.name == "junior":
+            self.deposit_to_pool("Junior", amount=100)
+        if self.name == "staked_equity":
+            self.deposit_to_pool("StakedEquity", "Equity", amount=5)
+            self.do("Stablecoin", "approve", self.get_address("StakeAuction"), MAX_UINT256, sender="taker")
+        for _ in range(TIMES):
+            self.lose_gold_vault()
+            if self.name == "clawback":
+                self.do("Savings", "add_income", 50_000 * WAD, sender="saver")
+            cover = self.cover_losses()
+            if self.name == "staked_equity":
+                args = XAU, MAX_UINT256, 10**6 * RAY, get_account("taker"), b""
+                used["staked equity: take"] = self.do("StakeAuction", "take", *args, sender="taker")
+        epoch = self.chain.view("LossWaterfall", "last_epoch", XAU)
+        assert self.chain.view("LossWaterfall", "covered", XAU, epoch, 0) > 20_000 * RAD
+        if self.name == "staked_equity":
+            used["staked equity: end"] = self.end_unsold_auction("StakeAuction")
+        return {f"cover: {self.name.replace('_', ' ')}": cover} | used

@@ -1,0 +1,317 @@
+"""Gas of the margin market: what traders, liquidators and whoever meets a loss or rolls pay."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+
+from backstop.deployment.contract_names import BY_CYCLE
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_margin_parameters
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.anvil import AnvilHost
+from backstop.hosts.host_interface import CHAIN_ID
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.bounds import MAX_DIVERGENCE, MAX_MARGIN_MARKETS, MIN_RANKED
+from backstop.model.margin_orders import Order
+from backstop.model.price_path import SHORT
+from benchmarks.gas.gas_jobs import WETH, GasJobs
+
+WBTC = 1
+WINNERS = 20
+RANKED = 3 * MIN_RANKED
+LOT_PRICE = 20 * WAD
+WINDOW = 1_800
+MARKET, DESK, CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
+
+
+class MarginMarketJobs(GasJobs):
+    """Jobs of two markets of which one is in use: a long fails against 20 shorts of 100 lots.
+
+    Whatever needs a mark asks the feed itself: that price was brought before, in a call of its own.
+    """
+
+    POLICY = BY_CYCLE
+    # The guard is asked, and lets all of it pass.
+    DIVERGENCE = MAX_DIVERGENCE
+
+    def __init__(self, host: AnvilHost) -> None:
+        self.nonce = 0
+        # Little margin, so that a small fall is enough, and a short window, so that the feed's current price
+        # stays fresh; what is asked for makes no difference in gas.
+        terms = build_margin_parameters(1_000, 500, 0)
+        assert terms.margin is not None
+        super().__init__(
+            host,
+            replace(
+                terms,
+                margin=replace(terms.margin, policy=self.POLICY, window=WINDOW, divergence=self.DIVERGENCE),
+            ),
+        )
+        self.report_price(2_000)
+        self.report_price(2_000)
+        self.do(self.symbol, "mint", get_account("rich"), 10_000 * WAD, sender="rich")
+        self.do(self.symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender="rich")
+        self.deposit_and_draw("rich", 10_000, 5_000_000)
+        self.do("Stablecoin", "approve", self.get_address(MARKET), MAX_UINT256, sender="rich")
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
+        used: dict[str, int] = {}
+        self.deposit_margin("first", 100_000)
+        self.deposit_margin("long", 3_000)
+        self.deposit_margin("other", 100_000)
+        used["cycles: deposit"] = self.deposit_margin("first", 1_000)
+        self.submit_signed_reports(2_000)
+        used["cycles: withdraw"] = self.do(
+            MARKET, "withdraw", WAD, get_trader_account("first"), sender=get_trader_account("first")
+        )
+        self.deposit_margin("first#1", 1_000)
+        self.submit_signed_reports(2_000)
+        args = WAD, get_trader_account("first"), get_trader_account("first#1")
+        used["cycles: withdraw of a sub-account"] = self.do(
+            MARKET, "withdraw", *args, sender=get_trader_account("first")
+        )
+        for i in range(WINNERS):
+            self.deposit_margin(f"short_{i}", 10_000)
+            self.submit_signed_reports(2_000)
+            used["cycles: fill, new position"] = self.fill_orders(
+                "long" if i < 10 else "other", f"short_{i}", 100
+            )
+        self.submit_signed_reports(2_000)
+        self.fill_orders("other", "first", 100)
+        used["cycles: fill"] = self.fill_orders("other", "first", 100)
+        self.submit_signed_reports(1_600)
+        used["cycles: mark"] = self.do(MARKET, "accrue", WETH, sender="stranger")
+        used["cycles: roll"] = self._roll_market()
+        used["cycles: wake"] = self.do(MARKET, "wake", get_trader_account("short_0"), sender="stranger")
+        self.submit_signed_reports(1_600)
+        used["cycles: meet"] = self.do(MARKET, "meet", get_trader_account("long"), sender="stranger")
+        self.submit_signed_reports(1_600)
+        used["cycles: take"] = self.do(DESK, "take", WETH, 100, sender=get_trader_account("short_1"))
+        used["cycles: liquidate"] = self._liquidate_long()
+        used["cycles: roll with losses"] = self._roll_market()
+        used["cycles: sweep"] = self._sweep_fees()
+        used["cycles: post shortfall"] = self._post_shortfall()
+        return used
+
+    def _roll_market(self) -> int:
+        """Roll once a window has passed, and return the gas."""
+        self.chain.advance(WINDOW)
+        return self.do(MARKET, "roll", sender="stranger")
+
+    def _liquidate_long(self) -> int:
+        """Have an account with a position liquidate one that is long, and return the gas."""
+        self.deposit_margin("weak", 1_000)
+        self.submit_signed_reports(1_600)
+        self.fill_orders("weak", "first", 400, 16 * WAD)
+        self.submit_signed_reports(1_400)
+        return self.do(
+            DESK, "liquidate", get_trader_account("weak"), WETH, 100, sender=get_trader_account("first")
+        )
+
+    def _sweep_fees(self) -> int:
+        """Have fees of a trade handed over, and return the gas."""
+        self.submit_signed_reports(1_400)
+        self.fill_orders("other", "first", 100, 14 * WAD)
+        return self.do(MARKET, "sweep", sender="stranger")
+
+    def _post_shortfall(self) -> int:
+        """Have the protocol pay for a late loss once its line is raised, and return the gas."""
+        self.deposit_margin("late", 400)
+        self.submit_signed_reports(1_400)
+        self.fill_orders("late", "first", 200, 14 * WAD)
+        self.submit_signed_reports(1_000)
+        self.do(MARKET, "accrue", WETH, sender="stranger")
+        for _ in range(2):
+            self._roll_market()
+        self.submit_signed_reports(1_000)
+        self._set_debt_line(0)
+        self.do(MARKET, "meet", get_trader_account("late"), sender="stranger")
+        self._set_debt_line(10_000_000)
+        return self.do(MARKET, "post_shortfall", sender="stranger")
+
+    def _set_debt_line(self, amount: int) -> None:
+        """Have the protocol bear so many whole stablecoins of the market's losses at most."""
+        collateral_type = self.chain.view("Perpetuals", "COLLATERAL_TYPE")
+        self.do("VaultEngine", "set_debt_ceiling", collateral_type, amount, sender="admin")
+
+    def deposit_margin(self, name: str, amount: int) -> int:
+        """Deposit margin in whole stablecoins and return the gas."""
+        return self.do(MARKET, "deposit", get_trader_account(name), amount * WAD, sender="rich")
+
+    def fill_orders(self, maker: str, taker: str, lots: int, price: int = LOT_PRICE) -> int:
+        """Fill two signed orders with each other at the mark of now and return the gas."""
+        self.nonce += 1
+        orders = []
+        for name, size in ((maker, lots), (taker, -lots)):
+            order = Order(get_trader_account(name), WETH, size, price, MAX_UINT256, self.nonce)
+            orders += [order, sign_order(name, order, CHAIN_ID, self.get_address("MarginOrders"))]
+        return self.do("MarginOrders", "fill", *orders, lots, sender="stranger")
+
+
+class RankedDeleveragingJobs(MarginMarketJobs):
+    """Jobs of such a market in which the first in rank are closed: all 20 have gained as much."""
+
+    POLICY = "ranked"
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of each job by name, of calls with few and with many accounts."""
+        winners = self._make_long_insolvent()
+        submit, execute = (
+            self._measure_per_account("submit", winners),
+            self._measure_per_account("execute", winners),
+        )
+        return {
+            "cycles: submit": submit[0],
+            "cycles: submit, each account": submit[1],
+            "cycles: execute": execute[0],
+            "cycles: execute, each account": execute[1],
+        }
+
+    def _make_long_insolvent(self) -> list[str]:
+        """Have a long fail against all shorts and its cycle be pending; who gained, in the order of rank."""
+        self.deposit_margin("long", 300 * RANKED)
+        for i in range(RANKED):
+            self.deposit_margin(f"short_{i}", 10_000)
+            self.submit_signed_reports(2_000)
+            self.fill_orders("long", f"short_{i}", 100)
+        self.submit_signed_reports(1_600)
+        self.do(MARKET, "meet", get_trader_account("long"), sender="stranger")
+        self._roll_market()
+        self.submit_signed_reports(1_600)
+        # Whoever rolls or meets has marked it.
+        self.do(MARKET, "accrue", WETH, sender="stranger")
+        winners = [get_trader_account(f"short_{i}") for i in range(RANKED)]
+        return sorted(winners, key=lambda each: int(each, 16), reverse=self.POLICY == "ranked")
+
+    def _measure_per_account(self, method: str, winners: list[str]) -> tuple[int, int]:
+        """Return the gas of a call without its accounts, and of each account; all are in two calls."""
+        few = MIN_RANKED
+        used = [self._call_closer(method, each) for each in (winners[:few], winners[few:])]
+        each = (used[1] - used[0]) // (RANKED - 2 * few)
+        return max(0, used[0] - few * each), each
+
+    def _call_closer(self, method: str, accounts: list[str]) -> int:
+        return self.do(CLOSER, method, WETH, SHORT, tuple(accounts), sender="stranger")
+
+
+class ManyDebtorsJobs(MarginMarketJobs):
+    """Jobs of such a market in which 20 longs of 100 lots fail at once."""
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of a call that meets many, without its accounts, and of each account."""
+        self.deposit_margin("first", 100_000)
+        debtors = [f"debtor_{i}" for i in range(WINNERS)]
+        for name in debtors:
+            self.deposit_margin(name, 300)
+            self.submit_signed_reports(2_000)
+            self.fill_orders(name, "first", 100)
+        self.submit_signed_reports(1_600)
+        self.do(MARKET, "accrue", WETH, sender="stranger")
+        few, accounts = WINNERS // 4, tuple(map(get_trader_account, debtors))
+        calls = accounts[:few], accounts[few:]
+        used = [self.do(MARKET, "meet_all", some, sender="stranger") for some in calls]
+        each = (used[1] - used[0]) // (WINNERS - 2 * few)
+        return {
+            "cycles: meet_all": max(0, used[0] - few * each),
+            "cycles: meet_all, each account": each,
+        }
+
+
+class DormantAccountJobs(MarginMarketJobs):
+    """Jobs of such a market in which somebody sleeps through cycles with losses."""
+
+    CYCLES = 12
+    # Nobody steps the feed meanwhile.
+    DIVERGENCE = 0
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of an account with one position that nobody has touched for long."""
+        self.deposit_margin("first", 1_000_000)
+        self.deposit_margin("sleeper", 100_000)
+        self.submit_signed_reports(2_000)
+        self.fill_orders("first", "sleeper", 100)
+        for cycle in range(self.CYCLES):
+            self._make_account_insolvent(f"thin_{cycle}")
+        for _ in range(2):
+            self._roll_market()
+        return {
+            "cycles: wake, long after": self.do(
+                MARKET, "wake", get_trader_account("sleeper"), sender="stranger"
+            )
+        }
+
+    def _make_account_insolvent(self, name: str) -> None:
+        """Have somebody lose more than it has in a cycle of its own, and its lots be taken over."""
+        self.deposit_margin(name, 250)
+        self.submit_signed_reports(2_000)
+        self.fill_orders(name, "first", 100)
+        self.submit_signed_reports(1_600)
+        self.do(MARKET, "meet", get_trader_account(name), sender="stranger")
+        self._roll_market()
+        self.submit_signed_reports(1_600)
+        self.do(MARKET, "meet", get_trader_account(name), sender="stranger")
+        self.do(DESK, "take", WETH, 100, sender=get_trader_account("first"))
+        self.submit_signed_reports(2_000)
+        self.do(MARKET, "accrue", WETH, sender="stranger")
+
+
+class ProRataDeleveragingJobs(RankedDeleveragingJobs):
+    """Jobs of such a market in which all who gained are closed alike."""
+
+    POLICY = "shared"
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of a call without its accounts, and of each account."""
+        call, each = self._measure_per_account("share", self._make_long_insolvent())
+        return {"cycles: share": call, "cycles: share, each account": each}
+
+
+class InsuredMarketJobs(MarginMarketJobs):
+    """Jobs of such a market that asks for insurance, alone and with seven others that do."""
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of a fill that opens more, in a market alone and with all others."""
+        self.do("Stablecoin", "approve", self.get_address("MarginFund"), MAX_UINT256, sender="rich")
+        self.do("MarginFund", "insure", 1_000_000 * WAD, sender="rich")
+        margin = self.deployment.parameters.margin
+        assert margin is not None
+        lot, *terms = astuple(replace(margin.markets[0], insured=1_000))[1:]
+        self.do("MarginPolicy", "set_terms", WETH, tuple(terms), sender="admin")
+        for name in ("other", "first"):
+            self.deposit_margin(name, 100_000)
+        used = {"cycles: fill, insured": self._add_to_positions()}
+        self.do("MarginPolicy", "set_terms", WBTC, tuple(terms), sender="admin")
+        while (number := self.chain.view("MarginPolicy", "markets")) < MAX_MARGIN_MARKETS:
+            self.do("MarginPolicy", "add_market", WETH, lot, tuple(terms), sender="admin")
+            self.do(MARKET, "accrue", number, sender="stranger")
+        used["cycles: fill, eight insured"] = self._add_to_positions()
+        return used
+
+    def _add_to_positions(self) -> int:
+        """Add to two positions, and return the gas."""
+        self.submit_signed_reports(2_000)
+        self.fill_orders("other", "first", 100)
+        return self.fill_orders("other", "first", 100)
+
+
+class MarketSettlementJobs(MarginMarketJobs):
+    """Jobs of such a market in settlement."""
+
+    def run(self) -> dict[str, int]:
+        """Return the gas of ending it, and of an account's way out."""
+        for name in ("long", "short"):
+            self.deposit_margin(name, 10_000)
+        self.submit_signed_reports(2_000)
+        self.fill_orders("long", "short", 100)
+        settlement = self.deployment.parameters.settlement
+        self.do("Settlement", "announce", sender="admin")
+        self.chain.advance(settlement.delay)
+        self.do("Settlement", "begin", sender="stranger")
+        for _ in range(4):
+            self.report_price(2_000)
+            self.report_price(30_000, WBTC)
+        return {
+            "cycles: end market": self.do(MARKET, "end_market", WETH, sender="stranger"),
+            "cycles: close out": self.do(MARKET, "wake", get_trader_account("long"), sender="stranger"),
+        }

@@ -1,0 +1,171 @@
+"""Contract calls a second of the exact engine: the actions of one path after its opening, each way.
+
+The yardstick is the usual way: the same actions as transactions on Anvil through web3.py, each receipt
+awaited. The exact engine also decides what everybody does, runs the model and compares.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
+
+import psutil
+from web3 import Web3
+
+from backstop.deployment.contract_creation import deploy_protocol
+from backstop.hosts.anvil import AnvilHost
+from backstop.hosts.revm import RevmHost
+from backstop.parallel.workers import build_process_workers
+from backstop.proof.lockstep import Lockstep
+from backstop.proof.trace import Trace
+from backstop.simulation.run import Simulation
+from backstop.simulation.scenario import Scenario, drawn
+from backstop.simulation.session import open_session
+from backstop.studies.stress.chunks import Chunk, run_chunk
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.system import Action
+from benchmarks.speed.fuzz_speed import begin_chain, encode_raw_call
+
+YARDSTICK = "web3.py transactions on Anvil, each receipt awaited"
+AGAIN = 20
+"""Times that a worker of the exact engine runs the path."""
+
+
+class CallSpeed(NamedTuple):
+    """Contract calls of one way to run the same path's actions after its opening."""
+
+    way: str
+    calls: int
+    seconds: float
+    cpu: float  # seconds of all processes
+
+    @property
+    def rate(self) -> float:
+        """Calls a second, by the clock."""
+        return self.calls / self.seconds
+
+    @property
+    def cost(self) -> float:
+        """CPU a call, which does not depend on other users of the machine [seconds]."""
+        return self.cpu / self.calls
+
+
+def measure_call_speeds(scenario: Scenario, seed: int) -> Iterator[CallSpeed]:
+    """Measure the same actions each way, the yardsticks first."""
+    path = drawn(scenario, seed, 0)
+    with open_session(path, "model", seed) as session:
+        run = Simulation(path, session, seed)
+        run.open_book(lambda *_: None, lambda: False)
+        opening = len(run.steps)
+        run.run_blocks(lambda *_: None, lambda: False)
+        trace = Trace(path.parameters, run.steps, session.started_at, opening=opening)
+    number = len(trace.steps) - opening
+    yield _run_on_anvil(YARDSTICK, trace, together=False)
+    yield _run_on_anvil("the same, a block and its receipts every five minutes", trace, together=True)
+    yield _replay_actions("bytecode on revm, nothing compared", trace, compared=False)
+    yield _replay_actions("bytecode on revm and model, compared, nobody decides", trace, compared=True)
+    rows = ExactEngine(scenario, seed).run_paths
+    rows(0, 1)  # deployed and opened
+    began, spent = time.perf_counter(), sum_cpu_seconds()
+    for _ in range(AGAIN):
+        rows(0, 1)
+    yield CallSpeed(
+        "exact engine, 1 worker", number * AGAIN, time.perf_counter() - began, sum_cpu_seconds() - spent
+    )
+    yield _run_by_workers("exact engine, 2 workers", Task(scenario, seed, "exact"), number, 2)
+
+
+def _run_by_workers(way: str, task: Task, number: int, count: int) -> CallSpeed:
+    """Run the path repeatedly on several processes, timed from when all of them are busy."""
+    warm, began, spent = 2 * count, 0.0, 0.0
+    paths = warm + count * AGAIN
+    results = build_process_workers(count)(run_chunk, (task,), [Chunk(0, 0, 1)] * paths)
+    with closing(results):
+        for done, _ in enumerate((each for each in results if each is not None), 1):
+            if done == warm:
+                began, spent = time.perf_counter(), sum_cpu_seconds(active_children())
+            elif done == paths:
+                seconds, used = time.perf_counter() - began, sum_cpu_seconds(active_children()) - spent
+    return CallSpeed(way, number * (paths - warm), seconds, used)
+
+
+def _replay_actions(way: str, trace: Trace, compared: bool) -> CallSpeed:
+    """Replay the path's recorded actions one after the other."""
+    played = trace.steps[trace.opening :]
+    with closing(RevmHost(trace.started_at)) as host:
+        _, model, chain = deploy_protocol(host, trace.parameters)
+        assert chain is not None
+        both = Lockstep(model, chain, parameters=trace.parameters, check_every=0)
+        for step in trace.steps[: trace.opening]:
+            both.play(step)
+        calls = [(timestamp, encode_raw_call(chain, action)) for timestamp, action, _ in played]
+        seconds = used = 0.0
+        for _ in range(AGAIN):
+            with both.fork_state():
+                began, spent = time.perf_counter(), sum_cpu_seconds()
+                if compared:
+                    for step in played:
+                        both.play(step)
+                else:
+                    for timestamp, call in calls:
+                        host.set_time(timestamp)
+                        host.run_transaction(*call)
+                seconds, used = seconds + time.perf_counter() - began, used + sum_cpu_seconds() - spent
+    return CallSpeed(way, len(played) * AGAIN, seconds, used)
+
+
+def _run_on_anvil(way: str, trace: Trace, together: bool) -> CallSpeed:
+    """Send the path's actions through web3.py, `contract.functions.f(...).transact()`, with receipts.
+
+    Each is in a block of its own, as is usual, or all actions of one time are together in one block.
+    """
+    with closing(AnvilHost(trace.started_at)) as host:
+        opened = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
+        chain = begin_chain(opened, host)
+        web3, abis = Web3(Web3.IPCProvider(host.path)), chain.artifacts
+        contracts = {
+            name: web3.eth.contract(Web3.to_checksum_address(at), abi=abis[chain.kinds[name]].abi_json)
+            for name, at in chain.addresses.items()
+        }
+        client, waiting, node = host.client, [], host.process.pid
+        client.request("evm_setAutomine", False)  # blocks are made below
+        began, spent, now = time.perf_counter(), sum_cpu_seconds() + _read_cpu_seconds(node), 0
+        played = trace.steps[trace.opening :]
+        for place, (timestamp, step, _) in enumerate(played, 1):
+            assert isinstance(step, Action)
+            if timestamp != now:
+                client.request("evm_setNextBlockTimestamp", timestamp)
+                now = timestamp
+            function = contracts[step.contract].get_function_by_name(step.method)
+            sender = Web3.to_checksum_address(step.sender)
+            terms = {"from": sender, "gas": 5_000_000, "gasPrice": Web3.to_wei(0, "wei")}
+            waiting.append(function(*map(_to_checksum, step.args)).transact(terms))
+            if not together or place == len(played) or played[place].timestamp != now:
+                client.request("evm_mine")
+                for sent in waiting:
+                    web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.001)
+                waiting = []
+        used = sum_cpu_seconds() + _read_cpu_seconds(node) - spent
+        return CallSpeed(way, len(played), time.perf_counter() - began, used)
+
+
+def _to_checksum(value: Any) -> Any:
+    is_address = isinstance(value, str) and len(value) == 42 and value.startswith("0x")
+    return Web3.to_checksum_address(value) if is_address else value
+
+
+def sum_cpu_seconds(others: Iterable[BaseProcess] = ()) -> float:
+    """Sum the CPU seconds of this process, of its finished children, and of others."""
+    return time.process_time() + sum(os.times()[2:4]) + sum(_read_cpu_seconds(other.pid) for other in others)
+
+
+def _read_cpu_seconds(pid: int | None) -> float:
+    """Return the CPU seconds of a running process."""
+    used = psutil.Process(pid).cpu_times()
+    return float(used.user + used.system)

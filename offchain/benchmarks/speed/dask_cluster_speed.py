@@ -1,0 +1,164 @@
+"""Paths an hour on processes and on a Dask cluster of this machine, and what a chunk costs besides its paths.
+
+What it costs whoever runs the study is the limit of a large cluster: the scheduler passes one chunk on after
+the other, and the study writes them one after the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_json
+from backstop.parallel.dask_cluster import build_cluster_workers
+from backstop.parallel.workers import Workers, build_process_workers, run_in_process
+from backstop.studies.stress.chunks import Chunk, run_chunk
+from backstop.studies.stress.columns import Columns
+from backstop.studies.stress.engines import CHUNKS, Task, get_engine
+from backstop.studies.stress.stress_study import write_rows
+from benchmarks.speed.stress_speed import SCENARIO, SEED, StressDay
+
+SCHEMA_VERSION = 1
+AT_ONCE = {"fast": CHUNKS["fast"], "exact": 2}
+"""Paths that a worker does at once, by engine: some dozens of times while it is measured."""
+SECONDS = 15.0
+"""For which each way works, once it has started."""
+MOST = 300.0
+"""Seconds after which a way that has finished nothing is given up."""
+JOBS = 2_000
+CHUNKS_WRITTEN = 400
+HOUR = 3_600
+
+
+class PathRate(NamedTuple):
+    """Paths of an engine on workers, and the seconds they took, from the first chunk on."""
+
+    engine: str
+    way: str
+    workers: int
+    paths: int
+    seconds: float
+
+    @property
+    def an_hour(self) -> float:
+        """Paths an hour."""
+        return self.paths / self.seconds * HOUR
+
+
+class ChunkCost(NamedTuple):
+    """What one chunk costs besides its paths [seconds]."""
+
+    passing: float
+    writing: float
+
+    @property
+    def slower(self) -> float:
+        """The one that is at its limit first."""
+        return max(self.passing, self.writing)
+
+    def most_workers(self, chunk: float) -> int:
+        """Return how many workers are kept busy, of which each takes `chunk` seconds for one."""
+        return int(chunk / self.slower)
+
+
+def measure_rates(day: StressDay, say: Callable[[str], None] = lambda text: None) -> Iterator[PathRate]:
+    """Measure each engine on one worker and on two, as processes and on a Dask cluster.
+
+    `say` is told what is measured now.
+    """
+    for name in AT_ONCE:
+        task = Task(day.scenario, SEED, name)
+        get_engine(task).run_paths(0, 1)  # compiles for all workers
+        for number in (1, 2):
+            say(f"{name} engine, {number} of 2 processes")
+            yield PathRate(
+                name,
+                "processes",
+                number,
+                *_time_paths(run_in_process if number == 1 else build_process_workers(2), task),
+            )
+        for number in (1, 2):
+            say(f"{name} engine, {number} of 2 workers of a Dask cluster")
+            with _DaskCluster(number) as address:
+                yield PathRate(name, "Dask", number, *_time_paths(build_cluster_workers(address), task))
+
+
+def measure_chunk_cost(day: StressDay, jobs: int = JOBS, chunks: int = CHUNKS_WRITTEN) -> ChunkCost:
+    """Measure what a chunk costs the scheduler, by jobs that do nothing, and whoever writes it."""
+    with _DaskCluster(2) as address:
+        began, done = time.perf_counter(), 0
+        with closing(build_cluster_workers(address)(_do_nothing, None, range(jobs))) as passed:
+            for each in passed:
+                done += each is not None
+                if done and time.perf_counter() > began + MOST:
+                    break
+        passing = (time.perf_counter() - began) / done
+    columns = Columns.from_parameters(day.scenario.parameters)
+    rows = np.random.default_rng(SEED).integers(0, 10**12, (CHUNKS["fast"], len(columns.names)))
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        for number in range(chunks):
+            write_rows(Path(folder, f"{number:08}.parquet"), columns.names, rows)
+        writing = (time.perf_counter() - began) / chunks
+    return ChunkCost(passing, writing)
+
+
+def compute_chunk_seconds(found: Iterable[PathRate]) -> dict[str, float]:
+    """Return the seconds that one worker takes for one chunk, by engine."""
+    return {
+        each.engine: CHUNKS[each.engine] * each.seconds / each.paths for each in found if each.workers == 1
+    }
+
+
+def write_results(found: Iterable[PathRate], costs: ChunkCost, path: Path) -> None:
+    """Write all measurements as JSON."""
+    listed = [each._asdict() | {"paths_an_hour": round(each.an_hour)} for each in found]
+    content = {"schema_version": SCHEMA_VERSION, "scenario": SCENARIO, "rates": listed}
+    write_json(content | {"cost_of_a_chunk_seconds": costs._asdict()}, path)
+
+
+def _time_paths(workers: Workers, task: Task) -> tuple[int, float]:
+    """Return how many paths workers did in so many seconds; the first chunk, and the start, are left out."""
+    size = AT_ONCE[task.engine]
+    chunks = (Chunk(0, first, size) for first in count(0, size))
+    began, first, done = time.perf_counter(), 0.0, -size
+    with closing(workers(run_chunk, (task,), chunks)) as found:
+        for each in found:
+            now = time.perf_counter()
+            if each is not None:
+                first, done = first or now, done + size
+            if done > 0 and now > first + SECONDS:
+                break
+            if now > began + MOST:
+                raise BackstopError(f"no chunk was done within {MOST:.0f} s: is the machine too busy?")
+    return done, time.perf_counter() - first
+
+
+def _do_nothing(shared: None, job: int) -> int:
+    return job
+
+
+class _DaskCluster:
+    """A Dask cluster of so many processes of this machine."""
+
+    def __init__(self, workers: int) -> None:
+        from distributed import LocalCluster
+
+        options: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": ":0"}
+        options["silence_logs"] = logging.CRITICAL  # of what is left undone when time is up
+        self._cluster = LocalCluster(n_workers=workers, **options)
+
+    def __enter__(self) -> str:
+        return str(self._cluster.scheduler_address)
+
+    def __exit__(self, *error: object) -> None:
+        self._cluster.close()

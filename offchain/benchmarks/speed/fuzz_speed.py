@@ -1,0 +1,322 @@
+"""Speed of one fuzz campaign in every way to run it, and where its time goes.
+
+The steps are those of the machine (`backstop.proof.fuzz`), on fresh deployments. The yardstick is what Ape
+users do: a contract call on Anvil, its receipt awaited, nothing compared.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, redirect_stdout, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eth_typing import HexStr
+from web3 import Web3
+
+from backstop.deployment.configuration_calls import apply_configuration
+from backstop.deployment.contract_creation import create_chain, create_model, create_on_chain, create_on_model
+from backstop.deployment.deployment_plan import Creation, plan_deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.files.atomic_files import write_json
+from backstop.hosts.anvil import AnvilHost, RpcHost
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.host_registry import open_host
+from backstop.hosts.model_system import ModelSystem
+from backstop.hosts.revm import RevmHost
+from backstop.hosts.rpc_client import NodeClient
+from backstop.proof.fuzz.machine import BLOCK, Machine
+from backstop.proof.lockstep import replay
+from backstop.proof.trace import Trace
+from backstop.system import Action
+from benchmarks.speed.speed_row import SpeedRow
+
+SCHEMA_VERSION = 2
+YARDSTICK = "Ape contract calls on Anvil, nothing compared"
+RUNS, RUN_LENGTH = 20, 1_000
+# Slow ways take the first steps only.
+APE_STEPS, WEB3_STEPS, ANVIL_STEPS = 60, 300, 1_000
+
+
+class FuzzSpeed(NamedTuple):
+    """Steps of one way and their seconds, without deployment and opening."""
+
+    way: str
+    steps: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Steps a second."""
+        return self.steps / self.seconds
+
+
+class RecordedCampaign(NamedTuple):
+    """Steps that all ways take, with the campaign that made them."""
+
+    traces: list[Trace]
+    speed: FuzzSpeed
+    mix: Counter[str]
+
+
+def record_campaign(runs: int = RUNS, length: int = RUN_LENGTH) -> RecordedCampaign:
+    """Run the campaign on revm, timed, and record its steps."""
+    traces, mix, seconds = [], Counter[str](), 0.0
+    artifacts = Artifacts()
+    for seed in range(runs):
+        with open_host("revm") as host:
+            machine = Machine(host, seed, artifacts=artifacts)
+            began = _read_clock()
+            mix.update([played.move for played in machine.run(length)])
+            seconds += time.perf_counter() - began
+            traces.append(machine.both.record_trace())
+    return RecordedCampaign(
+        traces, FuzzSpeed("campaign on revm, all state each 100", runs * length, seconds), mix
+    )
+
+
+def measure_fuzz_speeds(campaign: RecordedCampaign) -> Iterator[FuzzSpeed]:
+    """Measure the other ways one after the other, the yardstick first."""
+    traces = campaign.traces
+    yield _time_traces(YARDSTICK, traces[:1], APE_STEPS, _time_ape)
+    yield _time_traces("web3.py on Anvil, nothing compared", traces[:1], WEB3_STEPS, _time_web3)
+    yield _time_traces(
+        "lockstep on Anvil, each step a block", traces[:1], ANVIL_STEPS, _make_lockstep_runner("anvil", 1)
+    )
+    yield _time_traces(
+        f"lockstep on Anvil, {BLOCK} steps a block",
+        traces[:3],
+        3 * ANVIL_STEPS,
+        _make_lockstep_runner("anvil", BLOCK),
+    )
+    yield _time_traces(
+        "lockstep on revm, all state each step", traces[:3], 3_000, _make_lockstep_runner("revm", 1, 1)
+    )
+    yield campaign.speed
+    yield _time_traces("model alone", traces, RUNS * RUN_LENGTH, _time_model)
+
+
+def measure_time_shares(campaign: RecordedCampaign) -> dict[str, float]:
+    """Measure the seconds of each part by running the same steps through it alone, in process."""
+    traces, total = campaign.traces, campaign.speed.seconds
+    steps = campaign.speed.steps
+    together = _time_traces("", traces, steps, _make_lockstep_runner("revm", 1)).seconds
+    model = _time_traces("", traces, steps, _time_model).seconds
+    evm = _time_traces("", traces, steps, _time_raw_calls).seconds
+    chain = _time_traces("", traces, steps, _time_chain).seconds
+    return {
+        "EVM": evm,
+        "codec": chain - evm,
+        "model": model,
+        "comparison and properties": together - chain - model,
+        "choosing and questions": total - together,
+    }
+
+
+def write_results(
+    campaign: RecordedCampaign,
+    speeds: Sequence[FuzzSpeed],
+    parts: dict[str, float],
+    index: Sequence[SpeedRow],
+    path: Path,
+) -> None:
+    """Write all measurements as JSON."""
+    total = campaign.speed.seconds
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "yardstick": YARDSTICK,
+        "ways": [
+            {
+                "way": speed.way,
+                "steps": speed.steps,
+                "steps_per_s": round(speed.rate, 1),
+                "ratio": round(speed.rate / speeds[0].rate, 2),
+            }
+            for speed in speeds
+        ],
+        "shares": {part: round(seconds / total, 4) for part, seconds in parts.items()},
+        "mix": {move: round(n / campaign.speed.steps, 5) for move, n in campaign.mix.most_common()},
+        "index": [row._asdict() for row in index],
+    }
+    write_json(content, path)
+
+
+# ---------------------------------------------------------------------- timing
+
+
+def _read_clock() -> float:
+    """Collect garbage and return the time [seconds]."""
+    gc.collect()
+    return time.perf_counter()
+
+
+def _time_traces(
+    way: str, traces: Sequence[Trace], steps: int, run: Callable[[Trace, int], float]
+) -> FuzzSpeed:
+    """Run the first steps of each trace; `run` returns their seconds after the opening."""
+    each = steps // len(traces)
+    return FuzzSpeed(way, each * len(traces), sum(run(trace, each) for trace in traces))
+
+
+def _split_trace(trace: Trace, steps: int) -> tuple[Trace, Trace]:
+    """Split a trace into its opening and `steps` steps after it."""
+    opening = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
+    rest = trace.steps[trace.opening : trace.opening + steps]
+    return opening, Trace(trace.parameters, rest, trace.started_at)
+
+
+# ------------------------------------------------------------------------ ways
+
+
+def _make_lockstep_runner(host: str, block: int, check_every: int = 100) -> Callable[[Trace, int], float]:
+    def run(trace: Trace, steps: int) -> float:
+        opening, rest = _split_trace(trace, steps)
+        with open_host(host, trace.started_at) as chain:
+            both = replay(opening, chain, check_every=check_every, block=block)
+            began = _read_clock()
+            for step in rest.steps:
+                both.play(step)
+            both.settle()
+            return time.perf_counter() - began
+
+    return run
+
+
+def _begin_model(opening: Trace) -> ModelSystem:
+    deployment = plan_deployment(opening.parameters)
+    model = create_model(deployment, opening.started_at)
+    # What a timelock executes is call data, which the contracts' ABI reads.
+    chain = create_chain(deployment, RevmHost(opening.started_at))
+    model.world.read_call = chain.decode_call
+    apply_configuration(model, deployment)
+    for timestamp, step, _ in opening.steps:
+        model.advance(timestamp - model.timestamp)
+        if isinstance(step, Creation):
+            create_on_model(model.world, step)
+            chain.add_contract(step.name, step.kind, step.address)
+        elif isinstance(step, Action):
+            model.apply(step)
+    return model
+
+
+def _time_model(trace: Trace, steps: int) -> float:
+    opening, rest = _split_trace(trace, steps)
+    model = _begin_model(opening)
+    began = _read_clock()
+    for timestamp, step, _ in rest.steps:
+        model.advance(timestamp - model.timestamp)
+        assert isinstance(step, Action)
+        model.apply(step)
+    return time.perf_counter() - began
+
+
+def begin_chain(opening: Trace, host: Any) -> ChainSystem:
+    """Deploy on a host and run the opening's steps."""
+    deployment = plan_deployment(opening.parameters)
+    chain = create_chain(deployment, host)
+    apply_configuration(chain, deployment)
+    late = host.timestamp - opening.started_at  # a node that Ape starts has its own time
+    for timestamp, step, _ in opening.steps:
+        chain.advance(max(0, timestamp + late - chain.timestamp))
+        if isinstance(step, Creation):
+            create_on_chain(host, chain.artifacts, step, get_account(f"deployer_of_{step.name}"))
+            chain.add_contract(step.name, step.kind, step.address)
+        elif isinstance(step, Action):
+            chain.apply(step)
+    return chain
+
+
+def _time_chain(trace: Trace, steps: int) -> float:
+    """Time encoding, running and decoding."""
+    opening, rest = _split_trace(trace, steps)
+    chain = begin_chain(opening, RevmHost(trace.started_at))
+    began = _read_clock()
+    for timestamp, step, _ in rest.steps:
+        chain.advance(timestamp - chain.timestamp)
+        assert isinstance(step, Action)
+        chain.apply(step)
+    return time.perf_counter() - began
+
+
+def _time_raw_calls(trace: Trace, steps: int) -> float:
+    """Time the calls alone, with prepared call data and raw results."""
+    opening, rest = _split_trace(trace, steps)
+    chain = begin_chain(opening, RevmHost(trace.started_at))
+    calls = [(timestamp, *encode_raw_call(chain, step)) for timestamp, step, _ in rest.steps]
+    host = chain.host
+    began = _read_clock()
+    for timestamp, sender, to, data in calls:
+        if timestamp != host.timestamp:
+            host.set_time(timestamp)
+        host.run_transaction(sender, to, data)
+    return time.perf_counter() - began
+
+
+def encode_raw_call(chain: ChainSystem, step: Any) -> tuple[str, str, bytes]:
+    """Encode an action as a host takes it: sender, contract, call data."""
+    function = chain.get_function(step.contract, step.method, len(step.args))
+    return step.sender, chain.addresses[step.contract], function.encode_call(step.args)
+
+
+def _time_web3(trace: Trace, steps: int) -> float:
+    opening, rest = _split_trace(trace, steps)
+    with closing(AnvilHost(trace.started_at)) as host:
+        chain = begin_chain(opening, host)
+        web3 = Web3(Web3.IPCProvider(host.path))
+        host.client.request("evm_setAutomine", True)
+        began = _read_clock()
+        for _, step, _ in rest.steps:
+            sender, to, data = encode_raw_call(chain, step)
+            sent = web3.eth.send_transaction(
+                {
+                    "from": Web3.to_checksum_address(sender),
+                    "to": Web3.to_checksum_address(to),
+                    "data": HexStr("0x" + data.hex()),
+                    "gas": 5_000_000,
+                    "gasPrice": Web3.to_wei(0, "wei"),
+                }
+            )
+            web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.001)
+        return time.perf_counter() - began
+
+
+def _time_ape(trace: Trace, steps: int) -> float:
+    """Time the steps as an Ape script makes them: contract.method(*args, sender=account)."""
+    # The other ways do without Ape, which is slow to load.
+    import ape
+    from ape.exceptions import ContractLogicError
+    from ape.logging import LogLevel, logger
+
+    opening, rest = _split_trace(trace, steps)
+    # One that Ape draws may be some connection's.
+    os.environ["APE_FOUNDRY_HOST"] = f"http://127.0.0.1:{find_free_port()}"
+    # Ape prints every transaction, and a call trace for every revert.
+    quiet = (logger.at_level(LogLevel.ERROR), redirect_stdout(io.StringIO()))
+    with quiet[0], quiet[1], ape.networks.parse_network_choice("ethereum:local:foundry") as provider:
+        client = NodeClient(provider.http_uri)
+        client.request("anvil_autoImpersonateAccount", True)
+        client.request("anvil_setNextBlockBaseFeePerGas", "0x0")
+        chain = begin_chain(opening, RpcHost(client))
+        client.request("evm_setAutomine", True)
+        contracts = {
+            name: ape.Contract(address, abi=chain.artifacts[chain.kinds[name]].abi_json)
+            for name, address in chain.addresses.items()
+        }
+        senders = {step.sender for _, step, _ in rest.steps if isinstance(step, Action)}
+        for sender in senders:
+            client.request("anvil_setBalance", sender, hex(10**24))
+        accounts = {sender: ape.accounts[Web3.to_checksum_address(sender)] for sender in senders}
+        began = _read_clock()
+        for _, step, _ in rest.steps:
+            assert isinstance(step, Action)
+            method = getattr(contracts[step.contract], step.method)
+            with suppress(ContractLogicError):
+                method(*step.args, sender=accounts[step.sender])
+        return time.perf_counter() - began

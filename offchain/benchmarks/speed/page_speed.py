@@ -1,0 +1,137 @@
+"""How fast pages are written and open: a run's with many fills, a study's of many paths.
+
+The run is a whole day whose tables are repeated, each time with auctions and steps of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import pandas as pd
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_json
+from backstop.files.installation import CHECKOUT
+from backstop.report import run_page, stress_page
+from backstop.simulation.meta import run_meta
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import Run, load_run
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.stress_study import Study
+from backstop.studies.stress.stress_summary import build_summary
+
+SCENARIO, STUDIED = "black-thursday", "stress-day"
+FILLS, PATHS = 100_000, 10_000
+OPENED = 3  # times, of which the median counts
+DRIVER = Path(__file__).with_name("open_pages.mjs")
+TIMEOUT = 600  # seconds
+
+
+class PageTimes(NamedTuple):
+    """How long a page takes: to write [s], to load and draw its charts, to sort and search a table [ms]."""
+
+    page: str
+    size: int  # bytes
+    wrote: float
+    loaded: float
+    drawn: float
+    sorted: float
+    searched: float
+
+
+def measure_pages(fills: int, paths: int, say: Callable[[str], None]) -> Iterator[PageTimes]:
+    """Write each page and open it in headless Chromium; raise BackstopError if that does not start."""
+    with tempfile.TemporaryDirectory() as folder:
+        for place, (name, write) in enumerate(_list_pages(fills, paths)):
+            out = Path(folder) / str(place)
+            out.mkdir()
+            say(f"{name}: writing")
+            write(out)  # with all that is read and made once
+            began = time.monotonic()
+            page = write(out)
+            wrote = time.monotonic() - began
+            say(f"{name}: opening")
+            yield PageTimes(name, page.stat().st_size, wrote, *time_page_opening(page))
+
+
+def _list_pages(fills: int, paths: int) -> list[tuple[str, Callable[[Path], Path]]]:
+    return [
+        ("a day, as it is", lambda out: run_page.write_page(_load_day(out), out / "report.html")),
+        (
+            f"{fills:,} fills",
+            lambda out: run_page.write_page(repeat_run_tables(_load_day(out), fills), out / "report.html"),
+        ),
+        (f"{paths:,} paths", lambda out: _write_study_page(out, paths)),
+    ]
+
+
+def _load_day(out: Path) -> Run:
+    if not (out / "summary.json").exists():
+        simulate(load_scenario(SCENARIO), "model", out=out)
+    return load_run(out)
+
+
+def repeat_run_tables(run: Run, fills: int) -> Run:
+    """Repeat the tables of a run until it has so many takes; auctions and steps keep their order."""
+    times = -(-fills // len(run.frames["takes"]))
+    step = int(run.frames["actions"]["step"].max())
+    auction = int(run.frames["auctions"]["auction_id"].max())
+    frames = dict(run.frames)
+    for name in ("takes", "auctions", "waterfall", "events"):
+        copies = []
+        for turn in range(times):
+            copy = run.frames[name].copy()
+            if "step" in copy:
+                copy["step"] += turn * step
+            if "auction_id" in copy:
+                copy["auction_id"] += turn * auction
+            if name == "events":
+                copy = copy[copy["contract"] == "CollateralAuction"].copy()
+                copy["values"] = [_shift_first_value(values, turn * auction) for values in copy["values"]]
+            copies.append(copy)
+        frames[name] = pd.concat(copies, ignore_index=True)
+    return Run(path=run.path, summary=run.summary, meta=run.meta, frames=frames)
+
+
+def _shift_first_value(values: str, by: int) -> str:
+    first, *rest = json.loads(values)
+    return json.dumps([first + by, *rest])
+
+
+def _write_study_page(out: Path, paths: int) -> Path:
+    if not (out / "summary.json").exists():
+        task = Task(load_scenario(STUDIED), 1, "fast")
+        study = Study.open_or_resume(task, paths, out)
+        rows = study.run_missing_paths()
+        study.write_results(build_summary(task, STUDIED, rows, [], None), run_meta("fast", "bench", out, 0))
+    return stress_page.write_page(out)
+
+
+def time_page_opening(page: Path) -> tuple[float, float, float, float]:
+    """Open a page some times and return the medians [ms]: loaded, drawn, sorted, searched."""
+    node = shutil.which("node")
+    if node is None or CHECKOUT is None:
+        raise BackstopError("pages are opened in a checkout with node: `make testtools` installs it")
+    words = [node, str(DRIVER), str(page), str(OPENED)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    if done.returncode:
+        raise BackstopError((done.stderr.strip().splitlines() or ["the browser ended"])[0])
+    rows = json.loads(done.stdout)
+    loaded, drawn, ordered, found = (
+        median(row[name] for row in rows) for name in ("loaded", "drawn", "sorted", "searched")
+    )
+    return loaded, drawn, ordered, found
+
+
+def write_results(openings: list[PageTimes], path: Path) -> None:
+    """Write the figures as JSON."""
+    write_json({"schema_version": 1, "pages": [each._asdict() for each in openings]}, path)

@@ -1,0 +1,92 @@
+"""What a call did, in words, and the price under which a vault becomes unsafe."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from backstop.live.monitor.call_descriptions import DefaultNames, describe_call
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.state import Log
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import Run, load_run
+from backstop.simulation.scenario import load_scenario
+from backstop.system import Outcome
+from tests.support.checkout_paths import DATA
+
+OWNER = "0x" + "ab" * 20
+TYPES, AUCTIONS = DefaultNames({0: "ETH"}, "collateral"), DefaultNames({7: "ETH"}, "collateral")
+
+
+def said(*logs: tuple[str, str, tuple[object, ...]]) -> str:
+    return describe_call(Outcome(None, None, tuple(Log(*log) for log in logs)), TYPES, AUCTIONS)
+
+
+def test_a_purchase_says_what_was_taken_at_what_price_and_what_it_earned() -> None:
+    paid = 4_650 * WAD // 1_000 * 113
+    taken = ("CollateralAuction", "Taken", (7, OWNER, 4_650 * WAD // 1_000, paid, 0))
+    assert said(taken) == "took 4.65 ETH at 113 of auction 7"
+    earned = ("FlashTaker", "FlashTaken", (7, OWNER, 31 * WAD))
+    assert said(taken, earned) == "took 4.65 ETH at 113 of auction 7, earned 31"
+    # An auction of before it looked has no name yet, and dust has no price.
+    assert said(("CollateralAuction", "Taken", (8, OWNER, 0, 0, 0))) == "took 0 collateral of auction 8"
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        (
+            ("LiquidationEngine", "Liquidated", (7, 0, OWNER, 300 * WAD, 38_000 * RAD, 12 * WAD)),
+            "liquidated 0xabababab…: 300 ETH for a debt of 38.0k, auction 7, rewarded 12",
+        ),
+        (("CollateralAuction", "AuctionReset", (7, 110 * RAY, 0)), "started auction 7 again at 110"),
+        (("CollateralAuction", "AuctionEnded", (7, 0, OWNER, 0)), "which ended auction 7"),
+        (
+            ("CollateralAuction", "AuctionClosed", (7, 0, 500 * RAD, 0)),
+            "closed auction 7 with 500 not raised",
+        ),
+        (("LiquidationEngine", "MarginCalled", (0, OWNER, 0, 0)), "called 0xabababab…, which has ETH"),
+        (("LossWaterfall", "LossRecognised", (0, 1, 500 * RAD)), "500 of bad debt of ETH recognised"),
+        (("LossWaterfall", "LossCovered", (3, 1, 0, 500 * RAD)), "500 of bad debt of collateral paid"),
+        (("ETH", "Transfer", (OWNER, OWNER, 1)), ""),
+    ],
+)
+def test_an_event_in_words(log: tuple[str, str, tuple[object, ...]], words: str) -> None:
+    assert said(log) == words
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("told")
+    simulate(load_scenario(DATA / "runs" / "small.yaml"), "model", out=out)
+    return load_run(out)
+
+
+def outcome_of(run: Run, step: int) -> Outcome:
+    rows = run.frames["events"][run.frames["events"]["step"] == step].to_dict("records")
+    return Outcome(None, None, tuple(Log(row["contract"], row["event"], _values(row)) for row in rows))
+
+
+def _values(row: dict[Any, Any]) -> tuple[Any, ...]:
+    """Values as a mirror has them: long integers are strings in the table."""
+    found = json.loads(str(row["values"]))
+    return tuple(int(each) if isinstance(each, str) and each.isdigit() else each for each in found)
+
+
+def test_every_call_of_a_day_that_sold_or_lost_something_is_in_words(run: Run) -> None:
+    """No event that the words are made of has other values than the words expect."""
+    symbols = DefaultNames(dict(enumerate(each["symbol"] for each in run.summary["collateral_types"])), "?")
+    auctions = run.frames["auctions"].to_dict("records")
+    sold = DefaultNames({int(row["auction_id"]): str(row["symbol"]) for row in auctions}, "?")
+    takes = run.frames["takes"]
+    for step in sorted(set(takes["step"])):
+        words = describe_call(outcome_of(run, step), symbols, sold)
+        own = takes[takes["step"] == step]
+        assert words.count("took ") == len(own) and "?" not in words
+        for take in own.to_dict("records"):
+            assert f"{take['symbol']} at " in words and f"auction {take['auction_id']}" in words
+    actions = run.frames["actions"]
+    for step in actions[(actions["method"] == "liquidate") & actions["ok"]]["step"]:
+        assert "liquidated 0x" in describe_call(outcome_of(run, step), symbols, sold)

@@ -1,0 +1,103 @@
+"""What a statement says of the backstop pool: its members' value, what keeps it from rest, who is due."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.live.solvency.backstop_pool_statement import build_pool_statement
+from backstop.live.solvency.margin_table import margin_rows
+from backstop.model.arithmetic import WAD
+from tests.support.market_with_pool import DAY, MarketWithPool
+from tests.support.perpetuals import ETH, deploy_on_model, open_crowded_positions
+
+STRESS: dict[str, list[object]] = {"jumps": [], "largest": []}
+
+
+@pytest.fixture
+def pool():
+    market = deploy_on_model()
+    market.refresh()
+    return MarketWithPool(open_crowded_positions(market))
+
+
+def said(pool):
+    """What it says, and that nothing changes by it."""
+    before = pool.market.model.snapshot()
+    found = build_pool_statement(pool.market.model)
+    assert pool.market.model.snapshot() == before
+    return found
+
+
+def rows(found):
+    return [row for _, rows in margin_rows({"stress": STRESS, "pool": found}) for row in rows]
+
+
+def test_none_without_one():
+    assert build_pool_statement(deploy_on_model().model) is None
+
+
+def test_at_rest(pool):
+    pool.enter("member", 50_000 * WAD)
+    found = said(pool)
+    assert found["at_rest"] and int(found["value_wad"]) == pool.cash() == 50_000 * WAD
+    assert (found["unfinal_wad"], found["bond_wad"], found["debt_wad"], found["used_wad"]) == ("0",) * 4
+    assert found["usable_wad"] == found["value_wad"] and found["batches"] == []
+    assert rows(found)[0] == ("at rest", "50,000", "0", "50,000", "0")
+
+
+def test_at_work(pool):
+    """It takes 400 of the 1,000 lots of a debtor, at 16; a quote of a quarter runs; the gain is not final."""
+    pool.enter("member", 50_000 * WAD)
+    pool.market.mark(ETH, 16 * WAD)
+    pool.market.meet("long")
+    pool.take(400)
+    pool.quote()
+    pool.market.mark(ETH, 18 * WAD)
+    found = said(pool)
+    assert not found["at_rest"]
+    assert int(found["value_wad"]) == pool.equity() == 50_800 * WAD
+    assert found["unfinal_wad"] == str(800 * WAD)
+    assert found["used_wad"] == str(400 * 18 * WAD)
+    assert found["usable_wad"] == str(50_000 * WAD)
+    first = found["markets"][0]
+    assert (first["lots"], first["used_wad"], first["limit_wad"]) == (
+        400,
+        str(7_200 * WAD),
+        str(100_000 * WAD),
+    )
+    assert first["quoted_lots"] == 100
+    assert first["quoted_until"] == pool.model.quotes[ETH].until
+    assert found["markets"][1]["quoted_until"] is None
+    assert rows(found)[0][0] == "at work: lots 1 markets, gains not final 800"
+
+
+def test_who_is_due(pool):
+    """Half of one member's shares, and a crumb that is in no batch's sum."""
+    shares = pool.enter("member", 50_000 * WAD)
+    pool.enter("other", WAD)
+    batch = pool.request("member", shares // 2)
+    pool.request("other")
+    found = said(pool)
+    (said_batch,) = found["batches"]
+    assert said_batch["batch"] == batch
+    assert int(said_batch["shares"]) == shares // 2
+    assert abs(int(said_batch["worth_wad"]) - 25_000 * WAD) < 10
+    assert said_batch["due_at"] == pool.read("due_at", batch)
+    assert said_batch["reduces_from"] == said_batch["due_at"] + DAY
+    assert int(found["crumbs_shares"]) == pool.read("request_of", batch, pool.market.at("other"))
+    pool.wait(batch)
+    pool.leave("member", batch)
+    assert said(pool)["batches"] == []
+
+
+def test_it_owes(pool):
+    """Its 400 lots fall from 16 to nothing much: what is not there any more is a debt."""
+    pool.enter("member", 6_400 * WAD)
+    pool.market.mark(ETH, 16 * WAD)
+    pool.market.meet("long")
+    pool.take(400)
+    pool.market.mark(ETH, WAD // 100)
+    found = said(pool)
+    assert int(found["value_wad"]) == max(0, pool.equity())
+    pool.market.finish()
+    assert said(pool)["used_wad"] == str(pool.size() * WAD // 100)

@@ -1,0 +1,68 @@
+"""What a statement reads is all it needs: on a deployment with guards and a domain, and after settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.deployment.contract_creation import create_model
+from backstop.deployment.deployment_plan import Deployment, plan_deployment
+from backstop.hosts.model_system import ModelSystem
+from backstop.hosts.state_json import encode_world, format_key, load_words
+from backstop.live.node.storage_proofs import UnprovenError
+from backstop.live.solvency.solvency_statement import build_statement
+from backstop.live.solvency.storage_read_log import record_reads, restrict_to_proven
+from backstop.simulation.run import Simulation
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
+from tests.support.checkout_paths import DATA
+
+TESTS = DATA
+
+
+def copied(deployment: Deployment, timestamp: int, words: Any) -> ModelSystem:
+    """A world of its own with this state."""
+    model = create_model(deployment, timestamp)
+    load_words(model.world, words)
+    return model
+
+
+def states(file: Path, aftermath: int) -> Iterator[tuple[ModelSystem, Deployment]]:
+    """A scenario's model before it begins and when it is over."""
+    scenario = load_scenario(file)
+    with open_session(scenario, "model", 1) as session:
+        yield session.model, plan_deployment(scenario.parameters)
+        Simulation(scenario, session, 1).run(lambda *_: None, lambda: False, aftermath)
+        yield session.model, plan_deployment(scenario.parameters)
+
+
+@pytest.mark.deep(cases=1)
+@pytest.mark.parametrize(
+    ("file", "aftermath"), [("audit/strained.yaml", 0), ("compare/collapse.yaml", 8 * 86_400)]
+)
+def test_what_is_read_is_enough(file: str, aftermath: int) -> None:
+    figures: dict[str, Any] = {}
+    for model, deployment in states(TESTS / file, aftermath):
+        words = encode_world(model.world)
+        figures = build_statement(model, deployment)
+        assert set(figures["checks"].values()) == {"0"}
+        watched = copied(deployment, model.timestamp, words)
+        noted = record_reads(watched.world)
+        assert build_statement(watched, deployment) == figures
+        needed: dict[str, dict[str, dict[str, str]]] = {
+            name: {path: {} for path in contract.tables} for name, contract in model.world.contracts.items()
+        }
+        for contract, path, key in noted:
+            needed[contract][path][format_key(key)] = words[contract][path].get(format_key(key), "0x0")
+        proven = copied(deployment, model.timestamp, needed)
+        restrict_to_proven(proven.world)
+        assert build_statement(proven, deployment) == figures
+        with pytest.raises(UnprovenError, match="is needed, and not proven"):
+            _ = proven.world.contracts["VaultEngine"].tables["vaults"][0, "0x" + "99" * 20]
+    if not aftermath:
+        assert figures["workouts"] and int(figures["domains"][0]["announced_wad"])
+    else:
+        assert figures["settling"] and int(figures["balance_sheet"]["settled_rad"]) > 0

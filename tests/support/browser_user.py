@@ -1,0 +1,23 @@
+"""A reader who uses pages in headless Chromium: presses keys, taps, saves files, and lets axe look."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.chromium import CACHE, run_driver
+
+DRIVER = Path(__file__).with_name("use_page.mjs")
+
+
+def run_visits(visits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Take the steps of every visit: what each step gave, and what the console said as `problems`."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run_driver(DRIVER, {"visits": visits})
+    assert done.returncode == 0, done.stderr[-2_000:]
+    seen: list[dict[str, Any]] = json.loads(done.stdout)
+    return seen

@@ -1,0 +1,220 @@
+"""What tests do with a deployment, in the names of roles and contracts instead of addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from backstop.deployment.deployment_parameters import CollateralParameters, Parameters
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.abi_codec import Parameter
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.interfaces import Prices
+from backstop.model.state import Revert
+from backstop.proof.lockstep import Lockstep
+from backstop.system import Action, Outcome, System
+
+# What a fresh protocol starts with, ray for 1e18 of collateral.
+PRICES = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY, "XAU": 2_500 * RAY}
+
+
+@contextmanager
+def compare_written_slots(system: System) -> Iterator[None]:
+    """Compare only the slots that a step writes; what is read next, or asserted, is the state of all."""
+    if not isinstance(system, Lockstep):
+        yield
+        return
+    check_every = system.check_every
+    system.check_every = check_every and 0
+    try:
+        yield
+    finally:
+        system.check_every = check_every
+
+
+class DeployedProtocol:
+    """A lockstep deployment. Wherever an address is asked for, a contract's or an account's name will do."""
+
+    def __init__(self, both: Lockstep) -> None:
+        self.lockstep = both
+        self.last = Outcome(None, None, ())
+
+    @property
+    def parameters(self) -> Parameters:
+        assert self.lockstep.parameters is not None
+        return self.lockstep.parameters
+
+    @property
+    def timestamp(self) -> int:
+        return self.lockstep.timestamp
+
+    def address(self, name: str) -> str:
+        """The address of a contract or of an account; any lower-case word is an account."""
+        if name.startswith("0x"):
+            return name.lower()
+        found = self.lockstep.addresses.get(name)
+        if found is None:
+            assert re.fullmatch(r"[a-z]\w*", name), f"{name!r} is no contract"
+            found = get_account(name)
+        return found
+
+    def get_collateral_type(self, symbol: str) -> int:
+        """The collateral type of a symbol."""
+        return [c.symbol for c in self.parameters.collateral_types].index(symbol)
+
+    def do(self, call: str, *args: Any, sender: str) -> Any:
+        """Run "Contract.method"; its value, or Revert. The whole outcome is in `last`."""
+        contract, method = call.rsplit(".", 1)
+        action = Action(
+            contract, method, self._resolve_arguments(contract, method, args), self.address(sender)
+        )
+        self.last = self.lockstep.apply(action)
+        if self.last.reason is not None:
+            raise Revert(self.last.reason)
+        return self.last.value
+
+    def read(self, call: str, *args: Any) -> Any:
+        """Call the view "Contract.method"."""
+        contract, method = call.rsplit(".", 1)
+        return self.lockstep.view(contract, method, *self._resolve_arguments(contract, method, args))
+
+    def table(self, contract: str, path: str, key: Any = ()) -> Any:
+        """A record as the chain stores it."""
+        return self.lockstep.snapshot()[contract][path][key]
+
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        """Let time pass, and so many blocks; without a number each slot has one, where blocks count."""
+        self.lockstep.advance(seconds, blocks)
+
+    # ------------------------------------------------------------------ prices
+
+    def report(self, symbol: str, price: int) -> None:
+        """All reporters report a price, ray for 1e18 of collateral."""
+        self.submit_reports(
+            self.get_collateral_type(symbol), price, self._get_collateral(symbol).feed.reporters
+        )
+
+    def submit_reports(self, market: int, price: int, reporters: int) -> None:
+        """Report a price by each reporter; of all but the last only the slots that it writes are read.
+
+        Where there is a margin market they say as well that the price stood still: it makes a mark.
+        """
+        *others, last = [f"reporter_{i + 1}" for i in range(reporters)]
+        call, args = "PriceFeed.report", [market, price]
+        if self.parameters.margin is not None:
+            call, args = "PriceFeed.report_range", [market, price, price, price, 0]
+        with compare_written_slots(self.lockstep):
+            for reporter in others:
+                self.do(call, *args, sender=reporter)
+        self.do(call, *args, sender=last)
+
+    def post_next(self, symbol: str, price: int) -> None:
+        """Make a price the next one: wait until the feed may step, report, step."""
+        c, feed = self.get_collateral_type(symbol), self._get_collateral(symbol).feed
+        averages = self.lockstep.model.world.contracts["PriceFeed"].tables["averages"]
+        self.advance(max(0, averages[c].stepped_at + feed.step - self.timestamp))
+        self.report(symbol, price)
+        self.do("PriceFeed.poke", c, sender="stranger")
+
+    def post_price(self, symbol: str, price: int) -> None:
+        """Make a price the current and the next one, in one step or two."""
+        self.post_next(symbol, price)
+        if self._read_prices(symbol).current != price:
+            self.post_next(symbol, price)
+
+    def price(self, symbol: str) -> int:
+        """The price for new risk; one that has gone stale is posted again first."""
+        c = self.get_collateral_type(symbol)
+        if self.read("PriceFeed.risk_price", c) == 0:
+            self.post_price(symbol, self._read_prices(symbol).next or PRICES[symbol])
+        return int(self.read("PriceFeed.risk_price", c))
+
+    # ------------------------------------------------------------------- money
+
+    def fund(self, symbol: str, who: str, amount: int) -> None:
+        """Mint collateral (wad, at least one raw unit) and approve the vault engine."""
+        raw = -(-amount // 10 ** (18 - self.read(f"{symbol}.decimals")))
+        self.do(f"{symbol}.mint", who, raw, sender=who)
+        self.do(f"{symbol}.approve", "VaultEngine", MAX_UINT256, sender=who)
+
+    def borrow(self, who: str, symbol: str, collateral: int, debt: int) -> None:
+        """Fund an account, lock the collateral and draw the debt, both wad."""
+        if collateral:
+            self.fund(symbol, who, collateral)
+        c = self.get_collateral_type(symbol)
+        self.do("VaultEngine.deposit_and_draw", c, who, collateral, debt, who, sender=who)
+
+    def give_stablecoin(self, who: str, amount: int) -> None:
+        """Have a well-secured vault of the market maker draw stablecoin for somebody."""
+        draw = max(amount, self._get_collateral("WETH").debt_floor * WAD)
+        self.borrow("market_maker", "WETH", 3 * draw * RAY // self.price("WETH"), draw)
+        self.do("Stablecoin.transfer", who, amount, sender="market_maker")
+
+    def deploy_token(self, kind: str, name: str, symbol: str, decimals: int) -> str:
+        """A new token contract, named by its symbol."""
+        self.lockstep.create(kind, symbol, name, symbol, decimals)
+        return symbol
+
+    def provide(self, symbol: str, collateral: int, stable: int) -> None:
+        """Set the liquidity of a symbol's market, wad."""
+        market = f"Market.{symbol}"
+        raw = -(-collateral // 10 ** (18 - self.read(f"{symbol}.decimals")))
+        self.do(f"{symbol}.mint", "market_maker", raw, sender="market_maker")
+        self.do(f"{symbol}.approve", market, MAX_UINT256, sender="market_maker")
+        self.give_stablecoin("market_maker", stable)
+        self.do("Stablecoin.approve", market, MAX_UINT256, sender="market_maker")
+        self.do(f"{market}.set_liquidity", collateral, stable, sender="market_maker")
+
+    # --------------------------------------------------------------- situations
+
+    def earn_fees(self, symbol: str) -> None:
+        """A year's fee on a vault: its type's buffer and the reserve hold something. Prices stay."""
+        prices = {c.symbol: self.price(c.symbol) for c in self.parameters.collateral_types}
+        debt = 10 * self._get_collateral(symbol).debt_floor * WAD
+        self.borrow("fee_payer", symbol, 10 * debt * RAY // prices[symbol], debt)
+        self.advance(365 * 86_400)
+        self.do("VaultEngine.accrue", self.get_collateral_type(symbol), sender="stranger")
+        for each, price in prices.items():
+            self.post_price(each, price)
+
+    def make_deficit(self, symbol: str) -> int:
+        """Fees are earned, then a vault's collateral becomes worthless: its principal is a deficit (rad)."""
+        c, collateral = self.get_collateral_type(symbol), self._get_collateral(symbol)
+        self.earn_fees(symbol)
+        price = self.price(symbol)
+        debt = 5 * collateral.debt_floor * WAD
+        self.borrow("defaulter", symbol, 2 * debt * RAY // price, debt)
+        self.post_price(symbol, price // 10**7)
+        auction = self.do("LiquidationEngine.liquidate", c, "defaulter", "liquidator", sender="liquidator")
+        # The time-weighted price has to follow, and a close needs a fresh price.
+        end = self.timestamp + max(collateral.auction.tail, 2 * collateral.feed.window) + 1
+        while self.timestamp < end:
+            self.post_price(symbol, price // 10**7)
+        self.do("CollateralAuction.close", auction, sender="stranger")
+        return int(self.read("VaultEngine.deficit_of", c))
+
+    # ----------------------------------------------------------------- helpers
+
+    def _get_collateral(self, symbol: str) -> CollateralParameters:
+        return self.parameters.collateral_types[self.get_collateral_type(symbol)]
+
+    def _read_prices(self, symbol: str) -> Prices:
+        return self.read("PriceFeed.prices_of", self.get_collateral_type(symbol))
+
+    def _resolve_arguments(self, contract: str, method: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        function = self.lockstep.chain.get_function(contract, method, len(args))
+        return tuple(self._resolve_value(p, value) for p, value in zip(function.inputs, args, strict=True))
+
+    def _resolve_value(self, parameter: Parameter, value: Any) -> Any:
+        if parameter.type == "address":
+            return self.address(value)
+        if parameter.type.endswith("]"):
+            item = parameter._replace(type=parameter.type[: parameter.type.rindex("[")])
+            return tuple(self._resolve_value(item, each) for each in value)
+        if parameter.type == "tuple":
+            return tuple(
+                self._resolve_value(p, each) for p, each in zip(parameter.components, value, strict=True)
+            )
+        return value

@@ -1,0 +1,102 @@
+"""What is done with equity in the tests: its price, losses that it covers, who buys it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from backstop.deployment.deployment_parameters import (
+    EquityParameters,
+    Parameters,
+    PoolParameters,
+    StageParameters,
+)
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from tests.support.saver_steps import deposit_savings, give_stablecoin
+
+ALL = MAX_UINT256
+WETH, XAU = 0, 2
+# Floor 80 and top 240 at a price of 100.
+SALE = EquityParameters(floor=8_000, buf=24_000, duration=36_000)
+
+
+def with_equity(*stages: str, **changes: Any) -> Parameters:
+    """Equity and a treasury, and these stages."""
+    order = tuple(StageParameters(name) for name in stages)
+    sale = replace(SALE, **changes)
+    return replace(
+        build_standard_parameters(),
+        stages=order,
+        equity=sale,
+        savings=PoolParameters(income_share=2_500),
+        cap_delay=30 * 86_400,
+    )
+
+
+def report_equity(protocol: DeployedProtocol, price: int) -> None:
+    """Have the reporters make a price of equity the next one, once the feed may step."""
+    equity = protocol.parameters.equity
+    assert equity is not None
+    averages = protocol.lockstep.model.world.contracts["PriceFeed"].tables["averages"]
+    stepped_at = averages[EQUITY_MARKET].stepped_at
+    protocol.advance(max(0, stepped_at + equity.feed.step - protocol.timestamp))
+    protocol.submit_reports(EQUITY_MARKET, price, equity.feed.reporters)
+    protocol.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
+
+
+def price_equity(protocol: DeployedProtocol, price: int) -> None:
+    """Make a price of equity the current one, and for so long that it is the average as well."""
+    for _ in range(5):
+        report_equity(protocol, price)
+
+
+def open_protocol(protocol: DeployedProtocol, price: int | None = 100 * RAY) -> DeployedProtocol:
+    """Prices, a saver of 40,000, and a taker with stablecoin who lets every auction spend it."""
+    for symbol, each in PRICES.items():
+        protocol.post_price(symbol, each)
+    deposit_savings(protocol, "saver", 40_000 * WAD)
+    give_stablecoin(protocol, "taker", 100_000 * WAD)
+    for name in ("MintAuction", "StakeAuction"):
+        if name in protocol.lockstep.addresses:
+            protocol.do("Stablecoin.approve", name, MAX_UINT256, sender="taker")
+    if price is not None:
+        price_equity(protocol, price)
+    return protocol
+
+
+def read_equity(protocol: DeployedProtocol, who: str) -> int:
+    """Wad."""
+    return int(protocol.read("Equity.balanceOf", who))
+
+
+def cover_deficit(protocol: DeployedProtocol, collateral_type: int = XAU) -> int:
+    """Have a deficit covered; rad covered or reserved."""
+    return int(protocol.do("LossWaterfall.cover", collateral_type, sender="stranger"))
+
+
+def take_equity(
+    protocol: DeployedProtocol,
+    amount: int = ALL,
+    max_price: int = ALL,
+    receiver: str = "taker",
+    *,
+    collateral_type: int = XAU,
+    auction: str = "MintAuction",
+) -> None:
+    """Take as `taker`, without a callback."""
+    protocol.do(f"{auction}.take", collateral_type, amount, max_price, receiver, b"", sender="taker")
+
+
+def read_events(protocol: DeployedProtocol, name: str, contract: str) -> list[tuple]:
+    """The values of the events of a name in the last call."""
+    return [log.values for log in protocol.last.logs if (log.contract, log.event) == (contract, name)]
+
+
+WEEK = 7 * 86_400
+
+
+def next_epoch(protocol):
+    protocol.advance(WEEK - protocol.timestamp % WEEK)

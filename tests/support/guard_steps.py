@@ -1,0 +1,80 @@
+"""A guarded protocol, and what its guards are brought to see in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from backstop.deployment.deployment_parameters import (
+    AutoCeilingParameters,
+    BreakerParameters,
+    GuardsParameters,
+    Parameters,
+    WorkoutParameters,
+)
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.model.arithmetic import WAD
+from tests.support.deployed_protocol import DeployedProtocol
+
+NORMAL, CAUTION, EMERGENCY = range(3)
+LOSSES, FALL, SILENCE, AUCTIONS = range(1, 5)
+ALL_TYPES = 2**256 - 1
+HOUR = 3_600
+
+CEILING = AutoCeilingParameters(gap=100_000, max_line=300_000, ttl=8 * HOUR)
+BREAKER = BreakerParameters(
+    losses=(5_000, 20_000),
+    fall=(1_000, 2_500),
+    silence=(HOUR, 4 * HOUR),
+    auctions=(5_000, 10_000),
+    calm_period=2 * HOUR,
+)
+
+
+def with_guards(
+    ceilings: tuple[AutoCeilingParameters, ...] = (),
+    breaker: BreakerParameters | None = None,
+    workouts: tuple[WorkoutParameters, ...] = (),
+) -> Parameters:
+    """The standard deployment with these guards."""
+    return replace(build_standard_parameters(), guards=GuardsParameters(ceilings, breaker, workouts))
+
+
+def deploy_with_prices(
+    new_protocol: Callable[..., DeployedProtocol], parameters: Parameters
+) -> DeployedProtocol:
+    """A protocol with the usual prices."""
+    return new_protocol(parameters, prices=True)
+
+
+def set_triggers(protocol: DeployedProtocol, **thresholds: tuple[int, int]) -> None:
+    """These thresholds; all other triggers off."""
+    values = [thresholds.get(name, (0, 0)) for name in ("losses", "fall", "silence", "auctions")]
+    protocol.do("CircuitBreaker.set_triggers", *values, sender="admin")
+
+
+def escalate_mode(protocol: DeployedProtocol, trigger: int, collateral_type: int = 0) -> int:
+    """As a stranger; the mode afterwards, which the policy knows too."""
+    protocol.do("CircuitBreaker.escalate", trigger, collateral_type, sender="stranger")
+    return read_mode(protocol)
+
+
+def lower_mode(protocol: DeployedProtocol) -> int:
+    """As a stranger; the mode afterwards."""
+    protocol.do("CircuitBreaker.calm", sender="stranger")
+    return read_mode(protocol)
+
+
+def read_mode(protocol: DeployedProtocol) -> int:
+    """The breaker's mode, which is the policy's."""
+    found = int(protocol.read("CircuitBreaker.mode"))
+    assert protocol.read("RiskPolicy.mode") == found
+    return found
+
+
+def open_secured_vault(
+    protocol: DeployedProtocol, symbol: str = "WETH", amount: int = 12_000 * WAD, who: str = "borrower"
+) -> None:
+    """A vault with thrice the collateral of its debt."""
+    price = protocol.price(symbol)
+    protocol.borrow(who, symbol, 3 * amount * 10**27 // price, amount)

@@ -1,0 +1,47 @@
+"""A margin fund of its own in the tests, whose market is the account `market`, and what that does."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.state import ZERO_ADDRESS
+from tests.support.deployed_protocol import DeployedProtocol
+
+DAY = 86_400
+
+
+def own_fund(protocol: DeployedProtocol) -> DeployedProtocol:
+    """The fund `Fund`, with a cap of 2,000 a day, and a market that has some stablecoin."""
+    coin, market, admin = (protocol.address(name) for name in ("Stablecoin", "market", "admin"))
+    protocol.lockstep.create("MarginFund", "Fund", coin, market, ZERO_ADDRESS, admin, DAY, 7)
+    protocol.do("Fund.set_cap", 2_000, sender="admin")
+    protocol.do("Stablecoin.transfer", "market", 10_000 * WAD, sender="rich")
+    protocol.do("Stablecoin.approve", "Fund", MAX_UINT256, sender="rich")
+    return protocol
+
+
+def lock_profit(protocol: DeployedProtocol, owner: str, amount: int) -> int:
+    """A withdrawn profit, wad; its bucket."""
+    protocol.do("Stablecoin.transfer", "Fund", amount, sender="market")
+    protocol.do("Fund.lock", owner, amount, sender="market")
+    return protocol.timestamp // DAY
+
+
+def absorb_loss(protocol: DeployedProtocol, loss: int) -> int:
+    """A loss, wad; what was paid."""
+    return int(protocol.do("Fund.absorb", loss, loss, sender="market"))
+
+
+def add_insurance(protocol: DeployedProtocol, amount: int) -> None:
+    """Wad."""
+    protocol.do("Fund.insure", amount, sender="rich")
+
+
+def read_profit(protocol: DeployedProtocol, owner: str, bucket: int) -> int:
+    """What is left of it, wad."""
+    return int(protocol.read("Fund.profit_of", owner, bucket))
+
+
+def sum_booked_assets(protocol: DeployedProtocol) -> int:
+    """Insurance and all that is in buckets, wad."""
+    tables = protocol.lockstep.model.world.contracts["Fund"].tables
+    return int(tables["insurance"][()].amount + sum(each.assets for each in tables["buckets"].values()))

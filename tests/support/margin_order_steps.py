@@ -1,0 +1,55 @@
+"""A margin market in the tests: what it is deployed with, and orders in it."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+from typing import Any
+
+from backstop.deployment.deployment_parameters import (
+    DomainParameters,
+    MarginParameters,
+    Parameters,
+    PerpetualParameters,
+)
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.hosts.host_interface import CHAIN_ID
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.margin_orders import Order
+from tests.support.deployed_protocol import DeployedProtocol
+
+ETH, BTC = 0, 1
+"""The markets: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
+LINE = 50_000
+PERPETUALS = DomainParameters("Perpetuals", LINE, 3_600, minter="nobody")
+TERMS = PerpetualParameters("WETH", WAD // 100, 1_000, 500, of_market=((0, 0), (0, 0)))
+MARGIN = MarginParameters(
+    (TERMS, replace(TERMS, symbol="WBTC", lot=WAD // 1_000)), domain="Perpetuals", cap=2_000
+)
+
+
+def with_margin(parameters: Parameters | None = None, **changes: Any) -> Parameters:
+    """The standard deployment, or another one, with two perpetual markets and a domain for them."""
+    base = parameters or build_standard_parameters()
+    return replace(base, domains=(*base.domains, PERPETUALS), margin=replace(MARGIN, **changes))
+
+
+def build_terms(**changes: Any) -> tuple[Any, ...]:
+    """A market's terms as the policy takes them."""
+    return astuple(replace(TERMS, **changes))[2:]
+
+
+def build_order(name: str, market: int, size: int, price: int, **more: Any) -> Order:
+    """An order that never expires."""
+    values = {"expiry": MAX_UINT256, "nonce": 0, "reduce_only": False} | more
+    return Order(get_trader_account(name), market, size, price, **values)
+
+
+def attach_signature(protocol: DeployedProtocol, name: str, what: Order) -> tuple[Order, bytes]:
+    """An order and its signature."""
+    return what, sign_order(name, what, CHAIN_ID, protocol.address("MarginOrders"))
+
+
+def next_nonce(protocol: DeployedProtocol) -> int:
+    """Orders of one trace differ by the step that they are made in."""
+    return protocol.lockstep.steps

@@ -1,0 +1,36 @@
+"""Deployments in which every figure can be worked out by hand: no fees and, unless asked for, no rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from backstop.deployment.deployment_parameters import CollateralParameters, Parameters, StageParameters
+from backstop.deployment.example_parameters import build_standard_parameters
+from tests.support.deployed_protocol import DeployedProtocol
+from tests.support.guard_steps import deploy_with_prices
+
+
+def without_fees(rewards: bool = False, **changes: Any) -> Parameters:
+    """The standard parameters without fees, with these changes."""
+
+    def plain(each: CollateralParameters) -> CollateralParameters:
+        auction = each.auction if rewards else replace(each.auction, tip=0, chip=0)
+        return replace(each, stability_fee=0, auction=auction)
+
+    parameters = build_standard_parameters()
+    types = tuple(plain(each) for each in parameters.collateral_types)
+    return replace(parameters, collateral_types=types, **changes)
+
+
+def deploy_without_fees(
+    new_protocol: Callable[..., DeployedProtocol], rewards: bool = False, **changes: Any
+) -> DeployedProtocol:
+    """Such a protocol, with the usual prices."""
+    return deploy_with_prices(new_protocol, without_fees(rewards, **changes))
+
+
+def build_uncapped_stages(*stages: str) -> tuple[StageParameters, ...]:
+    """These stages, in this order, without caps."""
+    return tuple(StageParameters(name) for name in stages)

@@ -1,0 +1,224 @@
+"""What the protocol did before the package moved: recorded runs, played again under the names of today.
+
+    python -m tests.support.recorded_behaviour
+
+records once more, which only a change of rules asks for. The files were from the last commit before the move,
+until the core's rules changed: exits in batches, final prices over hours, debt in doubt, stages under caps of
+two buckets, feeds of four, timelocks; and then those of the perpetual market after its third audit. No run
+from before comes out the same under them; these are from the commit that has them all. Contracts, methods,
+reasons, parameters, roles and figures that are renamed later get a line in renames.json, an old name and a
+new one; what was recorded is translated by it, and nothing else is allowed to differ.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.revm import RevmHost
+from backstop.keepers import call_costs, gas_table
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.lockstep import Lockstep, lockstep
+from backstop.proof.trace import read_trace, write_trace
+from backstop.simulation.run import simulate
+from backstop.simulation.scenario import load_scenario
+from backstop.system import Action, Outcome
+
+FOLDER = Path(__file__).parents[1] / "regression" / "before_the_move"
+TRACES = FOLDER / "traces.jsonl.xz"
+SCENARIOS = FOLDER / "scenarios.json"
+RENAMES = FOLDER / "renames.json"
+GAS = FOLDER / "gas.json"
+
+COUNT = 200
+STEPS = 80
+SEED = 20261122
+TOLD = ("title", "description", "facts", "assumptions", "schema_version", "state_hash")
+"""What a summary says in words, or of where storage lies: not what a run came to."""
+
+
+# --------------------------------------------------------------- what is compared
+
+
+def describe_outcome(outcome: Outcome) -> list[Any]:
+    """Reason, value and events of a step, as JSON has them."""
+    logs = [[log.contract, log.event, to_json_value(log.values)] for log in outcome.logs]
+    return [outcome.reason, to_json_value(outcome.value), logs]
+
+
+def read_balances(both: Lockstep) -> dict[str, dict[str, int]]:
+    """Every token's balances, by the token's name and the owner's address; zeros left out."""
+    found = {}
+    for name, tables in both.model.get_live_tables().items():
+        balances = tables.get("erc20.balanceOf")
+        if balances is not None:
+            found[name] = {str(owner): int(amount) for owner, amount in balances.items() if amount}
+    return found
+
+
+def select_figures(summary: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a run's summary."""
+    return {name: value for name, value in summary.items() if name not in TOLD}
+
+
+def to_json_value(value: Any) -> Any:
+    """A value as JSON has it: sequences as lists, bytes in hex."""
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, list | tuple):
+        return [to_json_value(item) for item in value]
+    return value
+
+
+# -------------------------------------------------------------------- translation
+
+
+class RenameTable:
+    """The table: kind of name -> old name -> new name."""
+
+    def __init__(self, path: Path = RENAMES) -> None:
+        self.names: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+
+    def translate_name(self, kind: str, name: str) -> str:
+        """Today's name of what was called `name`."""
+        return self.names[kind].get(name, name)
+
+    def translate_trace(self, content: dict[str, Any]) -> dict[str, Any]:
+        """A trace file's content under the names of today."""
+        steps = []
+        for step in content["steps"]:
+            step = dict(step)
+            for key in ("contract", "create", "kind"):
+                if key in step:
+                    step[key] = self.translate_name("contracts", step[key])
+            if "method" in step:
+                step["method"] = self.translate_name("methods", step["method"])
+            steps.append(step)
+        return {**content, "parameters": self.keys("parameters", content["parameters"]), "steps": steps}
+
+    def translate_outcome(self, outcome: list[Any]) -> list[Any]:
+        """An outcome under the names of today."""
+        reason, value, logs = outcome
+        told = [
+            [self.translate_name("contracts", contract), self.translate_name("events", event), values]
+            for contract, event, values in logs
+        ]
+        return [None if reason is None else self.translate_name("reasons", reason), value, told]
+
+    def keys(self, kind: str, value: Any) -> Any:
+        """A tree of JSON with its keys under the names of today; text that is a name, too."""
+        if isinstance(value, dict):
+            return {self.translate_name(kind, name): self.keys(kind, item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.keys(kind, item) for item in value]
+        return self.translate_name(kind, value) if isinstance(value, str) else value
+
+
+# ----------------------------------------------------------------- playing again
+
+
+def load_recorded_traces() -> Iterator[dict[str, Any]]:
+    """Yield what was recorded of each fuzzed run: trace, outcome of each action, balances at the end."""
+    with lzma.open(TRACES, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def load_recorded_scenarios() -> dict[str, Any]:
+    """Scenario of the library -> the figures that its run came to, on the model."""
+    found: dict[str, Any] = json.loads(SCENARIOS.read_text(encoding="utf-8"))
+    return found
+
+
+def play_again(content: dict[str, Any], artifacts: Artifacts, renames: RenameTable) -> None:
+    """Play a recorded run on model and contracts; raises AssertionError at the first thing that differs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        path.write_text(json.dumps(renames.translate_trace(content["trace"])), encoding="utf-8")
+        trace = read_trace(path, artifacts)
+    expected = iter(content["outcomes"])
+    host = RevmHost(trace.started_at)
+    both = lockstep(host, trace.parameters, artifacts=artifacts, check_every=0, traces=None)
+    for place, step in enumerate(trace.steps):
+        if isinstance(step.step, Action):
+            both.advance(step.timestamp - both.timestamp)
+            was, now = renames.translate_outcome(next(expected)), describe_outcome(both.apply(step.step))
+            assert now == was, f"step {place}, {step.step}: was {was}, is {now}"
+        else:
+            both.play(step)
+    both.compare_state()
+    balances = {renames.translate_name("contracts", name): each for name, each in content["balances"].items()}
+    assert read_balances(both) == balances
+
+
+def run_again(scenario: str, renames: RenameTable) -> dict[str, Any]:
+    """Return the figures of a scenario of the library today, by the name it had, at the gas of then."""
+    with _load_recorded_gas():
+        return select_figures(
+            simulate(load_scenario(renames.translate_name("scenarios", scenario)), "model", 1).summary
+        )
+
+
+@contextmanager
+def _load_recorded_gas() -> Iterator[None]:
+    """Have calls cost what they did: the committed table of gas is an input of every run."""
+    today = gas_table.SNAPSHOT
+    gas_table.SNAPSHOT = GAS
+    call_costs._load_gas_table.cache_clear()
+    try:
+        yield
+    finally:
+        gas_table.SNAPSHOT = today
+        call_costs._load_gas_table.cache_clear()
+
+
+# ---------------------------------------------------------------------- recording
+
+
+def write_records() -> None:
+    """Write the files anew, from the checkout one stands in."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    GAS.write_bytes(gas_table.SNAPSHOT.read_bytes())
+    artifacts = Artifacts()
+    with lzma.open(TRACES, "wt", encoding="utf-8", preset=9) as lines:
+        for index in range(COUNT):
+            print(json.dumps(_record_run(index, artifacts), separators=(",", ":")), file=lines)
+    from backstop.simulation.scenario.file import LIBRARY
+
+    names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+    figures = {name: select_figures(simulate(load_scenario(name), "model", 1).summary) for name in names}
+    SCENARIOS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _record_run(index: int, artifacts: Artifacts) -> dict[str, Any]:
+    outcomes: list[Any] = []
+    machine = Machine(RevmHost(), run_seed(SEED, index), artifacts=artifacts, check_every=0, traces=None)
+    both = machine.both
+    for _ in machine.run(STEPS):
+        pass
+    trace = both.record_trace()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        write_trace(trace, path)
+        content = json.loads(path.read_text(encoding="utf-8"))
+    # Played once more for the outcomes of the opening, too.
+    again = lockstep(
+        RevmHost(trace.started_at), trace.parameters, artifacts=artifacts, check_every=0, traces=None
+    )
+    for step in trace.steps:
+        if isinstance(step.step, Action):
+            again.advance(step.timestamp - again.timestamp)
+            outcomes.append(describe_outcome(again.apply(step.step)))
+        else:
+            again.play(step)
+    return {"trace": content, "outcomes": outcomes, "balances": read_balances(again)}
+
+
+if __name__ == "__main__":
+    write_records()

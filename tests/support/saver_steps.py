@@ -1,0 +1,223 @@
+"""What savers do, how losses come about, and how a pool is priced: by the specification, not the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.member_pool import MemberPool
+from backstop.model.redeem_queue import MOST_UNSETTLED, collecting_time
+from backstop.model.state import ZERO_ADDRESS
+from backstop.simulation.worth import stake
+from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from tests.support.helpers import STAGE, get_revert_reason
+
+POOL = "Savings"
+# The type whose vaults default: what savers get is drawn against WETH.
+XAU = 2
+DAY = 86_400
+# Seconds that a batch waits after its cooldown.
+LOOK = 600
+
+
+def stage_index(name: str, parameters: Parameters | None = None) -> int:
+    """The place of a stage in the order of losses; of the standard one, unless told otherwise."""
+    return [stage.name for stage in (parameters or build_standard_parameters()).stages].index(name)
+
+
+BUFFER, RESERVE, SAVINGS = map(stage_index, ("buffer", "reserve", "savings"))
+
+
+def give_stablecoin(protocol: DeployedProtocol, who: str, assets: int) -> None:
+    """Give somebody stablecoin, however long ago the last price was."""
+    if protocol.read("PriceFeed.risk_price", protocol.get_collateral_type("WETH")) == 0:
+        protocol.post_price("WETH", PRICES["WETH"])
+    protocol.give_stablecoin(who, assets)
+
+
+def pool_arguments(protocol: DeployedProtocol, token: str = "Stablecoin", **others: Any) -> tuple[Any, ...]:
+    """The arguments of a pool's constructor: no clawback and no claims."""
+    values: dict[str, Any] = {
+        "name": "Made",
+        "symbol": "MADE",
+        "token": token,
+        "vault_engine": "VaultEngine",
+        "loss_waterfall": "LossWaterfall",
+        "clawback": ZERO_ADDRESS,
+        "claims": ZERO_ADDRESS,
+        "cooldown": DAY,
+        "vesting": 7 * DAY,
+    } | others
+    places = ("token", "vault_engine", "loss_waterfall", "clawback", "claims")
+    return tuple(protocol.address(value) if name in places else value for name, value in values.items())
+
+
+def make_pool(protocol: DeployedProtocol, name: str = "Made", **others: Any) -> str:
+    """A pool beside those of the deployment, which may cover; its name."""
+    protocol.lockstep.create("Pool", name, *pool_arguments(protocol, **others))
+    protocol.do("VaultEngine.grant_role", STAGE, name, sender="admin")
+    return name
+
+
+def make_equity_pool(protocol: DeployedProtocol, name: str, token: str, stage: str, **others: Any) -> str:
+    """A pool of a token of its own kind that a stage slashes; its name."""
+    values: dict[str, Any] = {"loss_waterfall": "LossWaterfall", "cooldown": DAY, "vesting": 7 * DAY} | others
+    wiring = (protocol.address(each) for each in (token, values["loss_waterfall"], stage))
+    times = values["cooldown"], values["vesting"]
+    protocol.lockstep.create("EquityPool", name, "Staked", "STK", *wiring, *times)
+    return name
+
+
+def make_claims(protocol: DeployedProtocol, pool: str, price: int = 0, equity: str = "BSE") -> str:
+    """A series of claims of a pool, or of an account, for a token that anyone mints as equity; its name."""
+    protocol.deploy_token("Token", "Equity", equity, 18)
+    wiring = (protocol.address(name) for name in ("Stablecoin", pool, equity, "PriceFeed"))
+    protocol.lockstep.create("RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, price)
+    return f"{pool}.Claims"
+
+
+def make_junior(protocol: DeployedProtocol, **others: Any) -> str:
+    """A pool whose members get claims, that pays what `bear` says and whose clawback stage is an account."""
+    name = "Young"
+    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    others = {"loss_waterfall": "Waterfall"} | others
+    claims = compute_contract_address(get_account(f"deployer_of_{name}.Claims"), 0)
+    make_pool(protocol, name, clawback="clawback", claims=claims, **others)
+    assert make_claims(protocol, name) and protocol.address(f"{name}.Claims") == claims
+    return name
+
+
+def open_junior(protocol: DeployedProtocol) -> DeployedProtocol:
+    """Deploy an empty pool with claims, and give three accounts 10,000 coins that they may deposit in it."""
+    make_junior(protocol)
+    for who in ("saver", "neighbour", "newcomer"):
+        give_stablecoin(protocol, who, 10_000 * WAD)
+        protocol.do("Stablecoin.approve", "Young", MAX_UINT256, sender=who)
+    return protocol
+
+
+def charge_pool(protocol: DeployedProtocol, pool: str, assets: int) -> None:
+    """Have a pool pay for a loss, as the waterfall would; what is no deficit goes to the reserve."""
+    protocol.do("Waterfall.charge", pool, XAU, assets * RAY, sender="stranger")
+
+
+def deposit_savings(protocol: DeployedProtocol, who: str, assets: int, pool: str = POOL) -> int:
+    """Give somebody stablecoin and have it deposited; the shares."""
+    give_stablecoin(protocol, who, assets)
+    protocol.do("Stablecoin.approve", pool, MAX_UINT256, sender=who)
+    return int(protocol.do(f"{pool}.deposit", assets, who, sender=who))
+
+
+def leave_in_crumbs(protocol: DeployedProtocol) -> None:
+    """Junior with 4,000, and as many batches of a coin as may wait, each cut at another price."""
+    period = collecting_time(protocol.read("Junior.COOLDOWN"))
+    deposit_savings(protocol, "saver", 4_000 * WAD, "Junior")
+    give_stablecoin(protocol, "saver", 100 * WAD)
+    protocol.do("Stablecoin.approve", "Junior", 100 * WAD, sender="saver")
+    for _ in range(MOST_UNSETTLED):
+        shares = deposit_savings(protocol, "attacker", WAD, "Junior")
+        protocol.do("Junior.add_income", WAD, sender="saver")
+        protocol.do("Junior.requestRedeem", shares, "attacker", "attacker", sender="attacker")
+        protocol.advance(period)
+        protocol.do("Junior.cut", sender="attacker")
+
+
+def lose_new_vault(protocol: DeployedProtocol, symbol: str = "XAU", debt: int = 10_000 * WAD) -> int:
+    """A new vault's collateral becomes worthless, within hours; how much its type's deficit grew, rad."""
+    c = protocol.get_collateral_type(symbol)
+    auction = next(each.auction for each in protocol.parameters.collateral_types if each.symbol == symbol)
+    before = int(protocol.read("VaultEngine.deficit_of", c))
+    protocol.post_price(symbol, PRICES[symbol])
+    defaulter = f"defaulter_{protocol.timestamp}"
+    protocol.borrow(defaulter, symbol, 2 * debt * RAY // PRICES[symbol], debt)
+    protocol.post_price(symbol, PRICES[symbol] // 10**7)
+    opened = protocol.do("LiquidationEngine.liquidate", c, defaulter, "liquidator", sender="liquidator")
+    end = protocol.timestamp + auction.tail
+    # A close needs a fresh price, and the time-weighted one has to follow.
+    while protocol.timestamp <= end:
+        protocol.post_price(symbol, PRICES[symbol] // 10**7)
+    protocol.do("CollateralAuction.close", opened, sender="stranger")
+    return int(protocol.read("VaultEngine.deficit_of", c)) - before
+
+
+def fill_buffer(protocol: DeployedProtocol, symbol: str = "XAU") -> None:
+    """A year of a high fee: thousands in the type's buffer, and as much in the reserve."""
+    protocol.do("VaultEngine.set_stability_fee", protocol.get_collateral_type(symbol), 10**19, sender="admin")
+    protocol.earn_fees(symbol)
+
+
+def request_all_shares(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
+    """Ask for everything; the shares."""
+    shares = int(protocol.read(f"{pool}.balanceOf", who))
+    protocol.do(f"{pool}.requestRedeem", shares, who, who, sender=who)
+    return shares
+
+
+def cut_batch(protocol: DeployedProtocol, pool: str = POOL) -> int:
+    """Let the batch collect for its day, and cut it; its number."""
+    _, _, batch = protocol.read(f"{pool}.queue")
+    end = protocol.read(f"{pool}.batch_of", batch)[1] + collecting_time(protocol.read(f"{pool}.COOLDOWN"))
+    protocol.advance(max(0, end - protocol.timestamp))
+    return int(protocol.do(f"{pool}.cut", sender="stranger"))
+
+
+def mature_batch(protocol: DeployedProtocol, pool: str = POOL) -> None:
+    """Cut the batch that collects, and let its cooldown pass."""
+    cut_batch(protocol, pool)
+    protocol.advance(protocol.read(f"{pool}.COOLDOWN") + LOOK)
+
+
+def redeem_all_shares(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
+    """Have batches settled and claim all that was paid, or redeem where that takes no request; the assets."""
+    if protocol.read(f"{pool}.COOLDOWN") == 0:
+        shares = protocol.read(f"{pool}.maxRedeem", who)
+        return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
+    get_revert_reason(protocol, f"{pool}.settle", sender="stranger")
+    return claim_requests(protocol, who, pool)
+
+
+def claim_requests(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
+    """Have somebody claim all that may be claimed of the own requests; the assets."""
+    shares = protocol.read(f"{pool}.maxRedeem", who)
+    return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
+
+
+def read_requested_shares(protocol: DeployedProtocol, who: str, batch: int = 1, pool: str = POOL) -> int:
+    """Shares of somebody's request that are not claimed yet."""
+    calls = (f"{pool}.pendingRedeemRequest", f"{pool}.claimableRedeemRequest")
+    return sum(int(protocol.read(call, batch, who)) for call in calls)
+
+
+def read_stake(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
+    """What somebody has in a pool and its batches after all known losses; wei, about."""
+    found = protocol.lockstep.model.world.contracts[pool]
+    assert isinstance(found, MemberPool)
+    return stake(found, protocol.address(who))
+
+
+def compute_entry_shares(protocol: DeployedProtocol, assets: int, pool: str = POOL) -> int:
+    """floor(a * (S + 1e6) / (A + 1))"""
+    supply, booked = protocol.read(f"{pool}.totalSupply"), protocol.read(f"{pool}.totalAssets")
+    return int(assets * (supply + 10**6) // (booked + 1))
+
+
+def compute_exit_assets(protocol: DeployedProtocol, shares: int, pool: str = POOL) -> int:
+    """floor(s * (A - UL + 1) / (S + 1e6))"""
+    supply, booked = protocol.read(f"{pool}.totalSupply"), protocol.read(f"{pool}.totalAssets")
+    return int(shares * (booked - compute_known_losses(protocol, pool) + 1) // (supply + 10**6))
+
+
+def compute_known_losses(protocol: DeployedProtocol, pool: str = POOL) -> int:
+    """UL by hand, for a pool behind the buffers and the reserve, both without caps; wad, rounded up."""
+    beyond = 0
+    for c in range(protocol.read("VaultEngine.collateral_types")):
+        deficit, buffer = (
+            protocol.read("VaultEngine.deficit_of", c),
+            protocol.read("VaultEngine.buffer_of", c),
+        )
+        beyond += max(0, deficit - buffer)
+    beyond = max(0, beyond - protocol.read("VaultEngine.reserve"))
+    return int(min(protocol.read(f"{pool}.capacity", 0) // RAY, -(-beyond // RAY)))

@@ -1,0 +1,127 @@
+"""How a settlement is begun and carried through in the tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.arithmetic import RAY
+from backstop.model.bounds import FINAL_DEADLINE
+from tests.support.auction_steps import NOBODY
+from tests.support.deployed_protocol import DeployedProtocol
+
+
+def start_settlement(protocol: DeployedProtocol) -> None:
+    """Announce settlement, wait, begin."""
+    protocol.do("Settlement.announce", sender="admin")
+    protocol.advance(protocol.parameters.settlement.delay)
+    protocol.do("Settlement.begin", sender="stranger")
+
+
+def make_prices(protocol: DeployedProtocol) -> None:
+    """Have the reporters go on with what they said last until all final prices are made."""
+    types = range(protocol.read("VaultEngine.collateral_types"))
+    begun_at = protocol.read("Settlement.progress_of").begun_at
+    while protocol.timestamp < begun_at + FINAL_DEADLINE:
+        said = {
+            c: _read_known_price(protocol, c)
+            for c in types
+            if not protocol.read("PriceFeed.final_price", c)[0]
+        }
+        if not said:
+            break
+        protocol.advance(max(_compute_step_delay(protocol, c) for c in said))
+        for c, price in said.items():
+            if price:
+                for reporter in protocol.read("PriceFeed.reporters_of", c):
+                    protocol.do("PriceFeed.report", c, price, sender=reporter)
+                protocol.do("PriceFeed.poke", c, sender="stranger")
+        protocol.advance(7_200 if any(said.values()) else FINAL_DEADLINE)
+
+
+def _read_known_price(protocol: DeployedProtocol, collateral_type: int) -> int:
+    prices = protocol.read("PriceFeed.prices_of", collateral_type)
+    return int(prices.next or protocol.read("PriceFeed.withheld", collateral_type) or prices.current)
+
+
+def _compute_step_delay(protocol: DeployedProtocol, collateral_type: int) -> int:
+    stepped_at = protocol.read("PriceFeed.latest_round_data", collateral_type)[3]
+    return int(
+        max(0, stepped_at + protocol.read("PriceFeed.config_of", collateral_type)[2] - protocol.timestamp)
+    )
+
+
+def fix_prices(protocol: DeployedProtocol) -> None:
+    """Final prices of all types, once the feed has made them."""
+    make_prices(protocol)
+    for c in range(protocol.read("VaultEngine.collateral_types")):
+        protocol.do("Settlement.fix_price", c, sender="stranger")
+
+
+def cover_last(protocol: DeployedProtocol) -> list[tuple[Any, ...]]:
+    """Have the stages cover all deficits a last time; what was logged of each payment."""
+    paid = []
+    for c in range(protocol.read("VaultEngine.collateral_types")):
+        if protocol.read("VaultEngine.deficit_of", c):
+            protocol.do("Settlement.cover_last", c, sender="stranger")
+            paid += [log.values for log in protocol.last.logs if log.event == "LossCovered"]
+    return paid
+
+
+def close_books(protocol: DeployedProtocol) -> None:
+    """Have the stages cover all deficits a last time, and close the books."""
+    cover_last(protocol)
+    protocol.do("Settlement.fix", sender="stranger")
+
+
+def open_auctions(protocol: DeployedProtocol) -> list[int]:
+    """The ids of all auctions that are open."""
+    last = int(protocol.read("CollateralAuction.last_id"))
+    return [id for id in range(1, last + 1) if protocol.table("CollateralAuction", "lots", id).target]
+
+
+def unwind_auctions(protocol: DeployedProtocol) -> None:
+    """Unwind every open auction."""
+    for id in open_auctions(protocol):
+        protocol.do("CollateralAuction.unwind", id, sender="stranger")
+
+
+def list_indebted_vaults(protocol: DeployedProtocol) -> list[tuple[int, str]]:
+    """Collateral type and owner of every vault with debt, in a fixed order."""
+    vaults: dict[Any, Any] = dict(protocol.lockstep.snapshot()["VaultEngine"]["vaults"])
+    return sorted(key for key, vault in vaults.items() if vault.normalized_debt)
+
+
+def skim_vault(protocol: DeployedProtocol, collateral_type: int, who: str) -> tuple[int, int, int]:
+    """Skim a vault as a stranger; collateral taken, debt and what the collateral is worth."""
+    protocol.do("Settlement.skim", collateral_type, who, sender="stranger")
+    (found,) = [log.values for log in protocol.last.logs if log.event == "Skimmed"]
+    return found[2:]
+
+
+def settle_protocol(protocol: DeployedProtocol) -> int:
+    """Begin, unwind, fix prices, skim every vault and close the books; the supply."""
+    start_settlement(protocol)
+    unwind_auctions(protocol)
+    fix_prices(protocol)
+    for c, owner in list_indebted_vaults(protocol):
+        skim_vault(protocol, c, owner)
+    close_books(protocol)
+    return int(protocol.read("Stablecoin.totalSupply"))
+
+
+def list_holders(protocol: DeployedProtocol) -> dict[str, int]:
+    """Everybody who holds stablecoin: account -> wad."""
+    balances: dict[Any, Any] = dict(protocol.lockstep.snapshot()["Stablecoin"]["erc20.balanceOf"])
+    return {who: amount for who, amount in sorted(balances.items()) if amount and who != NOBODY}
+
+
+def final_debt(locked: int, price: int, normalized_debt: int, rate: int, unit: int) -> tuple[int, int]:
+    """What a vault gives by the specification, and what its debt is worth: wad and rad."""
+    debt = normalized_debt * rate
+    taken = min(locked, -(-debt // (price * unit)) * unit)
+    return taken, min(debt, taken * price)
+
+
+def value_collateral(protocol: DeployedProtocol, collateral_type: int, amount: int) -> int:
+    """What collateral is worth at the final price, wad."""
+    return int(amount * protocol.read("Settlement.final_price_of", collateral_type)[1] // RAY)

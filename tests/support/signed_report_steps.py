@@ -1,0 +1,35 @@
+"""Reports that reporters sign, and somebody brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backstop.deployment.devnet_signing import sign_report
+from backstop.hosts.host_interface import CHAIN_ID
+from backstop.model.arithmetic import RAY
+from backstop.model.signed_reports import SignedReport, Span
+from tests.support.deployed_protocol import DeployedProtocol
+
+
+def sign_dollar_report(
+    protocol: DeployedProtocol,
+    reporter: str,
+    market: int,
+    dollars: int,
+    age: int = 0,
+    chain_id: int = CHAIN_ID,
+    feed: str = "PriceFeed",
+    span: Span | None = None,
+) -> SignedReport:
+    """What a reporter signed so many seconds ago; a steady price without a range."""
+    at = protocol.timestamp - age
+    return sign_report(
+        protocol.address(reporter), market, dollars * RAY, at, chain_id, protocol.address(feed), span
+    )
+
+
+def submit_reports(
+    protocol: DeployedProtocol, reports: Sequence[SignedReport], sender: str = "stranger"
+) -> int:
+    """Bring them; how many count."""
+    return int(protocol.do("PriceFeed.bring", tuple(reports), sender=sender))

@@ -1,0 +1,53 @@
+"""A stand-in for a Web3Signer: it keeps the protocol, and signs with a key of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from email.message import Message
+from typing import Any
+
+from eth_account import Account
+
+from tests.support.background_threads import BackgroundServer
+
+CHAIN = 31_337
+
+
+class Web3SignerStub:
+    """On a port of this machine.
+
+    `change` may change what is signed, `answer` all that is said; `refuses` is what it says instead.
+    """
+
+    def __init__(self) -> None:
+        self.key = Account.create()
+        self.address = self.key.address.lower()
+        self.asked: list[dict[str, Any]] = []
+        self.change: Callable[[dict[str, Any]], dict[str, Any]] = lambda transaction: transaction
+        self.refuses = ""
+        self.answer = self.as_documented
+        self.server = BackgroundServer.answer_posts(self._answer_post)
+        self.url = self.server.url
+
+    def _answer_post(self, body: bytes, headers: Message) -> dict[str, Any]:
+        call = json.loads(body)
+        return {"jsonrpc": "2.0", "id": call["id"], **self.answer(call)}
+
+    def as_documented(self, call: dict[str, Any]) -> dict[str, Any]:
+        """As Web3Signer's documents state it."""
+        if self.refuses:
+            return {"error": {"code": -32000, "message": self.refuses}}
+        if call["method"] == "eth_accounts":
+            return {"result": [self.address]}
+        if call["method"] != "eth_signTransaction":
+            return {"error": {"code": -32601, "message": "Method not found"}}
+        (asked,) = call["params"]
+        self.asked.append(asked)
+        if asked["from"].lower() != self.address:
+            return {"error": {"code": -32000, "message": "From address does not match an available account"}}
+        numbers = ("nonce", "value", "gas", "maxFeePerGas", "maxPriorityFeePerGas")
+        transaction = {name: int(asked[name], 16) for name in numbers}
+        transaction |= {"type": 2, "chainId": CHAIN, "to": asked["to"], "data": asked["data"]}
+        signed = Account.sign_transaction(self.change(transaction), self.key.key)
+        return {"result": "0x" + bytes(signed.raw_transaction).hex()}
