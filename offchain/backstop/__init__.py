@@ -11,14 +11,14 @@ from backstop.files.installation import __version__
 
 if TYPE_CHECKING:
     from backstop.live.operate.console import attach
-    from backstop.report.kinds import write_page
-    from backstop.simulation.run import simulate
+    from backstop.report.result_kinds import write_page
     from backstop.simulation.run_directory import Run, load_run
     from backstop.simulation.scenario import load_scenario
-    from backstop.simulation.sources.book import read_book
-    from backstop.simulation.sources.depth import read_depth
-    from backstop.simulation.sources.prices import read_prices
-    from backstop.simulation.sources.scenario_file import write_scenario
+    from backstop.simulation.simulator import simulate
+    from backstop.simulation.sources.book_reader import read_book
+    from backstop.simulation.sources.depth_reader import read_depth
+    from backstop.simulation.sources.price_reader import read_prices
+    from backstop.simulation.sources.scenario_builder import write_scenario
     from backstop.studies.calibration.backtest import back_test
     from backstop.studies.calibration.scenario_calibration import calibrate
     from backstop.studies.comparison.preset_comparison import compare
@@ -71,13 +71,13 @@ _PLACES = {
     "owners": "backstop.studies.risk_questions.largest_owners",
     "payers": "backstop.studies.risk_questions.payers",
     "proposal": "backstop.studies.risk_questions.proposal",
-    "read_book": "backstop.simulation.sources.book",
-    "read_depth": "backstop.simulation.sources.depth",
-    "read_prices": "backstop.simulation.sources.prices",
-    "simulate": "backstop.simulation.run",
+    "read_book": "backstop.simulation.sources.book_reader",
+    "read_depth": "backstop.simulation.sources.depth_reader",
+    "read_prices": "backstop.simulation.sources.price_reader",
+    "simulate": "backstop.simulation.simulator",
     "study": "backstop.studies.stress.notebook",
-    "write_page": "backstop.report.kinds",
-    "write_scenario": "backstop.simulation.sources.scenario_file",
+    "write_page": "backstop.report.result_kinds",
+    "write_scenario": "backstop.simulation.sources.scenario_builder",
 }
 
 

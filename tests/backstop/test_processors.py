@@ -21,10 +21,10 @@ from numpy.core import _multiarray_umath as features
 
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.drawn import draw
-from backstop.simulation.sources.book import read_book
-from backstop.simulation.sources.depth import read_depth
-from backstop.simulation.sources.prices import read_prices
+from backstop.simulation.scenario.draw_scenario import draw_path
+from backstop.simulation.sources.book_reader import read_book
+from backstop.simulation.sources.depth_reader import read_depth
+from backstop.simulation.sources.price_reader import read_prices
 from backstop.studies.attack.budget import load_attack_scenario
 from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
 from backstop.studies.calibration.scenario_calibration import calibrate
@@ -66,7 +66,7 @@ def results() -> dict[str, object]:
     measured = [repr(calibrate(book, year, depths, law=law)) for law in ("tails", "jumps")]
     day = load_scenario("stress-day")
     prices = {
-        symbol: sha256(np.stack([draw(day, 1, i).prices[symbol].ticks for i in range(4)]).tobytes())
+        symbol: sha256(np.stack([draw_path(day, 1, i).prices[symbol].ticks for i in range(4)]).tobytes())
         for symbol in day.symbols
     }
     return {

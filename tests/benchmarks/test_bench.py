@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.parallel import workers
-from backstop.simulation.sources.book import read_book
-from backstop.simulation.sources.prices import read_prices
+from backstop.simulation.sources.book_reader import read_book
+from backstop.simulation.sources.price_reader import read_prices
 from backstop.studies.stress import interval_coverage
 from tests.support.checkout_paths import DATA, ROOT
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from backstop.report import people_tables, run_page, run_tables
-from backstop.simulation.run import simulate
+from backstop.report import participant_tables, run_page, run_tables
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support.checkout_paths import DATA
 
 
@@ -33,11 +33,11 @@ def test_very_many_fills_are_a_page_of_a_few_megabytes(fills: int, tmp_path: Pat
     large = repeat_run_tables(run, fills)
     times, rest = divmod(len(large.frames["takes"]), len(run.frames["takes"]))
     assert len(large.frames["takes"]) >= fills and rest == 0 and times > 1
-    auctions = run_tables.auctions(large)
+    auctions = run_tables.list_auctions(large)
     assert len({row.id for row in auctions}) == len(auctions) == times * len(run.frames["auctions"])
-    steps = people_tables.loss_steps(large, auctions)
+    steps = participant_tables.list_loss_steps(large, auctions)
     created = sum(row.amount_rad for row in steps if row.what.startswith("bad debt"))
     assert created == times * int(run.summary["losses"]["created_rad"])
-    page = run_page.page(large)
+    page = run_page.render_page(large)
     assert len(page.encode()) < 4_000_000
     assert page.count('<tr id="fill-') == min(run_tables.MOST_ROWS, len(large.frames["takes"]))

@@ -7,7 +7,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.host_registry import open_host
-from backstop.simulation.progress import Interrupted
+from backstop.simulation.progress import RunInterruptedError
 from backstop.studies.auto_deleveraging.adl_execution import EXECUTING, SUBMITTING
 from backstop.studies.auto_deleveraging.block_packing import BLOCK_GAS
 from backstop.studies.auto_deleveraging.margin_crash import BOOKING, SEIZING, SETTLING, MarginCrash
@@ -85,7 +85,7 @@ def test_it_can_be_interrupted():
         crash = MarginCrash(
             host, ACCOUNTS, 1, progress=lambda *what: shown.append(what), stop=lambda: len(shown) > 5
         )
-        with pytest.raises(Interrupted, match="interrupted while accounts open"):
+        with pytest.raises(RunInterruptedError, match="interrupted while accounts open"):
             crash.run_crash()
     assert shown[-1][2] == "accounts open" and 0 < shown[-1][0] < shown[-1][1]
 

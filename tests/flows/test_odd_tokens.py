@@ -6,7 +6,7 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
-from backstop.proof.properties import Violation
+from backstop.proof.properties import PropertyViolationError
 from tests.support.auction_steps import WBTC, WETH, liquidate_vault, read_stablecoins, take_collateral
 from tests.support.deployed_protocol import PRICES
 from tests.support.helpers import reverts
@@ -216,7 +216,7 @@ def pay_in_after_the_upgrade(protocol):
 @pytest.mark.diverges
 def test_a_fee_that_comes_later_shows_in_property_201(of):
     told = "property 201 is violated: deposit_and_draw: the engine holds 198000000 more WBTC, and books 2000"
-    with pytest.raises(Violation, match=told):
+    with pytest.raises(PropertyViolationError, match=told):
         pay_in_after_the_upgrade(of("IssuedToken"))
 
 
@@ -225,7 +225,9 @@ def test_a_fee_that_comes_later_shows_in_property_2(of):
     """Of all that is booked, where no step is asked about."""
     protocol = of("IssuedToken")
     protocol.lockstep.step_check = None
-    with pytest.raises(Violation, match="property 2 is violated: WBTC: 400000000 booked, 398000000 held"):
+    with pytest.raises(
+        PropertyViolationError, match="property 2 is violated: WBTC: 400000000 booked, 398000000 held"
+    ):
         pay_in_after_the_upgrade(protocol)
 
 

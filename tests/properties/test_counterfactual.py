@@ -24,7 +24,12 @@ from backstop.model.bounds import MIN_NOTICE
 from backstop.model.roles import Administered
 from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
-from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
+from backstop.proof.properties import (
+    COUNTERFACTUAL_PROPERTIES,
+    CounterfactualSeed,
+    PropertyViolationError,
+    check_counterfactual,
+)
 from backstop.system import Action
 from tests.support.auction_steps import start_auction
 from tests.support.guard_steps import BREAKER, CEILING, EMERGENCY, deploy_with_prices, with_guards
@@ -68,7 +73,7 @@ def alone_with_a_pool():
 
 def answers(both, number):
     """How many of some questions had something to try; raises Violation."""
-    return sum(ask(both, Question(number, seed)) for seed in range(QUESTIONS))
+    return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(QUESTIONS))
 
 
 # What there is to try with guards only, with a margin market, or with a pool behind one.
@@ -232,7 +237,7 @@ def test_a_mistake_is_told(alone, monkeypatch, number, owner, name, wrong):
     if name == "repay_and_withdraw":
         wrong.__dict__["abi"] = "external"
     monkeypatch.setattr(owner, name, wrong)
-    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+    with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: ") as caught:
         answers(alone, number)
     assert caught.value.number == number
 
@@ -247,7 +252,9 @@ def test_a_way_out_that_a_mode_shuts_is_told(alone_with_guards, monkeypatch):
 
     blocked_by_the_mode.__dict__["abi"] = "external"
     monkeypatch.setattr(vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_mode)
-    with pytest.raises(Violation, match=r"^property 10 is violated: .* is shut: 'vault_engine: not now'"):
+    with pytest.raises(
+        PropertyViolationError, match=r"^property 10 is violated: .* is shut: 'vault_engine: not now'"
+    ):
         answers(alone_with_guards, 10)
 
 
@@ -266,7 +273,9 @@ def alone_with_workouts(new_protocol):
 
 def test_a_workout_that_is_not_worth_its_debt_is_told(alone_with_guards, monkeypatch):
     monkeypatch.setattr(workouts, "repays", lambda lot, price, discount, principal: True)
-    with pytest.raises(Violation, match=r"^property 25 is violated: auction \d+, .* rad of principal"):
+    with pytest.raises(
+        PropertyViolationError, match=r"^property 25 is violated: auction \d+, .* rad of principal"
+    ):
         answers(alone_with_guards, 25)
 
 
@@ -279,7 +288,7 @@ def test_a_workout_that_costs_creditors_is_told(alone_with_guards, monkeypatch):
 
     pay.__dict__["abi"] = "external"
     monkeypatch.setattr(workouts.Workouts, "pay", pay)
-    with pytest.raises(Violation, match="whoever pays next loses"):
+    with pytest.raises(PropertyViolationError, match="whoever pays next loses"):
         answers(alone_with_guards, 25)
 
 
@@ -294,7 +303,7 @@ def test_a_workout_that_the_feed_keeps_from_being_paid_is_told(alone_with_workou
     pay.__dict__["abi"] = "external"
     monkeypatch.setattr(workouts.Workouts, "pay", pay)
     with pytest.raises(
-        Violation, match=r"^property 10 is violated: workout \d+ cannot be paid: 'workouts: no"
+        PropertyViolationError, match=r"^property 10 is violated: workout \d+ cannot be paid: 'workouts: no"
     ):
         answers(alone_with_workouts, 10)
 
@@ -302,7 +311,7 @@ def test_a_workout_that_the_feed_keeps_from_being_paid_is_told(alone_with_workou
 def test_who_leaves_before_a_workouts_loss_is_told(alone_with_workouts, monkeypatch):
     assert answers(alone_with_workouts, 7) > 5
     monkeypatch.setattr(pool.Pool, "_settle_batches", pay_all_out)
-    with pytest.raises(Violation, match="property 7 is violated"):
+    with pytest.raises(PropertyViolationError, match="property 7 is violated"):
         answers(alone_with_workouts, 7)
 
 

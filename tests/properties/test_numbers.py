@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import backstop
-from backstop.proof.properties.registry import (
+from backstop.proof.properties.property_registry import (
     COUNTERFACTUAL_PROPERTIES,
     HISTORY_PROMISES,
     HISTORY_PROPERTIES,

@@ -19,14 +19,14 @@ from backstop.model.state import Table
 from backstop.proof.fuzz.deployments import draw_parameters
 from backstop.proof.fuzz.machine import Machine
 from backstop.proof.properties import Transition
-from backstop.proof.properties.registry import (
+from backstop.proof.properties.property_registry import (
     HISTORY_PROPERTIES,
     OCCASIONS,
     STATE_PROPERTIES,
     TRANSITION_PROPERTIES,
-    concerned,
+    select_triggered,
 )
-from backstop.proof.properties.transition import changes_of
+from backstop.proof.properties.step_transition import collect_changes
 
 ARTIFACTS = Artifacts()
 SEEDS, OF_MARGIN, STEPS = (2, 5, 23), (14, 22, 23), 250
@@ -62,9 +62,9 @@ class Watched(Table):
 class Step(Transition):
     """A step that tells which tables it is asked about, also where it knows what was written."""
 
-    def before(self, contract, path, key=()):
+    def read_pre_state(self, contract, path, key=()):
         READ.add(path)
-        return super().before(contract, path, key)
+        return super().read_pre_state(contract, path, key)
 
 
 class Recorder:
@@ -78,13 +78,13 @@ class Recorder:
                 table.__class__ = Watched
 
     def __call__(self, step):
-        changes = changes_of(step)
+        changes = collect_changes(step)
         events = frozenset([(log.contract, log.event) for log in step.outcome.logs])
         action = step.action
         every = (*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES)
-        numbers = concerned(every, action.contract, action.method, frozenset(changes), events)
+        numbers = select_triggered(every, action.contract, action.method, frozenset(changes), events)
         for number in every:
-            holds = TRANSITION_PROPERTIES.get(number) or self.histories[number].see
+            holds = TRANSITION_PROPERTIES.get(number) or self.histories[number].check_step
             if number in numbers:
                 holds(step, changes)
                 continue

@@ -32,7 +32,7 @@ from backstop.model import (
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.state import external
-from backstop.proof.properties import Violation, Watch
+from backstop.proof.properties import PropertyMonitor, PropertyViolationError
 from tests.support.auction_steps import liquidate_vault, start_auction, take_collateral
 from tests.support.deployed_protocol import PRICES
 from tests.support.equity_steps import open_protocol, with_equity
@@ -510,8 +510,8 @@ WRONG = [
 def test_a_wrong_rule_is_told(alone, monkeypatch, number, owner, name, wrong, story):
     monkeypatch.setattr(owner, name, wrong)
     # Others may notice as well, and before it.
-    monkeypatch.setattr(alone.lockstep, "step_check", Watch(alone.lockstep.model, only=(number,)))
-    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+    monkeypatch.setattr(alone.lockstep, "step_check", PropertyMonitor(alone.lockstep.model, only=(number,)))
+    with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: ") as caught:
         story(alone)
     assert caught.value.number == number
 
@@ -521,13 +521,13 @@ def test_a_stage_that_is_asked_again_before_the_others_is_told(new_protocol, mon
     stages = (StageParameters("scripted"), *usual.stages)
     protocol = believing(new_protocol(replace(usual, stages=stages)), monkeypatch)
     monkeypatch.setattr(loss_waterfall.LossWaterfall, "_roll", asked_again_at_once)
-    monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(42,)))
+    monkeypatch.setattr(protocol.lockstep, "step_check", PropertyMonitor(protocol.lockstep.model, only=(42,)))
     lose_new_vault(protocol)
     protocol.do("ScriptedStage.claim", WAD * RAY, 0, WAD * RAY, sender="stranger")
     protocol.do("LossWaterfall.cover", 2, sender="stranger")
     protocol.do("ScriptedStage.give_up", 2, sender="stranger")
     protocol.advance(protocol.parameters.epoch_length)
-    with pytest.raises(Violation, match=r"^property 42 is violated: stage 0 has given up"):
+    with pytest.raises(PropertyViolationError, match=r"^property 42 is violated: stage 0 has given up"):
         protocol.do("LossWaterfall.cover", 2, sender="stranger")
 
 
@@ -535,9 +535,9 @@ def test_borrowers_who_share_twice_at_an_epochs_edge_are_told(new_protocol, monk
     protocol = deploy_without_fees(new_protocol, stages=(StageParameters("redistribution"),))
     protocol = believing(protocol, monkeypatch)
     monkeypatch.setattr(ledger.Ledger, "_load_redistribution", shared_in_this_epoch)
-    monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(82,)))
+    monkeypatch.setattr(protocol.lockstep, "step_check", PropertyMonitor(protocol.lockstep.model, only=(82,)))
     protocol.borrow("keeper", "XAU", 1_000 * WAD, 10_000 * WAD)
-    with pytest.raises(Violation, match=r"^property 82 is violated: type 2: "):
+    with pytest.raises(PropertyViolationError, match=r"^property 82 is violated: type 2: "):
         bear_losses_at_an_epochs_edge(protocol)
 
 
@@ -561,14 +561,16 @@ def test_fees_that_fill_a_buffer_on_the_way_are_part_of_what_it_had(new_protocol
 def test_equity_that_is_due_before_its_time_is_told(new_protocol, monkeypatch):
     """Also where it is only paid much later: it is due with the cut of the batch after it."""
     protocol = believing(open_protocol(new_protocol(with_equity("staked_equity", "savings"))), monkeypatch)
-    monkeypatch.setattr(protocol.lockstep, "step_check", Watch(protocol.lockstep.model, only=(33,)))
+    monkeypatch.setattr(protocol.lockstep, "step_check", PropertyMonitor(protocol.lockstep.model, only=(33,)))
     protocol.do("Equity.approve", "StakedEquity", 10_000 * WAD, sender="admin")
     protocol.do("StakedEquity.deposit", 10_000 * WAD, "admin", sender="admin")
     for again in range(2):
         protocol.do("StakedEquity.requestRedeem", 10**24, "admin", "admin", sender="admin")
         if again:
             monkeypatch.setattr(redeem_queue.RedeemQueue, "matures_at", lambda self, id: 0)
-            with pytest.raises(Violation, match=r"^property 33 is violated: StakedEquity: batch 1 is due"):
+            with pytest.raises(
+                PropertyViolationError, match=r"^property 33 is violated: StakedEquity: batch 1 is due"
+            ):
                 cut_batch(protocol, "StakedEquity")
         else:
             cut_batch(protocol, "StakedEquity")

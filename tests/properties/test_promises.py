@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.proof.properties import Violation, Watch
-from backstop.proof.properties.registry import TRANSITION_PROMISES
+from backstop.proof.properties import PropertyMonitor, PropertyViolationError
+from backstop.proof.properties.property_registry import TRANSITION_PROMISES
 
 
 @pytest.fixture
@@ -13,18 +13,18 @@ def promised(protocol, monkeypatch):
 
     def nobody_borrows(step, changes):
         if step.calls("VaultEngine", "deposit_and_draw"):
-            raise Violation("somebody borrows")
+            raise PropertyViolationError("somebody borrows")
 
     monkeypatch.setitem(TRANSITION_PROMISES, 999, nobody_borrows)
     return protocol
 
 
 def test_it_is_told(promised):
-    promised.lockstep.step_check = Watch(promised.lockstep.model, promises=True)
-    with pytest.raises(Violation, match=r"^property 999 is violated: somebody borrows"):
+    promised.lockstep.step_check = PropertyMonitor(promised.lockstep.model, promises=True)
+    with pytest.raises(PropertyViolationError, match=r"^property 999 is violated: somebody borrows"):
         promised.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
 
 
 def test_nobody_is_told_who_does_not_ask(promised):
-    promised.lockstep.step_check = Watch(promised.lockstep.model)
+    promised.lockstep.step_check = PropertyMonitor(promised.lockstep.model)
     promised.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)

@@ -7,7 +7,7 @@ import pytest
 from backstop.model.arithmetic import RAD, WAD
 from backstop.model.listing import ids_of, word_of
 from backstop.model.stage_caps import Reservation
-from backstop.proof.properties import Violation, check_state
+from backstop.proof.properties import PropertyViolationError, check_state
 from tests.support.auction_steps import start_auction
 from tests.support.saver_steps import (
     LOOK,
@@ -79,7 +79,7 @@ WRONG = [
 def test_one_wrong_value_is_told(state, number, tamper):
     tables, addresses = state
     tamper(tables)
-    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+    with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: ") as caught:
         check_state(tables, addresses)
     assert caught.value.number == number
 
@@ -128,7 +128,7 @@ def test_a_reservation_above_the_deficit_is_told(state):
     tables, addresses = state
     above = Reservation(tables[ENGINE]["ledger.deficit"].get(2, 0) + 1, 1)
     tables[WATERFALL]["reservations"][2, "0x1"] = above
-    with pytest.raises(Violation, match="reserved"):
+    with pytest.raises(PropertyViolationError, match="reserved"):
         check_state(tables, addresses)
 
 
@@ -139,14 +139,14 @@ def test_a_reservation_above_the_deficit_is_told(state):
 def test_flags_add_up(state, path, key):
     tables, addresses = state
     tables["LiquidationEngine"][f"doubt.{path}"][key] = 1
-    with pytest.raises(Violation, match="flagged"):
+    with pytest.raises(PropertyViolationError, match="flagged"):
         check_state(tables, addresses)
 
 
 def test_a_deficit_above_its_event_is_told(state):
     tables, addresses = state
     tables[ENGINE]["ledger.deficit"][2] = tables[WATERFALL]["losses"][2].unresolved + RAD
-    with pytest.raises(Violation):
+    with pytest.raises(PropertyViolationError):
         check_state(tables, addresses)
 
 
@@ -154,7 +154,7 @@ def test_what_is_carried_has_to_arrive(state):
     tables, addresses = state
     tables[WATERFALL]["carried_out"][2, 0] = RAD
     tables[WATERFALL]["created"][2, 0] = RAD
-    with pytest.raises(Violation, match="carried out"):
+    with pytest.raises(PropertyViolationError, match="carried out"):
         check_state(tables, addresses)
 
 
@@ -168,5 +168,5 @@ def test_money_of_a_type_that_is_not_listed_is_told(state, path, field):
     c = next(c for c, record in tables[ENGINE][name].items() if getattr(record, field))
     listed = [each for each in ids_of(tables[ENGINE]["terms.listed"][()]) if each != c]
     tables[ENGINE]["terms.listed"] = {(): word_of(listed)}
-    with pytest.raises(Violation, match=f"^property 155 is violated: type {c} is retired"):
+    with pytest.raises(PropertyViolationError, match=f"^property 155 is violated: type {c} is retired"):
         check_state(tables, addresses, {"terms.listed"})

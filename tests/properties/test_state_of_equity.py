@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.proof.properties import Violation, check_state
+from backstop.proof.properties import PropertyViolationError, check_state
 from tests.support.equity_steps import WETH, XAU, cover_deficit, open_protocol, with_equity
 from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault, request_all_shares
 from tests.support.settlement_steps import settle_protocol
@@ -22,7 +22,7 @@ def changed(protocol):
 def is_told(number, state, tamper):
     tables, addresses = state
     tamper(tables)
-    with pytest.raises(Violation, match=f"^property {number} is violated: "):
+    with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: "):
         check_state(tables, addresses)
 
 

@@ -8,8 +8,14 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import Lot, Top
 from backstop.model.interfaces import Vault
-from backstop.proof.properties import Violation, check_state
-from backstop.proof.properties.sums import Summed, carried, copy_snapshot, new_table, sums_of
+from backstop.proof.properties import PropertyViolationError, check_state
+from backstop.proof.properties.incremental_sums import (
+    SummedTable,
+    copy_snapshot,
+    get_table_sums,
+    iter_incremental_sums,
+    new_table,
+)
 
 IDS = st.integers(1, 4)
 AMOUNTS = st.integers(0, 2**104 - 1)
@@ -24,10 +30,10 @@ def test_they_are_those_of_a_full_count(writes):
     table = known["vaults"] = new_table("VaultEngine", "vaults", known)
     for key, vault in writes:
         table[key] = vault
-        (each,) = carried({"VaultEngine": known})
-        each.recount()
+        (each,) = iter_incremental_sums({"VaultEngine": known})
+        each.check_full_count()
         plain = {"VaultEngine": {"vaults": dict(table)}}
-        assert sums_of({"VaultEngine": known}, "VaultEngine", "vaults") == sums_of(
+        assert get_table_sums({"VaultEngine": known}, "VaultEngine", "vaults") == get_table_sums(
             plain, "VaultEngine", "vaults"
         )
 
@@ -40,9 +46,9 @@ def test_records_in_two_tables_are_added_up_together(writes):
         known[path] = new_table("CollateralAuction", path, known)
     for id, record in writes:
         known["lots" if isinstance(record, Lot) else "tops"][id] = record
-        (each,) = carried({"CollateralAuction": known})
-        each.recount()
-    for c, (lots, principal) in sums_of(
+        (each,) = iter_incremental_sums({"CollateralAuction": known})
+        each.check_full_count()
+    for c, (lots, principal) in get_table_sums(
         {"CollateralAuction": known}, "CollateralAuction", "lots", "tops"
     ).items():
         mine = {id: lot for id, lot in known["lots"].items() if lot.collateral_type == c}
@@ -56,20 +62,24 @@ def test_one_that_drifts_is_told():
     table = new_table("LiquidationEngine", "doubt.of_vaults", {})
     table[0, "a"] = 5
     dict.__setitem__(table, (0, "a"), 6)
-    (each,) = carried({"LiquidationEngine": {"doubt.of_vaults": table}})
+    (each,) = iter_incremental_sums({"LiquidationEngine": {"doubt.of_vaults": table}})
     with pytest.raises(BackstopError, match="differ from a full count"):
-        each.recount()
+        each.check_full_count()
 
 
 def test_a_copy_has_sums_of_its_own(protocol):
     protocol.give_stablecoin("saver", 10_000 * WAD)
     state = protocol.lockstep._chain_state
     copy = copy_snapshot(state)
-    sums = sums_of(state, "VaultEngine", "vaults")
-    assert copy == state and sums_of(copy, "VaultEngine", "vaults") == sums != {}
+    sums = get_table_sums(state, "VaultEngine", "vaults")
+    assert copy == state and get_table_sums(copy, "VaultEngine", "vaults") == sums != {}
     before, (key, vault) = dict(sums), next(iter(copy["VaultEngine"]["vaults"].items()))
     copy["VaultEngine"]["vaults"][key] = vault._replace(locked_collateral=vault.locked_collateral + 1)
-    assert sums_of(copy, "VaultEngine", "vaults") != before == sums_of(state, "VaultEngine", "vaults")
+    assert (
+        get_table_sums(copy, "VaultEngine", "vaults")
+        != before
+        == get_table_sums(state, "VaultEngine", "vaults")
+    )
 
 
 @pytest.mark.diverges
@@ -79,8 +89,8 @@ def test_properties_use_them(protocol):
     state = protocol.lockstep._chain_state
     check_state(state, protocol.lockstep.addresses)
     vaults = state["VaultEngine"]["vaults"]
-    assert isinstance(vaults, Summed)
+    assert isinstance(vaults, SummedTable)
     key, vault = next((key, vault) for key, vault in vaults.items() if vault.normalized_debt)
     vaults[key] = vault._replace(normalized_debt=vault.normalized_debt - 1)
-    with pytest.raises(Violation, match="property 2"):
+    with pytest.raises(PropertyViolationError, match="property 2"):
         check_state(state, protocol.lockstep.addresses)

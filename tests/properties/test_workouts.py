@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from backstop.proof.properties import Violation, check_state
+from backstop.proof.properties import PropertyViolationError, check_state
 from tests.support.property_transitions import check_last_step, expect_violation
 from tests.support.workout_steps import (
     CALLED,
@@ -77,7 +77,7 @@ def test_a_state_with_one_wrong_value(workouts, number, path, added):
     tables["Workouts"][path][1] = old._replace(
         **{field: getattr(old, field) + more for field, more in added.items()}
     )
-    with pytest.raises(Violation, match=f"^property {number} is violated"):
+    with pytest.raises(PropertyViolationError, match=f"^property {number} is violated"):
         check_state(tables, workouts.lockstep.addresses)
 
 
@@ -85,7 +85,7 @@ def test_a_cap_that_counts_something_else(workouts):
     start_workout(workouts)
     tables = {name: dict(contract) for name, contract in workouts.lockstep.snapshot().items()}
     tables["Workouts"]["in_workouts"] = {0: 1}
-    with pytest.raises(Violation, match="property 3 is violated"):
+    with pytest.raises(PropertyViolationError, match="property 3 is violated"):
         check_state(tables, workouts.lockstep.addresses)
 
 

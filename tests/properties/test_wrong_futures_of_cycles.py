@@ -9,7 +9,7 @@ from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import Sides
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.state import Revert, external
-from backstop.proof.properties import Question, Violation, ask
+from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from tests.support.perpetuals_with_properties import crowd_to_ask
 
 QUESTIONS = 24
@@ -23,7 +23,7 @@ def both():
 
 def answers(both, number, questions=QUESTIONS):
     """How many of some questions had something to try; raises Violation."""
-    return sum(ask(both, Question(number, seed)) for seed in range(questions))
+    return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(questions))
 
 
 def test_a_gain_that_is_traded_away(both, monkeypatch):
@@ -36,7 +36,7 @@ def test_a_gain_that_is_traded_away(both, monkeypatch):
             self.gained[owner, market, self.accounts[owner].cycle % 2] = Sides()
 
     monkeypatch.setattr(CycleBook, "_move", move)
-    with pytest.raises(Violation, match=r"^property 97 .* the one that fidgets gains "):
+    with pytest.raises(PropertyViolationError, match=r"^property 97 .* the one that fidgets gains "):
         answers(both, 97)
 
 
@@ -49,7 +49,7 @@ def test_who_closes_bears_more(both, monkeypatch):
         return found if self.positions[owner, market].size else found * 11 // 10
 
     monkeypatch.setattr(CycleBook, "_haircut_in", haircut_in)
-    with pytest.raises(Violation, match=r"^property 97 .* the one that fidgets gains "):
+    with pytest.raises(PropertyViolationError, match=r"^property 97 .* the one that fidgets gains "):
         answers(both, 97)
 
 
@@ -61,7 +61,7 @@ def test_who_is_booked_first_is_booked_whole(both, monkeypatch):
         return not any(self.pendings[owner, m].booked for m in range(2)) and right(self, owner, finder)
 
     monkeypatch.setattr(CycleLosses, "_book", book)
-    with pytest.raises(Violation, match=r"^property 98 .* in two orders of bookings "):
+    with pytest.raises(PropertyViolationError, match=r"^property 98 .* in two orders of bookings "):
         answers(both, 98, questions=150)
 
 
@@ -79,7 +79,7 @@ def test_somebody_is_paid_in_whole(both, monkeypatch):
         return paid
 
     monkeypatch.setattr(PerpetualMarket, "withdraw", withdraw)
-    with pytest.raises(Violation, match=r"^property 99 .* two with the same got "):
+    with pytest.raises(PropertyViolationError, match=r"^property 99 .* two with the same got "):
         answers(both, 99)
 
 
@@ -93,7 +93,7 @@ def test_a_roll_that_asks_for_marks_of_now(both, monkeypatch):
         right(self, sender)
 
     monkeypatch.setattr(PerpetualMarket, "roll", roll)
-    with pytest.raises(Violation, match=r"^property 100 .*perpetuals: no price of now"):
+    with pytest.raises(PropertyViolationError, match=r"^property 100 .*perpetuals: no price of now"):
         answers(both, 100)
 
 
@@ -106,5 +106,5 @@ def test_bookings_that_pay_by_what_they_add(both, monkeypatch):
         return right(self, owner, finder)
 
     monkeypatch.setattr(CycleLosses, "_book", book)
-    with pytest.raises(Violation, match=r"^property 98 .* in two orders of bookings "):
+    with pytest.raises(PropertyViolationError, match=r"^property 98 .* in two orders of bookings "):
         answers(both, 98, questions=150)

@@ -8,8 +8,8 @@ import pytest
 from backstop.model import loss_waterfall, pool
 from backstop.model.arithmetic import RAY
 from backstop.model.state import Revert, external, view
-from backstop.proof.properties import Question, Violation, ask
-from backstop.proof.properties.future import VISITOR
+from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
+from backstop.proof.properties.what_if_steps import VISITOR
 from tests.support.model_alone import in_use
 from tests.support.saver_steps import DAY
 
@@ -25,11 +25,11 @@ def alone(protocol):
 
 def answers(both, number):
     """Return how many of some questions had something to try; raise Violation."""
-    return sum(ask(both, Question(number, seed)) for seed in range(QUESTIONS))
+    return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(QUESTIONS))
 
 
 def check_wrong_rule(both, number):
-    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+    with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: ") as caught:
         answers(both, number)
     assert caught.value.number == number
 

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.model.perpetual_backstop import PerpetualBackstop as Pool
-from backstop.proof.properties import Question, Violation, ask
+from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from tests.support.market_with_pool import deposit_two_members, on_the_model, seize_long
 from tests.support.perpetuals import ETH
 from tests.support.perpetuals_with_properties import ModelOnlyMarket
@@ -28,7 +28,7 @@ def pool():
 def answers(pool):
     """How many of some questions had something to try; raises Violation."""
     both: Any = ModelOnlyMarket(pool.market.model)
-    return sum(ask(both, Question(126, seed)) for seed in range(QUESTIONS))
+    return sum(check_counterfactual(both, CounterfactualSeed(126, seed)) for seed in range(QUESTIONS))
 
 
 def test_the_right_rules(pool):
@@ -44,7 +44,7 @@ def test_nobody_enters_at_work():
 def test_shares_of_who_has_left_count(pool, monkeypatch):
     """The second finds a price that is too low."""
     monkeypatch.setattr(Pool, "_burn", lambda self, owner, amount: None)
-    with pytest.raises(Violation, match=r"^property 126 .* two who entered alike left with"):
+    with pytest.raises(PropertyViolationError, match=r"^property 126 .* two who entered alike left with"):
         answers(pool)
 
 
@@ -57,5 +57,5 @@ def test_a_thousandth_is_made_or_lost_by_entering(pool, monkeypatch, part):
         return supply * part // 1_000, held, steps
 
     monkeypatch.setattr(Pool, "_entry_terms", terms)
-    with pytest.raises(Violation, match=r"^property 126 .* who brought .* left with"):
+    with pytest.raises(PropertyViolationError, match=r"^property 126 .* who brought .* left with"):
         answers(pool)

@@ -8,8 +8,8 @@ from backstop.hosts.artifacts import CONTRACTS
 from backstop.model import liquidation_engine, loss_waterfall, member_pool, redeem_queue, vault_engine
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.state import Revert
-from backstop.proof.properties import Transition, Violation, check_refused
-from backstop.proof.properties.conditions import CONDITIONS
+from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call
+from backstop.proof.properties.revert_conditions import CONDITIONS
 from backstop.system import Action
 from tests.support.auction_steps import WETH, start_auction
 from tests.support.no_fee_deployments import deploy_without_fees
@@ -47,11 +47,11 @@ def refused(protocol, contract, method, *args, sender):
     action = Action(contract, method, args, protocol.address(sender))
     outcome = protocol.lockstep.model.apply(action)
     assert not outcome.ok
-    check_refused(Transition(action, outcome, protocol.lockstep.model))
+    check_refused_call(Transition(action, outcome, protocol.lockstep.model))
 
 
 def lies(protocol, *call, sender):
-    with pytest.raises(Violation, match=r"^property 198 is violated: "):
+    with pytest.raises(PropertyViolationError, match=r"^property 198 is violated: "):
         refused(protocol, *call, sender=sender)
 
 

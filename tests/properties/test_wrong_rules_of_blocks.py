@@ -8,7 +8,7 @@ import pytest
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
-from backstop.proof.properties import Question, Violation, ask
+from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from tests.support.auction_steps import WETH, start_auction, take_collateral
 from tests.support.perpetuals_with_properties import ModelOnlyMarket
 from tests.support.property_transitions import expect_model_violation
@@ -66,7 +66,10 @@ def outage_and_close(protocol):
 def test_an_outage_that_counts(counting, monkeypatch, play):
     """Those properties that read the record of the auction would notice, too: they are left out."""
     monkeypatch.setattr(CollateralAuction, "_clock", by_seconds)
-    monkeypatch.setattr("backstop.proof.properties.sales._clock", lambda step: step.model.timestamp)
+    monkeypatch.setattr(
+        "backstop.proof.properties.collateral_auction_properties._read_auction_clock",
+        lambda step: step.model.timestamp,
+    )
     expect_model_violation(160, counting, play)
 
 
@@ -84,7 +87,8 @@ def test_the_right_clock(counting):
 def test_blocks_that_count_twice(counting, monkeypatch):
     monkeypatch.setattr(CollateralAuction, "_clock", by_two_slots)
     monkeypatch.setattr(
-        "backstop.proof.properties.sales._clock", lambda step: 2 * SLOT * step.model.block_number
+        "backstop.proof.properties.collateral_auction_properties._read_auction_clock",
+        lambda step: 2 * SLOT * step.model.block_number,
     )
 
     def play(protocol):
@@ -98,7 +102,7 @@ def test_blocks_that_count_twice(counting, monkeypatch):
 def questions(protocol):
     """How many of some questions had a lot to look at; raises Violation."""
     both: Any = ModelOnlyMarket(protocol.lockstep.model)
-    return sum(ask(both, Question(161, seed)) for seed in range(QUESTIONS))
+    return sum(check_counterfactual(both, CounterfactualSeed(161, seed)) for seed in range(QUESTIONS))
 
 
 def test_a_lot_stands(counting):
@@ -120,7 +124,7 @@ def test_a_lot_that_falls_without_blocks(counting, monkeypatch, wrong):
     monkeypatch.setattr(counting.lockstep, "view", model.view)
     monkeypatch.setattr(counting.lockstep, "advance", model.advance)
     start_auction(counting)
-    with pytest.raises(Violation, match=r"^property 161 "):
+    with pytest.raises(PropertyViolationError, match=r"^property 161 "):
         questions(counting)
 
 
@@ -135,5 +139,5 @@ def test_a_halt_that_stops_the_price(counting, monkeypatch):
         return right(self) - 900 * feed.configs[WETH].halted
 
     monkeypatch.setattr(CollateralAuction, "_clock", wrong)
-    with pytest.raises(Violation, match=r"^property 161 "):
+    with pytest.raises(PropertyViolationError, match=r"^property 161 "):
         questions(counting)

@@ -17,7 +17,7 @@ from backstop.model.price_path import SHORT, Moves, PricePath
 from backstop.model.settlement_price import Closing
 from backstop.model.state import external, view
 from backstop.model.vault_engine import VaultEngine
-from backstop.proof.properties import Violation, check_state
+from backstop.proof.properties import PropertyViolationError, check_state
 from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds
 from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
 from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
@@ -93,7 +93,7 @@ def test_books_that_do_not_balance(crowd, path, key, change):
         key = (crowd.at(key[0]), key[1]) if isinstance(key, tuple) else key
         key = crowd.at(key) if isinstance(key, str) else key
     tamper(crowd, path, key, change)
-    with pytest.raises(Violation, match=r"^property 84 is violated: "):
+    with pytest.raises(PropertyViolationError, match=r"^property 84 is violated: "):
         check_state(crowd.model.snapshot(), crowd.model.addresses)
 
 
@@ -103,7 +103,7 @@ def test_more_held_than_there_is(crowd):
     cash = crowd.market.accounts[owner].cash
     tamper(crowd, "cycle_book.accounts", owner, {"cash": cash + 1})
     tamper(crowd, "cycle_losses.held", (), crowd.market.holdings[()] + 1)
-    with pytest.raises(Violation, match=r"^property 84 is violated: the market has booked"):
+    with pytest.raises(PropertyViolationError, match=r"^property 84 is violated: the market has booked"):
         check_state(crowd.model.snapshot(), crowd.model.addresses)
 
 
@@ -121,7 +121,7 @@ def test_more_held_than_there_is(crowd):
 def test_figures_beyond_what_they_may_be(crowd, path, key, change):
     fail(crowd)
     tamper(crowd, path, key, change)
-    with pytest.raises(Violation, match=r"^property 85 is violated: "):
+    with pytest.raises(PropertyViolationError, match=r"^property 85 is violated: "):
         check_state(crowd.model.snapshot(), crowd.model.addresses)
 
 
@@ -703,7 +703,9 @@ def test_the_other_side_loses_its_lots_too(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD)
     monkeypatch.setattr(PricePath, "_change_lots", nothing_for_the_other_side)
     crowd.meet("long")
-    with pytest.raises(Violation, match=r"^property 84 is violated: of market 0 0 are long, 1000 short"):
+    with pytest.raises(
+        PropertyViolationError, match=r"^property 84 is violated: of market 0 0 are long, 1000 short"
+    ):
         check_state(crowd.model.snapshot(), crowd.model.addresses)
 
 

@@ -123,7 +123,7 @@ def test_a_note_that_keeps_its_price(bridged, monkeypatch):
         self.announcements[()] = told
 
     monkeypatch.setattr(Domain, "_tell", tell)
-    monkeypatch.setattr("backstop.proof.properties.domains._TELLING", ())
+    monkeypatch.setattr("backstop.proof.properties.domain_loss_bounds._TELLING", ())
     expect_model_violation(65, bridged, lambda p: announce_loss(p, 10 * K))
 
 

@@ -14,7 +14,7 @@ from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.equity import Equity
 from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
-from backstop.proof.properties import Transition, Violation, Watch
+from backstop.proof.properties import PropertyMonitor, PropertyViolationError, Transition
 from tests.support.auction_steps import WETH, liquidate_vault
 from tests.support.equity_steps import (
     XAU,
@@ -34,7 +34,7 @@ TAIL = 8_400
 def notices(number, protocol, play):
     """What is played on the model alone breaks one property, were it the only one."""
     both = protocol.lockstep
-    watch = Watch(both.model, only=(number,))
+    watch = PropertyMonitor(both.model, only=(number,))
 
     def apply(action):
         outcome = both.model.apply(action)
@@ -46,7 +46,7 @@ def notices(number, protocol, play):
         patch.setattr(both, "apply", apply)
         patch.setattr(both, "advance", both.model.advance)
         patch.setattr(both, "view", both.model.view)
-        with pytest.raises(Violation, match=f"^property {number} is violated: "):
+        with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: "):
             play(protocol)
 
 

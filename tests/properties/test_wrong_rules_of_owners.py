@@ -9,7 +9,7 @@ from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.owned import same_address
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.state import external
-from backstop.proof.properties import Question, Violation, ask
+from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from tests.support.perpetuals import DESK, ETH, HOUSE, ORDERS
 from tests.support.perpetuals_with_properties import (
     crowd_on_the_model,
@@ -143,6 +143,8 @@ def test_an_account_that_pays_for_one_beside_it(both, monkeypatch):
         return seized
 
     monkeypatch.setattr(PerpetualMarket, "_seize", seize)
-    with pytest.raises(Violation, match=r"^property 131 .* failed, or a stranger's: then some have "):
+    with pytest.raises(
+        PropertyViolationError, match=r"^property 131 .* failed, or a stranger's: then some have "
+    ):
         for seed in range(60):
-            ask(both, Question(131, seed))
+            check_counterfactual(both, CounterfactualSeed(131, seed))

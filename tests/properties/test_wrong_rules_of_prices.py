@@ -7,8 +7,8 @@ from backstop.model.arithmetic import RAY
 from backstop.model.bounds import FINAL_DEADLINE
 from backstop.model.price_feed import Config, PriceFeed
 from backstop.model.roles import SETTLEMENT
-from backstop.proof.properties import Transition, Violation, check_refused, transition
-from backstop.proof.properties.registry import HISTORY_PROPERTIES
+from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call, step_transition
+from backstop.proof.properties.property_registry import HISTORY_PROPERTIES
 from backstop.system import Action, Outcome
 from tests.support.auction_steps import WETH
 from tests.support.no_fee_deployments import deploy_without_fees
@@ -100,7 +100,7 @@ def test_a_price_that_was_known_too_shortly(stepped, monkeypatch):
         protocol.advance(2_999)
         poke(protocol)
 
-    monkeypatch.setattr(transition, "HISTORY_PROPERTIES", {147: HISTORY_PROPERTIES[147]})
+    monkeypatch.setattr(step_transition, "HISTORY_PROPERTIES", {147: HISTORY_PROPERTIES[147]})
     monkeypatch.setattr(price_feed, "renewal_window", lambda step: step // 3)
     expect_model_violation(147, stepped, late)
 
@@ -117,22 +117,22 @@ def refused(protocol):
 def test_reports_that_are_refused(stepped, after, dollars):
     stepped.advance(after)
     report(stepped, dollars)
-    with pytest.raises(Violation, match=r"^property 146 is violated: "):
-        check_refused(refused(stepped))
+    with pytest.raises(PropertyViolationError, match=r"^property 146 is violated: "):
+        check_refused_call(refused(stepped))
 
 
 @pytest.mark.parametrize(("after", "dollars"), [(0, USUAL), (601, NEW), (3_599, NEW)])
 def test_reports_that_are_rightly_refused(stepped, after, dollars):
     stepped.advance(after)
     report(stepped, dollars)
-    check_refused(refused(stepped))
+    check_refused_call(refused(stepped))
 
 
 def test_a_price_that_waits_is_rightly_refused(stepped):
     stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
     renew(stepped, 3_600)
     report(stepped, NEW - 1)
-    check_refused(refused(stepped))
+    check_refused_call(refused(stepped))
 
 
 def is_closing(protocol):
@@ -146,22 +146,22 @@ def is_closing(protocol):
 def test_terms_that_stand_still_for_too_long(stepped, planned):
     """Before the moment, and from three days after it on; in between it is right."""
     stepped.do("PriceFeed.grant_role", SETTLEMENT, "settlement", sender="admin")
-    with pytest.raises(Violation, match=r"^property 148 is violated: "):
-        check_refused(is_closing(stepped))
+    with pytest.raises(PropertyViolationError, match=r"^property 148 is violated: "):
+        check_refused_call(is_closing(stepped))
     if planned:
         moment = stepped.timestamp + 1_000
         stepped.do("PriceFeed.plan_final_price", WETH, moment, sender="settlement")
-        with pytest.raises(Violation, match=r"^property 148 is violated: "):
-            check_refused(is_closing(stepped))
+        with pytest.raises(PropertyViolationError, match=r"^property 148 is violated: "):
+            check_refused_call(is_closing(stepped))
         stepped.advance(1_000)
     else:
         stepped.do("PriceFeed.begin_final_price", WETH, sender="settlement")
-    check_refused(is_closing(stepped))
+    check_refused_call(is_closing(stepped))
     stepped.advance(FINAL_DEADLINE - 1)
-    check_refused(is_closing(stepped))
+    check_refused_call(is_closing(stepped))
     stepped.advance(1)
-    with pytest.raises(Violation, match=r"^property 148 is violated: "):
-        check_refused(is_closing(stepped))
+    with pytest.raises(PropertyViolationError, match=r"^property 148 is violated: "):
+        check_refused_call(is_closing(stepped))
 
 
 def test_terms_that_stand_still_though_the_price_is_final(stepped):
@@ -169,5 +169,5 @@ def test_terms_that_stand_still_though_the_price_is_final(stepped):
     stepped.do("PriceFeed.begin_final_price", WETH, sender="settlement")
     for _ in range(7):
         stepped.post_next("WETH", USUAL * RAY)
-    with pytest.raises(Violation, match=r"^property 148 is violated: "):
-        check_refused(is_closing(stepped))
+    with pytest.raises(PropertyViolationError, match=r"^property 148 is violated: "):
+        check_refused_call(is_closing(stepped))

@@ -19,7 +19,7 @@ from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.stage_order import StageOrder
 from backstop.model.state import ZERO_ADDRESS, external
-from backstop.proof.properties import Transition, Violation, check_refused
+from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call
 from backstop.system import Action
 from tests.support.auction_steps import WETH, start_auction, take_collateral
 from tests.support.equity_steps import open_protocol, price_equity, with_equity
@@ -78,7 +78,7 @@ def refuses(protocol, *call, sender):
     action = Action(call[0], call[1], call[2:], protocol.address(sender))
     outcome = model.apply(action)
     assert not outcome.ok
-    check_refused(Transition(action, outcome, model))
+    check_refused_call(Transition(action, outcome, model))
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["open", "stopped"])
@@ -95,7 +95,7 @@ def test_a_reset_that_is_due_is_refused(sold, monkeypatch, stopped):
     if stopped:
         refuses(made, *reset, sender="stranger")
         return
-    with pytest.raises(Violation, match=r"^property 181 is violated: "):
+    with pytest.raises(PropertyViolationError, match=r"^property 181 is violated: "):
         refuses(made, *reset, sender="stranger")
 
 
@@ -316,7 +316,9 @@ def test_an_unsafe_vault_is_refused_as_safe(new_protocol, monkeypatch):
     refuses(made, *call, sender="keeper")
     made.post_price("WETH", 1_500 * RAY)
     monkeypatch.setattr(LiquidationEngine, "_is_unsafe", lambda self, *args: False)
-    with pytest.raises(Violation, match=r"^property 194 is violated: vault .* is refused as safe"):
+    with pytest.raises(
+        PropertyViolationError, match=r"^property 194 is violated: vault .* is refused as safe"
+    ):
         refuses(made, *call, sender="keeper")
 
 
@@ -325,7 +327,7 @@ def test_a_call_is_refused_as_met(guarded, monkeypatch):
     open_callable_vault(guarded)
     monkeypatch.setattr(LiquidationEngine, "_meets", lambda self, *args: True)
     with pytest.raises(
-        Violation, match=r"^property 194 is violated: vault .* is refused as meeting its call"
+        PropertyViolationError, match=r"^property 194 is violated: vault .* is refused as meeting its call"
     ):
         refuses(guarded, LIQUIDATIONS, "call", WETH, guarded.address("borrower"), sender="keeper")
 
@@ -340,5 +342,7 @@ def test_a_vault_with_its_margin_is_refused_as_unsafe(guarded, monkeypatch):
         (*draws, 100 * WAD, who),
         ("VaultEngine", "repay_and_withdraw", WETH, who, 0, WAD // 10, who),
     ):
-        with pytest.raises(Violation, match=r"^property 194 is violated: vault .* is refused as unsafe"):
+        with pytest.raises(
+            PropertyViolationError, match=r"^property 194 is violated: vault .* is refused as unsafe"
+        ):
             refuses(guarded, *call, sender="borrower")

@@ -7,7 +7,7 @@ from backstop.model.arithmetic import WAD, div_up
 from backstop.model.perpetual_backstop import VALID, Batch, Request
 from backstop.model.perpetual_backstop import PerpetualBackstop as Pool
 from backstop.model.state import external, view
-from backstop.proof.properties import Violation, check_state
+from backstop.proof.properties import PropertyViolationError, check_state
 from tests.support.market_with_pool import (
     POOL,
     POOL_RULES,
@@ -66,7 +66,7 @@ def test_shares_that_do_not_add_up(pool, path, change):
     table = pool.model.tables[path]
     key = {"batches": (0, batch), "requests": (0, batch, pool.market.at("bob"))}.get(path, ())
     table[key] = table[key]._replace(**change)
-    with pytest.raises(Violation, match=r"^property 120 is violated: "):
+    with pytest.raises(PropertyViolationError, match=r"^property 120 is violated: "):
         check_state(pool.market.model.snapshot(), pool.market.model.addresses)
 
 
@@ -75,7 +75,7 @@ def test_an_escrow_that_is_not_asked_for(pool):
     key = 0, batch, pool.market.at("bob")
     pool.model.requests[key] = Request(9, True)
     pool.model.batches[0, batch] = Batch(1)
-    with pytest.raises(Violation, match=r"^property 120 is violated: .* were asked for"):
+    with pytest.raises(PropertyViolationError, match=r"^property 120 is violated: .* were asked for"):
         check_state(pool.market.model.snapshot(), pool.market.model.addresses)
 
 
@@ -141,7 +141,7 @@ def test_a_division_forgets_who_waits(wiped, monkeypatch):
     give_to_pool(wiped, 10**6)
     monkeypatch.setattr(Pool, "_set_mark", lambda self, mark: None)
     wiped.enter("eve", WAD)
-    with pytest.raises(Violation, match=r"^property 120 is violated: batches are "):
+    with pytest.raises(PropertyViolationError, match=r"^property 120 is violated: batches are "):
         check_state(wiped.market.model.snapshot(), wiped.market.model.addresses)
 
 

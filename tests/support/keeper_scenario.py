@@ -10,10 +10,10 @@ from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.schema import Vault
+from backstop.simulation.scenario.scenario_schema import Vault
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation
 from tests.support.checkout_paths import DATA
 
 SMALL = DATA / "runs" / "small.yaml"
@@ -71,30 +71,30 @@ class KeeperScenario:
     def feed(self, price: int) -> None:
         """The price of ETH as the feed has it, and outside from now on."""
         for _ in range(2):
-            self.run.go_to(self.run.system.timestamp + 600)
+            self.run.advance_clock(self.run.system.timestamp + 600)
             now_all = dict(enumerate((price * RAY, *self.run.market_prices()[1:])))
             if self.run.scenario.parameters.equity is not None:
                 now_all[EQUITY_MARKET] = self.run.equity_price
             for c, now in now_all.items():
                 for i in range(4):
-                    reporter = self.run.account(f"reporter_{i + 1}")
-                    self.run.must("PriceFeed", "report", c, now, sender=reporter)
-                self.run.must("PriceFeed", "poke", c, sender=reporter)
+                    reporter = self.run.register_account(f"reporter_{i + 1}")
+                    self.run.apply_or_raise("PriceFeed", "report", c, now, sender=reporter)
+                self.run.apply_or_raise("PriceFeed", "poke", c, sender=reporter)
         path = self.run.paths["ETH"]
         path[self.run.block :] = [price * RAY] * (len(path) - self.run.block)
         depth = 500_000 * WAD
-        maker = self.run.account("market_maker")
-        self.run.must("Market.ETH", "set_liquidity", depth // price, depth, sender=maker)
+        maker = self.run.register_account("market_maker")
+        self.run.apply_or_raise("Market.ETH", "set_liquidity", depth // price, depth, sender=maker)
 
     def liquidate(self, owner: str) -> int:
-        sender = self.run.account("liquidator")
-        owner = self.run.account(owner)
-        self.run.must("LiquidationEngine", "liquidate", 0, owner, sender, sender=sender)
+        sender = self.run.register_account("liquidator")
+        owner = self.run.register_account(owner)
+        self.run.apply_or_raise("LiquidationEngine", "liquidate", 0, owner, sender, sender=sender)
         return int(self.run.session.model.view("CollateralAuction", "last_id"))
 
     def keeper(self, role: str, name: str = "me", index: int = 0, **options) -> Keeper:
         group = KeeperGroup(name, role, options.pop("count", 1), GasPolicy(fixed=GWEI), **options)
-        return Keeper(name, self.run.account(name), group, index)
+        return Keeper(name, self.run.register_account(name), group, index)
 
     def wants(self, keeper: Keeper, memory: KeeperMemory | None = None, gas_price: int = GWEI) -> list[tuple]:
         intents = keeper.decide_calls(self.view, memory or KeeperMemory(), gas_price)

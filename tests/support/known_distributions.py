@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 
-from backstop.simulation.sources.depth import BILLIONTH, MICRO, Depth, Quote
+from backstop.simulation.sources.depth_reader import BILLIONTH, MICRO, DepthQuote, DepthQuotes
 from backstop.studies.calibration.correlation import measure_correlation
 from backstop.studies.calibration.jackknife import Figure
 from backstop.studies.calibration.log_returns import LogReturns
@@ -113,8 +113,8 @@ def fit_market_depth(sample_size: int, rng: np.random.Generator) -> Trial:
             for size in (50_000, 200_000, 800_000):
                 left = (1 - 0.003) * depth / (depth + size)
                 impact = (1 - left) * (1 + 0.02 * rng.standard_normal())
-                quotes.append(Quote("A", venue, i * step, size * MICRO, round(impact * BILLIONTH)))
-    found = measure_market(Depth("depths", tuple(quotes)), "A")
+                quotes.append(DepthQuote("A", venue, i * step, size * MICRO, round(impact * BILLIONTH)))
+    found = measure_market(DepthQuotes("depths", tuple(quotes)), "A")
     return {"recovery": found.recovery}, {"recovery": recovery}
 
 
@@ -125,8 +125,8 @@ def fit_still_depth(sample_size: int, rng: np.random.Generator) -> Trial:
         for size in np.linspace(50_000, 800_000, 24):
             left = (1 - 0.003) * depth / (depth + size)
             impact = (1 - left) * (1 + 0.05 * rng.standard_normal())
-            quotes.append(Quote("A", venue, 0, round(size * MICRO), round(impact * BILLIONTH)))
-    found = measure_market(Depth("depths", tuple(quotes)), "A")
+            quotes.append(DepthQuote("A", venue, 0, round(size * MICRO), round(impact * BILLIONTH)))
+    found = measure_market(DepthQuotes("depths", tuple(quotes)), "A")
     return {"depth": found.depth, "fee": found.fee}, {"depth": 10e6, "fee": 0.003}
 
 

@@ -36,7 +36,9 @@ class MarginScenario(KeeperScenario):
         self.do("PerpetualMarket", "roll", by="saver")
 
     def do(self, contract: str, method: str, *args: object, by: str) -> None:
-        self.run.must(contract, method, *args, sender=by if by.startswith("0x") else get_account(by))
+        self.run.apply_or_raise(
+            contract, method, *args, sender=by if by.startswith("0x") else get_account(by)
+        )
 
     def keeper(self, role: str, name: str = "me", index: int = 0, **options: Any) -> Keeper:
         found = super().keeper(role, name, index, **{"most": 100} | options)
@@ -99,7 +101,7 @@ class MarginScenario(KeeperScenario):
         return found
 
     def pass_time(self, seconds: int) -> None:
-        self.run.go_to(self.run.system.timestamp + seconds)
+        self.run.advance_clock(self.run.system.timestamp + seconds)
 
     def read_equity(self, name: str) -> int:
         return self.cycles.get_account_equity(get_trader_account(name))

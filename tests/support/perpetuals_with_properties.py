@@ -9,7 +9,7 @@ import pytest
 
 from backstop.deployment.contract_names import BY_CYCLE
 from backstop.hosts.model_system import ModelSystem
-from backstop.proof.properties import Transition, Violation, Watch, check_refused
+from backstop.proof.properties import PropertyMonitor, PropertyViolationError, Transition, check_refused_call
 from backstop.system import Action, Outcome
 from tests.support.perpetuals import Perpetuals, deploy_on_model, open_crowded_positions
 
@@ -17,11 +17,11 @@ from tests.support.perpetuals import Perpetuals, deploy_on_model, open_crowded_p
 def watch_properties(made: Perpetuals) -> Perpetuals:
     """Have every step of a market on the model asked about, from now on."""
     model = made.model
-    right, watch = model.apply, Watch(model)
+    right, watch = model.apply, PropertyMonitor(model)
 
     def apply(action: Action) -> Outcome:
         outcome = right(action)
-        (watch if outcome.ok else check_refused)(Transition(action, outcome, model))
+        (watch if outcome.ok else check_refused_call)(Transition(action, outcome, model))
         return outcome
 
     model.apply = apply  # type: ignore[method-assign]
@@ -37,7 +37,7 @@ def crowd_on_the_model(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int)
 
 def expect_property_violation(number: int, play: Callable[[], object]) -> None:
     """Assert that what is played breaks a property, and that one first."""
-    with pytest.raises(Violation, match=f"^property {number} is violated: "):
+    with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: "):
         play()
 
 

@@ -39,7 +39,7 @@ class PoolScenario(KeeperScenario):
         self.do(POOL, "deposit", 2_000 * WAD, get_account("saver"), by="market_maker")
 
     def do(self, contract: str, method: str, *args: object, by: str) -> Any:
-        return self.run.must(contract, method, *args, sender=get_account(by))
+        return self.run.apply_or_raise(contract, method, *args, sender=get_account(by))
 
     def keeper(self, role: str = "backstop_keeper", name: str = "", index: int = 0, **options: Any) -> Keeper:
         found = super().keeper(role, name or role, index, **{"most": 100} | options)
@@ -88,7 +88,7 @@ class PoolScenario(KeeperScenario):
         return int(house.positions[get_trader_account(name), ETH].size)
 
     def pass_time(self, seconds: int) -> None:
-        self.run.go_to(self.run.system.timestamp + seconds)
+        self.run.advance_clock(self.run.system.timestamp + seconds)
 
     def request_redeem(self, shares: int | None = None) -> int:
         amount = self.pool.held(get_account("saver")) if shares is None else shares

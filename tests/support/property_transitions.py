@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.proof.properties import Transition, Violation, Watch, check_transition
+from backstop.proof.properties import PropertyMonitor, PropertyViolationError, Transition, check_transition
 
 
 def check_last_step(protocol):
@@ -16,7 +16,7 @@ def check_last_step(protocol):
 
 
 def expect_violation(number, step):
-    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+    with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: ") as caught:
         check_transition(step)
     assert caught.value.number == number
 
@@ -31,7 +31,7 @@ def expect_model_violation(number, protocol, play):
 
     Properties of a history begin to watch here, in the middle of a deployment's life.
     """
-    both, watch = protocol.lockstep, Watch(protocol.lockstep.model)
+    both, watch = protocol.lockstep, PropertyMonitor(protocol.lockstep.model)
 
     def apply(action):
         outcome = both.model.apply(action)
@@ -43,5 +43,5 @@ def expect_model_violation(number, protocol, play):
         patch.setattr(both, "apply", apply)
         patch.setattr(both, "advance", both.model.advance)
         patch.setattr(both, "view", both.model.view)
-        with pytest.raises(Violation, match=f"^property {number} is violated: "):
+        with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: "):
             play(protocol)

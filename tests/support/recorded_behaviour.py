@@ -26,8 +26,8 @@ from backstop.keepers import call_costs, gas_table
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.lockstep import Lockstep, lockstep
 from backstop.proof.trace import read_trace, write_trace
-from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.system import Action, Outcome
 
 FOLDER = Path(__file__).parents[1] / "regression" / "before_the_move"
@@ -189,7 +189,7 @@ def write_records() -> None:
     with lzma.open(TRACES, "wt", encoding="utf-8", preset=9) as lines:
         for index in range(COUNT):
             print(json.dumps(_record_run(index, artifacts), separators=(",", ":")), file=lines)
-    from backstop.simulation.scenario.file import LIBRARY
+    from backstop.simulation.scenario.scenario_library import LIBRARY
 
     names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
     figures = {name: select_figures(simulate(load_scenario(name), "model", 1).summary) for name in names}

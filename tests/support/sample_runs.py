@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.simulation.headline import completed
+from backstop.simulation.loss_totals import add_totals
 from backstop.simulation.run_directory import Run
 
 START = 1_583_971_200
@@ -25,7 +25,7 @@ def build_crash_run() -> Run:
     summary = _build_summary(
         TITLE, [_build_type("ETH", 144), _build_type("</script>", 3)], created, covered, outstanding
     )
-    summary = completed(summary | {"margin": _build_margin()})
+    summary = add_totals(summary | {"margin": _build_margin()})
     times = [START + 600 * i for i in range(HOURS * 6)]
     state = [
         {
@@ -68,7 +68,7 @@ def build_calm_run() -> Run:
     """Nothing happened: no auction, no loss, a single type, tables without rows."""
     summary = _build_summary("A calm day", [_build_type("ETH", 0)], 0, [("buffer", 0)], 0)
     summary["paid_by"] = [{"group": group, "wad": "0"} for group in ("borrowers", "protocol")]
-    summary = completed(summary)
+    summary = add_totals(summary)
     summary["keepers"] = []
     summary["actions"] = {"sent": 0, "succeeded": 0, "reverted": {}, "dropped": 0}
     frames = {"system": pd.DataFrame([_build_system_row(START, 0), _build_system_row(START + 600, 0)])}

@@ -11,7 +11,7 @@ from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.member_pool import MemberPool
 from backstop.model.redeem_queue import MOST_UNSETTLED, collecting_time
 from backstop.model.state import ZERO_ADDRESS
-from backstop.simulation.worth import stake
+from backstop.simulation.account_value import compute_stake
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.helpers import STAGE, get_revert_reason
 
@@ -195,7 +195,7 @@ def read_stake(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
     """What somebody has in a pool and its batches after all known losses; wei, about."""
     found = protocol.lockstep.model.world.contracts[pool]
     assert isinstance(found, MemberPool)
-    return stake(found, protocol.address(who))
+    return compute_stake(found, protocol.address(who))
 
 
 def compute_entry_shares(protocol: DeployedProtocol, assets: int, pool: str = POOL) -> int:

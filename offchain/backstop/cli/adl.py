@@ -110,12 +110,12 @@ def _print_queue(figures: Mapping[str, Any], at: Mapping[str, Any], account: str
     from rich.table import Table
 
     from backstop.live.solvency.adl_queue_table import HEADS, format_side_title, iter_account_rows
-    from backstop.report.amounts import moment
+    from backstop.report.amounts import format_moment
 
     console = Console(file=sys.stdout, highlight=False, width=140)
     state = "pending" if figures["is_pending"] else "open"
     console.print(
-        f"block {at['number']}, {moment(at['timestamp'])}; policy {figures['policy']}, {state} cycle "
+        f"block {at['number']}, {format_moment(at['timestamp'])}; policy {figures['policy']}, {state} cycle "
         f"{figures['cycle']}",
         style="bold",
     )

@@ -88,7 +88,7 @@ def cli(
     """
     from backstop.report import answer_page, proposal_page
     from backstop.report.frame_table import print_answer, write_answer
-    from backstop.simulation.meta import run_meta
+    from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
     from backstop.studies.risk_questions import payers
     from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
@@ -121,7 +121,9 @@ def cli(
         else:
             summary = answer_question(question, scenario, run, options)
             command = _build_repeat_command(question, scenario, paths, engine, seed, given)
-            write_answer(directory, summary, run_meta(engine, command, directory, time.monotonic() - began))
+            write_answer(
+                directory, summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
+            )
             (proposal_page if question == "proposal" else answer_page).write_page(directory)
             output.mark_finished()
     if as_json:

@@ -106,7 +106,7 @@ def cli(
     from backstop.report.attack_page import write_page
     from backstop.report.attack_table import print_attack
     from backstop.report.run_page import write_report
-    from backstop.simulation.meta import run_meta
+    from backstop.simulation.run_metadata import build_run_metadata
     from backstop.studies.attack import worst_scenario as worst
     from backstop.studies.attack.attack_summary import build_summary
     from backstop.studies.attack.budget import load_attack_scenario
@@ -144,7 +144,7 @@ def cli(
         )
     write_report(directory / worst.RUN)
     summary = build_summary(search, choice, trial, replayed, host, again)
-    search.write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    search.write_results(summary, build_run_metadata(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
     output.mark_finished()
     print_attack(summary, directory, page, as_json)

@@ -75,7 +75,7 @@ def cli(
     from backstop.live.operate.network_options import connect_node, describe_chain_inputs
     from backstop.live.solvency.proven_statement import build_audit, read_audit, verify_audit
     from backstop.live.solvency.statement_table import print_statement
-    from backstop.report.audit_page import page
+    from backstop.report.audit_page import render_page
 
     if file is not None:
         if block_hash is None:
@@ -116,7 +116,7 @@ def cli(
     )
     if not output.finished:
         write_json(content, folder / "audit.json")
-        (folder / "audit.html").write_text(page(content, command), encoding="utf-8")
+        (folder / "audit.html").write_text(render_page(content, command), encoding="utf-8")
         output.mark_finished()
     if as_json:
         files = {"audit": str(folder / "audit.json"), "page": str(folder / "audit.html"), "verify": command}

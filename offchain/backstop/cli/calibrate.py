@@ -73,8 +73,8 @@ def cli(
     """
     from backstop.report.calibration_table import print_calibration
     from backstop.report.frame_table import write_frames
-    from backstop.simulation.sources.depth import read_depth
-    from backstop.simulation.sources.scenario_file import write_scenario
+    from backstop.simulation.sources.depth_reader import read_depth
+    from backstop.simulation.sources.scenario_builder import write_scenario
     from backstop.studies.calibration.backtest import back_test
     from backstop.studies.calibration.scenario_calibration import calibrate
     from backstop.studies.data_frames import list_records

@@ -83,10 +83,10 @@ def cli(
     process grew. See docs/do/chaos.md.
     """
     from backstop.live.chaos.chaos_results import PARTS, ChaosResults, format_table
-    from backstop.simulation.scenario import units
+    from backstop.simulation.scenario import quantity_units
 
     try:
-        pace = units.seconds(block_time)
+        pace = quantity_units.read_seconds(block_time)
     except ValueError as error:
         raise BackstopError(f"--block-time: {error}") from None
     directory = out or RUNS / f"chaos-{seed}-{blocks}-{kills}"

@@ -29,8 +29,8 @@ from backstop.files.object_store_mirror import SCHEME, StoreAddress
 from backstop.files.output_directories import OutputDirectory, hash_content, hash_program
 from backstop.hosts.host_registry import HOSTS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
-from backstop.simulation.bearers import MARGIN_GROUPS
-from backstop.simulation.headline import POSTED, agreement, headline
+from backstop.simulation.loss_bearers import MARGIN_GROUPS
+from backstop.simulation.loss_totals import POSTED, describe_agreement, sum_losses
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -259,10 +259,10 @@ def run_once(
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """Run a scenario into its run directory unless it is there; return its summary."""
-    from backstop.report.kinds import refresh_above
+    from backstop.report.result_kinds import refresh_parent_page
     from backstop.report.run_page import write_report
-    from backstop.simulation.progress import Interrupted
-    from backstop.simulation.run import simulate
+    from backstop.simulation.progress import RunInterruptedError
+    from backstop.simulation.simulator import simulate
 
     inputs = {**build_scenario_inputs(scenario), "seed": seed, "host": host, "path": path}
     output = open_output(directory, "simulate", inputs, fresh=fresh)
@@ -276,11 +276,11 @@ def run_once(
                 progress=progress,
                 stop=stop,
             )
-        except Interrupted as interrupted:
-            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+        except RunInterruptedError as interrupted:
+            raise RunInterruptedError(f"{interrupted}; what there is so far is in {directory}") from None
         write_report(directory)
         output.mark_finished()
-        refresh_above(directory)
+        refresh_parent_page(directory)
     summary: dict[str, Any] = output.read_result()
     return summary
 
@@ -356,7 +356,7 @@ def print_summary(
         table.add_row(*row)
     actions = summary["actions"]
     table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
-    said = agreement(summary["differences"], summary["fields_compared"])
+    said = describe_agreement(summary["differences"], summary["fields_compared"])
     table.add_row("model against chain", said[0], f"{summary['steps']:,} steps, {said[1]}")
     console.print(table)
     console.print(f"state  {summary['state_hash']}", soft_wrap=True)
@@ -368,9 +368,9 @@ def print_summary(
 
 def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Return the rows of losses: what was lost, who paid, what nobody paid, of vaults and margin market."""
-    from backstop.report.amounts import duration
+    from backstop.report.amounts import format_duration
 
-    head, margin = headline(summary), summary["margin"]
+    head, margin = sum_losses(summary), summary["margin"]
     bad_debt = format_coins(summary["losses"]["created_rad"], RAD)
     if margin is None:
         yield "bad debt created", bad_debt, "stablecoins"
@@ -401,7 +401,7 @@ def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     if margin is not None and int(margin["left_alone_wad"]):
         yield "owed at the last prices", format_coins(margin["left_alone_wad"], WAD), "by accounts left alone"
     for ended in (margin or {}).get("ended", ()):
-        yield f"{ended['market']} ended", duration(ended["at"]), "after the start"
+        yield f"{ended['market']} ended", format_duration(ended["at"]), "after the start"
     if margin is not None and margin.get("ended"):
         yield "  taken out of accounts", format_coins(margin["withdrawn_wad"], WAD), ""
         yield "  still in them", format_coins(margin["inside_wad"], WAD), ""
@@ -493,7 +493,7 @@ def _print_files(runs: Sequence[Mapping[str, Any]], directory: Path, name: str) 
     console = wide_console(len(runs))
     differences = sum(run["differences"] for run in runs)
     compared = sum(run["fields_compared"] for run in runs)
-    console.print(f"model against chain  {', '.join(agreement(differences, compared))}")
+    console.print(f"model against chain  {', '.join(describe_agreement(differences, compared))}")
     for ending in ("html", "csv", "json"):
         console.print(directory / f"{name}.{ending}", soft_wrap=True)
 
@@ -507,13 +507,17 @@ def wide_console(columns: int) -> Console:
 
 def format_figure(value: int, unit: str) -> str:
     """Whole stablecoins, a share, or a time."""
-    from backstop.report.amounts import duration, percent
+    from backstop.report.amounts import format_duration, format_percent
 
     if unit == "bps":
-        return percent(value, BASIS_POINTS)
+        return format_percent(value, BASIS_POINTS)
     if unit == "count":
         return f"{value:,}"
-    return duration(value) if unit == "seconds" else format_coins(str(value), RAD if unit == "rad" else WAD)
+    return (
+        format_duration(value)
+        if unit == "seconds"
+        else format_coins(str(value), RAD if unit == "rad" else WAD)
+    )
 
 
 def format_coins(amount: str, unit: int) -> str:

@@ -82,7 +82,7 @@ def cli(
     from backstop.files.output_directories import hash_content
     from backstop.model.arithmetic import BASIS_POINTS
     from backstop.report.compare_page import write_page
-    from backstop.simulation.progress import Interrupted
+    from backstop.simulation.progress import RunInterruptedError
     from backstop.studies.comparison.preset_comparison import DAY, compare
     from backstop.studies.comparison.presets import apply_preset, load_presets
 
@@ -120,8 +120,8 @@ def cli(
                 progress=progress,
                 stop=stop,
             )
-        except Interrupted as interrupted:
-            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+        except RunInterruptedError as interrupted:
+            raise RunInterruptedError(f"{interrupted}; what there is so far is in {directory}") from None
     write_page(comparison, directory)
     output.mark_finished()
     print_comparison(comparison, directory, as_json)

@@ -72,12 +72,12 @@ def cli(
     from backstop.live.operate.network_options import connect_node, describe_chain_inputs, open_system
     from backstop.live.operate.scenario_driver import drive_scenario, truncate_scenario
     from backstop.report.run_page import write_report
-    from backstop.simulation.progress import Interrupted
-    from backstop.simulation.scenario import load_scenario, units
+    from backstop.simulation.progress import RunInterruptedError
+    from backstop.simulation.scenario import load_scenario, quantity_units
 
     scenario = load_scenario(scenario_name)
     try:
-        scenario = truncate_scenario(scenario, None if end is None else units.clock(end))
+        scenario = truncate_scenario(scenario, None if end is None else quantity_units.read_clock(end))
     except ValueError as error:
         raise BackstopError(f"--until: {error}") from None
     played = ROLES if play == "all" else tuple(role.strip() for role in play.split(",") if role.strip())
@@ -110,9 +110,9 @@ def cli(
                 progress=progress,
                 stop=stop,
             )
-        except Interrupted as interrupted:
+        except RunInterruptedError as interrupted:
             kept = "" if out is None else f"; what there is so far is in {out}"
-            raise Interrupted(f"{interrupted}{kept}") from None
+            raise RunInterruptedError(f"{interrupted}{kept}") from None
     report = None if out is None else write_report(out)
     if output is not None:
         output.mark_finished()

@@ -79,7 +79,7 @@ def cli(
     from backstop.files.atomic_files import write_json
     from backstop.report.deleverage_page import write_page
     from backstop.report.deleverage_table import print_deleverage
-    from backstop.simulation.meta import run_meta
+    from backstop.simulation.run_metadata import build_run_metadata
     from backstop.studies.auto_deleveraging.adl_summary import FILE, build_summary, list_paces
 
     directory = out or RUNS / f"deleverage-{policy}-{accounts}-{seed}"
@@ -102,7 +102,9 @@ def cli(
             beside = _run_crash(BESIDE, None, markets, policy, 0, host, seed)
         write_json(build_summary(result, policy, markets, seed, host, beside), directory / FILE)
         command = command_line("deleverage", **asked | {"dodgers": dodgers or None})
-        meta = run_meta(host, command, directory, time.monotonic() - began) | {"pace": list_paces(result)}
+        meta = build_run_metadata(host, command, directory, time.monotonic() - began) | {
+            "pace": list_paces(result)
+        }
         write_json(meta, directory / "meta.json")
         write_page(directory)
         output.mark_finished()

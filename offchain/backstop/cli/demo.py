@@ -52,8 +52,8 @@ def cli(host: str, seed: int, fresh: bool) -> None:
     from backstop.hosts.artifacts import Artifacts
     from backstop.model.arithmetic import RAD
     from backstop.proof.trace import read_trace
-    from backstop.simulation.run import simulate
     from backstop.simulation.scenario import load_scenario
+    from backstop.simulation.simulator import simulate
 
     with handle_stop_signals() as stop, progress_bar() as progress:
         directory = get_run_directory(None, SCENARIO, seed, host)

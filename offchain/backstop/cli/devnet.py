@@ -42,7 +42,7 @@ def cli(
     """
     from backstop.live.node.rpc_node import check_url
     from backstop.live.operate.devnet_process import Fork, run_devnet
-    from backstop.simulation.scenario import units
+    from backstop.simulation.scenario import quantity_units
 
     def started(node: Node) -> None:
         click.echo(node.url)
@@ -53,7 +53,7 @@ def cli(
         )
 
     try:
-        begins = None if timestamp is None else units.moment(timestamp)
+        begins = None if timestamp is None else quantity_units.read_moment(timestamp)
     except ValueError as error:
         raise BackstopError(f"--timestamp: {error}") from None
     if fork_url is None and fork_block is not None:

@@ -54,10 +54,10 @@ def cli(
     from backstop.live.mirror.chain_mirror import open_mirror
     from backstop.live.mirror.scenario_export import export_scenario
     from backstop.live.operate.network_options import connect_node, describe_chain_inputs
-    from backstop.simulation.scenario import units
+    from backstop.simulation.scenario import quantity_units
 
     try:
-        lengths = units.seconds(duration), units.seconds(block_time)
+        lengths = quantity_units.read_seconds(duration), quantity_units.read_seconds(block_time)
     except ValueError as error:
         raise BackstopError(f"--duration, --block-time: {error}") from None
     node = connect_node(network)

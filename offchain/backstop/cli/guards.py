@@ -55,7 +55,7 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     """
     from backstop.files.output_directories import hash_content
     from backstop.report.guards_page import write_page
-    from backstop.simulation.progress import Interrupted
+    from backstop.simulation.progress import RunInterruptedError
     from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
 
     names = guard_scenarios() if scenario_name == "all" else [scenario_name]
@@ -84,8 +84,8 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
                 log=partial(click.echo, err=True),
                 stop=stop,
             )
-        except Interrupted as interrupted:
-            raise Interrupted(
+        except RunInterruptedError as interrupted:
+            raise RunInterruptedError(
                 f"{interrupted}; the results so far are kept in {directory}; the same command goes on"
             ) from None
     write_page(comparison, directory)

@@ -54,7 +54,7 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     Every row is checked and every figure exact; what is wrong is said with its row. With prices the folder
     has `scenario.yaml`, to be read and changed, without them `book.csv` alone.
     """
-    from backstop.simulation.sources.scenario_file import write_scenario
+    from backstop.simulation.sources.scenario_builder import write_scenario
 
     if given["prices"] is None:
         _check_prices_given()
@@ -70,7 +70,7 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     print_book(read)
     if quotes is None:
         if not output.finished:
-            read.write(directory)
+            read.write_csv(directory)
             output.mark_finished()
         click.echo(directory / "book.csv")
         return

@@ -12,9 +12,9 @@ import click
 from backstop.errors import BackstopError
 
 if TYPE_CHECKING:
-    from backstop.simulation.sources.book import Book
-    from backstop.simulation.sources.cells import Faults
-    from backstop.simulation.sources.prices import Prices
+    from backstop.simulation.sources.book_reader import VaultBook
+    from backstop.simulation.sources.price_reader import PriceHistory
+    from backstop.simulation.sources.table_reader import TableFaultsError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -122,11 +122,11 @@ def add_scenario_options(command: Callable[P, T]) -> Callable[P, T]:
     return command
 
 
-def read_user_files(given: Mapping[str, Any]) -> tuple[Book, Prices | None]:
+def read_user_files(given: Mapping[str, Any]) -> tuple[VaultBook, PriceHistory | None]:
     """Read the positions, and the prices if there is a file of them; write the faults where that is asked."""
-    from backstop.simulation.sources.book import read_book
-    from backstop.simulation.sources.cells import Faults
-    from backstop.simulation.sources.prices import read_prices
+    from backstop.simulation.sources.book_reader import read_book
+    from backstop.simulation.sources.price_reader import read_prices
+    from backstop.simulation.sources.table_reader import TableFaultsError
 
     long = given["long"]
     symbols, _, figures = (long or ",").partition(",")
@@ -160,7 +160,7 @@ def read_user_files(given: Mapping[str, Any]) -> tuple[Book, Prices | None]:
             floats=given["floats"],
             bad_rows=given["bad_rows"],
         )
-    except Faults as error:
+    except TableFaultsError as error:
         _write_faults(error, given["faults_file"])
         raise
     return book, quotes
@@ -190,7 +190,7 @@ def parse_name_values(option: str, given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _write_faults(error: Faults, path: Path | None) -> None:
+def _write_faults(error: TableFaultsError, path: Path | None) -> None:
     if path is None:
         return
     try:
@@ -203,15 +203,15 @@ def _write_faults(error: Faults, path: Path | None) -> None:
         raise BackstopError(f"{path} cannot be written: {problem.strerror}") from None
 
 
-def describe_time_span(prices: Prices) -> str:
+def describe_time_span(prices: PriceHistory) -> str:
     """Say from when to when prices are, and how far apart."""
-    from backstop.simulation.scenario.units import duration
-    from backstop.simulation.sources.prices import stamp
+    from backstop.simulation.scenario.quantity_units import format_duration
+    from backstop.simulation.sources.price_reader import format_time
 
-    return f"{stamp(prices.first)} to {stamp(prices.last)}, every {duration(prices.every)}"
+    return f"{format_time(prices.first)} to {format_time(prices.last)}, every {format_duration(prices.every)}"
 
 
-def print_book(book: Book) -> None:
+def print_book(book: VaultBook) -> None:
     """Say what was read, and what was done to it."""
     from backstop.model.arithmetic import WAD
 

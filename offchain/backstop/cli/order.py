@@ -80,12 +80,12 @@ def cli(
     from backstop.errors import BackstopError
     from backstop.live.operate.order_signing import order_key, sign_order
     from backstop.model.arithmetic import MAX_UINT256
-    from backstop.simulation.scenario import units
+    from backstop.simulation.scenario import quantity_units
 
     if (buy is None) == (sell is None):
         raise BackstopError("say what to do: --buy LOTS or --sell LOTS")
     try:
-        wad = units.amount(price)
+        wad = quantity_units.read_amount(price)
     except ValueError as error:
         raise BackstopError(f"--price: {error}") from None
     read = read_deployment(deployment)

@@ -94,9 +94,9 @@ def cli(
         return
     from backstop.deployment.parameter_rules.self_hedge_margin import JUMP_TIME, LOOK
     from backstop.files.atomic_files import write_json
-    from backstop.report.straddle_page import write_page
-    from backstop.report.straddle_table import print_straddle
-    from backstop.simulation.meta import run_meta
+    from backstop.report.self_hedge_page import write_page
+    from backstop.report.self_hedge_table import print_self_hedge
+    from backstop.simulation.run_metadata import build_run_metadata
     from backstop.studies.self_hedge.pair_market import LIBRARY
     from backstop.studies.self_hedge.self_hedge_study import GROUPS, StudyScope, run_study
     from backstop.studies.self_hedge.self_hedge_study import measure_largest_moves as largest_moves
@@ -119,16 +119,16 @@ def cli(
         command = command_line("straddle", paths=paths, every=every, hold=hold, seed=seed)
         command += "".join(f" --only {shlex.quote(group)}" for group in only)
         seconds = time.monotonic() - began
-        write_json(run_meta("model", command, directory, seconds), directory / "meta.json")
+        write_json(build_run_metadata("model", command, directory, seconds), directory / "meta.json")
         write_page(directory)
         output.mark_finished()
-    print_straddle(output.read_result(FILE), directory, page, as_json)
+    print_self_hedge(output.read_result(FILE), directory, page, as_json)
 
 
 def _print_jumps(history: tuple[str, ...], as_json: bool) -> None:
     """Print the table of jumps, with the counted days of each coin or those of a file."""
     from backstop.errors import BackstopError
-    from backstop.report.straddle_table import print_jumps
+    from backstop.report.self_hedge_table import print_jumps
     from backstop.studies.self_hedge.daily_moves import COINS, load_days, read_days
     from backstop.studies.self_hedge.jump_table import describe_jumps, list_jumps, play_jumps
 

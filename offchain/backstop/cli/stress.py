@@ -88,10 +88,10 @@ def cli(
     same command goes on; with more --paths it makes the study longer.
     """
     from backstop.parallel.worker_selection import select_workers
-    from backstop.report.kinds import refresh_above
+    from backstop.report.result_kinds import refresh_parent_page
     from backstop.report.stress_page import write_page
     from backstop.report.stress_table import print_study
-    from backstop.simulation.meta import run_meta
+    from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
@@ -133,9 +133,11 @@ def cli(
         answer = estimate_sensitivity(task, 100 * shift, rows, dict(zip(moved, others, strict=True)))
     summary = build_summary(task, name, rows, again, answer)
     command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift)
-    studies[0].write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    studies[0].write_results(
+        summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
+    )
     page = write_page(directory)
     if not stop():
         output.mark_finished()
-        refresh_above(directory)
+        refresh_parent_page(directory)
     print_study(summary, directory, page, as_json)

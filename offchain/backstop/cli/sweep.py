@@ -60,7 +60,7 @@ def cli(
     from backstop.parallel.worker_selection import select_workers
     from backstop.report.sweep_page import write_page
     from backstop.report.sweep_table import print_sweep
-    from backstop.simulation.meta import run_meta
+    from backstop.simulation.run_metadata import build_run_metadata
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
     from backstop.studies.stress.grid import load_grid
@@ -81,7 +81,7 @@ def cli(
         outcomes = sweep.run_points(select_workers(workers, dask), progress, stop)
     summary = build_summary(sweep, outcomes)
     command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
-    sweep.write_results(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    sweep.write_results(summary, build_run_metadata(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
     output.mark_finished()
     print_sweep(summary, directory, page, as_json)

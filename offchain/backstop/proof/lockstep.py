@@ -30,16 +30,16 @@ from backstop.hosts.state_json import RawState, count_missing_blocks, load_state
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import (
-    Question,
+    CounterfactualSeed,
+    PropertyMonitor,
     Transition,
-    Watch,
-    ask,
-    asserts,
-    check_refused,
+    asserts_property,
+    check_counterfactual,
+    check_refused_call,
     check_state,
     check_transition,
 )
-from backstop.proof.properties.sums import carried, copy_snapshot, new_table
+from backstop.proof.properties.incremental_sums import copy_snapshot, iter_incremental_sums, new_table
 from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
 from backstop.system import Action, Outcome, Snapshot, System, count_slots
@@ -152,7 +152,7 @@ class Lockstep:
         if len(self._waiting) >= self.block:
             self.settle()
         if self.step_check is not None:
-            check = self.step_check if expected.reason is None else check_refused
+            check = self.step_check if expected.reason is None else check_refused_call
             try:
                 check(Transition(action, expected, self.model))
             except BackstopError as violation:
@@ -170,7 +170,7 @@ class Lockstep:
             self._check_state(action, everything=self.check_every > 1)
         return expected
 
-    @asserts(20)
+    @asserts_property(20)
     def settle(self) -> None:
         """Have the chain take the steps that it has not taken yet, in one block, and compare each."""
         waiting, self._waiting = self._waiting, []
@@ -241,16 +241,16 @@ class Lockstep:
             self.add(what)
         elif isinstance(what, RawState):
             self.load(what)
-        elif isinstance(what, Question):
+        elif isinstance(what, CounterfactualSeed):
             self.ask(what)
         else:
             self.apply(what)
 
-    def ask(self, question: Question) -> bool:
+    def ask(self, question: CounterfactualSeed) -> bool:
         """Ask a counterfactual property; False if it has nothing to try here. Nothing changes."""
         self.settle()
         try:
-            return ask(self, question)
+            return check_counterfactual(self, question)
         except BackstopError as error:
             self.trace.append(self._step(question))
             self._place(error, question)
@@ -353,7 +353,7 @@ class Lockstep:
             self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening, self.promises
         )
 
-    def _step(self, what: Action | Creation | Question | RawState) -> Step:
+    def _step(self, what: Action | Creation | CounterfactualSeed | RawState) -> Step:
         """Note a step at the time of now, and at its block where blocks count."""
         return Step(self.model.timestamp, what, self.produced if self.model.block_time else None)
 
@@ -425,8 +425,8 @@ class Lockstep:
         self._unread_steps = 0
         self._assert_state(action, everything=everything)
         if everything:
-            for each in carried(self._chain_state):
-                each.recount()
+            for each in iter_incremental_sums(self._chain_state):
+                each.check_full_count()
 
     def _assert_state(self, action: Action | Creation | None, *, everything: bool = True) -> None:
         """Assert the properties of the chain's state, kept up to date from the words that changed.
@@ -479,7 +479,7 @@ class Lockstep:
             ]
         return found
 
-    def _place(self, violation: BackstopError, what: Action | Creation | Question | None) -> None:
+    def _place(self, violation: BackstopError, what: Action | Creation | CounterfactualSeed | None) -> None:
         """Add to an error where it is, and write a trace that leads to it."""
         text = str(violation)
         violation.args = (f"{text} at step {self.steps}, {what}: {self._write_trace(text)}",)
@@ -525,7 +525,7 @@ def lockstep(
         check_every=check_every,
         block=block,
         state_check=check_state,
-        watch=partial(Watch, promises=promises),
+        watch=partial(PropertyMonitor, promises=promises),
         promises=promises,
         traces=traces,
     )

@@ -15,7 +15,7 @@ from backstop.errors import BackstopError
 from backstop.files.atomic_files import plain_int, read_json, write_long_json
 from backstop.hosts.abi_codec import Parameter
 from backstop.hosts.state_json import RawState
-from backstop.proof.properties.registry import Question
+from backstop.proof.properties.property_registry import CounterfactualSeed
 from backstop.system import Action
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Step(NamedTuple):
     """
 
     timestamp: int
-    step: Action | Creation | Question | RawState
+    step: Action | Creation | CounterfactualSeed | RawState
     blocks: int | None = None
 
 
@@ -106,7 +106,7 @@ def _content(step: Step) -> dict[str, Any]:
         }
     if isinstance(what, RawState):
         return {"timestamp": step.timestamp, "state": what.words, "block_number": what.block_number}
-    if isinstance(what, Question):
+    if isinstance(what, CounterfactualSeed):
         return {"timestamp": step.timestamp, "property": what.number, "seed": what.seed}
     return {
         "timestamp": step.timestamp,
@@ -132,7 +132,7 @@ def _read_content(item: dict[str, Any], kinds: dict[str, str], artifacts: Artifa
     if "state" in item:
         return Step(item["timestamp"], RawState(item["state"], item.get("block_number", 1)))
     if "property" in item:
-        return Step(item["timestamp"], Question(item["property"], item["seed"]))
+        return Step(item["timestamp"], CounterfactualSeed(item["property"], item["seed"]))
     function = artifacts[kinds[item["contract"]]].abi.get_function(item["method"], len(item["args"]))
     args = _arguments(function.inputs, item["args"])
     return Step(item["timestamp"], Action(item["contract"], item["method"], args, item["sender"]))

@@ -8,73 +8,73 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.simulation.scenario.units import duration as duration
+from backstop.simulation.scenario.quantity_units import format_duration as format_duration
 
 MINUS = "\u2212"
 UNITS = {"wad": WAD, "ray": RAY, "rad": RAD, "bps": BASIS_POINTS, "micro": 10**6, "count": 1}
 SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
-def exact(value: int, unit: int) -> str:
+def format_exact(value: int, unit: int) -> str:
     """Write all digits: 5,672,123.4 ; trailing zeros are dropped."""
     whole, rest = divmod(abs(value), unit)
     places = len(str(unit)) - 1
     fraction = str(rest).zfill(places).rstrip("0") if places else ""
-    return _sign(value) + f"{whole:,}" + (f".{fraction}" if fraction else "")
+    return _get_sign(value) + f"{whole:,}" + (f".{fraction}" if fraction else "")
 
 
-def fixed(value: int, unit: int, places: int = 2) -> str:
+def format_fixed(value: int, unit: int, places: int = 2) -> str:
     """Write a fixed number of decimals: 5,672,123.40 ."""
     scaled = _round_div(abs(value) * 10**places, unit)
     whole, rest = divmod(scaled, 10**places)
-    return (_sign(value) if scaled else "") + f"{whole:,}" + (f".{rest:0{places}}" if places else "")
+    return (_get_sign(value) if scaled else "") + f"{whole:,}" + (f".{rest:0{places}}" if places else "")
 
 
-def compact(value: int, unit: int) -> str:
+def format_compact(value: int, unit: int) -> str:
     """Write three digits that matter: 5.67M, 812k, 45.3, 0.00120 ; whole numbers below 1,000 as they are."""
     size = abs(value)
     if size % unit == 0 and size < 1000 * unit:
-        return _sign(value) + str(size // unit)
+        return _get_sign(value) + str(size // unit)
     for scale, suffix in SUFFIXES:
         if 2 * size >= 1999 * scale * unit // 1000:  # what rounds up to 1.00 of the suffix
-            return _sign(value) + _three_digits(size, scale * unit) + suffix
+            return _get_sign(value) + _format_three_digits(size, scale * unit) + suffix
     if size * 10**6 < unit:
         return "<0.000001" if value > 0 else f">{MINUS}0.000001"
-    return _sign(value) + _three_digits(size, unit)
+    return _get_sign(value) + _format_three_digits(size, unit)
 
 
-def percent(part: int, whole: int, places: int = 1) -> str:
+def format_percent(part: int, whole: int, places: int = 1) -> str:
     """Write part / whole as a percentage; a dash where there is no whole."""
     if whole == 0:
         return "–"
-    least = fixed(1, 10**places, places)
+    least = format_fixed(1, 10**places, places)
     if 0 < 200 * part * 10**places < whole:  # would print as 0
         return f"<{least}%"
-    return f"{fixed(100 * part, whole, places)}%"
+    return f"{format_fixed(100 * part, whole, places)}%"
 
 
-def moment(timestamp: int) -> str:
+def format_moment(timestamp: int) -> str:
     """Write a time of the epoch as `23:20 UTC, 12 March 2020`."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return f"{at:%H:%M} UTC, {at.day} {at:%B %Y}"
 
 
-def clock(timestamp: int) -> str:
+def format_clock(timestamp: int) -> str:
     """Write a time of the epoch as `12 Mar 23:20`, where the year is known."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return f"{at.day} {at:%b %H:%M}"
 
 
-def _sign(value: int) -> str:
+def _get_sign(value: int) -> str:
     return MINUS if value < 0 else ""
 
 
-def _round_div(a: int, b: int) -> int:
-    return (2 * a + b) // (2 * b)
+def _round_div(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _three_digits(size: int, unit: int) -> str:
+def _format_three_digits(size: int, unit: int) -> str:
     places = 0
     while places < 8 and _round_div(size * 10**places, unit) < 100:
         places += 1
-    return fixed(size, unit, places)
+    return format_fixed(size, unit, places)

@@ -12,30 +12,30 @@ from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report import answer_charts
-from backstop.report.amounts import percent
-from backstop.report.finished import read_finished
-from backstop.report.first_screen import Strip, strip
-from backstop.report.frame_table import unit_of
-from backstop.report.links import REPORT
-from backstop.report.numbers import Numbers
-from backstop.report.plotting import Chart
-from backstop.report.rendering import render
+from backstop.report.amounts import format_percent
+from backstop.report.chart_parts import Chart
+from backstop.report.figure_markup import SummaryFigures
+from backstop.report.frame_table import get_column_unit
+from backstop.report.page_links import REPORT
+from backstop.report.rendering import render_template
 from backstop.report.run_tables import FIRST_ROWS
-from backstop.simulation.bearers import ALL_GROUPS
+from backstop.report.study_files import read_study_files
+from backstop.report.summary_panel import LossStrip, build_strip
+from backstop.simulation.loss_bearers import ALL_GROUPS
 from backstop.studies.risk_questions.largest_owners import OTHERS
 
 
-class Question(NamedTuple):
+class QuestionPage(NamedTuple):
     """Page of a question: its heading, what its table is and counts, its chart, its strips of losses."""
 
     heading: str
     table: str
     counts: str
     chart: Callable[[Mapping[str, Any]], Chart]
-    strips: Callable[[Mapping[str, Any]], list[Strip | None]]
+    strips: Callable[[Mapping[str, Any]], list[LossStrip | None]]
 
 
-class Column(NamedTuple):
+class AnswerColumn(NamedTuple):
     """Column of a table: its name, its unit, and whether its cells have an interval beside them."""
 
     name: str
@@ -46,87 +46,89 @@ class Column(NamedTuple):
     @property
     def low(self) -> str:
         """Name of the column with the interval's lower end."""
-        return self._end("low")
+        return self._get_end_name("low")
 
     @property
     def high(self) -> str:
         """Name of the column with the interval's upper end."""
-        return self._end("high")
+        return self._get_end_name("high")
 
-    def _end(self, which: str) -> str:
+    def _get_end_name(self, which: str) -> str:
         return f"{self.name.removesuffix(f'_{self.unit}')}_{which}_{self.unit}"
 
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of an answered question."""
-    summary, meta = read_finished(directory, "answer", ("summary.json", "meta.json"))
+    summary, meta = read_study_files(directory, "answer", ("summary.json", "meta.json"))
     name = str(summary.get("question"))
     if name not in QUESTIONS:
         raise BackstopError(f"{directory} answers the question {name}, which has another page")
     asked, rows = QUESTIONS[name], summary["tables"][name]
-    text = render(
+    text = render_template(
         "answer.html",
         summary,
         [asked.chart(summary)],
         meta=meta,
         asked=asked,
         strips=[each for each in asked.strips(summary) if each],
-        columns=columns(summary["columns"][name]),
+        columns=build_columns(summary["columns"][name]),
         rows=rows,
         first_rows=FIRST_ROWS,
-        answers={name: Markup("{}").format(answered(summary))},
+        answers={name: Markup("{}").format(compose_heading(summary))},
     )
     write_files(directory, {REPORT: text})
     return directory / REPORT
 
 
-def columns(names: Sequence[str]) -> list[Column]:
+def build_columns(names: Sequence[str]) -> list[AnswerColumn]:
     """Join each column with those of its interval's ends."""
     found = []
     for name in names:
-        unit = unit_of(name)
+        unit = get_column_unit(name)
         base = name.removesuffix(f"_{unit}") if unit else name
         if base.endswith(("_low", "_high")):
             continue
         bounded = f"{base}_low_{unit}" in names
-        found.append(Column(name, base.replace("_", " "), unit, bounded))
+        found.append(AnswerColumn(name, base.replace("_", " "), unit, bounded))
     return found
 
 
-def finding(summary: Mapping[str, Any]) -> Markup:
+def compose_finding(summary: Mapping[str, Any]) -> Markup:
     """Return the answer as one sentence."""
     return Markup("{}").format(summary["sentence"])
 
 
-def answered(summary: Mapping[str, Any]) -> Markup:
+def compose_heading(summary: Mapping[str, Any]) -> Markup:
     """Compose the answer of the table's heading, from its own figures."""
-    name, numbers = summary["question"], Numbers(summary)
+    name, numbers = summary["question"], SummaryFigures(summary)
     rows = summary["tables"][name]
     if name == "falls":
         last = len(rows) - 1
         return Markup("{} of debt at a fall of {}").format(
-            numbers.figure(f"tables.falls.{last}.debt_wad"),
-            percent(rows[last]["fall_bps"], BASIS_POINTS, 0),
+            numbers.render_figure(f"tables.falls.{last}.debt_wad"),
+            format_percent(rows[last]["fall_bps"], BASIS_POINTS, 0),
         )
     if name == "at-risk":
-        return Markup("{} on average").format(numbers.figure("tables.at-risk.0.mean_micro"))
+        return Markup("{} on average").format(numbers.render_figure("tables.at-risk.0.mean_micro"))
     if name == "payers":
         most = max(range(len(rows)), key=lambda i: rows[i]["mean_micro"])
         if not rows[most]["mean_micro"]:
             return Markup("Nobody, under any rules")
         return Markup("{}: {} under {}, more than anybody elsewhere").format(
             ALL_GROUPS[rows[most]["payer"]].label.partition(":")[0],
-            numbers.figure(f"tables.payers.{most}.mean_micro"),
+            numbers.render_figure(f"tables.payers.{most}.mean_micro"),
             rows[most]["preset"],
         )
     if name == "owners":
         named = [i for i, row in enumerate(rows) if row["owner"] != OTHERS]
-        return Markup("{} of the debt").format(numbers.figure(f"tables.owners.{named[-1]}.debt_so_far_bps"))
+        return Markup("{} of the debt").format(
+            numbers.render_figure(f"tables.owners.{named[-1]}.debt_so_far_bps")
+        )
     within = sum(row["within_the_limit"] == "yes" for row in rows)
     return Markup("{} of {} sizes surely within the limit").format(within, len(rows))
 
 
-def _missing(summary: Mapping[str, Any]) -> list[Strip | None]:
+def _build_missing_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     """Build what collateral would lack after the last fall of all prices, by type."""
     rows = summary["tables"]["falls"]
     fall = rows[-1]["fall_bps"]
@@ -135,25 +137,25 @@ def _missing(summary: Mapping[str, Any]) -> list[Strip | None]:
         for place, row in enumerate(rows)
         if row["fall_bps"] == fall and row["falling"] != "all"
     ]
-    title = f"lacking after a fall of {percent(fall, BASIS_POINTS, 0)}"
-    return [strip(summary, title, _colored(parts))]
+    title = f"lacking after a fall of {format_percent(fall, BASIS_POINTS, 0)}"
+    return [build_strip(summary, title, _color_parts(parts))]
 
 
-def _bad_debt(summary: Mapping[str, Any]) -> list[Strip | None]:
+def _build_bad_debt_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     """Build the average bad debt by type."""
     seen: dict[str, int] = {}
     for place, row in enumerate(summary["tables"]["at-risk"]):
         if row["of"] not in ("all", "outstanding", "unsold"):
             seen.setdefault(row["of"], place)
     parts = [(of, "", [f"tables.at-risk.{place}.mean_micro"]) for of, place in seen.items()]
-    return [strip(summary, "bad debt on average", _colored(parts))]
+    return [build_strip(summary, "bad debt on average", _color_parts(parts))]
 
 
-def _paid(summary: Mapping[str, Any]) -> list[Strip | None]:
+def _build_payer_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     """Build what each group pays on average, by preset."""
     rows = summary["tables"]["payers"]
     return [
-        strip(
+        build_strip(
             summary,
             preset,
             [
@@ -166,60 +168,60 @@ def _paid(summary: Mapping[str, Any]) -> list[Strip | None]:
     ]
 
 
-def _lost(summary: Mapping[str, Any]) -> list[Strip | None]:
+def _build_owner_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     """Build whose the losses of the worst paths are."""
     parts = [
         (row["owner"], "", [f"tables.owners.{place}.lost_rad"])
         for place, row in enumerate(summary["tables"]["owners"])
     ]
-    return [strip(summary, "lost on the worst paths", _colored(parts))]
+    return [build_strip(summary, "lost on the worst paths", _color_parts(parts))]
 
 
-def _colored(parts: Sequence[tuple[str, str, Sequence[str]]]) -> list[tuple[str, str, Sequence[str]]]:
+def _color_parts(parts: Sequence[tuple[str, str, Sequence[str]]]) -> list[tuple[str, str, Sequence[str]]]:
     """Give parts the colours of series, in their order."""
     series = ("first", "second", "third", "fourth")
     return [(label, series[i % len(series)], paths) for i, (label, _, paths) in enumerate(parts)]
 
 
-QUESTIONS: Mapping[str, Question] = {
-    "falls": Question(
+QUESTIONS: Mapping[str, QuestionPage] = {
+    "falls": QuestionPage(
         "What may be liquidated when prices fall?",
         "By type and fall",
         "Vaults that are unsafe by the contracts' own comparison when one price, or all of them, fall at "
         "once by so much: what they owe, what their collateral is worth then, and what is missing, vault by "
         "vault, before the cost of any auction.",
-        answer_charts.falls,
-        _missing,
+        answer_charts.draw_falls,
+        _build_missing_strips,
     ),
-    "at-risk": Question(
+    "at-risk": QuestionPage(
         "How much bad debt, how likely?",
         "Of all types and of each",
         "Chance, average and tail of bad debt. Value at risk is what so many paths do not exceed, expected "
         "shortfall the average of the others; intervals are of 95%, a question mark is an end that so few "
         "paths do not bound.",
-        answer_charts.at_risk,
-        _bad_debt,
+        answer_charts.draw_shortfalls,
+        _build_bad_debt_strips,
     ),
-    "payers": Question(
+    "payers": QuestionPage(
         "Who pays, under whose rules?",
         "By rules and payer",
         "What each group pays on average over the same paths, its share of all bad debt, and how often it "
         "pays. What nobody had paid when a path ended is the holders'.",
-        answer_charts.payers,
-        _paid,
+        answer_charts.draw_payers,
+        _build_payer_strips,
     ),
-    "owners": Question(
+    "owners": QuestionPage(
         "Whose are the debt and the losses?",
         "The largest owners",
         "Debt at the opening, and what the owner's vaults lose on the worst paths, run again exactly.",
-        answer_charts.owners,
-        _lost,
+        answer_charts.draw_owners,
+        _build_owner_strips,
     ),
-    "ceiling": Question(
+    "ceiling": QuestionPage(
         "How large may the debt become?",
         "Sizes that were tried",
         "The expected shortfall of the type's own bad debt by the size of its debt, with intervals of 95%.",
-        answer_charts.ceiling,
+        answer_charts.draw_ceiling,
         lambda summary: [],
     ),
 }

@@ -5,31 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from backstop.files.atomic_files import write_files
-from backstop.report.answers import of_search
-from backstop.report.attack_charts import charts
-from backstop.report.attack_table import clock
-from backstop.report.finished import read_finished
-from backstop.report.first_screen import of_groups, searched
-from backstop.report.links import run_of
-from backstop.report.rendering import render
-from backstop.simulation.bearers import ALL_GROUPS
+from backstop.report.attack_charts import build_charts
+from backstop.report.attack_table import format_clock
+from backstop.report.page_links import link_run
+from backstop.report.rendering import render_template
+from backstop.report.section_headings import compose_search_headings
+from backstop.report.study_files import read_study_files
+from backstop.report.summary_panel import build_group_strip, compose_search_finding
+from backstop.simulation.loss_bearers import ALL_GROUPS
 from backstop.studies.attack.worst_scenario import RUN
 
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished search."""
-    summary, meta = read_finished(directory, "search", ("summary.json", "meta.json"))
-    text = render(
+    summary, meta = read_study_files(directory, "search", ("summary.json", "meta.json"))
+    text = render_template(
         "attack.html",
         summary,
-        charts(summary),
+        build_charts(summary),
         meta=meta,
-        answers=of_search(summary),
+        answers=compose_search_headings(summary),
         labels={name: group.label for name, group in ALL_GROUPS.items()},
-        strip=of_groups(summary, "lost in all on the worst path", "wad"),
-        finding=searched(summary),
-        run=run_of(directory, RUN, "As a run of its own"),
-        at=clock,
+        strip=build_group_strip(summary, "lost in all on the worst path", "wad"),
+        finding=compose_search_finding(summary),
+        run=link_run(directory, RUN, "As a run of its own"),
+        at=format_clock,
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"

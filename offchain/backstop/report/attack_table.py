@@ -13,8 +13,8 @@ from rich.table import Table
 
 from backstop.files.installation import format_command
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.report.amounts import duration, fixed, percent
-from backstop.simulation.headline import agreement
+from backstop.report.amounts import format_duration, format_fixed, format_percent
+from backstop.simulation.loss_totals import describe_agreement
 
 WANTED = {
     "loss": "paid by nobody",
@@ -36,38 +36,41 @@ def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_j
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
-    table.add_row(WANTED[summary["goal"]], coins(wanted(summary)), "stablecoins")
+    table.add_row(WANTED[summary["goal"]], format_coins(format_maximised_figure(summary)), "stablecoins")
     if summary["goal"] != "bad-debt":
-        table.add_row("bad debt", coins(found["bad_debt_wad"]), "")
+        table.add_row("bad debt", format_coins(found["bad_debt_wad"]), "")
     for each in found["covered"]:
-        table.add_row(f"  paid by {each['stage'].replace('_', ' ')}", coins(each["wad"]), "")
-    table.add_row("  outstanding", coins(found["outstanding_wad"]), "")
-    table.add_row("under water, not recognised", coins(found["underwater_wad"]), "")
+        table.add_row(f"  paid by {each['stage'].replace('_', ' ')}", format_coins(each["wad"]), "")
+    table.add_row("  outstanding", format_coins(found["outstanding_wad"]), "")
+    table.add_row("under water, not recognised", format_coins(found["underwater_wad"]), "")
     for each in found["profits"]:
-        table.add_row(f"profit of {each['name']}", coins(each["wad"]), "after gas")
+        table.add_row(f"profit of {each['name']}", format_coins(each["wad"]), "after gas")
     console.print(table)
     console.print("\nbudget")
     for limit in budget["limits"]:
         console.print(f"  {limit['what']}: {limit['limit']}", soft_wrap=True)
     console.print("chosen")
     if summary["chosen"]["pushes"]:
-        deviations = fixed(summary["deviations_micro"], 10**6)
+        deviations = format_fixed(summary["deviations_micro"], 10**6)
         falls = "; ".join(
             f"{each['symbol']} "
             + ", ".join(
-                f"-{percent(within['fall_bps'], BASIS_POINTS)} within {duration(within['seconds'])}"
+                f"-{format_percent(within['fall_bps'], BASIS_POINTS)} within "
+                f"{format_duration(within['seconds'])}"
                 for within in each["within"]
             )
             for each in summary["falls"]
         )
         console.print(f"  prices {deviations} deviations from their mean: {falls}", soft_wrap=True)
     for event in summary["events"]:
-        when = clock(event["at"]) + ("" if event["until"] is None else f" to {clock(event['until'])}")
+        when = format_clock(event["at"]) + (
+            "" if event["until"] is None else f" to {format_clock(event['until'])}"
+        )
         console.print(f"  {when}  {event['what']}", soft_wrap=True)
     if int(summary["filling_wad"]):
-        console.print(f"  (filling the blocks would cost {coins(summary['filling_wad'])} stablecoins)")
+        console.print(f"  (filling the blocks would cost {format_coins(summary['filling_wad'])} stablecoins)")
     replay = summary["replay"]
-    said, over = agreement(replay["differences"], replay["fields_compared"])
+    said, over = describe_agreement(replay["differences"], replay["fields_compared"])
     console.print(
         f"\n{summary['trials']:,} paths in {summary['generations']} generations by {summary['method']}\n"
         f"on {replay['host']}: {said}, {replay['steps']:,} steps, {over}"
@@ -77,18 +80,18 @@ def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_j
     console.print(f"report     {report}", soft_wrap=True)
 
 
-def wanted(summary: Mapping[str, Any]) -> str:
+def format_maximised_figure(summary: Mapping[str, Any]) -> str:
     """Return the figure that the search maximised, as text [wad]."""
     name = {"loss": "loss_wad", "bad-debt": "bad_debt_wad", "gain": "gain_wad"}[summary["goal"]]
     found: str = summary["found"][name]
     return found
 
 
-def clock(seconds: int) -> str:
+def format_clock(seconds: int) -> str:
     """Format seconds since the start as hours and minutes, such as 23:20."""
     return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}"
 
 
-def coins(wad: str) -> str:
+def format_coins(wad: str) -> str:
     """Format an amount in whole stablecoins, rounded."""
-    return fixed(int(wad), WAD, 0)
+    return format_fixed(int(wad), WAD, 0)

@@ -8,29 +8,29 @@ from typing import Any
 from markupsafe import Markup
 
 from backstop.model.arithmetic import RAD
-from backstop.report import amounts, answers
-from backstop.report.first_screen import of_audit
-from backstop.report.maturity import agenda
-from backstop.report.named_bars import Part, stacked
-from backstop.report.numbers import amount
-from backstop.report.plotting import Chart, Key
-from backstop.report.rendering import render
+from backstop.report import amounts, section_headings
+from backstop.report.chart_parts import Chart, LegendKey
+from backstop.report.debt_maturity import list_audit_maturities
+from backstop.report.figure_markup import render_amount
+from backstop.report.named_bars import BarPart, build_stacked_bars
+from backstop.report.rendering import render_template
+from backstop.report.summary_panel import build_audit_strip
 
 _VAULTS = 20
 
 
-def page(content: Mapping[str, Any], command: str) -> str:
+def render_page(content: Mapping[str, Any], command: str) -> str:
     """Render the page of an audit as text; `command` verifies the audit that it shows."""
     statement = content["statement"]
-    due = agenda(statement)
+    due = list_audit_maturities(statement)
     most = max(due, key=lambda bucket: bucket.due, default=None)
-    said = answers.of_audit(statement, content["mirror"]["differences"])
+    said = section_headings.compose_audit_headings(statement, content["mirror"]["differences"])
     if most is not None:
-        said["due"] = Markup("{} {}").format(amount(most.due, "rad"), most.title)
-    return render(
+        said["due"] = Markup("{} {}").format(render_amount(most.due, "rad"), most.title)
+    return render_template(
         "audit.html",
         statement,
-        list(_charts(statement)),
+        list(_iter_charts(statement)),
         block=content["block"],
         engine=content["deployment"]["contracts"]["VaultEngine"]["address"],
         chain_id=content["deployment"]["chain_id"],
@@ -39,31 +39,31 @@ def page(content: Mapping[str, Any], command: str) -> str:
         command=command,
         largest=statement["vaults"][:_VAULTS],
         due=due,
-        strip=of_audit(statement),
+        strip=build_audit_strip(statement),
     )
 
 
-def _charts(statement: Mapping[str, Any]) -> Iterator[Chart]:
+def _iter_charts(statement: Mapping[str, Any]) -> Iterator[Chart]:
     vaults = [row for row in statement["vaults"][:_VAULTS] if int(row["debt_rad"])]
     if vaults:
         short = [int(row["short_rad"]) for row in vaults]
         carried = [int(row["debt_rad"]) - rad for row, rad in zip(vaults, short, strict=True)]
         names = [f"{row['symbol']} {row['owner'][:10]}" for row in vaults]
-        parts = [Part("carried by collateral", "@first", carried), Part("short", "@loss", short)]
-        yield _bars("vaults", "The largest vaults", names, parts)
+        parts = [BarPart("carried by collateral", "@first", carried), BarPart("short", "@loss", short)]
+        yield _draw_bars("vaults", "The largest vaults", names, parts)
     stages = statement["stages"]
     would = [int(row["would_pay_rad"]) for row in stages]
     rest = [max(0, int(row["capacity_rad"]) - rad) for row, rad in zip(stages, would, strict=True)]
     if any(would) or any(rest):
-        parts = [Part("would pay now", "@loss", would), Part("beyond that", "@faint", rest)]
+        parts = [BarPart("would pay now", "@loss", would), BarPart("beyond that", "@faint", rest)]
         names = [row["stage"].replace("_", " ") for row in stages]
-        yield _bars("stages", "What the stages have", names, parts)
+        yield _draw_bars("stages", "What the stages have", names, parts)
 
 
-def _bars(id: str, title: str, names: list[str], parts: list[Part]) -> Chart:
+def _draw_bars(id: str, title: str, names: list[str], parts: list[BarPart]) -> Chart:
     told = "; ".join(
-        f"{name} " + ", ".join(f"{part.name} {amounts.compact(part.values[i], RAD)}" for part in parts)
+        f"{name} " + ", ".join(f"{part.name} {amounts.format_compact(part.values[i], RAD)}" for part in parts)
         for i, name in enumerate(names)
     )
-    legend = tuple(Key(part.name, part.color, "area") for part in parts)
-    return Chart(id, title, f"{title}: {told}.", stacked(names, parts), legend)
+    legend = tuple(LegendKey(part.name, part.color, "area") for part in parts)
+    return Chart(id, title, f"{title}: {told}.", build_stacked_bars(names, parts), legend)

@@ -6,19 +6,19 @@ from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.report import amounts
-from backstop.report.named_bars import axis
-from backstop.report.opening_book import Book, Held, opening_book
-from backstop.report.plotting import (
+from backstop.report.chart_parts import (
     Chart,
-    Key,
-    color,
-    panel_title,
-    panels,
-    plotted,
-    short_name,
-    titled,
-    upright,
+    LegendKey,
+    build_axis_title,
+    build_panel_title,
+    build_vertical_line,
+    compute_panel_domains,
+    get_series_color,
+    shorten_name,
+    to_plot_values,
 )
+from backstop.report.named_bars import build_name_axis
+from backstop.report.opening_book import OpeningVaults, VaultHolding, read_opening_book
 from backstop.simulation.run_directory import Run
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, compute_fall_rows
 
@@ -26,41 +26,41 @@ MOST_OWNERS = 12
 HEALTHY = 50_000  # basis points: what is healthier stands at the edge, where differences tell nothing
 
 
-def book_charts(run: Run) -> list[Chart]:
+def build_book_charts(run: Run) -> list[Chart]:
     """Build the charts of the opening book; none where the run does not hold it."""
-    book = opening_book(run)
-    return [] if book is None else [liquidated_by_fall(book), health(book)]
+    book = read_opening_book(run)
+    return [] if book is None else [draw_liquidations(book), draw_health(book)]
 
 
-def liquidated_by_fall(book: Book) -> Chart:
+def draw_liquidations(book: OpeningVaults) -> Chart:
     """Draw the debt that may be liquidated, and what its collateral would lack, by a fall of all prices."""
     prices = {each.symbol: each.price for each in book.types.values()}
     rows = compute_fall_rows(book.positions, prices, FALLS)
-    upper, lower = panels((1, 0.6), gap=0.14)
+    upper, lower = compute_panel_domains((1, 0.6), gap=0.14)
     data: list[dict[str, Any]] = []
-    legend: list[Key] = []
+    legend: list[LegendKey] = []
     for number, each in book.types.items():
         of = [row for row in rows if row["falling"] == each.symbol]
         for name, column, shade, which in (
-            ("may be liquidated", "debt_wad", color(number), "y"),
-            ("collateral lacks", "missing_wad", f"{color(number)}:80", "y2"),
+            ("may be liquidated", "debt_wad", get_series_color(number), "y"),
+            ("collateral lacks", "missing_wad", f"{get_series_color(number)}:80", "y2"),
         ):
             data.append(
                 {
                     "type": "bar",
-                    "name": f"{short_name(each.symbol)}, {name}",
+                    "name": f"{shorten_name(each.symbol)}, {name}",
                     "x": [row["fall_bps"] / BASIS_POINTS for row in of],
-                    "y": plotted((row[column] for row in of), WAD),
+                    "y": to_plot_values((row[column] for row in of), WAD),
                     "width": 0.036,
                     "yaxis": which,
                     "marker": {"color": shade},
-                    "customdata": [amounts.fixed(row[column], WAD) for row in of],
+                    "customdata": [amounts.format_fixed(row[column], WAD) for row in of],
                     "hovertemplate": "%{customdata}",
                 }
             )
-        legend.append(Key(short_name(each.symbol), color(number), "area"))
+        legend.append(LegendKey(shorten_name(each.symbol), get_series_color(number), "area"))
     fell = max(BASIS_POINTS - each.lowest * BASIS_POINTS // each.price for each in book.types.values())
-    shapes = [upright(fell / BASIS_POINTS)] if FALLS[0] <= fell <= FALLS[-1] else []
+    shapes = [build_vertical_line(fell / BASIS_POINTS)] if FALLS[0] <= fell <= FALLS[-1] else []
     figure = {
         "data": data,
         "layout": {
@@ -71,30 +71,31 @@ def liquidated_by_fall(book: Book) -> Chart:
                 "tickvals": [fall / BASIS_POINTS for fall in FALLS],
                 "range": [0.02, 0.63],
                 "anchor": "y2",
-                "title": titled("fall of all prices at once, %"),
+                "title": build_axis_title("fall of all prices at once, %"),
             },
             "yaxis": {"domain": upper, "tickformat": "~s", "rangemode": "tozero"},
             "yaxis2": {"domain": lower, "tickformat": "~s", "nticks": 4, "rangemode": "tozero"},
             "shapes": shapes,
             "annotations": [
-                panel_title("debt that may be liquidated, stablecoins", upper),
-                panel_title("what its collateral would lack, stablecoins", lower),
+                build_panel_title("debt that may be liquidated, stablecoins", upper),
+                build_panel_title("what its collateral would lack, stablecoins", lower),
             ],
         },
     }
     together = [row for row in rows if row["falling"] == ("all" if len(prices) > 1 else next(iter(prices)))]
     told = "; ".join(
-        f"{amounts.percent(row['fall_bps'], BASIS_POINTS, 0)}: {amounts.compact(row['debt_wad'], WAD)}, "
-        f"lacking {amounts.compact(row['missing_wad'], WAD)}"
+        f"{amounts.format_percent(row['fall_bps'], BASIS_POINTS, 0)}: "
+        f"{amounts.format_compact(row['debt_wad'], WAD)}, "
+        f"lacking {amounts.format_compact(row['missing_wad'], WAD)}"
         for row in together
     )
     if shapes:
-        legend.append(Key("largest fall of a feed's price in this run", "@muted", "dash"))
+        legend.append(LegendKey("largest fall of a feed's price in this run", "@muted", "dash"))
     label = f"Debt of the opening book that may be liquidated by a fall of all prices. {told}."
     return Chart("falls", "Debt liquidated by price fall", label, figure, tuple(legend))
 
 
-class Owner(NamedTuple):
+class OwnerHealth(NamedTuple):
     """Owner with all vaults: debt [rad], and health [bps] of the weakest at the first and lowest price."""
 
     name: str
@@ -104,34 +105,34 @@ class Owner(NamedTuple):
     at_lowest: int
 
 
-def largest(book: Book, most: int = MOST_OWNERS) -> list[Owner]:
+def list_largest_owners(book: OpeningVaults, most: int = MOST_OWNERS) -> list[OwnerHealth]:
     """Return the owners who owe most, the largest first."""
-    by_owner: dict[str, list[Held]] = {}
+    by_owner: dict[str, list[VaultHolding]] = {}
     for held in book.vaults:
         by_owner.setdefault(held.owner, []).append(held)
     owners = [
-        Owner(
+        OwnerHealth(
             name,
             len(vaults),
             sum(held.position.debt for held in vaults),
-            min(health_at(held, book.types[held.number].price) for held in vaults),
-            min(health_at(held, book.types[held.number].lowest) for held in vaults),
+            min(compute_health(held, book.types[held.number].price) for held in vaults),
+            min(compute_health(held, book.types[held.number].lowest) for held in vaults),
         )
         for name, vaults in by_owner.items()
     ]
     return sorted(owners, key=lambda owner: (-owner.debt, owner.name))[:most]
 
 
-def health_at(held: Held, price: int) -> int:
+def compute_health(held: VaultHolding, price: int) -> int:
     """Return collateral at a price over what the liquidation ratio asks for [bps], rounded down."""
     each = held.position
     return each.locked * price * BASIS_POINTS * BASIS_POINTS // (each.debt * each.ratio)
 
 
-def health(book: Book) -> Chart:
+def draw_health(book: OpeningVaults) -> Chart:
     """Draw the health of the largest owners' weakest vaults, at the first price and at the lowest."""
-    owners = largest(book)
-    names = [f"{short_name(owner.name)} · {amounts.compact(owner.debt, RAD)}" for owner in owners]
+    owners = list_largest_owners(book)
+    names = [f"{shorten_name(owner.name)} · {amounts.format_compact(owner.debt, RAD)}" for owner in owners]
     data: list[dict[str, Any]] = []
     for name, values in (
         ("at the first price", [owner.at_first for owner in owners]),
@@ -151,7 +152,7 @@ def health(book: Book) -> Chart:
                     "color": ["@loss" if value < BASIS_POINTS else ink for value in values],
                     "symbol": "circle-open" if ink == "@first" else "circle",
                 },
-                "customdata": [amounts.fixed(value, BASIS_POINTS, 3) for value in values],
+                "customdata": [amounts.format_fixed(value, BASIS_POINTS, 3) for value in values],
                 "hovertemplate": f"{name}: %{{customdata}}<extra></extra>",
                 "cliponaxis": False,
             }
@@ -169,20 +170,20 @@ def health(book: Book) -> Chart:
             "xaxis": {
                 "range": [0, 1.05 * max(1.2, *data[0]["x"], *data[1]["x"])],
                 "showgrid": True,
-                "title": titled("health, times what is asked for"),
+                "title": build_axis_title("health, times what is asked for"),
             },
-            "yaxis": axis(names),
-            "shapes": [*between, upright(1, "dot", "@loss")],
+            "yaxis": build_name_axis(names),
+            "shapes": [*between, build_vertical_line(1, "dot", "@loss")],
         },
     }
     told = "; ".join(
-        f"{name}: {amounts.fixed(owner.at_first, BASIS_POINTS)}, then "
-        f"{amounts.fixed(owner.at_lowest, BASIS_POINTS)}"
+        f"{name}: {amounts.format_fixed(owner.at_first, BASIS_POINTS)}, then "
+        f"{amounts.format_fixed(owner.at_lowest, BASIS_POINTS)}"
         for name, owner in zip(names, owners, strict=True)
     )
     legend = (
-        Key("at the first price", "@first", "dots"),
-        Key("at the lowest price of the feed, with the same debt", "@second", "dots"),
-        Key("under 1: may be liquidated", "@loss", "dots"),
+        LegendKey("at the first price", "@first", "dots"),
+        LegendKey("at the lowest price of the feed, with the same debt", "@second", "dots"),
+        LegendKey("under 1: may be liquidated", "@loss", "dots"),
     )
     return Chart("health", "The largest owners", f"Health of the largest owners. {told}.", figure, legend)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from backstop.report.frame_table import print_frame, shown
+from backstop.report.frame_table import format_cell, print_frame
 from backstop.studies.calibration.scenario_calibration import Calibration
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def print_calibration(found: Calibration, tested: pd.DataFrame | None, short: st
     for row in found.to_frame().to_dict("records"):
         unit = "" if row["unit"] in _PLAIN else _UNITS.get(row["unit"], row["unit"])
         value, low, high = (
-            "?" if row[name] != row[name] else shown(float(row[name]), unit)
+            "?" if row[name] != row[name] else format_cell(float(row[name]), unit)
             for name in ("value", "low", "high")
         )
         interval = "none" if low == high == "?" else f"{low} to {high}"

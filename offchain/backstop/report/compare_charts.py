@@ -8,41 +8,41 @@ from typing import Any
 from backstop.deployment.contract_names import POOLS
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report import amounts
-from backstop.report.compare_margin_charts import margin_closed, margin_payers
-from backstop.report.frames import table
-from backstop.report.loss_charts import stage_color
-from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.plotting import (
+from backstop.report.chart_parts import (
     Chart,
-    Key,
-    color,
-    from_zero,
-    line,
-    milliseconds,
-    panel_title,
-    plotted,
-    time_axis,
-    titled,
+    LegendKey,
+    build_axis_title,
+    build_line,
+    build_panel_title,
+    build_time_axis,
+    compute_range_from_zero,
+    get_series_color,
+    to_milliseconds,
+    to_plot_values,
 )
-from backstop.simulation.bearers import GROUPS
+from backstop.report.compare_margin_charts import draw_closed_positions, draw_margin_payers
+from backstop.report.loss_charts import get_stage_color
+from backstop.report.named_bars import BarPart, build_name_axis, build_stacked_bars
+from backstop.report.run_frames import get_table
+from backstop.simulation.loss_bearers import GROUPS
 from backstop.simulation.run_directory import Run
 
 _STAGE_OF = {contract: stage for stage, (contract, *_) in POOLS.items()}
 
 
-def charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:
+def build_charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:
     """Build each chart that the comparison has data for."""
     found = [
-        payers(comparison),
-        open_losses(comparison, runs),
-        exits(comparison),
-        margin_payers(comparison),
-        margin_closed(comparison),
+        draw_payers(comparison),
+        draw_open_losses(comparison, runs),
+        draw_exits(comparison),
+        draw_margin_payers(comparison),
+        draw_closed_positions(comparison),
     ]
     return [chart for chart in found if chart is not None]
 
 
-def payers(comparison: Mapping[str, Any]) -> Chart | None:
+def draw_payers(comparison: Mapping[str, Any]) -> Chart | None:
     """Draw a bar for each preset, from the loss's first payer to what nobody has paid."""
     rows = comparison["presets"]
     if not any(int(row["created_rad"]) for row in rows):
@@ -53,41 +53,43 @@ def payers(comparison: Mapping[str, Any]) -> Chart | None:
         values = [int(row["loss_paid_by"][i]["rad"]) for row in rows]
         if not any(values):
             continue
-        legend.append(Key(name if name != "holders" else "outstanding", f"@{name}", "area"))
-        parts.append(Part(name, f"@{name}", values))
+        legend.append(LegendKey(name if name != "holders" else "outstanding", f"@{name}", "area"))
+        parts.append(BarPart(name, f"@{name}", values))
         told += [
-            f"{names[k]}: {name} {amounts.compact(value, RAD)}" for k, value in enumerate(values) if value
+            f"{names[k]}: {name} {amounts.format_compact(value, RAD)}"
+            for k, value in enumerate(values)
+            if value
         ]
     label = f"Who paid for the loss, by preset: {'; '.join(told)}."
-    return Chart("payers", "Who paid", label, stacked(names, parts), tuple(legend))
+    return Chart("payers", "Who paid", label, build_stacked_bars(names, parts), tuple(legend))
 
 
-def open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Chart | None:
+def draw_open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Chart | None:
     """Draw the losses that were recognised and not yet paid, over time."""
     start, end = comparison["started_at"], comparison["ended_at"]
     traces, legend, highest = [], [], []
     for i, (row, run) in enumerate(zip(comparison["presets"], runs, strict=True)):
-        state = table(run, "state")
+        state = get_table(run, "state")
         if state.empty:
             continue
         left: dict[int, int] = {}
         for at, deficit in zip(state["timestamp"], state["deficit_rad"], strict=True):
             if at <= end:
                 left[at] = left.get(at, 0) + int(deficit)
-        values = plotted(left.values(), RAD)
+        values = to_plot_values(left.values(), RAD)
         dash = ("solid", "dot")[i // 4 % 2]
         traces.append(
-            line(
+            build_line(
                 row["title"],
-                milliseconds(left),
+                to_milliseconds(left),
                 values,
-                color(i),
+                get_series_color(i),
                 step=True,
                 dash=dash,
                 shown=":,.0f",
             )
         )
-        legend.append(Key(row["title"], color(i), "line" if dash == "solid" else "dash"))
+        legend.append(LegendKey(row["title"], get_series_color(i), "line" if dash == "solid" else "dash"))
         highest += values
     if not any(highest):
         return None
@@ -95,19 +97,19 @@ def open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Chart | N
         "data": traces,
         "layout": {
             "height": 340,
-            "xaxis": time_axis(start, end),
-            "yaxis": {"tickformat": "~s", "range": from_zero(highest)},
-            "annotations": [panel_title("stablecoins", [0, 1])],
+            "xaxis": build_time_axis(start, end),
+            "yaxis": {"tickformat": "~s", "range": compute_range_from_zero(highest)},
+            "annotations": [build_panel_title("stablecoins", [0, 1])],
         },
     }
     label = "Losses recognised and not paid yet, by preset: " + "; ".join(
-        f"{row['title']} {amounts.compact(int(row['outstanding_rad']), RAD)} at the end"
+        f"{row['title']} {amounts.format_compact(int(row['outstanding_rad']), RAD)} at the end"
         for row in comparison["presets"]
     )
     return Chart("open", "Losses that nobody had paid yet", f"{label}.", figure, tuple(legend))
 
 
-def exits(comparison: Mapping[str, Any]) -> Chart | None:
+def draw_exits(comparison: Mapping[str, Any]) -> Chart | None:
     """Draw what the member who left had at the end beyond one who stayed, by pool."""
     rows = comparison["presets"]
     names = [row["title"] for row in rows]
@@ -118,8 +120,8 @@ def exits(comparison: Mapping[str, Any]) -> Chart | None:
         values = [None if race["gain_wad"] is None else int(race["gain_wad"]) for race in races]
         if all(value is None for value in values):
             continue
-        shade = stage_color(_STAGE_OF[pool]) if pool in _STAGE_OF else color(len(traces))
-        legend.append(Key(pool, shade, "area"))
+        shade = get_stage_color(_STAGE_OF[pool]) if pool in _STAGE_OF else get_series_color(len(traces))
+        legend.append(LegendKey(pool, shade, "area"))
         traces.append(
             {
                 "type": "bar",
@@ -131,12 +133,12 @@ def exits(comparison: Mapping[str, Any]) -> Chart | None:
                 ],
                 "y": list(range(len(rows))),
                 "marker": {"color": shade},
-                "customdata": ["" if value is None else amounts.fixed(value, WAD) for value in values],
+                "customdata": ["" if value is None else amounts.format_fixed(value, WAD) for value in values],
                 "hovertemplate": f"{pool}: %{{x:.2f}}% of the deposit, %{{customdata}}<extra></extra>",
             }
         )
         told += [
-            f"{names[k]}, {pool}: {amounts.compact(value, WAD)}"
+            f"{names[k]}, {pool}: {amounts.format_compact(value, WAD)}"
             for k, value in enumerate(values)
             if value is not None
         ]
@@ -150,8 +152,8 @@ def exits(comparison: Mapping[str, Any]) -> Chart | None:
             "bargap": 0.4,
             "hovermode": "closest",
             "xaxis": {"ticksuffix": "%", "showgrid": True, "zeroline": True, "zerolinecolor": "@faint"}
-            | {"title": titled("gained by leaving, % of the deposit")},
-            "yaxis": axis(names),
+            | {"title": build_axis_title("gained by leaving, % of the deposit")},
+            "yaxis": build_name_axis(names),
         },
     }
     label = f"What the one who left has beyond the one who stayed: {'; '.join(told)}."

@@ -7,52 +7,54 @@ from typing import Any
 
 from backstop.model.arithmetic import WAD
 from backstop.report import amounts
+from backstop.report.chart_parts import Chart, LegendKey
 from backstop.report.margin_charts import COLORS
-from backstop.report.named_bars import Part, stacked
-from backstop.report.plotting import Chart, Key
-from backstop.simulation.bearers import PAYERS
+from backstop.report.named_bars import BarPart, build_stacked_bars
+from backstop.simulation.loss_bearers import PAYERS
 
 
-def margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
+def draw_margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
     """Draw a bar for each preset, from the first payer to what nobody has paid."""
     rows = comparison["presets"]
     if not any(row["margin"] and int(row["margin"]["loss_wad"]) for row in rows):
         return None
     names = [row["title"] for row in rows]
     parts = [
-        Part(name, COLORS.get(kind, "@outstanding"), [int(row["margin"][f"{kind}_wad"]) for row in rows])
+        BarPart(name, COLORS.get(kind, "@outstanding"), [int(row["margin"][f"{kind}_wad"]) for row in rows])
         for kind, name in {**PAYERS, "not_paid": "not paid"}.items()
     ]
     parts = [part for part in parts if any(part.values)]
     told = [
-        f"{names[i]}: {part.name} {amounts.compact(value, WAD)}"
+        f"{names[i]}: {part.name} {amounts.format_compact(value, WAD)}"
         for part in parts
         for i, value in enumerate(part.values)
         if value
     ]
-    legend = tuple(Key(part.name, part.color, "area") for part in parts)
+    legend = tuple(LegendKey(part.name, part.color, "area") for part in parts)
     label = f"Who paid for the margin market's losses, by preset: {'; '.join(told)}."
-    return Chart("margin-payers", "Who paid", label, stacked(names, parts, WAD), legend)
+    return Chart("margin-payers", "Who paid", label, build_stacked_bars(names, parts, WAD), legend)
 
 
-def margin_closed(comparison: Mapping[str, Any]) -> Chart | None:
+def draw_closed_positions(comparison: Mapping[str, Any]) -> Chart | None:
     """Draw, for each preset, what was closed by force, and what whole positions would have been beyond it."""
     rows = comparison["presets"]
     if not any(row["margin"] and row["margin"]["closed"] for row in rows):
         return None
     names = [row["title"] for row in rows]
     parts = [
-        Part(name, shade, [int(row["margin"][figure]) for row in rows])
+        BarPart(name, shade, [int(row["margin"][figure]) for row in rows])
         for name, shade, figure in (
             ("closed", "@first", "closed_wad"),
             ("beyond it, by whole positions", "@loss", "greedy_excess_wad"),
         )
     ]
     told = [
-        f"{names[i]}: {part.name} {amounts.compact(value, WAD)}"
+        f"{names[i]}: {part.name} {amounts.format_compact(value, WAD)}"
         for part in parts
         for i, value in enumerate(part.values)
     ]
-    legend = tuple(Key(part.name, part.color, "area") for part in parts)
+    legend = tuple(LegendKey(part.name, part.color, "area") for part in parts)
     label = f"Positions closed against those of debtors, at the mark: {'; '.join(told)}."
-    return Chart("margin-closed", "Positions closed by force", label, stacked(names, parts, WAD), legend)
+    return Chart(
+        "margin-closed", "Positions closed by force", label, build_stacked_bars(names, parts, WAD), legend
+    )

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.atomic_files import write_files
-from backstop.report import answers
-from backstop.report.compare_charts import charts
-from backstop.report.first_screen import compared, of_presets
-from backstop.report.links import run_of
-from backstop.report.rendering import render
-from backstop.simulation.bearers import GROUPS
+from backstop.report import section_headings
+from backstop.report.compare_charts import build_charts
+from backstop.report.page_links import link_run
+from backstop.report.rendering import render_template
+from backstop.report.summary_panel import build_preset_strips, compose_comparison_finding
+from backstop.simulation.loss_bearers import GROUPS
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.figure_lines import read_figure
 from backstop.studies.comparison.preset_comparison import list_checked_runs, margin_lines, vault_lines
@@ -22,23 +22,23 @@ FILE = "compare.html"
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
     """Write compare.html beside the runs of a comparison and return its path."""
-    write_files(directory, {FILE: page(comparison, directory)})
+    write_files(directory, {FILE: render_page(comparison, directory)})
     return directory / FILE
 
 
-def page(comparison: Mapping[str, Any], directory: Path) -> str:
+def render_page(comparison: Mapping[str, Any], directory: Path) -> str:
     """Render the page as text, from a comparison and the run directories beside it."""
     runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
-    return render(
+    return render_template(
         "compare.html",
         comparison,
-        charts(comparison, runs),
+        build_charts(comparison, runs),
         runs=[
-            run_of(directory, row["preset"], "Its run, auction by auction") for row in comparison["presets"]
+            link_run(directory, row["preset"], "Its run, auction by auction") for row in comparison["presets"]
         ],
-        finding=compared(comparison),
-        answers=answers.of_comparison(comparison),
-        strips=of_presets(comparison),
+        finding=compose_comparison_finding(comparison),
+        answers=section_headings.compose_comparison_headings(comparison),
+        strips=build_preset_strips(comparison),
         rows=vault_lines(comparison),
         margin_rows=margin_lines(comparison),
         value=lambda i, line: read_figure(comparison["presets"][i], line.figure),

@@ -10,13 +10,13 @@ from markupsafe import Markup
 
 from backstop.files.atomic_files import write_files
 from backstop.report import amounts
+from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, get_series_color
 from backstop.report.deleverage_table import PAID, per_account
-from backstop.report.finished import read_finished
-from backstop.report.first_screen import Strip, strip
-from backstop.report.named_bars import Part, stacked
-from backstop.report.numbers import Numbers, amount, counted, duration
-from backstop.report.plotting import Chart, Key, color, titled
-from backstop.report.rendering import render
+from backstop.report.figure_markup import SummaryFigures, render_amount, render_count, render_duration
+from backstop.report.named_bars import BarPart, build_stacked_bars
+from backstop.report.rendering import render_template
+from backstop.report.study_files import read_study_files
+from backstop.report.summary_panel import LossStrip, build_strip
 from backstop.studies.auto_deleveraging.adl_summary import FILE, WORK
 
 _COLORS = {
@@ -31,65 +31,65 @@ _COLORS = {
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished crash."""
-    summary, meta = read_finished(directory, "crash", (FILE, "meta.json"))
-    text = render(
+    summary, meta = read_study_files(directory, "crash", (FILE, "meta.json"))
+    text = render_template(
         "deleverage.html",
         summary,
-        [blocks(summary)],
+        [draw_phase_blocks(summary)],
         meta=meta,
-        finding=deleveraged(summary),
-        strip=whole(summary),
-        answers=answers(summary),
-        duration=duration,
+        finding=compose_finding(summary),
+        strip=build_payer_strip(summary),
+        answers=compose_headings(summary),
+        duration=render_duration,
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
 
 
-def whole(summary: Mapping[str, Any]) -> Strip | None:
+def build_payer_strip(summary: Mapping[str, Any]) -> LossStrip | None:
     """Build the strip: who paid what accounts owed beyond their margins."""
     parts = [(name[0].upper() + name[1:], _COLORS[key], [f"{key}_wad"]) for key, name in PAID.items()]
-    return strip(summary, "owed beyond margins", parts)
+    return build_strip(summary, "owed beyond margins", parts)
 
 
-def deleveraged(summary: Mapping[str, Any]) -> Markup:
+def compose_finding(summary: Mapping[str, Any]) -> Markup:
     """Compose the finding: who bore what, and how fast it was over."""
-    numbers = Numbers(summary)
+    numbers = SummaryFigures(summary)
     return Markup("{} owed {} beyond what they had: insurance paid {}, those who had gained {}, {}.").format(
-        counted(summary["insolvent"], "account"),
-        numbers.figure("owed_wad"),
-        numbers.figure("insurance_wad"),
-        numbers.figure("winners_wad"),
-        Markup("and {} is paid by nobody yet").format(numbers.figure("nobody_wad"))
+        render_count(summary["insolvent"], "account"),
+        numbers.render_figure("owed_wad"),
+        numbers.render_figure("insurance_wad"),
+        numbers.render_figure("winners_wad"),
+        Markup("and {} is paid by nobody yet").format(numbers.render_figure("nobody_wad"))
         if int(summary["nobody_wad"])
-        else Markup("each {} of its gain").format(amount(summary["most_taken_bps"], "bps")),
+        else Markup("each {} of its gain").format(render_amount(summary["most_taken_bps"], "bps")),
     )
 
 
-def answers(summary: Mapping[str, Any]) -> dict[str, Markup]:
+def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
     """Compose the answers of the page, by section."""
     most = max(row["most"] for row in per_account(summary))
     found = {
-        "cost": Markup("At most {} gas, whoever owes").format(amount(most, "count")),
-        "time": Markup("{} of 30M gas").format(counted(summary["work_blocks"], "block")),
+        "cost": Markup("At most {} gas, whoever owes").format(render_amount(most, "count")),
+        "time": Markup("{} of 30M gas").format(render_count(summary["work_blocks"], "block")),
         "mirror": Markup("Model and chain agree on every field"),
     }
     if summary["closings"]:
         beyond = sum(row["excess"] for row in summary["closings"])
-        found["closings"] = Markup("{} beyond what was nobody's").format(counted(beyond, "lot"))
+        found["closings"] = Markup("{} beyond what was nobody's").format(render_count(beyond, "lot"))
     if summary["dodging"]:
         found["dodging"] = Markup("They bear {} less than their gains have to").format(
-            amount(summary["dodging"]["escaped_wad"], "wad")
+            render_amount(summary["dodging"]["escaped_wad"], "wad")
         )
     return found
 
 
-def blocks(summary: Mapping[str, Any]) -> Chart:
+def draw_phase_blocks(summary: Mapping[str, Any]) -> Chart:
     """Draw how many blocks each phase took that deals with an insolvency."""
     rows = [row for row in summary["phases"] if row["phase"] in WORK]
-    parts = [Part(row["phase"], color(i), [row["blocks"]]) for i, row in enumerate(rows)]
-    figure = stacked([summary["policy"]], parts, 1)
-    figure["layout"]["xaxis"]["title"] = titled("blocks")
-    told = "; ".join(f"{row['phase']} {amounts.exact(row['blocks'], 1)}" for row in rows)
-    legend = tuple(Key(part.name, part.color, "area") for part in parts)
+    parts = [BarPart(row["phase"], get_series_color(i), [row["blocks"]]) for i, row in enumerate(rows)]
+    figure = build_stacked_bars([summary["policy"]], parts, 1)
+    figure["layout"]["xaxis"]["title"] = build_axis_title("blocks")
+    told = "; ".join(f"{row['phase']} {amounts.format_exact(row['blocks'], 1)}" for row in rows)
+    legend = tuple(LegendKey(part.name, part.color, "area") for part in parts)
     return Chart("blocks", "Blocks of 30M gas", f"Blocks: {told}.", figure, legend)

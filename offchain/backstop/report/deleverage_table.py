@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backstop.model.arithmetic import WAD
-from backstop.report.amounts import duration, percent
+from backstop.report.amounts import format_duration, format_percent
 from backstop.studies.auto_deleveraging.adl_summary import PER_ACCOUNT
 
 PAID = {
@@ -34,9 +34,9 @@ def print_deleverage(summary: Mapping[str, Any], directory: Path, report: Path, 
     console = Console(file=sys.stdout, highlight=False, width=150)
     _print_costs(console, summary, json.loads((directory / "meta.json").read_text())["pace"])
     for title, rows in (
-        ("blocks of 30M gas, time after the fall", _times(summary)),
-        ("who paid, stablecoins", _paid(summary)),
-        ("what else", _rest(summary)),
+        ("blocks of 30M gas, time after the fall", _iter_times(summary)),
+        ("who paid, stablecoins", _iter_payments(summary)),
+        ("what else", _iter_counts(summary)),
     ):
         table = Table(title, "")
         for name, value in rows:
@@ -65,7 +65,7 @@ def _print_costs(console: Console, summary: Mapping[str, Any], pace: list[dict[s
     console.print(table)
 
 
-def _times(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _iter_times(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, what in (
         ("seized", "nobody owes and holds positions"),
         ("booked", "all losses are booked"),
@@ -74,7 +74,7 @@ def _times(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     ):
         seconds = summary[f"{name}_after_seconds"]
         if seconds is not None:
-            yield f"{what}, after", duration(seconds)
+            yield f"{what}, after", format_duration(seconds)
     yield "blocks of all that work", f"{summary['work_blocks']:,}"
     if summary["closings"]:
         yield "  of that, to rank and close, or to share", f"{summary['closing_blocks']:,}"
@@ -85,15 +85,15 @@ def _times(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "  Ggas, shared", f"{old['shared_gas'] // 10**9:,}"
 
 
-def _paid(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _iter_payments(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "owed beyond margins", f"{int(summary['owed_wad']) // WAD:,}"
     for key, name in PAID.items():
         yield f"  {name}", f"{int(summary[f'{key}_wad']) // WAD:,}"
     yield "margins of those who owed, all lost", f"{int(summary['margins_wad']) // WAD:,}"
-    yield "largest share of a gain that is taken", percent(summary["most_taken_bps"], 10_000)
+    yield "largest share of a gain that is taken", format_percent(summary["most_taken_bps"], 10_000)
 
 
-def _rest(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _iter_counts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "accounts", f"{summary['accounts']:,}"
     yield "of these, owed", f"{summary['insolvent']:,}"
     yield "of these, gained", f"{summary['winners']:,}"

@@ -10,15 +10,22 @@ import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.report import amounts
-from backstop.report.frames import by_type, records, table
-from backstop.report.plotting import Chart, Key, color, plotted, short_name, titled
+from backstop.report.chart_parts import (
+    Chart,
+    LegendKey,
+    build_axis_title,
+    get_series_color,
+    shorten_name,
+    to_plot_values,
+)
+from backstop.report.run_frames import get_table, group_by_type, list_records
 from backstop.simulation.run_directory import Run
 
 STEPS = 60  # points of a curve
 FROM, TO = 0.003, 10  # worth sold, in times of the depth, where a curve begins and ends
 
 
-class Depth(NamedTuple):
+class MarketLots(NamedTuple):
     """Market of a type as it was opened, and the lots of its auctions at their starts' prices [wad]."""
 
     number: int
@@ -29,7 +36,7 @@ class Depth(NamedTuple):
     together: int
 
 
-def slippage(worth: int, depth: int) -> int:
+def compute_slippage(worth: int, depth: int) -> int:
     """Return how much less than its price a sale at once brings on average [bps], before the market's fee.
 
     Reserves keep their product, so that what is worth as much as the depth brings half of it; rounded down.
@@ -37,47 +44,47 @@ def slippage(worth: int, depth: int) -> int:
     return worth * BASIS_POINTS // (worth + depth)
 
 
-def depths(run: Run) -> list[Depth]:
+def list_market_lots(run: Run) -> list[MarketLots]:
     """List the types that have a market, with their largest lot, of auctions that the run began."""
-    events, auctions = table(run, "events"), table(run, "auctions")
+    events, auctions = get_table(run, "events"), get_table(run, "auctions")
     if events.empty or auctions.empty:
         return []
     opened: dict[str, int] = {}
     set_ = events[events["event"].eq("LiquiditySet")].drop_duplicates("contract")
-    for row in records(set_):
+    for row in list_records(set_):
         opened[str(row["contract"])] = int(json.loads(row["values"])[1])
     found = []
-    for number, symbol, rows in by_type(table(run, "state")):
+    for number, symbol, rows in group_by_type(get_table(run, "state")):
         times, prices = list(rows["timestamp"]), [int(price) for price in rows["market_price_ray"]]
         lots = []
-        for row in records(auctions[auctions["collateral_type"] == number]):
+        for row in list_records(auctions[auctions["collateral_type"] == number]):
             # An auction that was open before the run is worth what it is at the first block.
             price = prices[max(0, bisect_right(times, int(row["started_at"])) - 1)]
             lots.append((int(row["lot_wad"]) * price // RAY, int(row["auction_id"])))
         depth = opened.get(f"Market.{symbol}", 0)
         if depth and lots:
             largest, auction = max(lots)
-            found.append(Depth(number, symbol, depth, auction, largest, sum(worth for worth, _ in lots)))
+            found.append(MarketLots(number, symbol, depth, auction, largest, sum(worth for worth, _ in lots)))
     return found
 
 
-def market_depth(run: Run) -> Chart | None:
+def draw_market_depth(run: Run) -> Chart | None:
     """Draw slippage by what is sold at once; None without a market or without an auction."""
-    found = depths(run)
+    found = list_market_lots(run)
     if not found:
         return None
     data: list[dict[str, Any]] = []
-    legend: list[Key] = []
+    legend: list[LegendKey] = []
     for each in found:
-        ink, symbol = color(each.number), short_name(each.symbol)
+        ink, symbol = get_series_color(each.number), shorten_name(each.symbol)
         worth = [int(each.depth * times) for times in np.geomspace(FROM, TO, STEPS).tolist()]
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines",
                 "name": f"{symbol}, sold at once",
-                "x": plotted(worth, WAD),
-                "y": [slippage(one, each.depth) / BASIS_POINTS for one in worth],
+                "x": to_plot_values(worth, WAD),
+                "y": [compute_slippage(one, each.depth) / BASIS_POINTS for one in worth],
                 "line": {"color": ink, "width": 2},
                 "hovertemplate": f"{symbol}: %{{x:.3s}} sold at once bring %{{y:.1%}} less<extra></extra>",
             }
@@ -91,31 +98,32 @@ def market_depth(run: Run) -> Chart | None:
                     "type": "scatter",
                     "mode": "markers",
                     "name": f"{symbol}, {name}",
-                    "x": plotted([value], WAD),
-                    "y": [slippage(value, each.depth) / BASIS_POINTS],
+                    "x": to_plot_values([value], WAD),
+                    "y": [compute_slippage(value, each.depth) / BASIS_POINTS],
                     "marker": {"color": ink, "size": 12, "symbol": mark, "line": {"width": 2, "color": ink}},
                     "hovertemplate": f"{symbol}, {name}: %{{x:.3s}}, %{{y:.1%}} less<extra></extra>",
                 }
             )
-        legend.append(Key(symbol, ink))
+        legend.append(LegendKey(symbol, ink))
     figure = {
         "data": data,
         "layout": {
             "height": 360,
             "hovermode": "closest",
             "xaxis": {"type": "log", "tickformat": "~s", "dtick": 1}
-            | {"title": titled("worth sold at once, stablecoins")},
+            | {"title": build_axis_title("worth sold at once, stablecoins")},
             "yaxis": {
                 "tickformat": ".0%",
                 "rangemode": "tozero",
-                "title": titled("fetched less, % of worth"),
+                "title": build_axis_title("fetched less, % of worth"),
             },
         },
     }
     told = "; ".join(
-        f"{short_name(each.symbol)}: the largest lot, {amounts.compact(each.largest, WAD)} against a depth "
-        f"of {amounts.compact(each.depth, WAD)}, would fetch "
-        f"{amounts.percent(slippage(each.largest, each.depth), BASIS_POINTS)} less"
+        f"{shorten_name(each.symbol)}: the largest lot, {amounts.format_compact(each.largest, WAD)} "
+        "against a depth "
+        f"of {amounts.format_compact(each.depth, WAD)}, would fetch "
+        f"{amounts.format_percent(compute_slippage(each.largest, each.depth), BASIS_POINTS)} less"
         for each in found
     )
     label = f"What a sale at once fetches less than its worth. {told}."

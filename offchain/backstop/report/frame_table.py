@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
-from backstop.report.amounts import duration, fixed, percent
+from backstop.report.amounts import format_duration, format_fixed, format_percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 MICRO = 10**6
 
 _UNITS: Mapping[str, Callable[[Any], str]] = {
-    "wad": lambda value: fixed(int(value), WAD, 0),
-    "rad": lambda value: fixed(int(value), RAD, 0),
-    "micro": lambda value: fixed(int(value), MICRO, 0),
-    "bps": lambda value: percent(int(value), BASIS_POINTS),
-    "seconds": lambda value: duration(int(value)),
+    "wad": lambda value: format_fixed(int(value), WAD, 0),
+    "rad": lambda value: format_fixed(int(value), RAD, 0),
+    "micro": lambda value: format_fixed(int(value), MICRO, 0),
+    "bps": lambda value: format_percent(int(value), BASIS_POINTS),
+    "seconds": lambda value: format_duration(int(value)),
     "share": lambda value: f"{100 * value:.4g}%",
     "dollars": lambda value: f"{value:,.0f}",
     "days": lambda value: f"{value:.4g}",
 }
 
 
-def unit_of(column: str) -> str:
+def get_column_unit(column: str) -> str:
     """Return the unit that a column's name ends with; nothing for text and plain numbers."""
     ending = column.rpartition("_")[2]
     return ending if ending in _UNITS else ""
 
 
-def shown(value: Any, unit: str) -> str:
+def format_cell(value: Any, unit: str) -> str:
     """Write a cell in its unit, rounded; a dash for what is not known."""
     if value is None or value != value:
         return "–"
@@ -56,16 +56,20 @@ def print_frame(frame: pd.DataFrame, title: str, left_out: tuple[str, ...] = ())
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     columns = [column for column in frame.columns if column not in left_out]
     for column in columns:
-        numbers = unit_of(column) or frame[column].map(lambda cell: isinstance(cell, int | float)).all()
-        name = column.removesuffix(f"_{unit_of(column)}") if unit_of(column) else column
+        numbers = (
+            get_column_unit(column) or frame[column].map(lambda cell: isinstance(cell, int | float)).all()
+        )
+        name = column.removesuffix(f"_{get_column_unit(column)}") if get_column_unit(column) else column
         table.add_column(name.replace("_", " "), justify="right" if numbers else "left", no_wrap=True)
     for row in frame[columns].to_dict("records"):
-        table.add_row(*(shown(_plain(row[column]), unit_of(column)) for column in columns))
+        table.add_row(
+            *(format_cell(_to_python_number(row[column]), get_column_unit(column)) for column in columns)
+        )
     # As wide as its text: a reader's pager or file may be wider than this terminal.
     Console(file=sys.stdout, highlight=False, width=40 + 24 * len(columns)).print(table)
 
 
-def _plain(value: Any) -> Any:
+def _to_python_number(value: Any) -> Any:
     """Return numpy's numbers as Python's."""
     return value.item() if hasattr(value, "item") else value
 

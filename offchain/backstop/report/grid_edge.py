@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def at_edge(summary: Mapping[str, Any]) -> str:
+def describe_grid_edge(summary: Mapping[str, Any]) -> str:
     """Say at which ends of the grid the recommended setting lies; nothing where it lies within."""
     if summary["recommended"] is None:
         return ""

@@ -12,10 +12,10 @@ from markupsafe import Markup
 from backstop.files.atomic_files import write_files
 from backstop.files.installation import format_command
 from backstop.files.output_directories import read_record
-from backstop.report.finished import read_finished
-from backstop.report.links import REPORT
-from backstop.report.numbers import amount, counted
-from backstop.report.rendering import render
+from backstop.report.figure_markup import render_amount, render_count
+from backstop.report.page_links import REPORT
+from backstop.report.rendering import render_template
+from backstop.report.study_files import read_study_files
 from backstop.studies.hunt.campaign import FILE, found_in
 from backstop.studies.hunt.case import ALARMS
 from backstop.studies.hunt.telling import Story, group
@@ -34,66 +34,70 @@ ABOUT = {
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a hunt, of the cases that are searched so far."""
-    (content,) = read_finished(directory, "hunt", (FILE,))
-    stories = stories_of(content)
+    (content,) = read_study_files(directory, "hunt", (FILE,))
+    stories = select_largest_findings(content)
     summary = {"seed": content["seed"], "cases": len(content["cases"])}
-    summary["stories"] = [_record(each) for each in stories[:MOST_STORIES]]
-    text = render(
+    summary["stories"] = [_to_record(each) for each in stories[:MOST_STORIES]]
+    text = render_template(
         "hunt.html",
         summary,
         [],
-        finding=hunted(content),
+        finding=compose_finding(content),
         counts={alarm: sum(each.alarm == alarm for each in stories) for alarm in ALARMS},
         found=len(stories),
         about=ABOUT,
-        answers=_answers(stories),
-        again=_again(directory, content),
+        answers=_compose_headings(stories),
+        again=_build_command(directory, content),
     )
     write_files(directory, {REPORT: text})
     return directory / REPORT
 
 
-def stories_of(content: Mapping[str, Any]) -> list[Story]:
+def select_largest_findings(content: Mapping[str, Any]) -> list[Story]:
     """Return one story of each kind that a hunt found, the largest first, then the shortest."""
     return sorted(
         group(found_in(content).values()), key=lambda each: (-each.size, len(each.lines), each.kind)
     )
 
 
-def hunted(content: Mapping[str, Any]) -> Markup:
+def compose_finding(content: Mapping[str, Any]) -> Markup:
     """Compose the finding of a hunt: how many kinds of stories each alarm found."""
-    stories, cases = stories_of(content), counted(len(content["cases"]), "case")
+    stories, cases = select_largest_findings(content), render_count(len(content["cases"]), "case")
     if not stories:
         return Markup("Nothing was found in {}.").format(cases)
     by_alarm = {alarm: sum(each.alarm == alarm for each in stories) for alarm in ALARMS}
     parts = Markup(", ").join(
-        Markup("{} {}").format(amount(count, "count"), alarm) for alarm, count in by_alarm.items() if count
+        Markup("{} {}").format(render_amount(count, "count"), alarm)
+        for alarm, count in by_alarm.items()
+        if count
     )
     largest = max(each.size for each in stories)
-    worth = Markup("; the largest is worth {}").format(amount(largest, "wad")) if largest else Markup("")
-    return Markup("{} in {}: {}{}.").format(counted(len(stories), "story"), cases, parts, worth)
+    worth = (
+        Markup("; the largest is worth {}").format(render_amount(largest, "wad")) if largest else Markup("")
+    )
+    return Markup("{} in {}: {}{}.").format(render_count(len(stories), "story"), cases, parts, worth)
 
 
-def _answers(stories: list[Story]) -> dict[str, Markup]:
+def _compose_headings(stories: list[Story]) -> dict[str, Markup]:
     if not stories:
         return {"stories": Markup("Nothing"), "mirror": Markup("The same command searches on")}
     first = stories[0]
     return {
         "stories": Markup("The largest is of {}: {}").format(first.alarm, first.kind),
         "how": Markup("In {}, the shortest").format(
-            counted(min(len(each.lines) for each in stories), "line")
+            render_count(min(len(each.lines) for each in stories), "line")
         ),
         "mirror": Markup("The same command plays what it tells again on the contracts"),
     }
 
 
-def _record(story: Story) -> dict[str, Any]:
+def _to_record(story: Story) -> dict[str, Any]:
     kept = story._asdict()
     del kept["source"]
     return {**kept, "size_wad": str(kept.pop("size")), "lines": list(story.lines)}
 
 
-def _again(directory: Path, content: Mapping[str, Any]) -> str:
+def _build_command(directory: Path, content: Mapping[str, Any]) -> str:
     inputs = read_record(directory).get("inputs", {})
     words = ["hunt", "--cases", str(len(content["cases"]))]
     for name in ("plans", "trials"):

@@ -12,22 +12,22 @@ from markupsafe import Markup
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
-from backstop.report.kinds import Kind, kind_of, summary_of
-from backstop.report.links import Link, link, report_command
-from backstop.report.rendering import render
-from backstop.simulation.headline import completed
+from backstop.report.page_links import PageLink, build_link, report_command
+from backstop.report.rendering import render_template
+from backstop.report.result_kinds import ResultKind, find_kind, read_summary
+from backstop.simulation.loss_totals import add_totals
 
 FILE = "index.html"
 _DEPTH = 4  # folders below the first: a run of a guard lies three deep
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """One folder: where it is, what it is, the way to its page, and what it found."""
 
     place: str
     kind: str
     title: str
-    way: Link
+    way: PageLink
     finding: Markup
     lost_rad: int | None  # in all, of a run
     unpaid_rad: int | None
@@ -37,57 +37,59 @@ class Entry(NamedTuple):
 
 def write_page(directory: Path) -> Path:
     """Write index.html over all that is below a folder; raise BackstopError if nothing is."""
-    found = entries(directory)
+    found = list_entries(directory)
     if not found:
         raise BackstopError(f"{directory} has no run, study or comparison in it")
     left_out = [each for each in found if isinstance(each, str)]
-    rows = [each for each in found if isinstance(each, Entry)]
-    text = render("index.html", {"runs": len(rows)}, [], rows=rows, unread=left_out, kinds=_counts(rows))
+    rows = [each for each in found if isinstance(each, IndexEntry)]
+    text = render_template(
+        "index.html", {"runs": len(rows)}, [], rows=rows, unread=left_out, kinds=_count_kinds(rows)
+    )
     write_files(directory, {FILE: text})
     return directory / FILE
 
 
-def entries(directory: Path) -> list[Entry | str]:
+def list_entries(directory: Path) -> list[IndexEntry | str]:
     """List what is below a folder, the newest first; in place of what cannot be read, why."""
-    found: list[Entry | str] = []
-    for folder, kind in _folders(directory, _DEPTH):
+    found: list[IndexEntry | str] = []
+    for folder, kind in _iter_folders(directory, _DEPTH):
         try:
-            found.append(_entry(directory, folder, kind))
+            found.append(_build_entry(directory, folder, kind))
         except (BackstopError, KeyError, TypeError, ValueError, IndexError) as error:
             found.append(f"{folder.relative_to(directory)}: {kind.name} that is not whole ({error})")
-    whole = sorted((each for each in found if isinstance(each, Entry)), key=lambda each: each.place)
+    whole = sorted((each for each in found if isinstance(each, IndexEntry)), key=lambda each: each.place)
     whole.sort(key=lambda each: each.created, reverse=True)
     return [*whole, *(each for each in found if isinstance(each, str))]
 
 
-def _folders(directory: Path, depth: int) -> Iterator[tuple[Path, Kind]]:
+def _iter_folders(directory: Path, depth: int) -> Iterator[tuple[Path, ResultKind]]:
     for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()):
-        kind = kind_of(folder)
+        kind = find_kind(folder)
         if kind is not None:
             yield folder, kind
         if depth > 1:
-            yield from _folders(folder, depth - 1)
+            yield from _iter_folders(folder, depth - 1)
 
 
-def _entry(directory: Path, folder: Path, kind: Kind) -> Entry:
-    summary = summary_of(folder, kind)
+def _build_entry(directory: Path, folder: Path, kind: ResultKind) -> IndexEntry:
+    summary = read_summary(folder, kind)
     place = folder.relative_to(directory).as_posix()
-    totals: Mapping[str, Any] = completed(summary)["totals"] if kind.name == "run" else {}
+    totals: Mapping[str, Any] = add_totals(summary)["totals"] if kind.name == "run" else {}
     seed = summary.get("seed")
-    return Entry(
+    return IndexEntry(
         place=place,
         kind=kind.name,
-        title=_title(summary, kind),
-        way=link(directory, f"{place}/{kind.page}", place, report_command(folder)),
+        title=_get_title(summary, kind),
+        way=build_link(directory, f"{place}/{kind.page}", place, report_command(folder)),
         finding=kind.finding(summary),
         lost_rad=int(totals["lost_rad"]) if totals else None,
         unpaid_rad=int(totals["unpaid_rad"]) if totals else None,
         seed=None if seed is None else int(seed),
-        created=_created(folder, kind),
+        created=_get_creation_time(folder, kind),
     )
 
 
-def _title(summary: Mapping[str, Any], kind: Kind) -> str:
+def _get_title(summary: Mapping[str, Any], kind: ResultKind) -> str:
     if kind.name == "guards":
         return ", ".join(each["title"] for each in summary["scenarios"])
     if kind.name == "answer":
@@ -97,7 +99,7 @@ def _title(summary: Mapping[str, Any], kind: Kind) -> str:
     return str(summary["title"])
 
 
-def _created(folder: Path, kind: Kind) -> str:
+def _get_creation_time(folder: Path, kind: ResultKind) -> str:
     """Return when a folder was made: as it says, or when its summary was written."""
     try:
         return str(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["created"])
@@ -106,6 +108,6 @@ def _created(folder: Path, kind: Kind) -> str:
         return datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")
 
 
-def _counts(rows: list[Entry]) -> dict[str, int]:
+def _count_kinds(rows: list[IndexEntry]) -> dict[str, int]:
     """Count the folders of each kind."""
     return {kind: sum(row.kind == kind for row in rows) for kind in dict.fromkeys(row.kind for row in rows)}

@@ -9,11 +9,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backstop.report.live_answers import of_live
-from backstop.report.numbers import Numbers
-from backstop.report.plotly_bundle import plotly_js
-from backstop.report.plotting import Chart
-from backstop.report.rendering import TEMPLATES, as_script, environment, inline
+from backstop.report.chart_parts import Chart
+from backstop.report.figure_markup import SummaryFigures
+from backstop.report.live_headings import compose_live_headings
+from backstop.report.plotly_bundle import read_plotly_bundle
+from backstop.report.rendering import TEMPLATES, as_script, build_environment, read_inline_file
 
 SECTIONS = (
     *("verdict", "now", "figures", "prices", "history", "vaults", "levels", "auctions", "calls", "losses"),
@@ -25,62 +25,64 @@ SECTIONS = (
 _HERE = "/* the library of charts */"
 
 
-def sections(figures: Mapping[str, Any], health: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+def render_sections(
+    figures: Mapping[str, Any], health: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, str]:
     """Render sections to HTML by name; before the first block, when figures are empty, they say so."""
     context = {
         "summary": figures,
         "drawn": bool(figures),
         "health": health,
-        "answers": of_live(figures),
-        "n": Numbers(figures).figure,
+        "answers": compose_live_headings(figures),
+        "n": SummaryFigures(figures).render_figure,
         "charts": {},
         "feed": {row["symbol"]: int(row["price_ray"]) for row in figures.get("collateral_types", ())},
         "total_debt": sum(int(row["debt_rad"]) for row in figures.get("bands", ())),
     }
-    module: Any = environment().get_template("live_parts.html").make_module(context)
+    module: Any = build_environment().get_template("live_parts.html").make_module(context)
     return {name: str(getattr(module, name)()) for name in names}
 
 
-def drawings(drawn: Mapping[str, Chart]) -> dict[str, dict[str, Any]]:
+def build_drawings(drawn: Mapping[str, Chart]) -> dict[str, dict[str, Any]]:
     """Return what the page needs to draw each chart anew: its figure, its label, its legend as HTML."""
-    module: Any = environment().get_template("parts.html").make_module({"charts": drawn})
+    module: Any = build_environment().get_template("parts.html").make_module({"charts": drawn})
     return {
         name: {"figure": chart.figure, "label": chart.label, "legend": str(module.legend(name)).strip()}
         for name, chart in drawn.items()
     }
 
 
-def document(drawn: Mapping[str, str], shown: Mapping[str, Chart]) -> tuple[bytes, ...]:
+def render_document(drawn: Mapping[str, str], shown: Mapping[str, Chart]) -> tuple[bytes, ...]:
     """Render the whole page with these sections and charts in it, in three pieces.
 
     The library is one of them, and most of the page: it is not copied for each reader.
     """
     html = {name: Markup(drawn[name]) for name in SECTIONS}
     before, after = (
-        environment()
+        build_environment()
         .get_template("live.html")
         .render(
             sections=html,
             charts=shown,
             data=as_script({"charts": [chart._asdict() for chart in shown.values()]}),
             library=Markup(_HERE),
-            script=inline("page.js"),
-            live=inline("live.js"),
-            build=build(),
+            script=read_inline_file("page.js"),
+            live=read_inline_file("live.js"),
+            build=hash_templates(),
         )
         .split(_HERE)
     )
-    return before.encode(), _library(), after.encode()
+    return before.encode(), _encode_library(), after.encode()
 
 
 @cache
-def _library() -> bytes:
+def _encode_library() -> bytes:
     """Return the library as it is sent."""
-    return plotly_js().encode()
+    return read_plotly_bundle().encode()
 
 
 @cache
-def build() -> str:
+def hash_templates() -> str:
     """Return a hash of this page's templates, by which a browser with older ones knows to reload."""
     content = b"".join(path.read_bytes() for path in sorted(TEMPLATES.iterdir()))
     return hashlib.sha256(content).hexdigest()[:16]

@@ -7,26 +7,26 @@ from typing import NamedTuple
 
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report import amounts
-from backstop.report.frames import first, last, records, table
-from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.plotting import (
+from backstop.report.chart_parts import (
     Chart,
-    Key,
-    areas,
-    line,
-    milliseconds,
-    panel_title,
-    plotted,
-    time_axis,
-    titled,
+    LegendKey,
+    build_areas,
+    build_axis_title,
+    build_line,
+    build_panel_title,
+    build_time_axis,
+    to_milliseconds,
+    to_plot_values,
 )
-from backstop.simulation.bearers import GROUPS
+from backstop.report.outages import build_outage_key, build_outage_shapes
+from backstop.report.run_frames import get_first, get_last, get_table, list_records
+from backstop.simulation.loss_bearers import GROUPS
 from backstop.simulation.run_directory import Run
 
 STAGES = [stage for group in GROUPS.values() for stage in group.stages]  # each has a colour in page.css
 
 
-class Step(NamedTuple):
+class WaterfallStep(NamedTuple):
     """Part of a loss: its payer, amount and colour."""
 
     name: str
@@ -34,20 +34,25 @@ class Step(NamedTuple):
     color: str
 
 
-def waterfall(run: Run) -> Chart | None:
+def draw_waterfall(run: Run) -> Chart | None:
     """Draw the bad debt created, what each stage paid of it, and what nobody has paid."""
     losses = run.summary["losses"]
     steps = [
-        Step(stage["stage"], int(stage["rad"]), stage_color(stage["stage"])) for stage in losses["covered"]
+        WaterfallStep(stage["stage"], int(stage["rad"]), get_stage_color(stage["stage"]))
+        for stage in losses["covered"]
     ]
     if int(losses["recovered_rad"]):
-        steps.insert(0, Step("recovered", int(losses["recovered_rad"]), stage_color("recovered")))
-    created = Step("created", int(losses["created_rad"]), "@loss")
-    left = Step("outstanding", int(losses["outstanding_rad"]), "@outstanding")
-    return falling("waterfall", "The loss waterfall", created, steps, left, RAD)
+        steps.insert(
+            0, WaterfallStep("recovered", int(losses["recovered_rad"]), get_stage_color("recovered"))
+        )
+    created = WaterfallStep("created", int(losses["created_rad"]), "@loss")
+    left = WaterfallStep("outstanding", int(losses["outstanding_rad"]), "@outstanding")
+    return draw_falling_bars("waterfall", "The loss waterfall", created, steps, left, RAD)
 
 
-def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, unit: int) -> Chart | None:
+def draw_falling_bars(
+    id: str, title: str, whole: WaterfallStep, paid: Sequence[WaterfallStep], left: WaterfallStep, unit: int
+) -> Chart | None:
     """Draw bars that step down from a loss to what is left of it; None without a loss."""
     if whole.amount == 0:
         return None
@@ -59,11 +64,11 @@ def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, 
     bases.append(0)
     names, values = [step.name for step in steps], [step.amount for step in steps]
     places = list(range(len(names)))
-    tops = plotted((base + value for base, value in zip(bases, values, strict=True)), unit)
+    tops = to_plot_values((base + value for base, value in zip(bases, values, strict=True)), unit)
     steps_between = [
         {"type": "line", "x0": end, "x1": end, "y0": i + 0.33, "y1": i + 0.67}
         | {"line": {"color": "@muted", "width": 1}}
-        for i, end in enumerate(plotted([0, *bases[1:-1]], unit))
+        for i, end in enumerate(to_plot_values([0, *bases[1:-1]], unit))
         if i
     ]
     figure = {
@@ -72,12 +77,12 @@ def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, 
                 "type": "bar",
                 "orientation": "h",
                 "name": "losses",
-                "x": plotted(values, unit),
+                "x": to_plot_values(values, unit),
                 "y": places,
-                "base": plotted(bases, unit),
+                "base": to_plot_values(bases, unit),
                 "width": 0.66,
                 "marker": {"color": [step.color for step in steps]},
-                "customdata": [amounts.fixed(value, unit) for value in values],
+                "customdata": [amounts.format_fixed(value, unit) for value in values],
                 "text": names,
                 "textposition": "none",
                 "hovertemplate": "%{text}: %{customdata}<extra></extra>",
@@ -87,7 +92,7 @@ def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, 
                 "mode": "text",
                 "x": tops,
                 "y": places,
-                "text": [f" {amounts.compact(value, unit)}" for value in values],
+                "text": [f" {amounts.format_compact(value, unit)}" for value in values],
                 "textposition": "middle right",
                 "textfont": {"size": 13, "color": "@ink"},
                 "cliponaxis": False,
@@ -103,7 +108,7 @@ def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, 
                 "showgrid": True,
                 "showline": False,
                 "ticks": "",
-                "title": titled("stablecoins"),
+                "title": build_axis_title("stablecoins"),
             },
             "yaxis": {
                 "tickvals": places,
@@ -116,33 +121,33 @@ def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, 
         },
     }
     label = "; ".join(
-        f"{name} {amounts.compact(value, unit)}" for name, value in zip(names, values, strict=True)
+        f"{name} {amounts.format_compact(value, unit)}" for name, value in zip(names, values, strict=True)
     )
     return Chart(id, title, f"{title.removeprefix('The ').capitalize()}: {label}.", figure)
 
 
-def cushions(run: Run) -> Chart | None:
+def draw_cushions(run: Run) -> Chart | None:
     """Draw what was left to pay losses with, and the losses so far."""
-    rows = table(run, "system")
+    rows = get_table(run, "system")
     if rows.empty:
         return None
     start, end = run.summary["started_at"], run.summary["ended_at"]
-    x = milliseconds(rows["timestamp"])
+    x = to_milliseconds(rows["timestamp"])
     layers = [
-        ("savings", plotted(rows["savings_wad"], WAD), "@savings"),
-        ("reserve", plotted(rows["reserve_rad"], RAD), "@reserve"),
-        ("buffers", plotted(rows["buffers_rad"], RAD), "@buffer"),
+        ("savings", to_plot_values(rows["savings_wad"], WAD), "@savings"),
+        ("reserve", to_plot_values(rows["reserve_rad"], RAD), "@reserve"),
+        ("buffers", to_plot_values(rows["buffers_rad"], RAD), "@buffer"),
     ]
-    posted = table(run, "waterfall")
+    posted = get_table(run, "waterfall")
     losses: list[tuple[int, float]] = [(start * 1000, 0.0)]
     if not posted.empty:
-        for row in records(posted[posted["kind"] == "recognised"]):
+        for row in list_records(posted[posted["kind"] == "recognised"]):
             losses.append((int(row["timestamp"]) * 1000, losses[-1][1] + int(row["amount_rad"]) / RAD))
     losses.append((end * 1000, losses[-1][1]))
     figure = {
         "data": [
-            *areas(x, layers),
-            line(
+            *build_areas(x, layers),
+            build_line(
                 "losses so far",
                 [at for at, _ in losses],
                 [float(f"{sum_:.6g}") for _, sum_ in losses],
@@ -154,30 +159,30 @@ def cushions(run: Run) -> Chart | None:
         ],
         "layout": {
             "height": 340,
-            "xaxis": time_axis(start, end),
+            "xaxis": build_time_axis(start, end),
             "yaxis": {"rangemode": "tozero", "tickformat": "~s"},
-            "shapes": outage_shapes(run),
-            "annotations": [panel_title("stablecoins", [0, 1])],
+            "shapes": build_outage_shapes(run),
+            "annotations": [build_panel_title("stablecoins", [0, 1])],
         },
     }
     label = (
-        f"Buffers went from {amounts.compact(first(rows, 'buffers_rad'), RAD)} to "
-        f"{amounts.compact(last(rows, 'buffers_rad'), RAD)}, the reserve from "
-        f"{amounts.compact(first(rows, 'reserve_rad'), RAD)} to "
-        f"{amounts.compact(last(rows, 'reserve_rad'), RAD)}, "
-        f"savings from {amounts.compact(first(rows, 'savings_wad'), WAD)} to "
-        f"{amounts.compact(last(rows, 'savings_wad'), WAD)}."
+        f"Buffers went from {amounts.format_compact(get_first(rows, 'buffers_rad'), RAD)} to "
+        f"{amounts.format_compact(get_last(rows, 'buffers_rad'), RAD)}, the reserve from "
+        f"{amounts.format_compact(get_first(rows, 'reserve_rad'), RAD)} to "
+        f"{amounts.format_compact(get_last(rows, 'reserve_rad'), RAD)}, "
+        f"savings from {amounts.format_compact(get_first(rows, 'savings_wad'), WAD)} to "
+        f"{amounts.format_compact(get_last(rows, 'savings_wad'), WAD)}."
     )
     legend = (
-        Key("buffers", "@buffer:66", "area"),
-        Key("reserve", "@reserve:66", "area"),
-        Key("savings", "@savings:66", "area"),
-        Key("losses so far", "@loss"),
-        *outage_key(run),
+        LegendKey("buffers", "@buffer:66", "area"),
+        LegendKey("reserve", "@reserve:66", "area"),
+        LegendKey("savings", "@savings:66", "area"),
+        LegendKey("losses so far", "@loss"),
+        *build_outage_key(run),
     )
     return Chart("cushions", "What was left to pay with", label, figure, legend)
 
 
-def stage_color(stage: str) -> str:
+def get_stage_color(stage: str) -> str:
     """Return the colour of a stage, the same in every chart."""
     return f"@{stage}" if stage in STAGES else "@third"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.report import amounts
-from backstop.report.plotting import Chart, titled, upright
+from backstop.report.chart_parts import Chart, build_axis_title, build_vertical_line
 from backstop.studies.stress.columns import MICRO
 
 COIN = RAD // MICRO  # millionths in a stablecoin
@@ -19,15 +19,15 @@ MOST_BINS = 40
 LEAST_BINS = 8
 
 
-def histogram(summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray[np.int64]]) -> Chart:
+def draw_histogram(summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray[np.int64]]) -> Chart:
     """Draw how many paths lose how much, in bins of equal width in powers of ten; the rest lose nothing."""
     losses = columns["bad_debt"][columns["bad_debt"] > 0]
-    edges, counts = bins(losses)
+    edges, counts = compute_bins(losses)
     told = [
-        f"{count:,} paths lose {amounts.compact(low, COIN)} to {amounts.compact(high, COIN)}"
+        f"{count:,} paths lose {amounts.format_compact(low, COIN)} to {amounts.format_compact(high, COIN)}"
         for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
     ]
-    shapes, notes = marked_levels(summary)
+    shapes, notes = build_level_marks(summary)
     figure = {
         "data": [
             {
@@ -46,8 +46,9 @@ def histogram(summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray[np.i
         "layout": {
             "height": 340,
             "hovermode": "closest",
-            "xaxis": decades(edges[0], edges[-1]) | {"title": titled("bad debt, stablecoins")},
-            "yaxis": {"rangemode": "tozero", "title": titled("paths")},
+            "xaxis": build_log_axis(edges[0], edges[-1])
+            | {"title": build_axis_title("bad debt, stablecoins")},
+            "yaxis": {"rangemode": "tozero", "title": build_axis_title("paths")},
             "shapes": shapes,
             "annotations": notes,
         },
@@ -58,7 +59,7 @@ def histogram(summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray[np.i
     return Chart("histogram", "How many paths lose how much", label, figure)
 
 
-def bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:
+def compute_bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:
     """Return the edges of bins of equal width in powers of ten, and how many losses are in each."""
     low, high = int(losses.min()), int(losses.max()) + 1
     wanted = min(MOST_BINS, max(LEAST_BINS, isqrt(len(losses))))
@@ -69,26 +70,26 @@ def bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:
     return edges, counts
 
 
-def decades(low: int, high: int) -> dict[str, Any]:
+def build_log_axis(low: int, high: int) -> dict[str, Any]:
     """Build an axis of powers of ten, which alone are named where there are many."""
     return {"type": "log", "tickformat": "~s"} | ({"dtick": 1} if high > 1_000 * low else {})
 
 
-def marked_levels(summary: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def build_level_marks(summary: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Build the lines and names of value at risk and expected shortfall, on an axis of powers of ten."""
     shapes, notes = [], []
     for level in summary["bad_debt"]["levels"]:
-        name = amounts.percent(level["level_bps"], BASIS_POINTS, 0)
+        name = amounts.format_percent(level["level_bps"], BASIS_POINTS, 0)
         for figure, text, dash in (("at_risk", "VaR", "dot"), ("shortfall", "ES", "solid")):
             value = level[figure]["value_micro"] / COIN
             if value > 0:
-                shapes.append(upright(value, dash))
+                shapes.append(build_vertical_line(value, dash))
                 # Two rows of labels, as an expected shortfall is near the next value at risk.
-                notes.append(_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
+                notes.append(_build_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
     return shapes, notes
 
 
-def _note(x: float, text: str, y: float) -> dict[str, Any]:
+def _build_note(x: float, text: str, y: float) -> dict[str, Any]:
     return {
         "text": text,
         "x": float(np.log10(x)),

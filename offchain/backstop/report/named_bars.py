@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import RAD
 from backstop.report import amounts
-from backstop.report.plotting import plotted, titled
+from backstop.report.chart_parts import build_axis_title, to_plot_values
 
 
-class Part(NamedTuple):
+class BarPart(NamedTuple):
     """Part of every bar: its name, its colour, and its length in each."""
 
     name: str
@@ -18,7 +18,7 @@ class Part(NamedTuple):
     values: Sequence[int]
 
 
-def stacked(names: Sequence[str], parts: Sequence[Part], unit: int = RAD) -> dict[str, Any]:
+def build_stacked_bars(names: Sequence[str], parts: Sequence[BarPart], unit: int = RAD) -> dict[str, Any]:
     """Build the figure of bars made of parts, in their order; `unit` is one stablecoin in the values."""
     return {
         "data": [
@@ -26,11 +26,11 @@ def stacked(names: Sequence[str], parts: Sequence[Part], unit: int = RAD) -> dic
                 "type": "bar",
                 "orientation": "h",
                 "name": part.name,
-                "x": plotted(part.values, unit),
+                "x": to_plot_values(part.values, unit),
                 "y": list(range(len(names))),
                 "width": 0.66,
                 "marker": {"color": part.color},
-                "customdata": [amounts.fixed(value, unit) for value in part.values],
+                "customdata": [amounts.format_fixed(value, unit) for value in part.values],
                 "hovertemplate": f"{part.name}: %{{customdata}}<extra></extra>",
             }
             for part in parts
@@ -40,13 +40,13 @@ def stacked(names: Sequence[str], parts: Sequence[Part], unit: int = RAD) -> dic
             "barmode": "stack",
             "hovermode": "closest",
             "xaxis": {"tickformat": "~s", "showgrid": True, "showline": False, "ticks": ""}
-            | {"title": titled("stablecoins")},
-            "yaxis": axis(names),
+            | {"title": build_axis_title("stablecoins")},
+            "yaxis": build_name_axis(names),
         },
     }
 
 
-def axis(names: Sequence[str]) -> dict[str, Any]:
+def build_name_axis(names: Sequence[str]) -> dict[str, Any]:
     """Build the axis that names the bars, the first on top."""
     return {
         "tickvals": list(range(len(names))),

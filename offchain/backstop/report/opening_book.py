@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from backstop.report.frames import by_type, first, table
+from backstop.report.run_frames import get_first, get_table, group_by_type
 from backstop.simulation.run_directory import Run
 from backstop.studies.risk_questions.largest_owners import find_vault_owner
 from backstop.studies.risk_questions.liquidations_at_price_drop import Position
 
 
-class Type(NamedTuple):
+class BookType(NamedTuple):
     """Collateral type: the feed's first and lowest price [ray], and the liquidation ratio [bps]."""
 
     symbol: str
@@ -21,7 +21,7 @@ class Type(NamedTuple):
     ratio: int
 
 
-class Held(NamedTuple):
+class VaultHolding(NamedTuple):
     """Vault of an owner: its type's number, and what it has and owes."""
 
     owner: str
@@ -29,11 +29,11 @@ class Held(NamedTuple):
     position: Position
 
 
-class Book(NamedTuple):
+class OpeningVaults(NamedTuple):
     """Vaults with debt and the types of a run."""
 
-    types: dict[int, Type]
-    vaults: list[Held]
+    types: dict[int, BookType]
+    vaults: list[VaultHolding]
 
     @property
     def positions(self) -> list[Position]:
@@ -41,13 +41,13 @@ class Book(NamedTuple):
         return [held.position for held in self.vaults]
 
 
-def opening_book(run: Run) -> Book | None:
+def read_opening_book(run: Run) -> OpeningVaults | None:
     """Read the book that a run begins with; None where the run's tables do not hold all of it.
 
     A run that goes on from the state of a chain has only the vaults that it changes itself, and where margins
     grow with size a price alone does not say who is unsafe.
     """
-    state, events = table(run, "state"), table(run, "events")
+    state, events = get_table(run, "state"), get_table(run, "events")
     types = run.summary["collateral_types"]
     if state.empty or events.empty or any(each.get("margins_by_size") for each in types):
         return None
@@ -56,34 +56,34 @@ def opening_book(run: Run) -> Book | None:
     for text in events.loc[changed, "values"]:
         number, owner, locked, normalized = json.loads(text)
         found[number, owner] = int(locked), int(normalized)
-    if any(_count(found, number) < each["opened_vaults"] for number, each in enumerate(types)):
+    if any(_count_vaults(found, number) < each["opened_vaults"] for number, each in enumerate(types)):
         return None
-    known, vaults, names = {}, [], _names(run)
-    for number, symbol, rows in by_type(state):
+    known, vaults, names = {}, [], _map_owner_names(run)
+    for number, symbol, rows in group_by_type(state):
         ratio = types[number].get("liquidation_ratio_bps")
         mine = {owner: each for (c, owner), each in found.items() if c == number and each[1]}
         if not ratio or not mine:
             continue
-        price, lowest = first(rows, "current_ray"), min(map(int, rows["current_ray"]))
-        known[number] = Type(symbol, price, lowest, ratio)
+        price, lowest = get_first(rows, "current_ray"), min(map(int, rows["current_ray"]))
+        known[number] = BookType(symbol, price, lowest, ratio)
         # What a type's vaults owe, by their shares of it: the rate that fees have brought it to by now.
-        owed, shares = first(rows, "performing_rad"), sum(normalized for _, normalized in mine.values())
+        owed, shares = get_first(rows, "performing_rad"), sum(normalized for _, normalized in mine.values())
         vaults += [
-            Held(
+            VaultHolding(
                 names.get(owner, owner), number, Position(symbol, locked, owed * normalized // shares, ratio)
             )
             for owner, (locked, normalized) in mine.items()
         ]
-    return Book(known, vaults) if vaults else None
+    return OpeningVaults(known, vaults) if vaults else None
 
 
-def _count(found: dict[tuple[int, str], tuple[int, int]], number: int) -> int:
+def _count_vaults(found: dict[tuple[int, str], tuple[int, int]], number: int) -> int:
     return sum(c == number for c, _ in found)
 
 
-def _names(run: Run) -> dict[str, str]:
+def _map_owner_names(run: Run) -> dict[str, str]:
     """Return the names of owners by their addresses; vaults under names of their own are their owner's."""
-    actions = table(run, "actions")
+    actions = get_table(run, "actions")
     if actions.empty:
         return {}
     named = actions.loc[actions["sender_name"].notna(), ["sender", "sender_name"]].drop_duplicates("sender")

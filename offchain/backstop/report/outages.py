@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.report.plotting import Key, shaded
+from backstop.report.chart_parts import LegendKey, build_shaded_span
 from backstop.simulation.run_directory import Run
 
 
-def outage_shapes(run: Run) -> list[dict[str, Any]]:
+def build_outage_shapes(run: Run) -> list[dict[str, Any]]:
     """Build the shaded spans of a run's outages, if it names any."""
-    return [shaded(outage["from"], outage["to"]) for outage in run.summary.get("outages") or []]
+    return [build_shaded_span(outage["from"], outage["to"]) for outage in run.summary.get("outages") or []]
 
 
-def outage_key(run: Run) -> tuple[Key, ...]:
+def build_outage_key(run: Run) -> tuple[LegendKey, ...]:
     """Build the legend's entry for the shaded spans, if there are any."""
-    return (Key("keepers down", "@shade", "shade"),) if outage_shapes(run) else ()
+    return (LegendKey("keepers down", "@shade", "shade"),) if build_outage_shapes(run) else ()

@@ -19,7 +19,7 @@ CARTESIAN = (
 
 
 @cache
-def plotly_js() -> str:
+def read_plotly_bundle() -> str:
     """Return the bundle: npm's in a checkout, which a wheel carries."""
     try:
         return CARTESIAN.read_text(encoding="utf-8")

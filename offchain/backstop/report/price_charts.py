@@ -6,50 +6,50 @@ from collections.abc import Iterator
 
 from backstop.model.arithmetic import RAD, RAY
 from backstop.report import amounts
-from backstop.report.frames import by_type, first, lowest, records, table
-from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.plotting import (
+from backstop.report.chart_parts import (
     Chart,
-    Key,
-    bars,
-    from_zero,
-    line,
-    milliseconds,
-    panel_title,
-    panels,
-    plotted,
-    span,
-    time_axis,
+    LegendKey,
+    build_bars,
+    build_line,
+    build_panel_title,
+    build_time_axis,
+    compute_panel_domains,
+    compute_range,
+    compute_range_from_zero,
+    to_milliseconds,
+    to_plot_values,
 )
+from backstop.report.outages import build_outage_key, build_outage_shapes
+from backstop.report.run_frames import find_lowest, get_first, get_table, group_by_type, list_records
 from backstop.simulation.run_directory import Run
 
 GWEI = 10**9
 
 
-def prices(run: Run) -> Iterator[Chart]:
+def draw_prices(run: Run) -> Iterator[Chart]:
     """Draw, for each type, the market's and the feed's price, and the debt that was liquidated."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
-    bucket = bucket_seconds(end - start)
-    auctions = table(run, "auctions")
-    for number, symbol, rows in by_type(table(run, "state")):
-        x = milliseconds(rows["timestamp"])
-        market, feed = plotted(rows["market_price_ray"], RAY), plotted(rows["current_ray"], RAY)
-        pool = [price or None for price in plotted(rows["pool_price_ray"], RAY)]  # 0: no pool
+    bucket = choose_bucket_seconds(end - start)
+    auctions = get_table(run, "auctions")
+    for number, symbol, rows in group_by_type(get_table(run, "state")):
+        x = to_milliseconds(rows["timestamp"])
+        market, feed = to_plot_values(rows["market_price_ray"], RAY), to_plot_values(rows["current_ray"], RAY)
+        pool = [price or None for price in to_plot_values(rows["pool_price_ray"], RAY)]  # 0: no pool
         begun = auctions[auctions["collateral_type"] == number] if not auctions.empty else auctions
         height: dict[int, float] = {}
-        for row in records(begun):
+        for row in list_records(begun):
             at = (int(row["started_at"]) - start) // bucket * bucket + start
             height[at] = height.get(at, 0.0) + int(row["principal_rad"]) / RAD
         at = sorted(height)
-        upper, lower = panels((0.7, 0.22))
+        upper, lower = compute_panel_domains((0.7, 0.22))
         figure = {
             "data": [
-                line("pool", x, pool, "@faint", width=1),
-                line("feed", x, feed, "@second", step=True),
-                line("market", x, market, "@first", width=2),
-                bars(
+                build_line("pool", x, pool, "@faint", width=1),
+                build_line("feed", x, feed, "@second", step=True),
+                build_line("market", x, market, "@first", width=2),
+                build_bars(
                     "liquidated",
-                    milliseconds(at),
+                    to_milliseconds(at),
                     [float(f"{height[key]:.6g}") for key in at],
                     "@loss",
                     bucket * 1000,
@@ -58,73 +58,80 @@ def prices(run: Run) -> Iterator[Chart]:
             ],
             "layout": {
                 "height": 380,
-                "xaxis": time_axis(start, end) | {"anchor": "y2"},
-                "yaxis": {"domain": upper, "range": span([*market, *feed, *pool])},
+                "xaxis": build_time_axis(start, end) | {"anchor": "y2"},
+                "yaxis": {"domain": upper, "range": compute_range([*market, *feed, *pool])},
                 "yaxis2": {
                     "domain": lower,
-                    "range": from_zero(height.values()),
+                    "range": compute_range_from_zero(height.values()),
                     "tickformat": "~s",
                     "nticks": 3,
                 },
-                "shapes": outage_shapes(run),
+                "shapes": build_outage_shapes(run),
                 "annotations": [
-                    panel_title("price, stablecoins", upper),
-                    panel_title(f"debt sent to auction per {amounts.duration(bucket)}, stablecoins", lower),
+                    build_panel_title("price, stablecoins", upper),
+                    build_panel_title(
+                        f"debt sent to auction per {amounts.format_duration(bucket)}, stablecoins", lower
+                    ),
                 ],
             },
         }
-        low = lowest(rows, "market_price_ray")
+        low = find_lowest(rows, "market_price_ray")
         label = (
-            f"{symbol}: the market price went from {amounts.compact(first(rows, 'market_price_ray'), RAY)} "
-            f"to a low of {amounts.compact(low[0], RAY)} at {amounts.moment(low[1])}; "
+            f"{symbol}: the market price went from "
+            f"{amounts.format_compact(get_first(rows, 'market_price_ray'), RAY)} "
+            f"to a low of {amounts.format_compact(low[0], RAY)} at {amounts.format_moment(low[1])}; "
             f"{len(begun)} liquidations."
         )
         legend = [
-            Key("market price", "@first"),
-            Key("feed's price, delayed", "@second"),
-            Key("price in the local pool", "@faint"),
-            Key("liquidated debt", "@loss:b3", "area"),
+            LegendKey("market price", "@first"),
+            LegendKey("feed's price, delayed", "@second"),
+            LegendKey("price in the local pool", "@faint"),
+            LegendKey("liquidated debt", "@loss:b3", "area"),
         ]
-        yield Chart(f"price-{number}", symbol, label, figure, (*legend, *outage_key(run)))
+        yield Chart(f"price-{number}", symbol, label, figure, (*legend, *build_outage_key(run)))
 
 
-def network(run: Run) -> Chart | None:
+def draw_network(run: Run) -> Chart | None:
     """Draw the gas price and the keepers' waiting transactions."""
-    rows = table(run, "system")
+    rows = get_table(run, "system")
     if rows.empty:
         return None
     start, end = run.summary["started_at"], run.summary["ended_at"]
-    x = milliseconds(rows["timestamp"])
-    gas, waiting = plotted(rows["gas_price_wei"], GWEI), plotted(rows["pending"])
-    upper, lower = panels((1, 1), gap=0.16)
+    x = to_milliseconds(rows["timestamp"])
+    gas, waiting = to_plot_values(rows["gas_price_wei"], GWEI), to_plot_values(rows["pending"])
+    upper, lower = compute_panel_domains((1, 1), gap=0.16)
     peak = max(range(len(gas)), key=lambda i: gas[i] or 0)
     figure = {
         "data": [
-            line("gas price", x, gas, "@third", step=True),
-            line("waiting", x, waiting, "@muted", axis="y2", step=True),
+            build_line("gas price", x, gas, "@third", step=True),
+            build_line("waiting", x, waiting, "@muted", axis="y2", step=True),
         ],
         "layout": {
             "height": 260,
-            "xaxis": time_axis(start, end) | {"anchor": "y2"},
+            "xaxis": build_time_axis(start, end) | {"anchor": "y2"},
             "yaxis": {"domain": upper, "rangemode": "tozero", "nticks": 4},
             "yaxis2": {"domain": lower, "rangemode": "tozero", "nticks": 4},
-            "shapes": outage_shapes(run),
+            "shapes": build_outage_shapes(run),
             "annotations": [
-                panel_title("gas price, gwei", upper),
-                panel_title("keepers' transactions waiting", lower),
+                build_panel_title("gas price, gwei", upper),
+                build_panel_title("keepers' transactions waiting", lower),
             ],
         },
     }
     label = (
-        f"The gas price peaked at {amounts.compact(int(rows['gas_price_wei'].iloc[peak]), GWEI)} gwei "
-        f"at {amounts.moment(int(rows['timestamp'].iloc[peak]))}; "
+        f"The gas price peaked at {amounts.format_compact(int(rows['gas_price_wei'].iloc[peak]), GWEI)} gwei "
+        f"at {amounts.format_moment(int(rows['timestamp'].iloc[peak]))}; "
         f"at most {int(rows['pending'].max())} of the keepers' transactions were waiting."
     )
-    legend = (Key("gas price", "@third"), Key("waiting transactions", "@muted"), *outage_key(run))
+    legend = (
+        LegendKey("gas price", "@third"),
+        LegendKey("waiting transactions", "@muted"),
+        *build_outage_key(run),
+    )
     return Chart("network", "Getting in", label, figure, legend)
 
 
-def bucket_seconds(length: int) -> int:
+def choose_bucket_seconds(length: int) -> int:
     """Choose a round span of time of which about a hundred fill this many seconds."""
     choices = (60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
     return next((choice for choice in choices if length <= 110 * choice), 86_400)

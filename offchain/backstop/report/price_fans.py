@@ -7,60 +7,70 @@ from typing import Any
 
 from backstop.model.arithmetic import RAY
 from backstop.report import amounts
-from backstop.report.plotting import Chart, Key, short_name, span, titled
+from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, compute_range, shorten_name
 
 MILLION = 10**6
 BANDS = ((100, 9_900, "20"), (500, 9_500, "30"), (2_500, 7_500, "40"))
 """Percentiles [bps] at both edges of each band, and how dense it is drawn."""
 
 
-def price_fans(summary: Mapping[str, Any]) -> list[Chart]:
+def build_price_fans(summary: Mapping[str, Any]) -> list[Chart]:
     """Build a chart for each type; none of a study that was made before its summary had prices."""
-    return [fan(summary, place, each) for place, each in enumerate(summary.get("prices", ()))]
+    return [draw_fan(summary, place, each) for place, each in enumerate(summary.get("prices", ()))]
 
 
-def fan(summary: Mapping[str, Any], place: int, price: Mapping[str, Any]) -> Chart:
+def draw_fan(summary: Mapping[str, Any], place: int, price: Mapping[str, Any]) -> Chart:
     """Draw the bands that 98, 90 and 50% of paths are in, their middle, and the worst path."""
     first = int(price["first_ray"])
     x = [float(f"{second / 3_600:.6g}") for second in price["seconds"]]
-    levels = {each["level_bps"]: _drawn(each["millionths"], first) for each in price["fan"]}
+    levels = {each["level_bps"]: _scale_values(each["millionths"], first) for each in price["fan"]}
     data: list[dict[str, Any]] = []
     for low, high, alpha in BANDS:
         for level, more in ((low, {}), (high, {"fill": "tonexty", "fillcolor": f"@first:{alpha}"})):
-            data.append(_line(f"{level // 100}% of paths are lower", x, levels[level], "@first", 0) | more)
-    data.append(_line("middle of all paths", x, levels[5_000], "@first", 1) | {"hovertemplate": "%{y:,.6~g}"})
+            data.append(
+                _build_silent_line(f"{level // 100}% of paths are lower", x, levels[level], "@first", 0)
+                | more
+            )
+    data.append(
+        _build_silent_line("middle of all paths", x, levels[5_000], "@first", 1)
+        | {"hovertemplate": "%{y:,.6~g}"}
+    )
     legend = [
-        Key("98, 90 and 50% of paths", "@first:40", "area"),
-        Key("middle of all paths", "@first", "dash"),
+        LegendKey("98, 90 and 50% of paths", "@first:40", "area"),
+        LegendKey("middle of all paths", "@first", "dash"),
     ]
     seen, lost = [*levels[100], *levels[9_900]], summary["bad_debt"]["largest_micro"]
-    symbol = short_name(price["symbol"])
-    end = amounts.compact(price["fan"][3]["millionths"][-1] * first // MILLION, RAY)
+    symbol = shorten_name(price["symbol"])
+    end = amounts.format_compact(price["fan"][3]["millionths"][-1] * first // MILLION, RAY)
     label = f"{symbol}: the middle of all paths ends at {end}"
     if lost:
-        worst = _drawn(price["worst_millionths"], first)
-        data.append(_line("worst path", x, worst, "@loss", 2) | {"hovertemplate": "%{y:,.6~g}"})
-        legend.append(Key(f"worst path, number {summary['worst']['path']}", "@loss"))
+        worst = _scale_values(price["worst_millionths"], first)
+        data.append(_build_silent_line("worst path", x, worst, "@loss", 2) | {"hovertemplate": "%{y:,.6~g}"})
+        legend.append(LegendKey(f"worst path, number {summary['worst']['path']}", "@loss"))
         seen += worst
         low = min(price["worst_millionths"])
-        fall = amounts.percent(MILLION - low, MILLION, 0)
-        label += f"; the worst path falls by {fall} to {amounts.compact(low * first // MILLION, RAY)}"
+        fall = amounts.format_percent(MILLION - low, MILLION, 0)
+        label += f"; the worst path falls by {fall} to {amounts.format_compact(low * first // MILLION, RAY)}"
     figure = {
         "data": data,
         "layout": {
             "height": 320,
-            "xaxis": {"title": titled("hours from the start"), "range": [0, x[-1]]},
-            "yaxis": {"range": span(seen), "tickformat": "~s", "title": titled("price, stablecoins")},
+            "xaxis": {"title": build_axis_title("hours from the start"), "range": [0, x[-1]]},
+            "yaxis": {
+                "range": compute_range(seen),
+                "tickformat": "~s",
+                "title": build_axis_title("price, stablecoins"),
+            },
         },
     }
     return Chart(f"fan-{place}", symbol, f"{label}.", figure, tuple(legend))
 
 
-def _drawn(parts: Sequence[int], first: int) -> list[float]:
+def _scale_values(parts: Sequence[int], first: int) -> list[float]:
     return [float(f"{part * first / MILLION / RAY:.6g}") for part in parts]
 
 
-def _line(name: str, x: list[float], y: list[float], color: str, width: float) -> dict[str, Any]:
+def _build_silent_line(name: str, x: list[float], y: list[float], color: str, width: float) -> dict[str, Any]:
     """Build a line that has no mark under the pointer unless it gets one; its data are in the table."""
     line = {"color": color, "width": width, "dash": "dot" if width == 1 else "solid"}
     return {

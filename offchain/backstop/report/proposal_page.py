@@ -8,11 +8,11 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
-from backstop.report import amounts, answers, drivers
-from backstop.report.finished import read_finished
-from backstop.report.named_bars import axis
-from backstop.report.plotting import Chart, plotted, titled
+from backstop.report import amounts, section_headings, tornado_chart
+from backstop.report.chart_parts import Chart, build_axis_title, to_plot_values
+from backstop.report.named_bars import build_name_axis
 from backstop.report.stress_table import MICRO
+from backstop.report.study_files import read_study_files
 
 NAMES = {"shortfall": "shortfall", "average": "average"}
 """Figures of bad debt, which are drawn."""
@@ -20,39 +20,41 @@ NAMES = {"shortfall": "shortfall", "average": "average"}
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of an answered proposal."""
-    from backstop.report.rendering import render
+    from backstop.report.rendering import render_template
 
-    summary, meta = read_finished(directory, "proposal", ("summary.json", "meta.json"))
+    summary, meta = read_study_files(directory, "proposal", ("summary.json", "meta.json"))
     if summary.get("question") != "proposal":
         raise BackstopError(f"{directory} answers the question {summary.get('question')}, which has no page")
     tables = summary["tables"]
     charts = [
-        changes("figures", "Change by collateral, with its interval", tables["figures"], _of),
-        changes("worlds", "Change in other worlds, with its interval", tables["sensitivity"], _world),
-        drivers.of_proposal(summary),
+        draw_changes("figures", "Change by collateral, with its interval", tables["figures"], _name_figure),
+        draw_changes(
+            "worlds", "Change in other worlds, with its interval", tables["sensitivity"], _get_world
+        ),
+        tornado_chart.draw_proposal_drivers(summary),
     ]
-    text = render(
+    text = render_template(
         "proposal.html",
         summary,
         [each for each in charts if each],
         meta=meta,
         named=NAMES,
-        answers=answers.of_proposal(summary),
+        answers=section_headings.compose_proposal_headings(summary),
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
 
 
-def _of(row: Mapping[str, Any]) -> str:
+def _name_figure(row: Mapping[str, Any]) -> str:
     of = "" if row["of"] == "all" else f", {row['of']}"
     return f"{NAMES.get(row['figure'], row['figure'])}{of}"
 
 
-def _world(row: Mapping[str, Any]) -> str:
+def _get_world(row: Mapping[str, Any]) -> str:
     return str(row["world"])
 
 
-def changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -> Chart:
+def draw_changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -> Chart:
     """Draw each row's change as a point with its interval; a row without one is a hollow point."""
     # What is liquidated is of another size than what is lost, and would press everything else to zero.
     rows = [row for row in rows if row["figure"] in NAMES]
@@ -71,7 +73,7 @@ def changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -
             {
                 "type": "scatter",
                 "mode": "markers",
-                "x": plotted(values, MICRO),
+                "x": to_plot_values(values, MICRO),
                 "y": chosen,
                 "marker": {
                     "color": "@first" if bounded else "@faint",
@@ -81,12 +83,12 @@ def changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -
                 "error_x": {
                     "type": "data",
                     "symmetric": False,
-                    "array": plotted(above, MICRO),
-                    "arrayminus": plotted(below, MICRO),
+                    "array": to_plot_values(above, MICRO),
+                    "arrayminus": to_plot_values(below, MICRO),
                     "color": "@first",
                     "thickness": 1.5,
                 },
-                "text": [f"{names[i]}: {_change(rows[i])}" for i in chosen],
+                "text": [f"{names[i]}: {_describe_change(rows[i])}" for i in chosen],
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )
@@ -98,21 +100,21 @@ def changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -
             "showlegend": False,
             "xaxis": {
                 "tickformat": "~s",
-                "title": titled("change, stablecoins"),
+                "title": build_axis_title("change, stablecoins"),
                 "zeroline": True,
                 "zerolinecolor": "@muted",
                 "rangemode": "tozero",
             },
-            "yaxis": axis(names),
+            "yaxis": build_name_axis(names),
         },
     }
-    told = "; ".join(f"{names[i]}: {_change(row)}" for i, row in enumerate(rows))
+    told = "; ".join(f"{names[i]}: {_describe_change(row)}" for i, row in enumerate(rows))
     return Chart(id, title, f"{title}. {told}.", figure)
 
 
-def _change(row: Mapping[str, Any]) -> str:
-    value = amounts.compact(row["change_micro"], MICRO)
+def _describe_change(row: Mapping[str, Any]) -> str:
+    value = amounts.format_compact(row["change_micro"], MICRO)
     if row["change_low_micro"] is None:
         return f"{value}, no interval"
-    low, high = (amounts.compact(row[f"change_{end}_micro"], MICRO) for end in ("low", "high"))
+    low, high = (amounts.format_compact(row[f"change_{end}_micro"], MICRO) for end in ("low", "high"))
     return f"{value} ({low} to {high})"

@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.atomic_files import write_files
-from backstop.report import people_tables, run_tables
+from backstop.report import participant_tables, run_tables
 from backstop.report.auction_charts import MOST_DOTS
-from backstop.report.depth_charts import depths, slippage
-from backstop.report.first_screen import of_run
-from backstop.report.links import above
-from backstop.report.loss_charts import stage_color
-from backstop.report.margin_charts import steps
-from backstop.report.maturity import profile
-from backstop.report.rendering import as_script, inline, render
-from backstop.report.replay import replay
-from backstop.report.run_answers import answers
-from backstop.report.run_charts import charts
-from backstop.report.verdict import verdict
-from backstop.simulation.bearers import PAYERS
-from backstop.simulation.headline import completed, margin_left
+from backstop.report.debt_maturity import list_run_maturities
+from backstop.report.depth_charts import compute_slippage, list_market_lots
+from backstop.report.loss_charts import get_stage_color
+from backstop.report.loss_sentence import compose_verdict
+from backstop.report.margin_charts import list_payer_steps
+from backstop.report.page_links import link_parent
+from backstop.report.rendering import as_script, read_inline_file, render_template
+from backstop.report.replay_slider import collect_replay
+from backstop.report.run_charts import build_charts
+from backstop.report.run_headings import compose_headings
+from backstop.report.summary_panel import build_run_strip
+from backstop.simulation.loss_bearers import PAYERS
+from backstop.simulation.loss_totals import add_totals, sum_unpaid_margin_loss
 from backstop.simulation.run_directory import Run, load_run
 
 
@@ -31,28 +31,33 @@ def write_report(directory: Path) -> Path:
 
 def write_page(run: Run, path: Path) -> Path:
     """Write the page of a run that is already read."""
-    write_files(path.parent, {path.name: page(run)})
+    write_files(path.parent, {path.name: render_page(run)})
     return path
 
 
-def page(run: Run) -> str:
+def render_page(run: Run) -> str:
     """Render the page of a run as text."""
-    summary = completed(run.summary)
-    auctions, bought = run_tables.auctions(run), run_tables.purchases(run)
-    fills, listed = run_tables.fills(run), auctions[: run_tables.MOST_ROWS]
-    vaults, steps = people_tables.vaults(auctions), people_tables.loss_steps(run, auctions)
-    shown_steps = people_tables.most(steps, run_tables.MOST_ROWS)
-    shown_vaults, members = vaults[: run_tables.MOST_ROWS], people_tables.members(summary)
-    moved = replay(run)
-    return render(
+    summary = add_totals(run.summary)
+    auctions, bought = run_tables.list_auctions(run), run_tables.list_purchases(run)
+    fills, listed = run_tables.count_fills(run), auctions[: run_tables.MOST_ROWS]
+    vaults, steps = (
+        participant_tables.list_vaults(auctions),
+        participant_tables.list_loss_steps(run, auctions),
+    )
+    shown_steps = participant_tables.select_largest_steps(steps, run_tables.MOST_ROWS)
+    shown_vaults, members = vaults[: run_tables.MOST_ROWS], participant_tables.list_members(summary)
+    moved = collect_replay(run)
+    return render_template(
         "run.html",
         summary,
-        charts(run),
+        build_charts(run),
         meta=run.meta,
-        answers=answers(run, summary, auctions, fills, vaults, steps, members, moved),
-        verdict=verdict(summary),
-        strip=of_run(summary),
-        stages=[(stage["stage"], stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]],
+        answers=compose_headings(run, summary, auctions, fills, vaults, steps, members, moved),
+        verdict=compose_verdict(summary),
+        strip=build_run_strip(summary),
+        stages=[
+            (stage["stage"], get_stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]
+        ],
         fills=fills,
         most_dots=MOST_DOTS,
         auctions=listed,
@@ -70,39 +75,39 @@ def page(run: Run) -> str:
         listed={row.auction for row in bought},
         replay=moved,
         replay_data=as_script(moved),
-        replay_script=inline("replay.js"),
-        depths=depths(run),
-        slippage=slippage,
-        above=above(run.path),
+        replay_script=read_inline_file("replay.js"),
+        depths=list_market_lots(run),
+        slippage=compute_slippage,
+        above=link_parent(run.path),
         auctions_in_all=len(auctions),
         most_rows=run_tables.FIRST_ROWS,
-        maturities=profile(summary),
+        maturities=list_run_maturities(summary),
         modes=("normal", "caution", "emergency"),
-        keepers=run_tables.by_profit(summary),
-        reasons=run_tables.reasons(summary),
+        keepers=run_tables.sort_keepers_by_profit(summary),
+        reasons=run_tables.count_revert_reasons(summary),
         waiting=int(summary["actions"].get("waiting", 0)),
         short_of_penalty=sum(row.ended_by == "closed" and not row.lost_rad for row in auctions),
         unwound=sum(row.ended_by == "unwound" for row in auctions),
-        loss_gap=loss_gap(summary),
-        causes=people_tables.causes(int(summary["losses"]["created_rad"]), auctions, steps),
-        margin_paid=margin_paid(summary),
-        margin_left=margin_left(summary["margin"]) if summary.get("margin") else 0,
+        loss_gap=compute_loss_gap(summary),
+        causes=participant_tables.split_bad_debt(int(summary["losses"]["created_rad"]), auctions, steps),
+        margin_paid=list_margin_payers(summary),
+        margin_left=sum_unpaid_margin_loss(summary["margin"]) if summary.get("margin") else 0,
         facts=summary.get("facts", []),
         assumptions=summary.get("assumptions", []),
     )
 
 
-def margin_paid(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
+def list_margin_payers(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
     """List who paid for the margin market's losses: name, colour, wad, and the figure's path."""
     if not summary.get("margin"):
         return []
     return [
         (step.name, step.color[1:], step.amount, f"margin.{kind}_wad")
-        for kind, step in zip(PAYERS, steps(summary), strict=True)
+        for kind, step in zip(PAYERS, list_payer_steps(summary), strict=True)
     ]
 
 
-def loss_gap(summary: dict[str, Any]) -> int:
+def compute_loss_gap(summary: dict[str, Any]) -> int:
     """Return created - recovered - covered - outstanding [rad], which is 0 if all postings are there."""
     losses = summary["losses"]
     covered = sum(int(stage["rad"]) for stage in losses["covered"])

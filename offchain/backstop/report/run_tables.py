@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from backstop.model.arithmetic import RAY
-from backstop.report.frames import cheapest, price_pairs, records, table
+from backstop.report.run_frames import find_cheapest, get_table, list_price_pairs, list_records
 from backstop.simulation.run_directory import Run
 
 FIRST_ROWS = 12  # of a long table, which a page shows before it is asked for more
@@ -56,7 +56,7 @@ class Purchase(NamedTuple):
     paid_wad: int
 
 
-class Fills(NamedTuple):
+class FillCounts(NamedTuple):
     """Counts of takes by price; the lowest is (price, market price)."""
 
     purchases: int
@@ -65,20 +65,20 @@ class Fills(NamedTuple):
     lowest: tuple[int, int]
 
 
-def auctions(run: Run) -> list[AuctionRow]:
+def list_auctions(run: Run) -> list[AuctionRow]:
     """List all auctions, the largest losses first, then the largest debts."""
-    frame = table(run, "auctions")
+    frame = get_table(run, "auctions")
     if frame.empty:
         return []
     worth: dict[int, int] = {}
     takes: dict[int, int] = {}
-    for take in records(table(run, "takes")):
+    for take in list_records(get_table(run, "takes")):
         at_market = int(take["slice_wad"]) * int(take["market_price_ray"]) // RAY
         worth[int(take["auction_id"])] = worth.get(int(take["auction_id"]), 0) + at_market
         takes[int(take["auction_id"])] = takes.get(int(take["auction_id"]), 0) + 1
     ends: dict[int, int] = {}
     steps: dict[int, list[int]] = {}
-    for step, auction, over in auction_steps(run):
+    for step, auction, over in list_auction_steps(run):
         steps.setdefault(auction, []).append(step)
         if over:
             ends[auction] = step
@@ -88,7 +88,7 @@ def auctions(run: Run) -> list[AuctionRow]:
             symbol=str(row["symbol"]),
             owner=str(row["owner"]),
             started_at=int(row["started_at"]),
-            seconds=_ended(row["ended_at"], run) - int(row["started_at"]),
+            seconds=_get_end_time(row["ended_at"], run) - int(row["started_at"]),
             principal_rad=int(row["principal_rad"]),
             raised_wad=int(row["raised_wad"]),
             worth_wad=worth.get(int(row["auction_id"]), 0),
@@ -100,21 +100,21 @@ def auctions(run: Run) -> list[AuctionRow]:
             steps=tuple(steps.get(int(row["auction_id"]), ())),
             end_step=ends.get(int(row["auction_id"])),
         )
-        for row in records(frame)
+        for row in list_records(frame)
     ]
     return sorted(rows, key=lambda row: (-row.lost_rad, -row.principal_rad, row.id))
 
 
-def auction_steps(run: Run) -> list[tuple[int, int, bool]]:
+def list_auction_steps(run: Run) -> list[tuple[int, int, bool]]:
     """List what happened to auctions: the step, the auction's number, and whether it ended there."""
-    frame = table(run, "events")
+    frame = get_table(run, "events")
     if frame.empty:
         return []
-    own = records(frame[frame["contract"] == "CollateralAuction"])
+    own = list_records(frame[frame["contract"] == "CollateralAuction"])
     return [(int(row["step"]), int(json.loads(row["values"])[0]), row["event"] in _ENDS) for row in own]
 
 
-def purchases(run: Run) -> list[Purchase]:
+def list_purchases(run: Run) -> list[Purchase]:
     """List the largest takes by what they were worth, of each step one row."""
     found = [
         Purchase(
@@ -127,36 +127,36 @@ def purchases(run: Run) -> list[Purchase]:
             worth_wad=int(take["slice_wad"]) * int(take["market_price_ray"]) // RAY,
             paid_wad=int(take["paid_wad"]),
         )
-        for take in records(table(run, "takes"))
+        for take in list_records(get_table(run, "takes"))
     ]
     return sorted(found, key=lambda row: (-row.worth_wad, row.step, row.auction))[:MOST_ROWS]
 
 
-def fills(run: Run) -> Fills | None:
+def count_fills(run: Run) -> FillCounts | None:
     """Count the takes by how their price compares to the market's; None without takes."""
-    frame = table(run, "takes")
-    pairs = price_pairs(frame) if len(frame) else []
+    frame = get_table(run, "takes")
+    pairs = list_price_pairs(frame) if len(frame) else []
     if not pairs:
         return None
-    return Fills(
+    return FillCounts(
         purchases=len(pairs),
         under_half=sum(2 * price < market for price, market in pairs),
         near_zero=sum(10 * price < market for price, market in pairs),
-        lowest=cheapest(frame),
+        lowest=find_cheapest(frame),
     )
 
 
-def by_profit(summary: dict[str, Any]) -> list[int]:
+def sort_keepers_by_profit(summary: dict[str, Any]) -> list[int]:
     """Return the keepers' positions in the summary, the highest profit first."""
     keepers = summary["keepers"]
     return sorted(range(len(keepers)), key=lambda i: (-int(keepers[i]["profit_wad"]), i))
 
 
-def reasons(summary: dict[str, Any]) -> list[tuple[str, int]]:
+def count_revert_reasons(summary: dict[str, Any]) -> list[tuple[str, int]]:
     """Count why transactions reverted, the most frequent reason first."""
     reverted = summary["actions"]["reverted"]
     return sorted(reverted.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
-def _ended(value: Any, run: Run) -> int:
+def _get_end_time(value: Any, run: Run) -> int:
     return int(run.summary["ended_at"]) if value is None or pd.isna(value) else int(value)

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.report import amounts
-from backstop.report.loss_charts import stage_color
-from backstop.report.loss_histogram import COIN, decades, histogram, marked_levels
-from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.plotting import Chart, Key, from_zero, titled
+from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, compute_range_from_zero
+from backstop.report.loss_charts import get_stage_color
+from backstop.report.loss_histogram import COIN, build_level_marks, build_log_axis, draw_histogram
+from backstop.report.named_bars import BarPart, build_name_axis, build_stacked_bars
 from backstop.studies.stress.columns import MICRO, NEVER
 from backstop.studies.stress.path_statistics import Estimate, estimate_quantile, estimate_shortfall
 
@@ -26,27 +26,32 @@ MOST_STEPS = 800
 STEPS = 24
 
 
-def charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
+def build_charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
     """Build the charts of a study; none if no path has bad debt."""
     if not columns["bad_debt"].any():
         return []
-    found = [tail(summary, columns), histogram(summary, columns), payers(summary, columns), reached(summary)]
-    found.append(settling(columns))
-    return [*found, falls(columns), *open_times(columns)]
+    found = [
+        draw_tail(summary, columns),
+        draw_histogram(summary, columns),
+        draw_payers(summary, columns),
+        draw_stage_chances(summary),
+    ]
+    found.append(draw_convergence(columns))
+    return [*found, draw_loss_scatter(columns), *draw_open_times(columns)]
 
 
-def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
+def draw_tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
     """Draw the share of paths with at least so much bad debt, both axes in powers of ten."""
     losses = np.sort(columns["bad_debt"][columns["bad_debt"] > 0])[::-1]
     count = len(columns["bad_debt"])
     # The i-th largest loss is reached or exceeded on i paths. The first ranks are all drawn.
     ranks = np.unique(np.geomspace(1, len(losses), MOST_STEPS).round().astype(int))
     x, y = losses[ranks - 1].tolist(), [float(f"{rank / count:.6g}") for rank in ranks.tolist()]
-    shapes, notes = marked_levels(summary)
+    shapes, notes = build_level_marks(summary)
     told = "; ".join(
-        f"value at risk {amounts.percent(level['level_bps'], BASIS_POINTS, 0)} "
-        f"{amounts.compact(level['at_risk']['value_micro'], COIN)}, expected shortfall "
-        f"{amounts.compact(level['shortfall']['value_micro'], COIN)}"
+        f"value at risk {amounts.format_percent(level['level_bps'], BASIS_POINTS, 0)} "
+        f"{amounts.format_compact(level['at_risk']['value_micro'], COIN)}, expected shortfall "
+        f"{amounts.format_compact(level['shortfall']['value_micro'], COIN)}"
         for level in summary["bad_debt"]["levels"]
     )
     drawn = {
@@ -63,11 +68,11 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
         "layout": {
             "height": 340,
             "hovermode": "closest",
-            "xaxis": decades(x[-1], x[0]) | {"title": titled("bad debt, stablecoins")},
+            "xaxis": build_log_axis(x[-1], x[0]) | {"title": build_axis_title("bad debt, stablecoins")},
             "yaxis": {
                 "type": "log",
                 "tickformat": "~%",
-                "title": titled("paths with as much or more, % of all"),
+                "title": build_axis_title("paths with as much or more, % of all"),
             },
             "shapes": shapes,
             "annotations": notes,
@@ -76,40 +81,42 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
     return Chart("tail", "The tail", f"Bad debt and the share of paths that exceed it: {told}.", drawn)
 
 
-def payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
+def draw_payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
     """Draw who pays on average, over all paths and over the worst."""
     order = np.argsort(-columns["bad_debt"], kind="stable")
     count = len(order)
     picks = [("all paths", order)]
     picks += [
         (
-            f"worst {amounts.percent(BASIS_POINTS - level['level_bps'], BASIS_POINTS, 0)}",
+            f"worst {amounts.format_percent(BASIS_POINTS - level['level_bps'], BASIS_POINTS, 0)}",
             order[: max(1, count * (BASIS_POINTS - level["level_bps"]) // BASIS_POINTS)],
         )
         for level in summary["bad_debt"]["levels"]
     ]
     names = [name for name, _ in picks]
     stages = [entry["stage"] for entry in summary["stages"]]
-    parts = [(stage, stage_color(stage), columns[f"covered_{stage}"]) for stage in stages]
+    parts = [(stage, get_stage_color(stage), columns[f"covered_{stage}"]) for stage in stages]
     parts.append(("outstanding", "@outstanding", columns["outstanding"]))
     bars = [
-        Part(name, color, [int(paid[chosen].sum()) * MICRO // len(chosen) for _, chosen in picks])
+        BarPart(name, color, [int(paid[chosen].sum()) * MICRO // len(chosen) for _, chosen in picks])
         for name, color, paid in parts
         if paid.any()
     ]
     told = "; ".join(
-        f"{name}: " + ", ".join(f"{bar.name} {amounts.compact(bar.values[i], RAD)}" for bar in bars)
+        f"{name}: " + ", ".join(f"{bar.name} {amounts.format_compact(bar.values[i], RAD)}" for bar in bars)
         for i, name in enumerate(names)
     )
-    legend = tuple(Key(bar.name, bar.color, "area") for bar in bars)
-    return Chart("payers", "Who pays, on average", f"Who pays: {told}.", stacked(names, bars), legend)
+    legend = tuple(LegendKey(bar.name, bar.color, "area") for bar in bars)
+    return Chart(
+        "payers", "Who pays, on average", f"Who pays: {told}.", build_stacked_bars(names, bars), legend
+    )
 
 
-def reached(summary: Mapping[str, Any]) -> Chart:
+def draw_stage_chances(summary: Mapping[str, Any]) -> Chart:
     """Draw how likely each stage has to pay anything, with the interval."""
     names = [entry["stage"].replace("_", " ") for entry in summary["stages"]] + ["outstanding"]
     chances = [entry["covered"]["chance"] for entry in summary["stages"]] + [summary["outstanding"]["chance"]]
-    colors = [stage_color(entry["stage"]) for entry in summary["stages"]] + ["@outstanding"]
+    colors = [get_stage_color(entry["stage"]) for entry in summary["stages"]] + ["@outstanding"]
     values, lows, highs = (
         [chance[f"{end}_bps"] / BASIS_POINTS for chance in chances] for end in ("value", "low", "high")
     )
@@ -137,12 +144,12 @@ def reached(summary: Mapping[str, Any]) -> Chart:
             "height": 90 + 36 * len(names),
             "hovermode": "closest",
             "xaxis": {"tickformat": "~%", "showgrid": True, "showline": False, "ticks": ""}
-            | {"title": titled("paths on which it pays, % of all")},
-            "yaxis": axis(names),
+            | {"title": build_axis_title("paths on which it pays, % of all")},
+            "yaxis": build_name_axis(names),
         },
     }
     told = "; ".join(
-        f"{name} {amounts.percent(chance['value_bps'], BASIS_POINTS)}"
+        f"{name} {amounts.format_percent(chance['value_bps'], BASIS_POINTS)}"
         for name, chance in zip(names, chances, strict=True)
     )
     return Chart(
@@ -150,7 +157,7 @@ def reached(summary: Mapping[str, Any]) -> Chart:
     )
 
 
-def settling(columns: Columns) -> Chart:
+def draw_convergence(columns: Columns) -> Chart:
     """Draw value at risk and expected shortfall by the number of paths, to show whether they have settled."""
     losses = columns["bad_debt"]
     counts = sorted({round(float(n)) for n in np.geomspace(min(100, len(losses)), len(losses), STEPS)})
@@ -162,8 +169,12 @@ def settling(columns: Columns) -> Chart:
         found: list[Estimate] = [of(losses[:n], 0.95) for n in counts]
         middle = [each.value / COIN for each in found]
         data += [
-            _bound(counts, [(each.low if each.low is not None else each.value) / COIN for each in found]),
-            _bound(counts, [(each.high if each.high is not None else each.value) / COIN for each in found])
+            _build_bound(
+                counts, [(each.low if each.low is not None else each.value) / COIN for each in found]
+            ),
+            _build_bound(
+                counts, [(each.high if each.high is not None else each.value) / COIN for each in found]
+            )
             | {"fill": "tonexty", "fillcolor": f"{color}:30"},
             {
                 "type": "scatter",
@@ -179,17 +190,20 @@ def settling(columns: Columns) -> Chart:
         "data": data,
         "layout": {
             "height": 300,
-            "xaxis": {"type": "log", "title": titled("paths")},
-            "yaxis": {"tickformat": "~s", "range": from_zero([y for trace in data for y in trace["y"]])}
-            | {"title": titled("bad debt, stablecoins")},
+            "xaxis": {"type": "log", "title": build_axis_title("paths")},
+            "yaxis": {
+                "tickformat": "~s",
+                "range": compute_range_from_zero([y for trace in data for y in trace["y"]]),
+            }
+            | {"title": build_axis_title("bad debt, stablecoins")},
         },
     }
     label = "Value at risk and expected shortfall at 95% and their intervals, by the number of paths."
-    legend = (Key("value at risk, 95%", "@first"), Key("expected shortfall, 95%", "@loss"))
+    legend = (LegendKey("value at risk, 95%", "@first"), LegendKey("expected shortfall, 95%", "@loss"))
     return Chart("settling", "Have the figures settled?", label, figure, legend)
 
 
-def falls(columns: Columns) -> Chart:
+def draw_loss_scatter(columns: Columns) -> Chart:
     """Draw each path with bad debt: the lowest collateral ratio of the system, and the bad debt."""
     lost = np.flatnonzero(columns["bad_debt"])
     shown = lost[np.argsort(-columns["bad_debt"][lost], kind="stable")[:MOST_DOTS]]
@@ -208,15 +222,18 @@ def falls(columns: Columns) -> Chart:
         "layout": {
             "height": 320,
             "hovermode": "closest",
-            "xaxis": {"tickformat": "~%", "title": titled("lowest collateral of the book, % of its debt")},
-            "yaxis": {"type": "log", "tickformat": "~s", "title": titled("bad debt, stablecoins")},
+            "xaxis": {
+                "tickformat": "~%",
+                "title": build_axis_title("lowest collateral of the book, % of its debt"),
+            },
+            "yaxis": {"type": "log", "tickformat": "~s", "title": build_axis_title("bad debt, stablecoins")},
         },
     }
     label = "Each path with bad debt by the lowest ratio of all collateral to all debt, and the bad debt."
     return Chart("dots", "How deep the fall, how large the loss", label, figure)
 
 
-def open_times(columns: Columns) -> list[Chart]:
+def draw_open_times(columns: Columns) -> list[Chart]:
     """Draw how long losses were open, of the paths whose loss was covered."""
     covered = columns["covered_at"] != NEVER
     hours = (columns["covered_at"] - columns["first_loss_at"])[covered] / 3_600
@@ -238,15 +255,15 @@ def open_times(columns: Columns) -> list[Chart]:
         "layout": {
             "height": 260,
             "hovermode": "closest",
-            "xaxis": {"title": titled("hours until nothing was outstanding")},
-            "yaxis": {"title": titled("paths")},
+            "xaxis": {"title": build_axis_title("hours until nothing was outstanding")},
+            "yaxis": {"title": build_axis_title("paths")},
         },
     }
     label = f"How long losses were open on {len(hours):,} paths, in hours."
     return [Chart("open", "How long losses are open", label, figure)]
 
 
-def _bound(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
+def _build_bound(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
     """Build one end of an interval, invisible itself: only the area between both ends is drawn."""
     return {
         "type": "scatter",

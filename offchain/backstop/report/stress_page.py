@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.atomic_files import write_files
-from backstop.report.answers import of_study
-from backstop.report.finished import read_finished
-from backstop.report.first_screen import of_groups, studied
-from backstop.report.links import above, path_of
-from backstop.report.price_fans import price_fans
-from backstop.report.rendering import render
-from backstop.report.stress_charts import charts
-from backstop.simulation.bearers import GROUPS
+from backstop.report.page_links import link_parent, link_path
+from backstop.report.price_fans import build_price_fans
+from backstop.report.rendering import render_template
+from backstop.report.section_headings import compose_study_headings
+from backstop.report.stress_charts import build_charts
+from backstop.report.study_files import read_study_files
+from backstop.report.summary_panel import build_group_strip, compose_study_finding
+from backstop.simulation.loss_bearers import GROUPS
 from backstop.studies.stress.stress_study import read_rows
 
 MOST_PATHS = 100  # that a page lists
@@ -23,47 +23,49 @@ MOST_PATHS = 100  # that a page lists
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished study."""
-    summary, meta, study = read_finished(directory, "study", ("summary.json", "meta.json", "study.json"))
+    summary, meta, study = read_study_files(directory, "study", ("summary.json", "meta.json", "study.json"))
     names = study["columns"]
     rows = read_rows(directory / "paths.parquet", names)
     columns = {name: rows[:, i] for i, name in enumerate(names)}
-    fans = price_fans(summary)
-    text = render(
+    fans = build_price_fans(summary)
+    text = render_template(
         "stress.html",
         summary,
-        [*charts(summary, columns), *fans],
+        [*build_charts(summary, columns), *fans],
         fans=[each.id for each in fans],
         meta=meta,
-        answers=of_study(summary, _deepest(columns)),
+        answers=compose_study_headings(summary, _find_critical_ratio(columns)),
         labels={name: group.label for name, group in GROUPS.items()},
-        finding=studied(summary),
-        above=above(directory),
-        worst=_worst(directory, summary, columns),
-        strip=of_groups(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
-        spreads=_spreads(summary),
-        at=partial(_at, summary),
+        finding=compose_study_finding(summary),
+        above=link_parent(directory),
+        worst=_list_worst_paths(directory, summary, columns),
+        strip=build_group_strip(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
+        spreads=_list_statistics(summary),
+        at=partial(_get_value, summary),
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
 
 
-def _deepest(columns: Mapping[str, Any]) -> int | None:
+def _find_critical_ratio(columns: Mapping[str, Any]) -> int | None:
     """Return the highest of the lowest ratios at which a path has bad debt [bps]; None if none has any."""
     lost = columns["lowest_ratio"][columns["bad_debt"] > 0]
     return int(lost.max()) if len(lost) else None
 
 
-def _worst(directory: Path, summary: Mapping[str, Any], columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _list_worst_paths(
+    directory: Path, summary: Mapping[str, Any], columns: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """List the paths with the most bad debt, each with the way to its run."""
     names = ("path", "bad_debt", "outstanding", "liquidations")
     rows = [
         dict(zip(names, map(int, row), strict=True)) for row in zip(*(columns[n] for n in names), strict=True)
     ]
     found = sorted((row for row in rows if row["bad_debt"]), key=lambda row: (-row["bad_debt"], row["path"]))
-    return [row | {"link": path_of(directory, summary, row["path"])} for row in found[:MOST_PATHS]]
+    return [row | {"link": link_path(directory, summary, row["path"])} for row in found[:MOST_PATHS]]
 
 
-def _spreads(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _list_statistics(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List the rows of the page's table: a name, and its path in the summary."""
     types = [
         (f"of it {each['symbol']}", f"collateral_types.{i}.bad_debt")
@@ -84,7 +86,7 @@ def _spreads(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _at(summary: Mapping[str, Any], path: str) -> Any:
+def _get_value(summary: Mapping[str, Any], path: str) -> Any:
     """Return the value at a path of the summary."""
     here: Any = summary
     for part in path.split("."):

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from backstop.files.installation import format_command
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report.amounts import duration, fixed, percent
+from backstop.report.amounts import format_duration, format_fixed, format_percent
 
 MICRO = 10**6
 """Millionths in a stablecoin."""
@@ -29,67 +29,73 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
     console = Console(file=sys.stdout, highlight=False)
-    sure = percent(summary["confidence_bps"], BASIS_POINTS, 0)
+    sure = format_percent(summary["confidence_bps"], BASIS_POINTS, 0)
     table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column(f"{summary['paths']:,} paths", justify="right", no_wrap=True)
     table.add_column(f"{sure} interval", justify="right", no_wrap=True)
-    for line in _lines(summary):
+    for line in _iter_lines(summary):
         table.add_row(*line)
     console.print(table)
     worst = summary["worst"]
-    console.print(f"\nworst path {worst['path']}: {coins(worst['row']['bad_debt'])} stablecoins of bad debt")
+    console.print(
+        f"\nworst path {worst['path']}: {format_coins(worst['row']['bad_debt'])} stablecoins of bad debt"
+    )
     for each in summary["confirmed"][:MOST_CONFIRMED]:
-        figures = f"{coins(each['exact_micro'])} on the contracts, {coins(each['engine_micro'])} here"
+        figures = (
+            f"{format_coins(each['exact_micro'])} on the contracts, {format_coins(each['engine_micro'])} here"
+        )
         console.print(f"path {each['path']} run again: {figures}")
     for each in summary["on_contracts"]:
-        name = percent(each["level_bps"], BASIS_POINTS, 0)
-        console.print(f"expected shortfall, {name}, on the contracts: {coins(each['shortfall_micro'])}")
+        name = format_percent(each["level_bps"], BASIS_POINTS, 0)
+        console.print(
+            f"expected shortfall, {name}, on the contracts: {format_coins(each['shortfall_micro'])}"
+        )
     console.print(f"replay     {format_command(worst['replay'])}", soft_wrap=True)
     console.print(f"study      {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)
 
 
-def _lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _iter_lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     lost = summary["bad_debt"]
-    yield "paths with bad debt", *shown(lost["chance"])
-    yield "bad debt, stablecoins, average", *shown(lost["mean"])
+    yield "paths with bad debt", *format_estimate(lost["chance"])
+    yield "bad debt, stablecoins, average", *format_estimate(lost["mean"])
     for level in lost["levels"]:
-        name = percent(level["level_bps"], BASIS_POINTS, 0)
-        yield f"  value at risk, {name}", *shown(level["at_risk"])
-        yield f"  expected shortfall, {name}", *shown(level["shortfall"])
+        name = format_percent(level["level_bps"], BASIS_POINTS, 0)
+        yield f"  value at risk, {name}", *format_estimate(level["at_risk"])
+        yield f"  expected shortfall, {name}", *format_estimate(level["shortfall"])
     for level in summary["liquidated_debt"]["levels"]:
-        name = percent(level["level_bps"], BASIS_POINTS, 0)
-        yield f"liquidations at risk, {name}", *shown(level["at_risk"])
+        name = format_percent(level["level_bps"], BASIS_POINTS, 0)
+        yield f"liquidations at risk, {name}", *format_estimate(level["at_risk"])
     for stage in summary["stages"]:
-        yield f"{stage['stage']} reached", *shown(stage["covered"]["chance"])
-        yield "  paid on average", *shown(stage["covered"]["mean"])
+        yield f"{stage['stage']} reached", *format_estimate(stage["covered"]["chance"])
+        yield "  paid on average", *format_estimate(stage["covered"]["mean"])
     answer = summary["sensitivity"]
     if answer is not None:
-        yield "bad debt for 1% of all prices: slope", *shown(answer["slope"])
-        yield "  convexity", *shown(answer["convexity"])
-    yield "outstanding at the end", *shown(summary["outstanding"]["chance"])
-    yield "unsold a day after the end", *shown(summary["unsold"]["chance"])
-    yield "  of debt, on average", *shown(summary["unsold"]["mean"])
+        yield "bad debt for 1% of all prices: slope", *format_estimate(answer["slope"])
+        yield "  convexity", *format_estimate(answer["convexity"])
+    yield "outstanding at the end", *format_estimate(summary["outstanding"]["chance"])
+    yield "unsold a day after the end", *format_estimate(summary["unsold"]["chance"])
+    yield "  of debt, on average", *format_estimate(summary["unsold"]["mean"])
     for each in summary["times"]["to_cover"]:
         if each["level_bps"] in (5_000, 9_500):
-            name = percent(each["level_bps"], BASIS_POINTS, 0)
-            yield f"time to cover, {name} of paths within", duration(each["value"]), ""
+            name = format_percent(each["level_bps"], BASIS_POINTS, 0)
+            yield f"time to cover, {name} of paths within", format_duration(each["value"]), ""
 
 
-def shown(estimate: Mapping[str, int | None]) -> tuple[str, str]:
+def format_estimate(estimate: Mapping[str, int | None]) -> tuple[str, str]:
     """Format an estimate's value and its interval."""
     text = {
-        name.partition("_")[0]: "?" if value is None else _text(value, name.rpartition("_")[2])
+        name.partition("_")[0]: "?" if value is None else _format_value(value, name.rpartition("_")[2])
         for name, value in estimate.items()
     }
     return text["value"], f"{text['low']} to {text['high']}"
 
 
-def _text(value: int, unit: str) -> str:
-    return percent(value, BASIS_POINTS) if unit == "bps" else coins(value)
+def _format_value(value: int, unit: str) -> str:
+    return format_percent(value, BASIS_POINTS) if unit == "bps" else format_coins(value)
 
 
-def coins(micro: int) -> str:
+def format_coins(micro: int) -> str:
     """Format millionths as whole stablecoins, rounded."""
-    return fixed(micro, MICRO, 0)
+    return format_fixed(micro, MICRO, 0)

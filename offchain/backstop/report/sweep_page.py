@@ -9,15 +9,15 @@ from typing import Any
 
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report import amounts, answers, drivers
-from backstop.report.finished import read_finished
-from backstop.report.first_screen import swept
-from backstop.report.grid_edge import at_edge
-from backstop.report.links import study_of
-from backstop.report.plotting import Chart, Key, plotted, titled
-from backstop.report.rendering import render
+from backstop.report import amounts, section_headings, tornado_chart
+from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, to_plot_values
+from backstop.report.grid_edge import describe_grid_edge
+from backstop.report.page_links import link_study
+from backstop.report.rendering import render_template
 from backstop.report.stress_table import MICRO
-from backstop.report.sweep_table import anchor_of, gain_text, values_of
+from backstop.report.study_files import read_study_files
+from backstop.report.summary_panel import compose_sweep_finding
+from backstop.report.sweep_table import find_anchor, format_gain, list_values
 
 _FULL = 0.8
 """Share of the colour of loss beyond which a cell of a map is too strong for the text of the page."""
@@ -25,31 +25,35 @@ _FULL = 0.8
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished sweep."""
-    summary, meta = read_finished(directory, "sweep", ("summary.json", "meta.json"))
-    points, maps = summary["points"], heat_maps(summary)
+    summary, meta = read_study_files(directory, "sweep", ("summary.json", "meta.json"))
+    points, maps = summary["points"], draw_heat_maps(summary)
     best = None if summary["recommended"] is None else summary["recommended"]["point"]
-    text = render(
+    text = render_template(
         "sweep.html",
         summary,
-        [each for each in (front(summary), drivers.of_sweep(summary), *maps) if each is not None],
+        [
+            each
+            for each in (draw_front(summary), tornado_chart.draw_sweep_drivers(summary), *maps)
+            if each is not None
+        ],
         maps=[each.id for each in maps],
         meta=meta,
-        answers=answers.of_sweep(summary),
-        finding=swept(summary),
-        gain_text=gain_text,
-        edge=at_edge(summary),
+        answers=section_headings.compose_sweep_headings(summary),
+        finding=compose_sweep_finding(summary),
+        gain_text=format_gain,
+        edge=describe_grid_edge(summary),
         order=sorted(
             range(len(points)),
             key=lambda i: (i != best, points[i]["gain"], -points[i]["shortfall"]["value_micro"]),
         ),
-        studies=[study_of(directory, summary, i) for i in range(len(points))],
+        studies=[link_study(directory, summary, i) for i in range(len(points))],
         best=best,
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
 
 
-def front(summary: Mapping[str, Any]) -> Chart:
+def draw_front(summary: Mapping[str, Any]) -> Chart:
     """Draw each setting by its gain and expected shortfall; a line joins those that no other beats."""
     points = summary["points"]
     scale = BASIS_POINTS if summary["gain"] == "efficiency" else 1
@@ -79,13 +83,15 @@ def front(summary: Mapping[str, Any]) -> Chart:
                 "name": name,
                 "x": [points[i]["gain"] / scale for i in chosen],
                 "y": [points[i]["shortfall"]["value_micro"] / MICRO for i in chosen],
-                "text": [f"{_values(summary, points[i])}: {_interval(points[i])}" for i in chosen],
+                "text": [
+                    f"{_format_values(summary, points[i])}: {_format_interval(points[i])}" for i in chosen
+                ],
                 "marker": {"color": color, "size": size},
-                "error_y": _error_bars([points[i]["shortfall"] for i in chosen], color, chosen == kept),
+                "error_y": _build_error_bars([points[i]["shortfall"] for i in chosen], color, chosen == kept),
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )
-    level = amounts.percent(summary["level_bps"], BASIS_POINTS, 0)
+    level = amounts.format_percent(summary["level_bps"], BASIS_POINTS, 0)
     limit = summary["limit_micro"] / MICRO
     figure = {
         "data": data,
@@ -94,11 +100,13 @@ def front(summary: Mapping[str, Any]) -> Chart:
             "hovermode": "closest",
             "xaxis": {
                 "tickformat": "~%" if scale != 1 else "~s",
-                "title": titled("efficiency, % of the collateral" if scale != 1 else "debt, stablecoins"),
+                "title": build_axis_title(
+                    "efficiency, % of the collateral" if scale != 1 else "debt, stablecoins"
+                ),
             },
             "yaxis": {
                 "tickformat": "~s",
-                "title": titled(f"expected shortfall at {level}, stablecoins"),
+                "title": build_axis_title(f"expected shortfall at {level}, stablecoins"),
                 "rangemode": "tozero",
             },
             "shapes": [
@@ -108,22 +116,22 @@ def front(summary: Mapping[str, Any]) -> Chart:
         },
     }
     told = "; ".join(
-        f"{_values(summary, points[i])}: {gain_text(points[i]['gain'], summary['gain'])}, "
-        f"{_interval(points[i])}"
+        f"{_format_values(summary, points[i])}: {format_gain(points[i]['gain'], summary['gain'])}, "
+        f"{_format_interval(points[i])}"
         for i in kept
     )
-    legend = tuple(Key(name, color, "dots") for name, color, _, chosen in groups if chosen)
+    legend = tuple(LegendKey(name, color, "dots") for name, color, _, chosen in groups if chosen)
     return Chart("front", "Gain against risk", f"Settings that no other beats: {told}.", figure, legend)
 
 
-def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
+def draw_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     """Draw expected shortfall over each pair of axes.
 
     The other axes stand at the recommended setting, or at the first where there is none.
     """
     axes, points = summary["axes"], summary["points"]
-    anchor = anchor_of(summary)["values"]
-    by_values = {values_of(summary, point): point for point in points}
+    anchor = find_anchor(summary)["values"]
+    by_values = {list_values(summary, point): point for point in points}
     found = []
     for across, up in combinations(axes, 2):
 
@@ -142,7 +150,7 @@ def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
                     "x": list(range(len(across["values"]))),
                     "y": list(range(len(up["values"]))),
                     "z": [[cell / MICRO for cell in row] for row in cells],
-                    "text": [[amounts.compact(cell, MICRO) for cell in row] for row in cells],
+                    "text": [[amounts.format_compact(cell, MICRO) for cell in row] for row in cells],
                     "colorscale": [[0, "@wash"], [1, "@loss"]],
                     "showscale": False,
                     "xgap": 2,
@@ -153,9 +161,9 @@ def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
             "layout": {
                 "height": 120 + 46 * len(up["values"]),
                 "hovermode": "closest",
-                "xaxis": _ticks(across),
-                "yaxis": _ticks(up),
-                "annotations": list(_written(cells)),
+                "xaxis": _build_axis(across),
+                "yaxis": _build_axis(up),
+                "annotations": list(_build_annotations(cells)),
             },
         }
         title = f"Expected shortfall{f', with {others}' if others else ''}"
@@ -164,24 +172,30 @@ def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     return found
 
 
-def _written(cells: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
+def _build_annotations(cells: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
     """Build the figures within a map's cells: light on dark and dark on light, in either theme."""
     low, high = min(map(min, cells)), max(map(max, cells))
     for i, row in enumerate(cells):
         for j, cell in enumerate(row):
             full = (cell - low) > _FULL * (high - low)
             font = {"size": 12, "color": "@paper" if full else "@ink"}
-            yield {"x": j, "y": i, "text": amounts.compact(cell, MICRO), "showarrow": False, "font": font}
+            yield {
+                "x": j,
+                "y": i,
+                "text": amounts.format_compact(cell, MICRO),
+                "showarrow": False,
+                "font": font,
+            }
 
 
-def _error_bars(estimates: Sequence[Mapping[str, Any]], color: str, drawn: bool) -> dict[str, Any]:
+def _build_error_bars(estimates: Sequence[Mapping[str, Any]], color: str, drawn: bool) -> dict[str, Any]:
     """Build the intervals of points, drawn or for the data alone; an end that has no bound is not drawn."""
 
     def gap(each: Mapping[str, Any], end: str) -> int | None:
         return None if each[end] is None else abs(each[end] - each["value_micro"])
 
-    above = plotted((gap(each, "high_micro") for each in estimates), MICRO)
-    below = plotted((gap(each, "low_micro") for each in estimates), MICRO)
+    above = to_plot_values((gap(each, "high_micro") for each in estimates), MICRO)
+    below = to_plot_values((gap(each, "low_micro") for each in estimates), MICRO)
     ends = {
         "array": above,
         "arrayminus": below,
@@ -193,24 +207,26 @@ def _error_bars(estimates: Sequence[Mapping[str, Any]], color: str, drawn: bool)
     return {"type": "data", "symmetric": False, **ends}
 
 
-def _interval(point: Mapping[str, Any]) -> str:
+def _format_interval(point: Mapping[str, Any]) -> str:
     value, low, high = (point["shortfall"][f"{end}_micro"] for end in ("value", "low", "high"))
-    told = amounts.compact(value, MICRO)
+    told = amounts.format_compact(value, MICRO)
     if low is None and high is None:
         return f"{told}, no interval"
-    ends = ("?" if end is None else amounts.compact(end, MICRO) for end in (low, high))
+    ends = ("?" if end is None else amounts.format_compact(end, MICRO) for end in (low, high))
     return f"{told} ({' to '.join(ends)})"
 
 
-def _ticks(axis: Mapping[str, Any]) -> dict[str, Any]:
+def _build_axis(axis: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "tickvals": list(range(len(axis["values"]))),
         "ticktext": list(axis["values"]),
-        "title": titled(axis["title"]),
+        "title": build_axis_title(axis["title"]),
         "showgrid": False,
     }
 
 
-def _values(summary: Mapping[str, Any], point: Mapping[str, Any]) -> str:
+def _format_values(summary: Mapping[str, Any], point: Mapping[str, Any]) -> str:
     names = (axis["name"] for axis in summary["axes"])
-    return ", ".join(f"{name} {value}" for name, value in zip(names, values_of(summary, point), strict=True))
+    return ", ".join(
+        f"{name} {value}" for name, value in zip(names, list_values(summary, point), strict=True)
+    )

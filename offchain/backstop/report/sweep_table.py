@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report.amounts import percent
-from backstop.report.grid_edge import at_edge
-from backstop.report.stress_table import coins, shown
+from backstop.report.amounts import format_percent
+from backstop.report.grid_edge import describe_grid_edge
+from backstop.report.stress_table import format_coins, format_estimate
 
 
 def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
@@ -24,7 +24,7 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
         return
     console = Console(file=sys.stdout, highlight=False)
     points, best = summary["points"], summary["recommended"]
-    level = percent(summary["level_bps"], BASIS_POINTS, 0)
+    level = format_percent(summary["level_bps"], BASIS_POINTS, 0)
     table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for axis in summary["axes"]:
@@ -32,47 +32,53 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
     table.add_column(summary["gain"], justify="right", no_wrap=True)
     table.add_column(f"expected shortfall, {level}", justify="right", no_wrap=True)
     table.add_column(
-        f"{percent(summary['confidence_bps'], BASIS_POINTS, 0)} interval", justify="right", no_wrap=True
+        f"{format_percent(summary['confidence_bps'], BASIS_POINTS, 0)} interval",
+        justify="right",
+        no_wrap=True,
     )
     order = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
     for number in order:
         point = points[number]
         mark = "→" if best is not None and number == best["point"] else ""
-        gain = gain_text(point["gain"], summary["gain"])
-        table.add_row(mark, *values_of(summary, point), gain, *shown(point["shortfall"]))
+        gain = format_gain(point["gain"], summary["gain"])
+        table.add_row(mark, *list_values(summary, point), gain, *format_estimate(point["shortfall"]))
     console.print(table)
     console.print(
         f"\n{len(order)} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
     )
-    limit = coins(summary["limit_micro"])
+    limit = format_coins(summary["limit_micro"])
     if best is None:
         console.print(f"no setting keeps its expected shortfall to {limit}")
     else:
-        within, chosen = (percent(best[name], BASIS_POINTS, 0) for name in ("within_limit_bps", "chosen_bps"))
+        within, chosen = (
+            format_percent(best[name], BASIS_POINTS, 0) for name in ("within_limit_bps", "chosen_bps")
+        )
         console.print(f"→ has the most {summary['gain']} with at most {limit}:")
         console.print(f"  within it in {within} of resamples of the paths, chosen in {chosen}")
-    if warning := at_edge(summary):
+    if warning := describe_grid_edge(summary):
         console.print(warning, soft_wrap=True)
     console.print(f"sweep      {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)
 
 
-def values_of(summary: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[str, ...]:
+def list_values(summary: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a setting's values in the order of the axes, which JSON does not keep."""
     return tuple(point["values"][axis["name"]] for axis in summary["axes"])
 
 
-def anchor_of(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+def find_anchor(summary: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the setting through which cuts are drawn: the recommended one, or the first."""
     best = summary["recommended"]
     anchor: Mapping[str, Any] = summary["points"][0 if best is None else best["point"]]
     return anchor
 
 
-def points_along(summary: Mapping[str, Any], axis: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def list_axis_points(
+    summary: Mapping[str, Any], axis: Mapping[str, Any]
+) -> list[tuple[str, Mapping[str, Any]]]:
     """List the settings along one axis, each with its value; the other axes stand at `anchor_of`."""
-    by_values = {values_of(summary, point): point for point in summary["points"]}
-    anchor = anchor_of(summary)["values"]
+    by_values = {list_values(summary, point): point for point in summary["points"]}
+    anchor = find_anchor(summary)["values"]
     names = [each["name"] for each in summary["axes"]]
     return [
         (value, by_values[tuple(value if name == axis["name"] else anchor[name] for name in names)])
@@ -80,6 +86,6 @@ def points_along(summary: Mapping[str, Any], axis: Mapping[str, Any]) -> list[tu
     ]
 
 
-def gain_text(gain: int, kind: str) -> str:
+def format_gain(gain: int, kind: str) -> str:
     """Format a setting's gain: efficiency as a percentage, debt in whole stablecoins."""
-    return percent(gain, BASIS_POINTS) if kind == "efficiency" else f"{gain:,}"
+    return format_percent(gain, BASIS_POINTS) if kind == "efficiency" else f"{gain:,}"

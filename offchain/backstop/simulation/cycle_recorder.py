@@ -14,7 +14,7 @@ from backstop.keepers.backstop_pool_keeper import POOL
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import value_of_all
 from backstop.model.state import ZERO_ADDRESS, Contract, Log
-from backstop.simulation.bearers import PAYERS
+from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.run_directory import Row
 
 MOST_PAYERS = 10
@@ -60,60 +60,66 @@ class CycleRecorder:
 
     # ------------------------------------------------------------------- events
 
-    def event(self, step: int, timestamp: int, log: Log) -> None:
+    def record_event(self, step: int, timestamp: int, log: Log) -> None:
         """Record an event; they come in the order of the chain."""
         hear = _HEARD.get((log.contract, log.event))
         if hear is not None:
             hear(self, step, timestamp, *log.values)
 
-    def _deposited(self, step: int, at: int, owner: str, payer: str, amount: int) -> None:
+    def _record_deposit(self, step: int, at: int, owner: str, payer: str, amount: int) -> None:
         self.accounts.add(owner)
 
-    def _liquidated(self, step: int, at: int, owner: str, liquidator: str, market: int, *how: int) -> None:
-        who = owner, self._name(owner), liquidator, self._name(liquidator)
+    def _record_liquidation(
+        self, step: int, at: int, owner: str, liquidator: str, market: int, *how: int
+    ) -> None:
+        who = owner, self._get_name(owner), liquidator, self._get_name(liquidator)
         self.liquidations.append((step, at, self.symbols[market], *who, *how))
         if liquidator == self.pool:
             _, _, reward, fee = how
             self.pool_takes += 1
             self.pool_rewards += reward - fee
 
-    def _taken(self, step: int, at: int, taker: str, market: int, delta: int, price: int) -> None:
+    def _record_takeover(self, step: int, at: int, taker: str, market: int, delta: int, price: int) -> None:
         self.relieved += 1
         self.pool_takes += taker == self.pool
 
-    def _filled(self, step: int, at: int, maker: str, taker: str, *what: Any) -> None:
+    def _record_fill(self, step: int, at: int, maker: str, taker: str, *what: Any) -> None:
         self.pool_sales += self.pool in (maker, taker)
 
-    def _entered(self, step: int, at: int, sender: str, owner: str, assets: int, shares: int) -> None:
+    def _record_pool_deposit(
+        self, step: int, at: int, sender: str, owner: str, assets: int, shares: int
+    ) -> None:
         self.pool_in += assets
 
-    def _left(
+    def _record_pool_withdrawal(
         self, step: int, at: int, sender: str, receiver: str, owner: str, assets: int, shares: int
     ) -> None:
         self.pool_out += assets
         self.pool_left[owner] = at
 
-    def _deleveraged(
+    def _record_deleveraging(
         self, step: int, at: int, owner: str, market: int, delta: int, price: int, prover: str
     ) -> None:
         # The model has them closed already.
         whole = abs(delta) + abs(self.market.positions[owner, market].size)
         self.closings.append(
-            (step, at, self.symbols[market], owner, self._name(owner), abs(delta), whole, price)
+            (step, at, self.symbols[market], owner, self._get_name(owner), abs(delta), whole, price)
         )
 
-    def _seized(self, step: int, at: int, owner: str, finder: str) -> None:
+    def _record_seizure(self, step: int, at: int, owner: str, finder: str) -> None:
         self.insolvent.add(owner)
         self.seized += 1
 
-    def _booked(self, step: int, at: int, owner: str, cycle: int, amount: int, late: int) -> None:
+    def _record_loss_booking(
+        self, step: int, at: int, owner: str, cycle: int, amount: int, late: int
+    ) -> None:
         self.insolvent.add(owner)
 
-    def _absorbed(self, step: int, at: int, loss: int, clawed_back: int, insured: int) -> None:
-        self._pay(step, at, "clawed_back", clawed_back)
-        self._pay(step, at, "insured", insured)
+    def _record_absorbed_loss(self, step: int, at: int, loss: int, clawed_back: int, insured: int) -> None:
+        self._record_payment(step, at, "clawed_back", clawed_back)
+        self._record_payment(step, at, "insured", insured)
 
-    def _rolled(self, step: int, at: int, pending: int, insured: int, later: int) -> None:
+    def _record_cycle_result(self, step: int, at: int, pending: int, insured: int, later: int) -> None:
         borne = 0
         for m, symbol in enumerate(self.symbols):
             gains, losses = self.market.totals[m, pending - 1], self.market.losses[m, pending - 1]
@@ -123,36 +129,38 @@ class CycleRecorder:
                     figures = {"gained_wad": str(gained), "borne_wad": str(lost)}
                     place = {"at": at, "cycle": pending - 1, "market": symbol, "side": side}
                     self.cycles.append(place | figures)
-        self._pay(step, at, "taken", borne - later)
-        self._pay(step, at, "cut", later)
+        self._record_payment(step, at, "taken", borne - later)
+        self._record_payment(step, at, "cut", later)
 
-    def _posted(self, step: int, at: int, amount: int) -> None:
-        self._pay(step, at, "posted", amount)
+    def _record_posted_shortfall(self, step: int, at: int, amount: int) -> None:
+        self._record_payment(step, at, "posted", amount)
 
-    def _withdrawn(
+    def _record_withdrawal(
         self, step: int, at: int, owner: str, receiver: str, amount: int, own: int, profit: int
     ) -> None:
         self.withdrawn[owner] = self.withdrawn.get(owner, 0) + own + profit
         # While losses are late, whoever leaves leaves its part of them behind.
-        self._pay(step, at, "forgone", amount - own - profit, owner)
+        self._record_payment(step, at, "forgone", amount - own - profit, owner)
 
-    def _ended(self, step: int, at: int, market: int, price: int) -> None:
+    def _record_market_end(self, step: int, at: int, market: int, price: int) -> None:
         self.ended.append({"market": self.symbols[market], "at": at, "price_wei": str(price)})
 
-    def _settled(self, step: int, at: int, owner: str, cycle: int, haircut: int, *booked: int) -> None:
+    def _record_account_settlement(
+        self, step: int, at: int, owner: str, cycle: int, haircut: int, *booked: int
+    ) -> None:
         self.haircuts[owner] = self.haircuts.get(owner, 0) + haircut
 
-    def _pay(self, step: int, at: int, kind: str, amount: int, payer: str | None = None) -> None:
+    def _record_payment(self, step: int, at: int, kind: str, amount: int, payer: str | None = None) -> None:
         if amount:
-            self.payments.append((step, at, kind, payer, self._name(payer), amount))
+            self.payments.append((step, at, kind, payer, self._get_name(payer), amount))
             self.totals[kind] = self.totals.get(kind, 0) + amount
 
-    def _name(self, address: str | None) -> str | None:
+    def _get_name(self, address: str | None) -> str | None:
         return None if address is None else self.names.get(address, "")
 
     # ------------------------------------------------------------------ results
 
-    def summary(self, start: int) -> dict[str, Any]:
+    def summarise_market(self, start: int) -> dict[str, Any]:
         """Return the margin market's part of summary.json; times count from `start`.
 
         `loss_wad` is all that was booked: what was paid, what is pending and what is late.
@@ -162,11 +170,11 @@ class CycleRecorder:
         late = int(market.late_table[()])
         mark = market.world.mark()
         try:
-            return self._figures(start, pending, late)
+            return self._compute_figures(start, pending, late)
         finally:
             market.world.roll_back(mark)
 
-    def _figures(self, start: int, pending: int, late: int) -> dict[str, Any]:
+    def _compute_figures(self, start: int, pending: int, late: int) -> dict[str, Any]:
         """Return the figures of the summary, with all accounts brought up to date."""
         market, haircuts = self.market, dict(self.haircuts)
         before = len(market.world.logs)
@@ -210,16 +218,16 @@ class CycleRecorder:
             "relieved": self.relieved,
             "left_lots": left,
             "deleveraged": len({owner for _, _, _, owner, *_ in self.closings}),
-            "closings": self._closings(start),
+            "closings": self._sum_closings(start),
             "cycles": [{**each, "at": each["at"] - start} for each in self.cycles],
             "payers": [
-                {"account": self._name(owner) or owner, "paid_wad": str(paid)}
+                {"account": self._get_name(owner) or owner, "paid_wad": str(paid)}
                 for owner, paid in most[:MOST_PAYERS]
                 if paid
             ],
         }
 
-    def _closings(self, start: int) -> list[dict[str, Any]]:
+    def _sum_closings(self, start: int) -> list[dict[str, Any]]:
         """Return what was closed by force in each market and second.
 
         `whole_lots` is what an engine that closes whole positions would have closed of the same accounts.
@@ -235,19 +243,19 @@ class CycleRecorder:
 
 
 _HEARD: dict[tuple[str, str], Callable[..., None]] = {
-    ("PerpetualMarket", "Deposited"): CycleRecorder._deposited,
-    ("PerpetualDesk", "Liquidated"): CycleRecorder._liquidated,
-    ("PerpetualDesk", "Taken"): CycleRecorder._taken,
-    ("PerpetualDesk", "Deleveraged"): CycleRecorder._deleveraged,
-    ("MarginOrders", "Filled"): CycleRecorder._filled,
-    (POOL, "Deposit"): CycleRecorder._entered,
-    (POOL, "Withdraw"): CycleRecorder._left,
-    ("PerpetualMarket", "Seized"): CycleRecorder._seized,
-    ("PerpetualMarket", "Booked"): CycleRecorder._booked,
-    ("MarginFund", "LossAbsorbed"): CycleRecorder._absorbed,
-    ("PerpetualMarket", "Rolled"): CycleRecorder._rolled,
-    ("MarginFund", "ShortfallPosted"): CycleRecorder._posted,
-    ("PerpetualMarket", "Withdrawn"): CycleRecorder._withdrawn,
-    ("PerpetualMarket", "MarketEnded"): CycleRecorder._ended,
-    ("PerpetualMarket", "Settled"): CycleRecorder._settled,
+    ("PerpetualMarket", "Deposited"): CycleRecorder._record_deposit,
+    ("PerpetualDesk", "Liquidated"): CycleRecorder._record_liquidation,
+    ("PerpetualDesk", "Taken"): CycleRecorder._record_takeover,
+    ("PerpetualDesk", "Deleveraged"): CycleRecorder._record_deleveraging,
+    ("MarginOrders", "Filled"): CycleRecorder._record_fill,
+    (POOL, "Deposit"): CycleRecorder._record_pool_deposit,
+    (POOL, "Withdraw"): CycleRecorder._record_pool_withdrawal,
+    ("PerpetualMarket", "Seized"): CycleRecorder._record_seizure,
+    ("PerpetualMarket", "Booked"): CycleRecorder._record_loss_booking,
+    ("MarginFund", "LossAbsorbed"): CycleRecorder._record_absorbed_loss,
+    ("PerpetualMarket", "Rolled"): CycleRecorder._record_cycle_result,
+    ("MarginFund", "ShortfallPosted"): CycleRecorder._record_posted_shortfall,
+    ("PerpetualMarket", "Withdrawn"): CycleRecorder._record_withdrawal,
+    ("PerpetualMarket", "MarketEnded"): CycleRecorder._record_market_end,
+    ("PerpetualMarket", "Settled"): CycleRecorder._record_account_settlement,
 }

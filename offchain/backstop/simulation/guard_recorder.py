@@ -12,7 +12,7 @@ from backstop.simulation.run_directory import Row
 
 
 @dataclass
-class CallRecord:
+class MarginCallRecord:
     """One margin call. It ends `met`, `liquidated` (the vault, or a part of it), `restructured` or `lapsed`.
 
     Or it is `open`.
@@ -26,7 +26,7 @@ class CallRecord:
     ended_at: int | None = None
     ended_by: str = "open"
 
-    def end(self, at: int, by: str) -> None:
+    def end_call(self, at: int, by: str) -> None:
         """Note when the call ended, and how."""
         self.ended_at, self.ended_by = at, by
 
@@ -55,28 +55,28 @@ _ENDS = {"Completed": "completed", "Foreclosed": "foreclosed", "WorkoutUnwound":
 class GuardRecorder:
     """A listener to events and blocks: margin calls, workouts, modes and ceilings."""
 
-    calls: list[CallRecord] = field(default_factory=list)
+    calls: list[MarginCallRecord] = field(default_factory=list)
     workouts: dict[int, WorkoutRecord] = field(default_factory=dict)
     modes: list[tuple[int, int, int, int]] = field(default_factory=list)  # when, mode, trigger, type
     ceilings: list[tuple[int, int, int]] = field(default_factory=list)  # when, type, whole stablecoins
 
-    def event(self, timestamp: int, log: Log) -> None:
+    def record_event(self, timestamp: int, log: Log) -> None:
         """Record an event; they come in the order of the chain."""
         values: tuple[Any, ...] = log.values
         if log.event == "MarginCalled":
             c, owner, due, expires = values
-            self.calls.append(CallRecord(c, owner, timestamp, due, expires))
+            self.calls.append(MarginCallRecord(c, owner, timestamp, due, expires))
         elif log.event == "Liquidated" and log.contract == "LiquidationEngine":
             self._end_call(timestamp, *values[1:3], by="liquidated")
         elif log.contract == "Workouts":
-            self._workout(timestamp, log.event, values)
+            self._record_workout(timestamp, log.event, values)
         elif log.event == "ModeChanged":
             _, mode, trigger, c, _ = values
             self.modes.append((timestamp, mode, trigger, c))
         elif log.event == "ParameterChanged" and values[1] == "debt_ceiling":
             self.ceilings.append((timestamp, values[0], values[2]))
 
-    def found(self, each: Workout) -> None:
+    def record_open_workout(self, each: Workout) -> None:
         """Record a workout from before; its lot and principal are those of now."""
         known = WorkoutRecord(
             each.id,
@@ -91,12 +91,12 @@ class GuardRecorder:
         )
         self.workouts.setdefault(each.id, known)
 
-    def _end_call(self, timestamp: int, c: int, owner: str, *, by: str) -> None:
-        for call in self._open():
-            if (call.collateral_type, call.owner) == (c, owner):
-                call.end(timestamp, by)
+    def _end_call(self, timestamp: int, collateral_type: int, owner: str, *, by: str) -> None:
+        for call in self._list_open_calls():
+            if (call.collateral_type, call.owner) == (collateral_type, owner):
+                call.end_call(timestamp, by)
 
-    def _workout(self, timestamp: int, event: str, values: tuple[Any, ...]) -> None:
+    def _record_workout(self, timestamp: int, event: str, values: tuple[Any, ...]) -> None:
         if event == "Entered":
             id, c, owner, *terms = values
             self.workouts[id] = WorkoutRecord(id, c, owner, timestamp, *terms)
@@ -107,18 +107,18 @@ class GuardRecorder:
             workout = self.workouts[values[0]]
             workout.ended_at, workout.ended_by = timestamp, _ENDS[event]
 
-    def block(self, view: KeeperView) -> None:
+    def record_block(self, view: KeeperView) -> None:
         """End the calls that were met or have lapsed by this block."""
-        for call in self._open():
+        for call in self._list_open_calls():
             if view.get_vault(call.collateral_type, call.owner).called_at != call.called_at:
-                call.end(view.timestamp, "met")
+                call.end_call(view.timestamp, "met")
             elif view.timestamp > call.expires:
-                call.end(call.expires, "lapsed")
+                call.end_call(call.expires, "lapsed")
 
-    def _open(self) -> list[CallRecord]:
+    def _list_open_calls(self) -> list[MarginCallRecord]:
         return [call for call in self.calls if call.ended_at is None]
 
-    def workout_rows(self, symbols: tuple[str, ...]) -> list[Row]:
+    def list_workout_rows(self, symbols: tuple[str, ...]) -> list[Row]:
         """Return the rows of the table of workouts."""
         return [
             (

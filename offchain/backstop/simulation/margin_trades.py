@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING, Any
 from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.margin_orders import NANOSECONDS, Order
-from backstop.simulation.scenario.schema import MarginAccount, MarginTrade
+from backstop.simulation.scenario.scenario_schema import MarginAccount, MarginTrade
 from backstop.system import Action
 
 if TYPE_CHECKING:
-    from backstop.simulation.blocks import Blocks
+    from backstop.simulation.scenario_run import ScenarioRun
 
 
-def trade_margin(run: Blocks) -> None:
+def trade_margin(run: ScenarioRun) -> None:
     """Have those trade whose time has come, at the mark; who is refused tries again."""
     for number, each in enumerate(list(run.trading)):
-        if each.at <= run.now and run.apply(_fill(run, each, number)).ok:
+        if each.at <= run.now and run.apply(_build_fill(run, each, number)).ok:
             run.trading.remove(each)
 
 
-def delist(run: Blocks) -> None:
+def announce_delistings(run: ScenarioRun) -> None:
     """Have the admin announce the ends of markets whose time has come."""
     for each in list(run.delisting):
         if each.at <= run.now:
             m, ends = run.scenario.margin_symbols.index(each.symbol), run.scenario.start + each.ends
-            run.must("MarginPolicy", "delist", m, ends, sender=run.account("admin"))
+            run.apply_or_raise("MarginPolicy", "delist", m, ends, sender=run.register_account("admin"))
             run.delisting.remove(each)
 
 
-def leavers(run: Blocks) -> list[MarginAccount]:
+def list_withdrawing_accounts(run: ScenarioRun) -> list[MarginAccount]:
     """Return who takes out what may leave, and when: those for whom the scenario says it, or everybody."""
     book = run.scenario.margin_book
     found = [each for each in book.accounts if each.takes_out is not None]
@@ -44,10 +44,10 @@ def leavers(run: Blocks) -> list[MarginAccount]:
     return found
 
 
-def _fill(run: Blocks, trade: MarginTrade, number: int) -> Action:
+def _build_fill(run: ScenarioRun, trade: MarginTrade, number: int) -> Action:
     m, model = run.scenario.margin_symbols.index(trade.symbol), run.session.model
-    run.bring_marks(get_trader_account(trade.long))
-    run.must("PerpetualMarket", "accrue", m, sender=get_trader_account(trade.long))
+    run.submit_marks(get_trader_account(trade.long))
+    run.apply_or_raise("PerpetualMarket", "accrue", m, sender=get_trader_account(trade.long))
     price = model.view("PerpetualMarket", "mark_of", m)
     orders: list[Any] = []
     for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):

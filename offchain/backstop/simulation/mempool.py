@@ -14,7 +14,7 @@ from typing import NamedTuple
 from backstop.system import Action
 
 
-class Pending(NamedTuple):
+class PendingTransaction(NamedTuple):
     """A transaction that waits. `intent` is what it is about: a new one with the same intent replaces it."""
 
     sender: str
@@ -37,17 +37,17 @@ class Mempool:
     """The waiting transactions of all senders, each sender's in the order of their nonces."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, list[Pending]] = {}
+        self._queues: dict[str, list[PendingTransaction]] = {}
         self._nonce = 0
 
     def __len__(self) -> int:
         return sum(len(queue) for queue in self._queues.values())
 
-    def waiting(self, sender: str) -> list[Pending]:
+    def list_pending(self, sender: str) -> list[PendingTransaction]:
         """Return a sender's transactions, oldest nonce first."""
         return list(self._queues.get(sender, ()))
 
-    def replace(
+    def replace_pending(
         self,
         sender: str,
         name: str,
@@ -61,8 +61,8 @@ class Mempool:
         dropped. Return how many were sent for the first time and how many were dropped.
         """
         old = {pending.intent: pending for pending in self._queues.get(sender, ())}
-        kept: list[Pending] = []
-        fresh: list[Pending] = []
+        kept: list[PendingTransaction] = []
+        fresh: list[PendingTransaction] = []
         for action, intent, gas, gas_price in wanted:
             before = old.pop(intent, None)
             if before is not None:
@@ -70,7 +70,9 @@ class Mempool:
                 continue
             self._nonce += 1
             fresh.append(
-                Pending(sender, name, action, intent, gas, gas_price, now, now + latency, self._nonce)
+                PendingTransaction(
+                    sender, name, action, intent, gas, gas_price, now, now + latency, self._nonce
+                )
             )
         kept.sort(key=lambda pending: pending.nonce)
         queue = kept + fresh
@@ -80,17 +82,17 @@ class Mempool:
             self._queues.pop(sender, None)
         return len(fresh), len(old)
 
-    def drop(self, sender: str) -> int:
+    def drop_pending(self, sender: str) -> int:
         """Forget a sender's transactions; return how many there were."""
         return len(self._queues.pop(sender, ()))
 
-    def fill_block(self, now: int, clearing_price: int, capacity: int) -> list[Pending]:
+    def fill_block(self, now: int, clearing_price: int, capacity: int) -> list[PendingTransaction]:
         """Take out what gets into the block, in order."""
         heads = [
             (queue[0].rank, sender) for sender, queue in self._queues.items() if queue[0].visible_at <= now
         ]
         heapify(heads)
-        included: list[Pending] = []
+        included: list[PendingTransaction] = []
         while heads:
             _, sender = heappop(heads)
             queue = self._queues[sender]

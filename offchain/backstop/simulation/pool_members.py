@@ -12,10 +12,10 @@ from backstop.model.perpetual_backstop import PerpetualBackstop
 from backstop.system import Action
 
 if TYPE_CHECKING:
-    from backstop.simulation.blocks import Blocks
+    from backstop.simulation.scenario_run import ScenarioRun
 
 
-def ask_to_leave(run: Blocks) -> None:
+def request_withdrawals(run: ScenarioRun) -> None:
     """Have those ask whose time has come, with all they have; once due, the pool's keeper pays them."""
     for each in list(run.asking):
         assert each.asks is not None
@@ -26,7 +26,7 @@ def ask_to_leave(run: Blocks) -> None:
             run.asking.remove(each)
 
 
-def pool_of(run: Blocks) -> dict[str, Any] | None:
+def summarise_pool(run: ScenarioRun) -> dict[str, Any] | None:
     """Return what the pool has earned or lost by the end, and what its members have of it; None without one.
 
     What it still has counts at the last marks, less the haircuts that are known.
@@ -47,11 +47,15 @@ def pool_of(run: Blocks) -> dict[str, Any] | None:
         "taken_over": margin.pool_takes,
         "sold": margin.pool_sales,
         "lots_left": {run.scenario.margin_symbols[m]: size for m, size in sorted(mine.items())},
-        "members": [_member(run, pool, each.name, each.money, left) for each in run.scenario.pool_members],
+        "members": [
+            _summarise_member(run, pool, each.name, each.money, left) for each in run.scenario.pool_members
+        ],
     }
 
 
-def _member(run: Blocks, pool: PerpetualBackstop, name: str, money: int, left: int) -> dict[str, Any]:
+def _summarise_member(
+    run: ScenarioRun, pool: PerpetualBackstop, name: str, money: int, left: int
+) -> dict[str, Any]:
     """Return what a member put in and has: in its hand, in the fund until it has vested, in the pool."""
     who = get_account(name)
     fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
@@ -65,7 +69,7 @@ def _member(run: Blocks, pool: PerpetualBackstop, name: str, money: int, left: i
     return {
         "name": name,
         "paid_in_wad": str(money),
-        "has_wad": str(run.stablecoins(who) + vests + inside),
+        "has_wad": str(run.get_stablecoins(who) + vests + inside),
         "vests_wad": str(vests),
         "inside_wad": str(inside),
         "left_at": None if left_at is None else left_at - run.scenario.start,

@@ -9,5 +9,5 @@ from backstop.errors import BackstopError
 Progress = Callable[[int, int, str], None]
 
 
-class Interrupted(BackstopError):
+class RunInterruptedError(BackstopError):
     """A run that was asked to stop; what it had is kept."""

@@ -196,13 +196,13 @@ class Run:
     frames: dict[str, pd.DataFrame]
 
 
-def column(tables: Mapping[str, Sequence[Row]], table: str) -> dict[str, list[Any]]:
+def get_columns(tables: Mapping[str, Sequence[Row]], table: str) -> dict[str, list[Any]]:
     """Return a table that was not written yet, by column."""
     rows = tables.get(table, ())
     return {name: [row[i] for row in rows] for i, name in enumerate(TABLES[table])}
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """Return a value as JSON keeps it: integers beyond 64 bits and bytes as strings, records as lists."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
@@ -211,13 +211,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    return [plain(item) for item in value]
+        return {str(name): to_json_value(item) for name, item in value.items()}
+    return [to_json_value(item) for item in value]
 
 
 def as_json(value: Any) -> str:
     """Write a value as one line of JSON."""
-    return json.dumps(plain(value), separators=(",", ":"))
+    return json.dumps(to_json_value(value), separators=(",", ":"))
 
 
 def write_run(
@@ -242,7 +242,7 @@ def write_run(
         raise BackstopError(f"{directory} cannot be written: {error.strerror or error}") from None
 
 
-def files_hash(directory: Path) -> str | None:
+def hash_run_files(directory: Path) -> str | None:
     """Hash a run's files; None if one is not there. meta.json has to be whole, but is left out."""
     found = hashlib.sha256()
     try:
@@ -287,7 +287,7 @@ def load_run(directory: str | Path) -> Run:
     return Run(directory, documents[0], documents[1], frames)
 
 
-class Spool(list[Row]):
+class TableSpool(list[Row]):
     """A table on its way into its file: full row groups go there as they come, the list has what waits.
 
     Equal rows give equal bytes.
@@ -304,24 +304,24 @@ class Spool(list[Row]):
         """Take a row, which may be the last of a group."""
         super().append(row)
         if len(self) == ROW_GROUP:
-            self._write()
+            self._write_group()
 
-    def finish(self) -> None:
+    def finish_file(self) -> None:
         """Write what waits, and make the file the table's."""
         if self or self._writer is None:
-            self._write()
+            self._write_group()
         assert self._writer is not None
         self._writer.close()
         replace_file(self._part, self._path)
         self._writer = None
 
-    def abandon(self) -> None:
+    def discard_file(self) -> None:
         """Leave no file behind, unless it is whole."""
         if self._writer is not None:
             self._writer.close()
             self._part.unlink(missing_ok=True)
 
-    def _write(self) -> None:
+    def _write_group(self) -> None:
         import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
 
@@ -330,7 +330,7 @@ class Spool(list[Row]):
             [pa.field(name, kinds.get(kind, pa.string())) for name, kind in self._columns.items()]
         )
         arrays = [
-            pa.array([_kept(row[i], kind) for row in self], field.type)
+            pa.array([_convert_value(row[i], kind) for row in self], field.type)
             for i, (kind, field) in enumerate(zip(self._columns.values(), schema, strict=True))
         ]
         try:
@@ -345,14 +345,14 @@ class Spool(list[Row]):
 
 def _write_table(directory: Path, table: str, rows: Sequence[Row]) -> None:
     """Write one Parquet file, or what a spool has not written yet."""
-    spool = rows if isinstance(rows, Spool) else Spool(directory, table)
+    spool = rows if isinstance(rows, TableSpool) else TableSpool(directory, table)
     if spool is not rows:
         for row in rows:
             spool.append(row)
-    spool.finish()
+    spool.finish_file()
 
 
-def _kept(value: Any, kind: str) -> Any:
+def _convert_value(value: Any, kind: str) -> Any:
     """Return a value as its column keeps it."""
     if kind == "big":
         return None if value is None else str(value)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from backstop.simulation.scenario.document import Field
+from backstop.simulation.scenario.yaml_document import Field
 
 
 def as_plain_values(field: Field, name: str, out: Path) -> Any:

@@ -23,9 +23,9 @@ from backstop.hosts.revm import RevmHost
 from backstop.parallel.workers import build_process_workers
 from backstop.proof.lockstep import Lockstep
 from backstop.proof.trace import Trace
-from backstop.simulation.run import Simulation
-from backstop.simulation.scenario import Scenario, drawn
+from backstop.simulation.scenario import Scenario, draw_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact_engine import ExactEngine
@@ -58,7 +58,7 @@ class CallSpeed(NamedTuple):
 
 def measure_call_speeds(scenario: Scenario, seed: int) -> Iterator[CallSpeed]:
     """Measure the same actions each way, the yardsticks first."""
-    path = drawn(scenario, seed, 0)
+    path = draw_scenario(scenario, seed, 0)
     with open_session(path, "model", seed) as session:
         run = Simulation(path, session, seed)
         run.open_book(lambda *_: None, lambda: False)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from backstop.files.atomic_files import write_json
 from backstop.model.arithmetic import WAD
-from backstop.simulation.run import Simulation
-from backstop.simulation.scenario import Scenario, drawn, load_scenario
+from backstop.simulation.scenario import Scenario, draw_scenario, load_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation
 
 SCENARIO = "black-thursday"
 SEED = 1
@@ -71,7 +71,7 @@ def measure_books(vaults: int, say: Callable[[str], None]) -> Iterator[DayCost]:
 
 def run_day(host: str, vaults: int) -> DayCost:
     """Run the day with so many vaults."""
-    scenario = drawn(scale_book(load_scenario(SCENARIO), vaults), SEED)
+    scenario = draw_scenario(scale_book(load_scenario(SCENARIO), vaults), SEED)
     began = time.perf_counter()
     with open_session(scenario, host, SEED) as session:
         run, before = Simulation(scenario, session, SEED), time.process_time()

@@ -21,10 +21,10 @@ from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_json
 from backstop.files.installation import CHECKOUT
 from backstop.report import run_page, stress_page
-from backstop.simulation.meta import run_meta
-from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
+from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.stress_study import Study
 from backstop.studies.stress.stress_summary import build_summary
@@ -112,7 +112,9 @@ def _write_study_page(out: Path, paths: int) -> Path:
         task = Task(load_scenario(STUDIED), 1, "fast")
         study = Study.open_or_resume(task, paths, out)
         rows = study.run_missing_paths()
-        study.write_results(build_summary(task, STUDIED, rows, [], None), run_meta("fast", "bench", out, 0))
+        study.write_results(
+            build_summary(task, STUDIED, rows, [], None), build_run_metadata("fast", "bench", out, 0)
+        )
     return stress_page.write_page(out)
 
 

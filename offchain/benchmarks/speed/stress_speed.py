@@ -20,7 +20,7 @@ import pandas as pd
 from backstop.files.atomic_files import write_json
 from backstop.model.arithmetic import WAD
 from backstop.parallel.workers import Workers, build_process_workers, run_in_process
-from backstop.simulation.scenario import Scenario, draw, load_scenario, vault_book
+from backstop.simulation.scenario import Scenario, build_vault_book, draw_path, load_scenario
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
@@ -192,7 +192,7 @@ def _scale_tables(day: StressDay, times: int, collateral: int) -> ScenarioTables
         block_gas=scenario.block_gas * times,
     )
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
-    book = vault_book(scenario, SEED, opening)
+    book = build_vault_book(scenario, SEED, opening)
     types = np.array([scenario.symbols.index(vault.symbol) for vault in book])
     locked = np.array([vault.locked / WAD * collateral for vault in book])
     debt = np.array([vault.debt / WAD for vault in book])
@@ -212,7 +212,7 @@ def _measure_table_loop(
     tables = ScenarioTables.from_scenario(day.scenario, SEED)
     terms, seconds, cpu = tables.terms, 0.0, 0.0
     for path in range(paths):
-        prices = tables.build_conditions(draw(day.scenario, SEED, path)).prices
+        prices = tables.build_conditions(draw_path(day.scenario, SEED, path)).prices
         columns = {
             "type": np.searchsorted(terms["last"], np.arange(len(tables.vaults)), side="right"),
             "locked": tables.vaults["opening_locked"].copy(),

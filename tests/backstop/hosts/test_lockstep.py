@@ -13,7 +13,7 @@ from backstop.model.arithmetic import WAD
 from backstop.model.state import Log, Revert, World
 from backstop.proof.difference import Divergence
 from backstop.proof.lockstep import Lockstep, lockstep, replay
-from backstop.proof.properties import Violation
+from backstop.proof.properties import PropertyViolationError
 from backstop.proof.trace import read_trace, write_trace
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol
@@ -192,13 +192,13 @@ def test_a_view_that_differs_is_found(empty_on, mutated):
 def test_a_violated_property_is_reported_with_its_step(empty_on, artifacts):
     def nobody_is_rich(snapshot, addresses, written):
         if max(snapshot["GOLD"]["balanceOf"].values(), default=0) > 80:
-            raise Violation("property 0 is violated")
+            raise PropertyViolationError("property 0 is violated")
 
     both = empty_on("revm", artifacts)
     both.create("Token", "GOLD", "Gold", "GOLD", 18)
     both.state_check = nobody_is_rich
     both.apply(Action("GOLD", "mint", (SAVER, 80), SAVER))
-    with pytest.raises(Violation) as caught:
+    with pytest.raises(PropertyViolationError) as caught:
         both.apply(Action("GOLD", "mint", (SAVER, 1), SAVER))
     assert "at step 2, " in str(caught.value)
 

@@ -11,8 +11,8 @@ from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.deployments import draw_parameters
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.lockstep import replay
-from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
 from backstop.system import Action
 from tests.support.checkout_paths import DATA

@@ -16,7 +16,7 @@ from backstop.keepers.signed_order_file import OrderFile, format_order
 from backstop.keepers.token_approvals import list_missing_approvals
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import FINAL_WINDOW, MIN_NOTICE
-from backstop.simulation.worth import worth
+from backstop.simulation.account_value import compute_account_value
 from tests.support.keeper_scenario import KeeperScenario
 from tests.support.margin_scenario import DOMAIN, ETH, MARGIN, MarginScenario, list_methods
 from tests.support.perpetuals import check_books
@@ -187,7 +187,9 @@ def test_a_liquidator_deposits_first_and_takes_over(crowd: MarginScenario) -> No
     me = get_account("me")
     assert crowd.cycles.get_position(me, ETH).size > 0
     assert (
-        worth(crowd.run, me) == crowd.run.stablecoins(me) + crowd.cycles.get_account_equity(me) > 2_000 * WAD
+        compute_account_value(crowd.run, me)
+        == crowd.run.get_stablecoins(me) + crowd.cycles.get_account_equity(me)
+        > 2_000 * WAD
     )
     assert crowd.cycles.simulate_reports({}).weak == []
 
@@ -295,7 +297,7 @@ def test_settlement_is_seen_through(crowd: MarginScenario) -> None:
         amount = crowd.read_equity(name)
         assert amount > 0
         args = "PerpetualMarket", "withdraw", amount, get_trader_account(name)
-        crowd.run.must(*args, sender=get_trader_account(name))
+        crowd.run.apply_or_raise(*args, sender=get_trader_account(name))
     check_books(crowd.market)
     crowd.pass_time(600)
     assert crowd.run_keepers(crank) == []

@@ -116,7 +116,7 @@ def test_void_orders_are_not_matched(desk: Desk) -> None:
     assert [lots for _, _, lots, _ in desk.wants()] == [10, 11]
     world.do("MarginOrders", "raise_nonce", high.nonce + 1, by=get_trader_account("bob"))
     assert [lots for _, _, lots, _ in desk.wants()] == [10]
-    world.run.go_to(soon + 1)
+    world.run.advance_clock(soon + 1)
     assert desk.wants() == []
 
 

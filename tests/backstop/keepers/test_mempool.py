@@ -21,7 +21,7 @@ def send(
 ) -> tuple[int, int]:
     """Wanted are (what for, gas, gas price)."""
     calls = [(Action("X", what, (), name), (what,), gas, price) for what, gas, price in wanted]
-    return pool.replace(name, name, calls, now, latency)
+    return pool.replace_pending(name, name, calls, now, latency)
 
 
 def fill(pool: Mempool, price: int = 0, capacity: int = 1_000, now: int = 60) -> list[str]:
@@ -81,7 +81,7 @@ def test_what_is_still_wanted_keeps_its_age_and_the_rest_is_dropped() -> None:
     assert send(pool, "a", ("x", 10, 5), ("y", 10, 5), now=0) == (2, 0)
     send(pool, "b", ("x", 10, 6), now=30)
     assert send(pool, "a", ("x", 10, 6), ("z", 10, 6), now=60) == (1, 1)
-    assert [each.intent for each in pool.waiting("a")] == [("x",), ("z",)]
+    assert [each.intent for each in pool.list_pending("a")] == [("x",), ("z",)]
     assert fill(pool) == ["a.x", "b.x", "a.z"]
     assert len(pool) == 0
 

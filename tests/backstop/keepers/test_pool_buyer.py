@@ -46,13 +46,13 @@ class QuoteWorld(PoolScenario):
         found = self.keeper("pool_buyer", NAME, **options)
         if coins:
             self.do("Stablecoin", "transfer", get_trader_account(NAME), coins * WAD, by="market_maker")
-            self.run.must(
+            self.run.apply_or_raise(
                 "Stablecoin", "approve", self.run.at[HOUSE], 10**30, sender=get_trader_account(NAME)
             )
         return dataclasses.replace(
             found,
             address=get_trader_account(NAME),
-            sign_order=self.run.signature_of(NAME),
+            sign_order=self.run.get_order_signer(NAME),
             reports=self.run.signed,
         )
 

@@ -31,7 +31,7 @@ STEP = 600
 def world() -> Iterator[KeeperScenario]:
     made = KeeperScenario()
     made.feed(200)
-    made.run.go_to(made.run.system.timestamp + STEP)
+    made.run.advance_clock(made.run.system.timestamp + STEP)
     yield made
     made.close()
 
@@ -49,7 +49,7 @@ class Source:
 
     def sign(self, index: int, dollars: int, market: int = 0, age: int = 0) -> SignedReport:
         """Sign as a reporter, counted from 1, and offer it."""
-        who = self.world.run.account(f"reporter_{index}")
+        who = self.world.run.register_account(f"reporter_{index}")
         at = self.world.run.system.timestamp - age
         report = sign_report(who, market, dollars * RAY, at, *self.place)
         self.offer(AttributedReport(who, report))
@@ -94,23 +94,23 @@ def test_a_minority_has_nothing_brought_by_moving_its_own_reports(world, source)
 
 def test_a_step_that_somebody_else_made_is_renewed(world, source) -> None:
     """Early in it, by what reporters have signed, where that moves the next price by the deviation."""
-    world.run.must("PriceFeed", "poke", 0, sender=world.run.account("stranger"))
+    world.run.apply_or_raise("PriceFeed", "poke", 0, sender=world.run.register_account("stranger"))
     for i in (1, 2, 3):
         source.sign(i, 199)
     assert source.brought() == []
-    world.run.go_to(world.run.system.timestamp + 12)
+    world.run.advance_clock(world.run.system.timestamp + 12)
     reports = {source.sign(i, 180) for i in (1, 2, 3)}
     (bring, *_) = source.poker().decide_calls(world.view, KeeperMemory(), 0)
     assert source.brought() == [("bring", reports)]
     world.run.apply(bring.action)
     assert source.brought() == [("poke", 0)]
-    world.run.must("PriceFeed", "poke", 0, sender=world.run.account("stranger"))
+    world.run.apply_or_raise("PriceFeed", "poke", 0, sender=world.run.register_account("stranger"))
     assert source.brought() == []
 
 
 def test_later_only_a_market_whose_step_is_due_is_brought_anything(world, source) -> None:
-    world.run.must("PriceFeed", "poke", 0, sender=world.run.account("stranger"))
-    world.run.go_to(world.run.system.timestamp + renewal_window(STEP) + 1)
+    world.run.apply_or_raise("PriceFeed", "poke", 0, sender=world.run.register_account("stranger"))
+    world.run.advance_clock(world.run.system.timestamp + renewal_window(STEP) + 1)
     for i in (1, 2, 3):
         source.sign(i, 180)
     assert source.brought() == []
@@ -121,7 +121,7 @@ def test_a_quorum_and_a_heartbeat_are_reasons_too(world, source) -> None:
         source.sign(i, 200)
     assert source.brought() == [("poke", 0)]
     assert source.brought(heartbeat=STEP)[0][0] == "bring"
-    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    world.run.advance_clock(world.run.system.timestamp + 7 * 3_600)
     for i in (1, 2):
         source.sign(i, 200)
     assert source.brought() == []
@@ -147,20 +147,20 @@ def test_the_newest_that_is_not_late_nor_known_counts(world, source) -> None:
         source.sign(i, 190, age=50)
     assert source.brought() == [("bring", newest)]
     assert source.reports.get_newest_reports(world.view).keys() == {
-        (0, world.run.account(f"reporter_{i}")) for i in (1, 2, 3)
+        (0, world.run.register_account(f"reporter_{i}")) for i in (1, 2, 3)
     }
 
 
 def test_a_false_line_costs_one_look_a_minute(world, source) -> None:
     true = [source.sign(i, 180) for i in (1, 2, 3)]
     good = source.text
-    source.offer(AttributedReport(world.run.account("reporter_1"), true[1]))
+    source.offer(AttributedReport(world.run.register_account("reporter_1"), true[1]))
     assert source.brought() == [("poke", 0)]
     (line,) = source.said
     assert line.startswith("source: line 4: 0x") and "has not signed it for" in line
     source.text = good
     assert source.brought() == [("poke", 0)]  # it rests
-    world.run.go_to(world.run.system.timestamp + 60)
+    world.run.advance_clock(world.run.system.timestamp + 60)
     assert source.brought() == [("bring", set(true))]
 
 
@@ -170,8 +170,8 @@ def said_by(who: str, market: int, price: int, at: int) -> AttributedReport:
 
 
 def test_lines_of_strangers_are_passed_over_unchecked(world, source) -> None:
-    source.offer(said_by(world.run.account("stranger"), 0, RAY, 1))
-    source.offer(said_by(world.run.account("reporter_1"), 31, RAY, 1))
+    source.offer(said_by(world.run.register_account("stranger"), 0, RAY, 1))
+    source.offer(said_by(world.run.register_account("reporter_1"), 31, RAY, 1))
     assert source.brought() == [("poke", 0)] and source.said == []
 
 

@@ -30,11 +30,11 @@ from backstop.keepers.strategy import build_strategy
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import FINAL_DEADLINE, GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.roles import STAGE
-from backstop.simulation.blocks import KeeperState
-from backstop.simulation.opening import endow, provide
+from backstop.simulation.account_value import compute_account_value as worth_of
+from backstop.simulation.book_opening import give_capital, give_collateral
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.schema import PricePath
-from backstop.simulation.worth import worth as worth_of
+from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.scenario_run import KeeperState
 from tests.support.keeper_scenario import GWEI, SMALL, KeeperScenario
 
 CALM = 1_000
@@ -69,12 +69,12 @@ def test_a_stranger_does_not_report(world) -> None:
 def test_the_poker_waits_for_the_step(world) -> None:
     world.feed(190)
     assert world.wants(world.keeper("poker")) == []
-    world.run.go_to(world.run.system.timestamp + 600)
+    world.run.advance_clock(world.run.system.timestamp + 600)
     assert world.wants(world.keeper("poker")) == [("poke", 0), ("poke", 1), ("poke", 2)]
 
 
 def test_the_poker_needs_fresh_reports(world) -> None:
-    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    world.run.advance_clock(world.run.system.timestamp + 7 * 3_600)
     assert world.wants(world.keeper("poker")) == []
 
 
@@ -89,36 +89,38 @@ def test_the_liquidator_takes_unsafe_vaults_largest_first(world) -> None:
     assert world.wants(keeper) == []
     world.feed(175)
     owners = [call[2] for call in world.wants(keeper)]
-    assert owners == [world.run.account("brink"), world.run.account("edge")]
+    assert owners == [world.run.register_account("brink"), world.run.register_account("edge")]
 
 
 def test_a_stale_price_liquidates_nobody(world) -> None:
     world.feed(150)
-    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    world.run.advance_clock(world.run.system.timestamp + 7 * 3_600)
     assert world.wants(world.keeper("liquidator")) == []
 
 
 def test_nobody_is_liquidated_in_a_halt_or_a_grace(world) -> None:
-    admin = world.run.account("admin")
-    world.run.must("PriceFeed", "set_guards", 0, 0, 1, 86_400, 0, sender=admin)
+    admin = world.run.register_account("admin")
+    world.run.apply_or_raise("PriceFeed", "set_guards", 0, 0, 1, 86_400, 0, sender=admin)
     world.feed(150)
     assert world.wants(world.keeper("liquidator"))
-    world.run.must("PriceFeed", "set_halted", 0, True, sender=admin)
+    world.run.apply_or_raise("PriceFeed", "set_halted", 0, True, sender=admin)
     assert world.wants(world.keeper("liquidator")) == []
-    world.run.must("PriceFeed", "set_halted", 0, False, sender=admin)
+    world.run.apply_or_raise("PriceFeed", "set_halted", 0, False, sender=admin)
     assert world.wants(world.keeper("liquidator"))
-    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    world.run.advance_clock(world.run.system.timestamp + 7 * 3_600)
     world.feed(150)
     assert world.wants(world.keeper("liquidator")) == []
 
 
 def test_a_dead_feed_liquidates_and_resets_at_its_last_price(world) -> None:
-    world.run.must("PriceFeed", "set_guards", 0, 0, 1, 0, 86_400, sender=world.run.account("admin"))
+    world.run.apply_or_raise(
+        "PriceFeed", "set_guards", 0, 0, 1, 0, 86_400, sender=world.run.register_account("admin")
+    )
     world.feed(175)
     world.liquidate("edge")
-    world.run.go_to(world.run.system.timestamp + 86_400)
+    world.run.advance_clock(world.run.system.timestamp + 86_400)
     assert world.wants(world.keeper("liquidator")) == world.wants(world.keeper("crank")) == []
-    world.run.go_to(world.run.system.timestamp + 86_400)
+    world.run.advance_clock(world.run.system.timestamp + 86_400)
     for role, method in (("liquidator", "liquidate"), ("crank", "reset")):
         (intent,) = world.keeper(role).decide_calls(world.view, KeeperMemory(), GWEI)
         assert intent.action.method == method
@@ -139,13 +141,13 @@ def test_a_group_shares_the_vaults_out(world) -> None:
 
 def test_the_liquidator_minds_the_room(world) -> None:
     world.feed(175)
-    admin = world.run.account("admin")
-    world.run.must("VaultEngine", "set_auction_limit", 0, 250_000, sender=admin)
+    admin = world.run.register_account("admin")
+    world.run.apply_or_raise("VaultEngine", "set_auction_limit", 0, 250_000, sender=admin)
     assert [call[2] for call in world.wants(world.keeper("liquidator"))] == [
-        world.run.account("brink"),
-        world.run.account("edge"),  # as much of it as there is room for
+        world.run.register_account("brink"),
+        world.run.register_account("edge"),  # as much of it as there is room for
     ]
-    world.run.must("VaultEngine", "set_auction_limit", 0, 0, sender=admin)
+    world.run.apply_or_raise("VaultEngine", "set_auction_limit", 0, 0, sender=admin)
     assert world.wants(world.keeper("liquidator")) == []
 
 
@@ -160,7 +162,7 @@ def test_the_flash_taker_waits_until_the_price_is_below_the_market(world) -> Non
     world.liquidate("edge")
     keeper = world.keeper("flash_taker", "taker")
     assert world.wants(keeper) == []
-    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    world.run.advance_clock(world.run.system.timestamp + 12 * 60)
     (call,) = world.wants(keeper)
     assert call[0] == "take_and_sell"
 
@@ -168,7 +170,7 @@ def test_the_flash_taker_waits_until_the_price_is_below_the_market(world) -> Non
 def test_the_flash_taker_earns_what_it_expects(world) -> None:
     world.feed(170)
     world.liquidate("edge")
-    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    world.run.advance_clock(world.run.system.timestamp + 12 * 60)
     keeper = world.keeper("flash_taker", "taker")
     (auction,) = world.view.auctions
     pool = world.view.get_market_pool(0)
@@ -183,7 +185,7 @@ def test_the_flash_taker_earns_what_it_expects(world) -> None:
 def test_the_flash_taker_counts_gas_and_minimum_profit(world) -> None:
     world.feed(170)
     world.liquidate("edge")
-    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    world.run.advance_clock(world.run.system.timestamp + 12 * 60)
     assert world.wants(world.keeper("flash_taker", "taker", minimum_profit=10**6 * WAD)) == []
     assert world.wants(world.keeper("flash_taker", "taker"), gas_price=10**6 * GWEI) == []
 
@@ -203,11 +205,11 @@ def test_the_bidder_buys_below_its_threshold_only(world) -> None:
     world.feed(170)
     world.liquidate("edge")
     bidder = world.keeper("bidder", "desk_1", takes_at=9_500)
-    maker = world.run.account("market_maker")
-    world.run.must("Stablecoin", "transfer", bidder.address, 200_000 * WAD, sender=maker)
-    world.run.go_to(world.run.system.timestamp + 10 * 60)  # 1.2 * 0.97 ** 6 is 0.9996
+    maker = world.run.register_account("market_maker")
+    world.run.apply_or_raise("Stablecoin", "transfer", bidder.address, 200_000 * WAD, sender=maker)
+    world.run.advance_clock(world.run.system.timestamp + 10 * 60)  # 1.2 * 0.97 ** 6 is 0.9996
     assert world.wants(bidder) == []
-    world.run.go_to(world.run.system.timestamp + 5 * 60)
+    world.run.advance_clock(world.run.system.timestamp + 5 * 60)
     (intent,) = bidder.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
     assert world.view.auctions == []
@@ -217,10 +219,10 @@ def test_the_bidder_spends_no_more_than_it_has(world) -> None:
     world.feed(170)
     world.liquidate("edge")
     bidder = world.keeper("bidder", "desk_1", takes_at=9_500)
-    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    world.run.advance_clock(world.run.system.timestamp + 12 * 60)
     assert world.wants(bidder) == []
-    maker = world.run.account("market_maker")
-    world.run.must("Stablecoin", "transfer", bidder.address, 20_000 * WAD, sender=maker)
+    maker = world.run.register_account("market_maker")
+    world.run.apply_or_raise("Stablecoin", "transfer", bidder.address, 20_000 * WAD, sender=maker)
     (intent,) = bidder.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
     assert 0 <= world.view.get_spendable_stablecoins(bidder.address) < 1_000 * WAD
@@ -244,9 +246,9 @@ class Mute(Half):
 def test_a_scenario_may_bring_a_strategy(world) -> None:
     world.feed(170)
     world.liquidate("edge")
-    desk, maker = world.run.account("desk_1"), world.run.account("market_maker")
-    world.run.must("Stablecoin", "transfer", desk, 200_000 * WAD, sender=maker)
-    world.run.go_to(world.run.system.timestamp + 15 * 60)
+    desk, maker = world.run.register_account("desk_1"), world.run.register_account("market_maker")
+    world.run.apply_or_raise("Stablecoin", "transfer", desk, 200_000 * WAD, sender=maker)
+    world.run.advance_clock(world.run.system.timestamp + 15 * 60)
 
     def bids(name: str) -> int:
         group = world.keeper("bidder", "desk_1", strategy=name).group
@@ -264,7 +266,7 @@ def test_the_crank_resets_what_is_over(world) -> None:
     id = world.liquidate("edge")
     crank = world.keeper("crank")
     assert world.wants(crank) == []
-    world.run.go_to(world.run.system.timestamp + 60 * 60 + 1)
+    world.run.advance_clock(world.run.system.timestamp + 60 * 60 + 1)
     assert world.wants(crank) == [("reset", id, crank.address)]
 
 
@@ -272,12 +274,12 @@ def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None
     world.feed(170)
     id = world.liquidate("edge")
     world.feed(60)
-    world.run.go_to(world.run.system.timestamp + 30 * 60)
-    maker = world.run.account("market_maker")
+    world.run.advance_clock(world.run.system.timestamp + 30 * 60)
+    maker = world.run.register_account("market_maker")
     sender, lot = maker, world.view.auctions[0].lot
     if world.view.auctions[0].needs_reset:
-        world.run.must("CollateralAuction", "reset", id, maker, sender=maker)
-    world.run.must("CollateralAuction", "take", id, lot, 10**40, sender, b"", sender=sender)
+        world.run.apply_or_raise("CollateralAuction", "reset", id, maker, sender=maker)
+    world.run.apply_or_raise("CollateralAuction", "take", id, lot, 10**40, sender, b"", sender=sender)
     assert world.view.auctions[0].lot == 0
     crank, coverer = world.keeper("crank"), world.keeper("coverer", heartbeat=3_600)
     assert world.wants(crank) == [("close", id)]
@@ -292,7 +294,7 @@ def test_the_recogniser_flags_what_may_be_liquidated_and_clears_what_is_safe(wor
     keeper = world.keeper("recogniser", deviation=500, most=10)
     assert world.wants(keeper) == []
     world.feed(175)
-    brink, edge = (world.run.account(name) for name in ("brink", "edge"))
+    brink, edge = (world.run.register_account(name) for name in ("brink", "edge"))
     calls = keeper.decide_calls(world.view, KeeperMemory(), GWEI)
     assert [each.action.args for each in calls] == [(0, brink), (0, edge)]
     flagged = [world.run.apply(each.action).value for each in calls]
@@ -312,7 +314,7 @@ def test_the_recogniser_flags_what_may_be_liquidated_and_clears_what_is_safe(wor
 def test_the_recogniser_needs_a_fresh_price(world) -> None:
     for _ in range(4):
         world.feed(100)
-    world.run.go_to(world.run.system.timestamp + 86_400)
+    world.run.advance_clock(world.run.system.timestamp + 86_400)
     assert world.wants(world.keeper("recogniser")) == []
 
 
@@ -320,11 +322,11 @@ def test_the_recogniser_needs_a_fresh_price(world) -> None:
 def saver(world):
     """A member of the savings pool with 10,000."""
     keeper = world.keeper("member", "saver", pool="savings", leaves_at=100)
-    maker = world.run.account("market_maker")
+    maker = world.run.register_account("market_maker")
     amount = 10_000 * WAD
-    world.run.must("Stablecoin", "transfer", keeper.address, amount, sender=maker)
-    world.run.must("Stablecoin", "approve", world.run.at["Savings"], amount, sender=keeper.address)
-    world.run.must("Savings", "deposit", amount, keeper.address, sender=keeper.address)
+    world.run.apply_or_raise("Stablecoin", "transfer", keeper.address, amount, sender=maker)
+    world.run.apply_or_raise("Stablecoin", "approve", world.run.at["Savings"], amount, sender=keeper.address)
+    world.run.apply_or_raise("Savings", "deposit", amount, keeper.address, sender=keeper.address)
     return keeper
 
 
@@ -339,14 +341,14 @@ def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
     # The crank has the batch cut and settled at the first second at which it may be.
     crank = world.keeper("crank")
     for method, seconds in (("cut", 86_400), ("settle", 2 * 86_400 + 600)):
-        world.run.go_to(world.run.system.timestamp + seconds - 1)
+        world.run.advance_clock(world.run.system.timestamp + seconds - 1)
         assert (method,) not in world.wants(crank)
-        world.run.go_to(world.run.system.timestamp + 1)
+        world.run.advance_clock(world.run.system.timestamp + 1)
         assert (method,) in world.wants(crank)
-        world.run.must("Savings", method, sender=crank.address)
+        world.run.apply_or_raise("Savings", method, sender=crank.address)
     ((method, assets, *others),) = world.wants(saver)
     assert (method, others) == ("withdraw", [saver.address] * 2)
-    world.run.must("Savings", "withdraw", assets, *others, sender=saver.address)
+    world.run.apply_or_raise("Savings", "withdraw", assets, *others, sender=saver.address)
     # It was all that the batch was paid, to the wei.
     assert assets and world.run.system.view("Savings", "maxWithdraw", saver.address) == 0
     assert world.wants(saver) == []
@@ -357,44 +359,44 @@ def test_the_crank_waits_after_a_fall_and_comes_back(world, saver) -> None:
     (intent,) = saver.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
     crank = world.keeper("crank")
-    world.run.go_to(world.run.system.timestamp + 86_400)
-    world.run.must("Savings", "cut", sender=crank.address)
-    world.run.go_to(world.run.system.timestamp + 2 * 86_400 + 600)
-    for reporter in (world.run.account(f"reporter_{i + 1}") for i in range(4)):
-        world.run.must("PriceFeed", "report", 0, 150 * RAY, sender=reporter)
-    world.run.must("PriceFeed", "poke", 0, sender=reporter)
+    world.run.advance_clock(world.run.system.timestamp + 86_400)
+    world.run.apply_or_raise("Savings", "cut", sender=crank.address)
+    world.run.advance_clock(world.run.system.timestamp + 2 * 86_400 + 600)
+    for reporter in (world.run.register_account(f"reporter_{i + 1}") for i in range(4)):
+        world.run.apply_or_raise("PriceFeed", "report", 0, 150 * RAY, sender=reporter)
+    world.run.apply_or_raise("PriceFeed", "poke", 0, sender=reporter)
     for seconds, wanted in ((0, []), (599, []), (1, [("settle",)])):
-        world.run.go_to(world.run.system.timestamp + seconds)
+        world.run.advance_clock(world.run.system.timestamp + seconds)
         assert [each for each in world.wants(crank) if each == ("settle",)] == wanted
-    world.run.must("Savings", "settle", sender=crank.address)
+    world.run.apply_or_raise("Savings", "settle", sender=crank.address)
 
 
 def test_the_crank_has_losses_covered_before_a_batch_is_paid(world, saver) -> None:
     """A pool whose cap is a share of what it holds pays nobody while it could cover a booked loss."""
     shares = world.view.get_membership("savings", saver.address).shares
-    world.run.must(
+    world.run.apply_or_raise(
         "Savings", "requestRedeem", shares // 2, saver.address, saver.address, sender=saver.address
     )
     crank = world.keeper("crank")
-    world.run.go_to(world.run.system.timestamp + 86_400)
-    world.run.must("Savings", "cut", sender=crank.address)
-    world.run.go_to(world.run.system.timestamp + 2 * 86_400)
+    world.run.advance_clock(world.run.system.timestamp + 86_400)
+    world.run.apply_or_raise("Savings", "cut", sender=crank.address)
+    world.run.advance_clock(world.run.system.timestamp + 2 * 86_400)
     lose(world, cover=False)
-    world.run.go_to(world.run.system.timestamp + 1_200)
+    world.run.advance_clock(world.run.system.timestamp + 1_200)
     assert world.view.get_deficit(0)
     with pytest.raises(Exception, match="not covered yet"):
-        world.run.must("Savings", "settle", sender=crank.address)
+        world.run.apply_or_raise("Savings", "settle", sender=crank.address)
     assert [call for call in world.wants(crank) if call[0] in ("cover", "settle")] == [("cover", 0)]
     # Where a cover changes nothing, as that of a pool that fails, the next is tried ten minutes later.
     memory = KeeperMemory()
     memory.record_outcome(("cover", 0), True, world.run.system.timestamp)
     wanted = [each.action.method for each in crank.decide_calls(world.view, memory, GWEI)]
     assert not {"cover", "settle"} & set(wanted)
-    world.run.must("LossWaterfall", "cover", 0, sender=crank.address)
+    world.run.apply_or_raise("LossWaterfall", "cover", 0, sender=crank.address)
     assert [call for call in world.wants(crank) if call[0] in ("cover", "settle")] == [("settle",)]
     # The rest of the losses, which no stage has room for, may take all of the batch: nothing is paid yet.
     with pytest.raises(Exception, match="nothing to settle"):
-        world.run.must("Savings", "settle", sender=crank.address)
+        world.run.apply_or_raise("Savings", "settle", sender=crank.address)
     assert world.view.list_types_blocking_pool("savings") == []
 
 
@@ -415,7 +417,7 @@ def test_earlier_stages_calm_a_member(world, saver) -> None:
     world.run.paths["ETH"][0] = 100 * RAY
     view = world.view
     short = auction.principal - auction.lot * 100 * RAY
-    brink = next(each for each in view.list_vaults(0) if each.owner == world.run.account("brink"))
+    brink = next(each for each in view.list_vaults(0) if each.owner == world.run.register_account("brink"))
     assert estimate_losses(view)[0] == short + brink.debt - brink.locked * 90 * RAY
     has = view.get_buffer(0) + view.get_reserve()
     assert estimate_losses_reaching_stage(view, "reserve") == estimate_losses(view)[0] - view.get_buffer(0)
@@ -446,24 +448,26 @@ def lose(world: KeeperScenario, cover: bool = True) -> None:
     world.feed(170)
     id = world.liquidate("edge")
     world.feed(60)
-    world.run.go_to(world.run.system.timestamp + 50 * 60)
-    maker = world.run.account("market_maker")
+    world.run.advance_clock(world.run.system.timestamp + 50 * 60)
+    maker = world.run.register_account("market_maker")
     lot = world.view.auctions[0].lot
-    world.run.must("CollateralAuction", "reset", id, maker, sender=maker)
-    world.run.must("CollateralAuction", "take", id, lot, 10**40, maker, b"", sender=maker)
-    world.run.must("CollateralAuction", "close", id, sender=maker)
+    world.run.apply_or_raise("CollateralAuction", "reset", id, maker, sender=maker)
+    world.run.apply_or_raise("CollateralAuction", "take", id, lot, 10**40, maker, b"", sender=maker)
+    world.run.apply_or_raise("CollateralAuction", "close", id, sender=maker)
     if cover:
-        world.run.must("LossWaterfall", "cover", 0, sender=maker)
+        world.run.apply_or_raise("LossWaterfall", "cover", 0, sender=maker)
 
 
 def rich(world: KeeperScenario, role: str, amount: int, **options) -> Keeper:
     """A keeper with money whose spenders are approved."""
     keeper = world.keeper(role, **options)
     token, giver = ("Equity", "admin") if role == "surplus_bidder" else ("Stablecoin", "market_maker")
-    world.run.must(token, "transfer", keeper.address, amount, sender=world.run.account(giver))
+    world.run.apply_or_raise(
+        token, "transfer", keeper.address, amount, sender=world.run.register_account(giver)
+    )
     for spender in ("StakeAuction", "SurplusAuction"):
         args = (world.run.at[spender], 1 << 255)
-        world.run.must(token, "approve", *args, sender=keeper.address)
+        world.run.apply_or_raise(token, "approve", *args, sender=keeper.address)
     return keeper
 
 
@@ -474,7 +478,7 @@ def test_the_recap_bidder_waits_for_its_discount(owned) -> None:
     (sale,) = owned.view.equity_auctions
     assert (sale.contract, sale.collateral_type, sale.price) == ("StakeAuction", 0, 12 * RAY)
     assert owned.wants(keeper) == []
-    owned.run.go_to(owned.run.system.timestamp + 30 * 60)  # from 12 to 5 in an hour
+    owned.run.advance_clock(owned.run.system.timestamp + 30 * 60)  # from 12 to 5 in an hour
     (intent,) = keeper.decide_calls(owned.view, KeeperMemory(), GWEI)
     assert intent.action.contract == "StakeAuction" and intent.action.args[2] == 17 * RAY // 2
     before = owned.view.get_deficit(0)
@@ -484,7 +488,7 @@ def test_the_recap_bidder_waits_for_its_discount(owned) -> None:
 
 def test_the_recap_bidder_leaves_a_rest_that_is_allowed(owned) -> None:
     lose(owned)
-    owned.run.go_to(owned.run.system.timestamp + 40 * 60)
+    owned.run.advance_clock(owned.run.system.timestamp + 40 * 60)
     target = owned.view.equity_auctions[0].target
     for short in (1, WAD // 2, 10_000 * WAD):
         with owned.run.session.model.fork_state():
@@ -497,9 +501,9 @@ def test_the_recap_bidder_leaves_a_rest_that_is_allowed(owned) -> None:
 def test_the_crank_ends_a_sale_that_is_over(owned) -> None:
     lose(owned)
     crank = owned.keeper("crank")
-    owned.run.go_to(owned.run.system.timestamp + 3_600)
+    owned.run.advance_clock(owned.run.system.timestamp + 3_600)
     assert owned.wants(crank) == []
-    owned.run.go_to(owned.run.system.timestamp + 1)
+    owned.run.advance_clock(owned.run.system.timestamp + 1)
     assert owned.wants(crank) == [("end", 0)]
     assert owned.wants(rich(owned, "recap_bidder", 500_000 * WAD)) == []
     (intent,) = crank.decide_calls(owned.view, KeeperMemory(), GWEI)
@@ -517,7 +521,7 @@ def test_the_treasurer_sells_surplus_and_the_bidder_buys_it(owned) -> None:
     (intent,) = treasurer.decide_calls(owned.view, KeeperMemory(), GWEI)
     assert owned.run.apply(intent.action).ok
     assert owned.wants(treasurer) == owned.wants(bidder) == []
-    owned.run.go_to(owned.run.system.timestamp + 40 * 60)
+    owned.run.advance_clock(owned.run.system.timestamp + 40 * 60)
     (intent,) = bidder.decide_calls(owned.view, KeeperMemory(), GWEI)
     before = (
         owned.view.get_spendable_stablecoins(bidder.address),
@@ -533,13 +537,13 @@ def test_nothing_is_spent_or_bought_while_a_price_has_just_fallen(owned) -> None
     for _ in range(2):
         (intent,) = treasurer.decide_calls(owned.view, KeeperMemory(), GWEI)
         assert owned.run.apply(intent.action).ok
-    owned.run.go_to(owned.run.system.timestamp + 40 * 60)
+    owned.run.advance_clock(owned.run.system.timestamp + 40 * 60)
     assert [method for method, *_ in owned.wants(bidder)] == ["take"]
-    owned.run.go_to(owned.run.system.timestamp + 600)
+    owned.run.advance_clock(owned.run.system.timestamp + 600)
     for i in range(4):
-        reporter = owned.run.account(f"reporter_{i + 1}")
-        owned.run.must("PriceFeed", "report", 0, 180 * RAY, sender=reporter)
-    owned.run.must("PriceFeed", "poke", 0, sender=reporter)
+        reporter = owned.run.register_account(f"reporter_{i + 1}")
+        owned.run.apply_or_raise("PriceFeed", "report", 0, 180 * RAY, sender=reporter)
+    owned.run.apply_or_raise("PriceFeed", "poke", 0, sender=reporter)
     assert owned.view.timestamp < owned.view.look_until
     assert owned.wants(treasurer) == owned.wants(bidder) == []
 
@@ -592,7 +596,7 @@ def settle(world: KeeperScenario) -> list[str]:
     settler = world.keeper("settler", most=100)
     methods = carry_out(world, settler)
     for wait in (86_400, FINAL_DEADLINE):
-        world.run.go_to(world.run.system.timestamp + wait)
+        world.run.advance_clock(world.run.system.timestamp + wait)
         methods += carry_out(world, settler)
     return methods
 
@@ -612,12 +616,12 @@ def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
     settler = doomed.keeper("settler")
     assert carry_out(doomed, settler) == ["note"]
     with doomed.run.session.model.fork_state():
-        doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
+        doomed.run.advance_clock(doomed.run.system.timestamp + 2 * 86_400)
         assert carry_out(doomed, settler) == ["note"]  # an epoch was missed
         assert doomed.view.settlement.above_since == doomed.run.system.timestamp
     for c in range(3):
         doomed.run.session.model.world.contracts["VaultEngine"].tables["ledger.deficit"][c] = 0
-    doomed.run.go_to(doomed.run.system.timestamp + 86_400)
+    doomed.run.advance_clock(doomed.run.system.timestamp + 86_400)
     assert carry_out(doomed, settler) == ["note"]
     assert doomed.view.settlement.above_since == 0
 
@@ -625,26 +629,26 @@ def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
 def test_the_settler_begins_what_is_announced(world) -> None:
     settler = world.keeper("settler", most=100)
     assert world.wants(settler) == []
-    world.run.must("Settlement", "announce", sender=world.run.account("admin"))
+    world.run.apply_or_raise("Settlement", "announce", sender=world.run.register_account("admin"))
     assert world.wants(settler) == []
-    world.run.go_to(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
+    world.run.advance_clock(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
     assert world.wants(settler) == [("begin",)]
     assert carry_out(world, settler) == ["begin"]
     assert not world.wants(settler)
-    world.run.go_to(world.run.system.timestamp + FINAL_DEADLINE)
+    world.run.advance_clock(world.run.system.timestamp + FINAL_DEADLINE)
     assert carry_out(world, settler)[-1] == "fix"
     assert world.view.compute_coin_value() > 0
 
 
 def test_the_settler_waits_for_prices_that_reporters_make(world) -> None:
     settler = world.keeper("settler", most=100)
-    world.run.must("Settlement", "announce", sender=world.run.account("admin"))
-    world.run.go_to(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
+    world.run.apply_or_raise("Settlement", "announce", sender=world.run.register_account("admin"))
+    world.run.advance_clock(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
     assert carry_out(world, settler) == ["begin"]
     for price in (190, 180):
         world.feed(price)
     while not world.wants(settler):
-        world.run.go_to(world.run.system.timestamp + 600)
+        world.run.advance_clock(world.run.system.timestamp + 600)
         for name in ("reporter_1", "reporter_2", "reporter_3", "poker"):
             role = name.split("_")[0]
             for intent in world.keeper(role, name, heartbeat=600).decide_calls(
@@ -660,13 +664,13 @@ def test_settlement_leaves_other_roles_nothing_but_prices(doomed) -> None:
         role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1, collateral="ETH") for role in ROLES
     }
     assert {"accruer", "coverer"} <= {role for role in ROLES if doomed.wants(groups[role])}
-    doomed.run.must("Settlement", "announce", sender=doomed.run.account("admin"))
-    doomed.run.go_to(doomed.run.system.timestamp + 3_600)
-    doomed.run.must("Settlement", "begin", sender=doomed.run.account("borrower"))
+    doomed.run.apply_or_raise("Settlement", "announce", sender=doomed.run.register_account("admin"))
+    doomed.run.advance_clock(doomed.run.system.timestamp + 3_600)
+    doomed.run.apply_or_raise("Settlement", "begin", sender=doomed.run.register_account("borrower"))
     assert [role for role in ROLES if doomed.wants(groups[role])] == ["poker", "reporter", "settler"]
-    doomed.run.go_to(doomed.run.system.timestamp + FINAL_DEADLINE)
+    doomed.run.advance_clock(doomed.run.system.timestamp + FINAL_DEADLINE)
     for c in doomed.view.types:
-        doomed.run.must("Settlement", "fix_price", c, sender=doomed.run.account("borrower"))
+        doomed.run.apply_or_raise("Settlement", "fix_price", c, sender=doomed.run.register_account("borrower"))
     assert [role for role in ROLES if doomed.wants(groups[role])] == ["settler"]
 
 
@@ -674,13 +678,13 @@ def test_everybody_redeems_and_cashes(doomed) -> None:
     settle(doomed)
     holder = doomed.keeper("liquidator", "other")
     assert doomed.wants(holder) == []
-    maker = doomed.run.account("market_maker")
-    doomed.run.must("Stablecoin", "transfer", holder.address, 1_000 * WAD, sender=maker)
+    maker = doomed.run.register_account("market_maker")
+    doomed.run.apply_or_raise("Stablecoin", "transfer", holder.address, 1_000 * WAD, sender=maker)
     assert carry_out(doomed, holder) == ["redeem", "cash", "cash"]  # nobody locked bitcoin
     worth = worth_of(doomed.run, holder.address)
     assert abs(worth - 1_000 * doomed.view.compute_coin_value() // 10**9) < WAD
     dust = doomed.keeper("poker", "another")
-    doomed.run.must("Stablecoin", "transfer", dust.address, WAD // 1_000, sender=maker)
+    doomed.run.apply_or_raise("Stablecoin", "transfer", dust.address, WAD // 1_000, sender=maker)
     assert doomed.wants(dust, gas_price=100 * GWEI) == []
 
 
@@ -693,7 +697,7 @@ def test_members_who_stayed_leave_once_the_books_are_closed(doomed) -> None:
     carry_out(doomed, member)
     crank = doomed.keeper("crank")
     for method, seconds in (("cut", 86_400), ("settle", 2 * 86_400 + 600)):
-        doomed.run.go_to(doomed.run.system.timestamp + seconds)
+        doomed.run.advance_clock(doomed.run.system.timestamp + seconds)
         assert carry_out(doomed, crank) == [method]
     assert carry_out(doomed, member) == ["withdraw", "redeem", "cash", "cash"]
 
@@ -716,13 +720,13 @@ def guarded() -> Iterator[KeeperScenario]:
 
 def draw(world: KeeperScenario, amount: int) -> None:
     """By the vault that has the most to spare."""
-    who = world.run.account("safe")
-    world.run.must("VaultEngine", "deposit_and_draw", 0, who, 0, amount * WAD, who, sender=who)
+    who = world.run.register_account("safe")
+    world.run.apply_or_raise("VaultEngine", "deposit_and_draw", 0, who, 0, amount * WAD, who, sender=who)
 
 
 def repay(world: KeeperScenario, amount: int) -> None:
-    who = world.run.account("safe")
-    world.run.must("VaultEngine", "repay_and_withdraw", 0, who, amount * WAD, 0, who, sender=who)
+    who = world.run.register_account("safe")
+    world.run.apply_or_raise("VaultEngine", "repay_and_withdraw", 0, who, amount * WAD, 0, who, sender=who)
 
 
 def test_a_ceiling_is_raised_when_half_of_its_gap_is_used_up_and_it_may(guarded) -> None:
@@ -737,9 +741,11 @@ def test_a_ceiling_is_raised_when_half_of_its_gap_is_used_up_and_it_may(guarded)
     assert carry_out(guarded, keeper) == ["adjust"]
     draw(guarded, 9_000)
     repay(guarded, 9_000)
-    guarded.run.must("VaultEngine", "set_debt_ceiling", 0, 480_000, sender=guarded.run.account("admin"))
+    guarded.run.apply_or_raise(
+        "VaultEngine", "set_debt_ceiling", 0, 480_000, sender=guarded.run.register_account("admin")
+    )
     assert guarded.wants(keeper) == []
-    guarded.run.go_to(guarded.run.system.timestamp + HOUR)
+    guarded.run.advance_clock(guarded.run.system.timestamp + HOUR)
     assert carry_out(guarded, keeper) == ["adjust"]
 
 
@@ -754,8 +760,8 @@ def test_a_ceiling_is_lowered_when_it_is_half_a_gap_too_high(guarded) -> None:
 
 
 def test_a_debt_above_the_highest_line_leaves_nothing_to_raise(guarded) -> None:
-    admin = guarded.run.account("admin")
-    guarded.run.must("AutoCeiling", "set_terms", 0, 100_000, 400_000, HOUR, sender=admin)
+    admin = guarded.run.register_account("admin")
+    guarded.run.apply_or_raise("AutoCeiling", "set_terms", 0, 100_000, 400_000, HOUR, sender=admin)
     assert carry_out(guarded, guarded.keeper("ceilings")) == ["adjust"]
     assert guarded.view.get_terms(0).debt_ceiling == 400_000
 
@@ -777,7 +783,7 @@ def test_the_breaker_waits_for_the_calm(guarded) -> None:
     guarded.feed(100)
     carry_out(guarded, keeper)
     for _ in range(2):
-        guarded.run.go_to(guarded.run.system.timestamp + HOUR - 1_200)
+        guarded.run.advance_clock(guarded.run.system.timestamp + HOUR - 1_200)
         for _ in range(3):
             guarded.feed(100)
         assert carry_out(guarded, keeper) == ["calm"]
@@ -785,7 +791,7 @@ def test_the_breaker_waits_for_the_calm(guarded) -> None:
 
 
 def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> None:
-    guarded.run.go_to(guarded.run.system.timestamp + 8 * HOUR)
+    guarded.run.advance_clock(guarded.run.system.timestamp + 8 * HOUR)
     found = guarded.view.list_active_triggers()
     model = guarded.run.session.model
     assert found and found == sorted(found, key=lambda each: -each[0])
@@ -808,13 +814,13 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
     schedule = GuardianInstruction(HOUR, halt="ETH"), GuardianInstruction(2 * HOUR, raise_to=1)
     state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
     keeper, memory = state.keeper, state.memory
-    endow(guarded.run, state)
+    give_capital(guarded.run, state)
     done = []
     for hour in range(6):
-        guarded.run.go_to(max(guarded.run.system.timestamp, start + hour * HOUR))
+        guarded.run.advance_clock(max(guarded.run.system.timestamp, start + hour * HOUR))
         guarded.feed(200)
         if guarded.view.breaker.mode and hour > 3:
-            guarded.run.must("CircuitBreaker", "calm", sender=keeper.address)
+            guarded.run.apply_or_raise("CircuitBreaker", "calm", sender=keeper.address)
         for intent in keeper.decide_calls(guarded.view, memory, GWEI):
             assert guarded.run.apply(intent.action).ok
             memory.record_outcome(intent.about, True, guarded.view.timestamp)
@@ -828,17 +834,17 @@ def test_a_guardian_halts_a_market_once_it_may_again(guarded) -> None:
     state = KeeperState(
         guarded.keeper("guardian", "guardian", schedule=(GuardianInstruction(0, halt="ETH"),))
     )
-    endow(guarded.run, state)
+    give_capital(guarded.run, state)
     # It was halted by another, and the keeper has seen nothing.
-    guarded.run.must("PriceFeed", "set_halted", 0, True, sender=state.keeper.address)
+    guarded.run.apply_or_raise("PriceFeed", "set_halted", 0, True, sender=state.keeper.address)
     again = guarded.run.system.timestamp + GUARDIAN_HALT + GUARDIAN_PAUSE
-    guarded.run.go_to(again - 1)
+    guarded.run.advance_clock(again - 1)
     assert guarded.wants(state.keeper) == []
-    guarded.run.go_to(again)
+    guarded.run.advance_clock(again)
     assert guarded.wants(state.keeper, state.memory) == [("set_halted", 0, True)]
     assert carry_out(guarded, state.keeper) == ["set_halted"]
     state.memory.record_outcome(("set_halted", 0), True, again)
-    guarded.run.go_to(again + GUARDIAN_HALT + GUARDIAN_PAUSE)
+    guarded.run.advance_clock(again + GUARDIAN_HALT + GUARDIAN_PAUSE)
     assert guarded.wants(state.keeper, state.memory) == []
 
 
@@ -848,7 +854,7 @@ def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
             "guardian", schedule=(GuardianInstruction(0, raise_to=1), GuardianInstruction(0, raise_to=2))
         )
     )
-    endow(guarded.run, state)
+    give_capital(guarded.run, state)
     guarded.feed(165)
     assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
     assert guarded.wants(state.keeper) == [("raise_to", 2)]
@@ -873,13 +879,13 @@ def calling() -> Iterator[KeeperScenario]:
 
 def test_a_called_vault_is_liquidated_once_it_is_due(calling) -> None:
     keeper, liquidator = calling.keeper("caller"), calling.keeper("liquidator")
-    edge = calling.run.account("edge")
+    edge = calling.run.register_account("edge")
     assert calling.wants(keeper) == []
     calling.feed(191)
     assert calling.wants(keeper) == [("call", 0, edge)]
     assert carry_out(calling, keeper) == ["call"]
     assert calling.wants(keeper) == calling.wants(liquidator) == []
-    calling.run.go_to(calling.run.system.timestamp + HOUR)
+    calling.run.advance_clock(calling.run.system.timestamp + HOUR)
     assert calling.wants(liquidator) == [("liquidate", 0, edge, liquidator.address)]
     assert carry_out(calling, liquidator) == ["liquidate"]
 
@@ -890,11 +896,11 @@ def test_an_owner_who_answers_meets_the_call(calling) -> None:
     assert calling.wants(calling.keeper("owners", answers=0)) == []
     keeper = calling.keeper("owners")
     assert calling.wants(keeper) == []  # without money
-    maker = calling.run.account("market_maker")
-    calling.run.must("Stablecoin", "transfer", keeper.address, 10_000 * WAD, sender=maker)
+    maker = calling.run.register_account("market_maker")
+    calling.run.apply_or_raise("Stablecoin", "transfer", keeper.address, 10_000 * WAD, sender=maker)
     assert carry_out(calling, keeper) == ["repay_and_withdraw"]
     assert calling.view.list_margin_calls(0) == []
-    assert calling.view.get_vault(0, calling.run.account("edge")).called_at == 0
+    assert calling.view.get_vault(0, calling.run.register_account("edge")).called_at == 0
 
 
 @pytest.fixture
@@ -911,8 +917,10 @@ def restructuring() -> Iterator[KeeperScenario]:
         }
     )
     for owner in ("edge", "safe"):
-        args = (made.run.account("me"), True)
-        made.run.must("VaultEngine", "approve_operator", *args, sender=made.run.account(owner))
+        args = (made.run.register_account("me"), True)
+        made.run.apply_or_raise(
+            "VaultEngine", "approve_operator", *args, sender=made.run.register_account(owner)
+        )
     made.feed(191)
     carry_out(made, made.keeper("caller"))
     yield made
@@ -920,16 +928,18 @@ def restructuring() -> Iterator[KeeperScenario]:
 
 
 def be_cautious(world: KeeperScenario) -> None:
-    world.run.must("CircuitBreaker", "raise_to", 1, sender=world.run.account("guardian"))
+    world.run.apply_or_raise("CircuitBreaker", "raise_to", 1, sender=world.run.register_account("guardian"))
 
 
 def give_money(world: KeeperScenario, amount: int) -> None:
-    maker = world.run.account("market_maker")
-    world.run.must("Stablecoin", "transfer", world.run.account("me"), amount * WAD, sender=maker)
+    maker = world.run.register_account("market_maker")
+    world.run.apply_or_raise(
+        "Stablecoin", "transfer", world.run.register_account("me"), amount * WAD, sender=maker
+    )
 
 
 def test_a_debtor_enters_in_caution_and_pays_in_time(restructuring) -> None:
-    keeper, edge = restructuring.keeper("debtor", instalments=2), restructuring.run.account("edge")
+    keeper, edge = restructuring.keeper("debtor", instalments=2), restructuring.run.register_account("edge")
     give_money(restructuring, 130_000)
     assert restructuring.wants(keeper) == []
     be_cautious(restructuring)
@@ -939,10 +949,10 @@ def test_a_debtor_enters_in_caution_and_pays_in_time(restructuring) -> None:
     assert carry_out(restructuring, keeper) == ["enter"]
     (workout,) = restructuring.view.workouts
     assert restructuring.wants(keeper) == []
-    restructuring.run.go_to(workout.due - HOUR // 2)
+    restructuring.run.advance_clock(workout.due - HOUR // 2)
     assert restructuring.wants(keeper) == [("pay", workout.id, -(-workout.owed // 2))]
     assert carry_out(restructuring, keeper) == ["pay"]
-    restructuring.run.go_to(workout.due + HOUR // 2)
+    restructuring.run.advance_clock(workout.due + HOUR // 2)
     assert carry_out(restructuring, keeper) == ["pay"]
     assert restructuring.view.workouts == []
 
@@ -954,10 +964,14 @@ def test_a_debtor_without_money_lets_it_be_foreclosed(restructuring) -> None:
     give_money(restructuring, 70_000)
     carry_out(restructuring, keeper)
     (workout,) = restructuring.view.workouts
-    restructuring.run.must(
-        "Stablecoin", "transfer", restructuring.run.account("safe"), 70_000 * WAD, sender=keeper.address
+    restructuring.run.apply_or_raise(
+        "Stablecoin",
+        "transfer",
+        restructuring.run.register_account("safe"),
+        70_000 * WAD,
+        sender=keeper.address,
     )
-    restructuring.run.go_to(workout.due)
+    restructuring.run.advance_clock(workout.due)
     restructuring.feed(191)
     assert restructuring.wants(keeper) == []
     assert restructuring.wants(liquidator) == [("foreclose", workout.id, liquidator.address)]
@@ -988,8 +1002,10 @@ def test_the_settler_unwinds_workouts(restructuring) -> None:
     carry_out(restructuring, restructuring.keeper("debtor", instalments=2))
     (workout,) = restructuring.view.workouts
     settlement = restructuring.run.scenario.parameters.settlement
-    restructuring.run.must("Settlement", "announce", sender=restructuring.run.account("admin"))
-    restructuring.run.go_to(restructuring.run.system.timestamp + settlement.delay)
+    restructuring.run.apply_or_raise(
+        "Settlement", "announce", sender=restructuring.run.register_account("admin")
+    )
+    restructuring.run.advance_clock(restructuring.run.system.timestamp + settlement.delay)
     assert "unwind" in carry_out(restructuring, restructuring.keeper("settler", most=20))
     assert restructuring.view.workouts == []
     assert restructuring.view.get_vault(0, workout.owner).locked_collateral
@@ -997,22 +1013,22 @@ def test_the_settler_unwinds_workouts(restructuring) -> None:
 
 def test_an_owner_uses_a_grace(world) -> None:
     """They repay to the initial ratio, and nobody is left to liquidate when it is over."""
-    admin, keeper = world.run.account("admin"), world.keeper("owners")
-    maker = world.run.account("market_maker")
-    world.run.must("Stablecoin", "transfer", keeper.address, 100_000 * WAD, sender=maker)
+    admin, keeper = world.run.register_account("admin"), world.keeper("owners")
+    maker = world.run.register_account("market_maker")
+    world.run.apply_or_raise("Stablecoin", "transfer", keeper.address, 100_000 * WAD, sender=maker)
     world.feed(187)
     unsafe = [vault.owner for vault in world.view.list_unsafe_vaults(0)]
     assert unsafe and world.wants(keeper) == []
-    world.run.must("PriceFeed", "set_halted", 0, True, sender=admin)
+    world.run.apply_or_raise("PriceFeed", "set_halted", 0, True, sender=admin)
     assert [call[2] for call in world.wants(keeper)] == unsafe
     assert set(carry_out(world, keeper)) == {"repay_and_withdraw"}
-    world.run.must("PriceFeed", "set_halted", 0, False, sender=admin)
+    world.run.apply_or_raise("PriceFeed", "set_halted", 0, False, sender=admin)
     assert world.view.list_unsafe_vaults(0) == []
 
 
 def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
     """240,000 against 2,000 ether: 150% at a price of 180, and 10% of 40,000 more at 182."""
-    brink = calling.run.account("brink")
+    brink = calling.run.register_account("brink")
     calling.feed(181)
     assert ("liquidate", 0, brink) in [each[:3] for each in calling.wants(calling.keeper("liquidator"))]
     assert carry_out(calling, calling.keeper("liquidator"))
@@ -1029,7 +1045,7 @@ def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
         heartbeat=HOUR,
     )
     memory = KeeperMemory()
-    provide(world.run, KeeperState(keeper))
+    give_collateral(world.run, KeeperState(keeper))
     for _ in range(2):
         drawn = 30_000 * WAD
         (intent,) = keeper.decide_calls(world.view, memory, GWEI)
@@ -1037,7 +1053,7 @@ def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
         assert world.run.apply(intent.action).ok
         memory.record_outcome(intent.about, True, world.view.timestamp)
         assert keeper.decide_calls(world.view, memory, GWEI) == []
-        world.run.go_to(world.run.system.timestamp + HOUR)
+        world.run.advance_clock(world.run.system.timestamp + HOUR)
     assert keeper.decide_calls(world.view, memory, GWEI) == []
 
 
@@ -1073,11 +1089,11 @@ def drawn(world: KeeperScenario) -> int:
 
 
 def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> None:
-    market = bridged.run.account("market_maker")
+    market = bridged.run.register_account("market_maker")
     keeper = bridged.keeper("bridge", "bridge", domain="Rollup", capital=250_000 * WAD, each=60_000 * WAD)
     for amount in (60_000, 40_000):
         assert bridged.wants(keeper) == [("draw", amount * WAD, market)]
-        bridged.run.must("Rollup", "draw", amount * WAD, market, sender=keeper.address)
+        bridged.run.apply_or_raise("Rollup", "draw", amount * WAD, market, sender=keeper.address)
     assert bridged.wants(keeper) == []
     small = bridged.keeper("bridge", "bridge", domain="Rollup", capital=100_000 * WAD, each=1)
     assert bridged.wants(small) == []
@@ -1092,21 +1108,26 @@ def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
         },
         members={"junior": {"elder": 20_000 * WAD}, "savings": {"saver": 20_000 * WAD}},
     )
-    admin, junior = made.run.account("admin"), made.run.session.model.world.contracts["Junior"].address
-    guardian, coverer = made.run.account("guardian"), made.keeper("coverer", heartbeat=HOUR)
-    made.run.must("Rollup", "draw", 5_000 * WAD, guardian, sender=made.run.account("bridge"))
-    made.run.must("Rollup", "announce_loss", 5_000 * WAD, sender=guardian)
-    made.run.go_to(made.run.system.timestamp + HOUR)
-    made.run.must("Rollup", "realise_loss", sender=guardian)
-    made.run.must("VaultEngine", "revoke_role", STAGE, junior, sender=admin)
+    admin, junior = (
+        made.run.register_account("admin"),
+        made.run.session.model.world.contracts["Junior"].address,
+    )
+    guardian, coverer = made.run.register_account("guardian"), made.keeper("coverer", heartbeat=HOUR)
+    made.run.apply_or_raise(
+        "Rollup", "draw", 5_000 * WAD, guardian, sender=made.run.register_account("bridge")
+    )
+    made.run.apply_or_raise("Rollup", "announce_loss", 5_000 * WAD, sender=guardian)
+    made.run.advance_clock(made.run.system.timestamp + HOUR)
+    made.run.apply_or_raise("Rollup", "realise_loss", sender=guardian)
+    made.run.apply_or_raise("VaultEngine", "revoke_role", STAGE, junior, sender=admin)
     assert made.wants(coverer) == [("cover", 3)]
-    made.run.must("LossWaterfall", "cover", 3, sender=guardian)
-    made.run.must("VaultEngine", "grant_role", STAGE, junior, sender=admin)
+    made.run.apply_or_raise("LossWaterfall", "cover", 3, sender=guardian)
+    made.run.apply_or_raise("VaultEngine", "grant_role", STAGE, junior, sender=admin)
     memory = KeeperMemory()
     assert made.wants(coverer, memory) == [("make_good", 3, 0)]
     memory.done["missed", 3, 0] = made.run.system.timestamp
     assert made.wants(coverer, memory) == []
-    made.run.must("LossWaterfall", "make_good", 3, 0, sender=guardian)
+    made.run.apply_or_raise("LossWaterfall", "make_good", 3, 0, sender=guardian)
     assert made.wants(coverer) == []
     made.close()
 
@@ -1116,14 +1137,14 @@ def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> Non
     bridge = bridged.keeper("bridge", "bridge", domain="Rollup", capital=WAD, each=WAD)
     crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
     assert bridged.wants(guardian) == []
-    draw_args = 50_000 * WAD, bridged.run.account("market_maker")
-    bridged.run.must("Rollup", "draw", *draw_args, sender=bridge.address)
+    draw_args = 50_000 * WAD, bridged.run.register_account("market_maker")
+    bridged.run.apply_or_raise("Rollup", "draw", *draw_args, sender=bridge.address)
     assert bridged.wants(guardian) == [("announce_loss", 50_000 * WAD)]
-    bridged.run.must("Rollup", "announce_loss", 50_000 * WAD, sender=guardian.address)
+    bridged.run.apply_or_raise("Rollup", "announce_loss", 50_000 * WAD, sender=guardian.address)
     assert bridged.wants(guardian) == bridged.wants(bridge) == bridged.wants(crank) == []
-    bridged.run.go_to(bridged.run.system.timestamp + HOUR)
+    bridged.run.advance_clock(bridged.run.system.timestamp + HOUR)
     assert bridged.wants(crank) == [("realise_loss",)]
-    bridged.run.must("Rollup", "realise_loss", sender=crank.address)
+    bridged.run.apply_or_raise("Rollup", "realise_loss", sender=crank.address)
     assert drawn(bridged) == 0
     assert bridged.wants(crank) == []
     assert bridged.wants(coverer) == [("cover", 3)]
@@ -1131,10 +1152,12 @@ def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> Non
 
 def test_members_see_what_is_announced(bridged) -> None:
     before = estimate_losses(bridged.view)
-    bridge = bridged.run.account("bridge")
-    bridged.run.must("Rollup", "draw", 50_000 * WAD, bridge, sender=bridge)
+    bridge = bridged.run.register_account("bridge")
+    bridged.run.apply_or_raise("Rollup", "draw", 50_000 * WAD, bridge, sender=bridge)
     assert estimate_losses(bridged.view) == before
-    bridged.run.must("Rollup", "announce_loss", 20_000 * WAD, sender=bridged.run.account("guardian"))
+    bridged.run.apply_or_raise(
+        "Rollup", "announce_loss", 20_000 * WAD, sender=bridged.run.register_account("guardian")
+    )
     assert estimate_losses(bridged.view) == [*before[:-1], 20_000 * RAD]
 
 

@@ -9,9 +9,9 @@ import pytest
 from backstop.keepers.keeper_decisions import has_occasion
 from backstop.keepers.vault_risk_index import VaultRiskIndex
 from backstop.model.interfaces import Vault
-from backstop.simulation import blocks
-from backstop.simulation.run import simulate
+from backstop.simulation import scenario_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support.keeper_scenario import each_block
 
 LONGER = pytest.mark.deep(
@@ -84,7 +84,7 @@ def test_runs_do_not_show_who_was_not_asked(name, monkeypatch) -> None:
     """With workouts, guards and domains: the same run, to the transaction, as where everybody is asked."""
     scenario = load_scenario(name)
     short = simulate(scenario, "model", 1)
-    monkeypatch.setattr(blocks, "has_occasion", lambda role, view: True)
+    monkeypatch.setattr(scenario_run, "has_occasion", lambda role, view: True)
     whole = simulate(scenario, "model", 1)
     assert short.summary == whole.summary
     assert short.tables == whole.tables

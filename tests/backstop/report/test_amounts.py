@@ -3,7 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.report.amounts import clock, compact, duration, exact, fixed, moment, percent
+from backstop.report.amounts import (
+    format_clock,
+    format_compact,
+    format_duration,
+    format_exact,
+    format_fixed,
+    format_moment,
+    format_percent,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,29 +34,29 @@ from backstop.report.amounts import clock, compact, duration, exact, fixed, mome
     ],
 )
 def test_compact(value: int, unit: int, text: str) -> None:
-    assert compact(value, unit) == text
+    assert format_compact(value, unit) == text
 
 
 def test_fixed_rounds_half_away_from_zero() -> None:
-    assert fixed(1_234_567_895 * WAD // 1000, WAD) == "1,234,567.90"
-    assert fixed(-5 * WAD // 1000, WAD) == "\u22120.01"
-    assert fixed(-4 * WAD // 1000, WAD) == "0.00"  # no minus before nothing
+    assert format_fixed(1_234_567_895 * WAD // 1000, WAD) == "1,234,567.90"
+    assert format_fixed(-5 * WAD // 1000, WAD) == "\u22120.01"
+    assert format_fixed(-4 * WAD // 1000, WAD) == "0.00"  # no minus before nothing
 
 
 def test_exact_keeps_every_digit() -> None:
-    assert exact(2**200 * RAD + 1, RAD) == f"{2**200:,}.{1:045}"
-    assert exact(1_500 * WAD, WAD) == "1,500"
-    assert exact(-WAD // 4, WAD) == "\u22120.25"
+    assert format_exact(2**200 * RAD + 1, RAD) == f"{2**200:,}.{1:045}"
+    assert format_exact(1_500 * WAD, WAD) == "1,500"
+    assert format_exact(-WAD // 4, WAD) == "\u22120.25"
 
 
 def test_percent() -> None:
-    assert percent(1, 3) == "33.3%"
-    assert percent(1, 10**9) == "<0.1%"
-    assert percent(0, 5) == "0.0%"
-    assert percent(1, 0) == "–"
+    assert format_percent(1, 3) == "33.3%"
+    assert format_percent(1, 10**9) == "<0.1%"
+    assert format_percent(0, 5) == "0.0%"
+    assert format_percent(1, 0) == "–"
 
 
 def test_times() -> None:
-    assert moment(1_584_055_200) == "23:20 UTC, 12 March 2020"
-    assert clock(1_584_055_200) == "12 Mar 23:20"
-    assert [duration(s) for s in (40, 840, 7500)] == ["40 s", "14 min", "2 h 05 min"]
+    assert format_moment(1_584_055_200) == "23:20 UTC, 12 March 2020"
+    assert format_clock(1_584_055_200) == "12 Mar 23:20"
+    assert [format_duration(s) for s in (40, 840, 7500)] == ["40 s", "14 min", "2 h 05 min"]

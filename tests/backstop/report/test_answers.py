@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from backstop.cli import stress, sweep
 from backstop.model.arithmetic import WAD
 from backstop.report import compare_page, run_page
-from backstop.report.first_screen import of_presets
-from backstop.simulation.bearers import PAYERS
-from backstop.simulation.run import simulate
+from backstop.report.summary_panel import build_preset_strips
+from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from tests.support import sample_runs
@@ -57,7 +57,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_of_a_run_answers_in_every_heading(small: Path) -> None:
     run = load_run(small)
-    found = answers(run_page.page(run))
+    found = answers(run_page.render_page(run))
     assert [section for section, answer in found.items() if not answer] == ["sources"]
     # 200 to 105 USD is 47.5%, 8,000 to 4,800 is 40%: the scenario's own points.
     assert found["crash"].startswith("ETH fell by 47.5%, WBTC by 40.0%")
@@ -74,13 +74,13 @@ def test_the_page_of_a_run_answers_in_every_heading(small: Path) -> None:
 
 
 def _compact(rad: str) -> str:
-    from backstop.report.numbers import amount
+    from backstop.report.figure_markup import render_amount
 
-    return str(amount(rad, "rad"))
+    return str(render_amount(rad, "rad"))
 
 
 def test_a_calm_day_answers_too() -> None:
-    found = answers(run_page.page(sample_runs.build_calm_run()))
+    found = answers(run_page.render_page(sample_runs.build_calm_run()))
     assert found["crash"] == "No price fell" and found["auctions"] == "Nothing was bought"
     assert found["losses"] == "No auction ended short" and found["keepers"] == "There were none"
     assert found["lots"] == "There was no auction"
@@ -88,7 +88,7 @@ def test_a_calm_day_answers_too() -> None:
 
 
 def test_a_name_in_an_answer_is_text() -> None:
-    page = run_page.page(sample_runs.build_crash_run())
+    page = run_page.render_page(sample_runs.build_crash_run())
     assert "</script> by" in answers(page)["crash"] or "&lt;/script&gt;" in page
     assert answers(page)["purchases"].startswith(f"{sample_runs.NAME} bought most: ")
     assert answers(page)["margin"].startswith("1.00B was owed beyond margins, ")
@@ -105,14 +105,14 @@ def test_keepers_who_lost_together_are_named_by_who_lost_most() -> None:
             each | {"profit_wad": str(profit * WAD)}
             for each, profit in zip(run.summary["keepers"], profits, strict=True)
         ]
-        assert answers(run_page.page(changed(run, keepers=keepers)))["keepers"] == said
+        assert answers(run_page.render_page(changed(run, keepers=keepers)))["keepers"] == said
 
 
 def test_a_loss_that_is_all_paid_names_who_paid_most() -> None:
     run = sample_runs.build_crash_run()
     nothing = {f"{kind}_wad": "0" for kind in PAYERS}
     margin = run.summary["margin"] | nothing | {"loss_wad": str(7 * WAD), "insured_wad": str(7 * WAD)}
-    said = answers(run_page.page(changed(run, margin=margin)))["margin"]
+    said = answers(run_page.render_page(changed(run, margin=margin)))["margin"]
     assert said == "7 was owed beyond margins and is paid, most by insurance: 7"
 
 
@@ -124,7 +124,7 @@ def test_auctions_that_raised_their_debt_and_those_that_are_open_are_counted() -
         (["open"] * 30, "30 auctions are open"),
     ):
         rows = run.frames["auctions"].assign(ended_by=ends, principal_lost_rad=0)
-        page = run_page.page(replace(run, frames=dict(run.frames) | {"auctions": rows}))
+        page = run_page.render_page(replace(run, frames=dict(run.frames) | {"auctions": rows}))
         assert answers(page)["lots"] == said
 
 
@@ -132,7 +132,7 @@ def test_the_debt_of_an_auction_that_settlement_unwound_is_no_loss() -> None:
     """It went back to the vault; the recorder keeps how much."""
     run = sample_runs.build_crash_run()
     rows = run.frames["auctions"].assign(ended_by="unwound")
-    page = run_page.page(replace(run, frames=dict(run.frames) | {"auctions": rows}))
+    page = run_page.render_page(replace(run, frames=dict(run.frames) | {"auctions": rows}))
     assert answers(page)["lots"] == "30 auctions ended in settlement"
     assert "ended in settlement: the debt went back to their vaults." in page
 
@@ -140,10 +140,10 @@ def test_the_debt_of_an_auction_that_settlement_unwound_is_no_loss() -> None:
 @pytest.mark.deep(brief=BRIEF)
 def test_a_comparison_answers_in_every_heading(tmp_path: Path) -> None:
     found = compare(str(DATA / "runs" / "small.yaml"), load_presets("backstop,maker"), "model", 1, tmp_path)
-    said = answers(compare_page.page(found, tmp_path))
+    said = answers(compare_page.render_page(found, tmp_path))
     assert all(said.values())
     # They differ, by less than a figure of the page has digits.
-    one, other = (each.whole.striptags() for each in of_presets(found))
+    one, other = (each.whole.striptags() for each in build_preset_strips(found))
     assert one == other and said["paid"].startswith("As much is lost under every preset, most of it by ")
     assert said["presets"] == "2 ways to bear one crash"
 

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.report.book_charts import book_charts, largest, liquidated_by_fall
-from backstop.report.opening_book import Book, Held, Type, opening_book
-from backstop.report.plotting import short_name
-from backstop.report.run_page import page
-from backstop.simulation.run import simulate
+from backstop.report.book_charts import build_book_charts, draw_liquidations, list_largest_owners
+from backstop.report.chart_parts import shorten_name
+from backstop.report.opening_book import BookType, OpeningVaults, VaultHolding, read_opening_book
+from backstop.report.run_page import render_page
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, Position
 from tests.support import sample_runs
 from tests.support.checkout_paths import DATA
@@ -31,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_the_book_is_what_the_first_block_left(run: Run) -> None:
-    book = opening_book(run)
+    book = read_opening_book(run)
     assert book is not None
     state = run.frames["state"]
     for number, row in (
@@ -50,26 +50,32 @@ def test_the_book_is_what_the_first_block_left(run: Run) -> None:
 
 def test_a_book_that_is_not_all_there_is_not_drawn(run: Run) -> None:
     """A run from a chain's state has only the vaults that it changes, and margins by size are no ratio."""
-    assert [chart.id for chart in book_charts(run)] == ["falls", "health"] and 'id="book"' in page(run)
+    assert [chart.id for chart in build_book_charts(run)] == [
+        "falls",
+        "health",
+    ] and 'id="book"' in render_page(run)
     types = [dict(each) for each in run.summary["collateral_types"]]
     more = [each | {"opened_vaults": each["opened_vaults"] + 1} for each in types]
     sized = [each | {"margins_by_size": True} for each in types]
     for each in (more, sized):
-        assert book_charts(replace(run, summary=run.summary | {"collateral_types": each})) == []
+        assert build_book_charts(replace(run, summary=run.summary | {"collateral_types": each})) == []
     for name in ("events", "state"):
-        assert book_charts(replace(run, frames=run.frames | {name: pd.DataFrame()})) == []
-    assert 'id="book"' not in page(sample_runs.build_crash_run())
+        assert build_book_charts(replace(run, frames=run.frames | {name: pd.DataFrame()})) == []
+    assert 'id="book"' not in render_page(sample_runs.build_crash_run())
 
 
-def made() -> Book:
+def made() -> OpeningVaults:
     """Two types at 100, liquidated at 150%: vaults that are unsafe from 10%, from 40%, and never."""
-    types = {0: Type("A", 100 * RAY, 70 * RAY, 15_000), 1: Type("<b>B</b>", 100 * RAY, 90 * RAY, 15_000)}
+    types = {
+        0: BookType("A", 100 * RAY, 70 * RAY, 15_000),
+        1: BookType("<b>B</b>", 100 * RAY, 90 * RAY, 15_000),
+    }
 
-    def held(owner: str, number: int, worth: int, debt: int) -> Held:
+    def held(owner: str, number: int, worth: int, debt: int) -> VaultHolding:
         position = Position(types[number].symbol, worth * WAD // 100, debt * RAD, 15_000)
-        return Held(owner, number, position)
+        return VaultHolding(owner, number, position)
 
-    return Book(
+    return OpeningVaults(
         types,
         [
             held("anna", 0, 1_650, 1_000),
@@ -87,7 +93,7 @@ def bars(figure: dict[str, Any], name: str) -> list[float]:
 
 
 def test_bars_are_the_debt_that_each_fall_may_liquidate() -> None:
-    chart = liquidated_by_fall(made())
+    chart = draw_liquidations(made())
     first, second = (
         bars(chart.figure, "A, may be liquidated"),
         bars(chart.figure, "‹b›B‹/b›, may be liquidated"),
@@ -104,16 +110,16 @@ def test_bars_are_the_debt_that_each_fall_may_liquidate() -> None:
 
 
 def test_owners_are_in_the_order_of_their_debt_with_their_weakest_vault() -> None:
-    anna, bert, carl = largest(made())
+    anna, bert, carl = list_largest_owners(made())
     assert (anna.name, anna.vaults, anna.debt) == ("anna", 2, 2_000 * RAD)
     assert (anna.at_first, anna.at_lowest) == (11_000, 7_700)
     assert (bert.name, bert.at_first, bert.at_lowest) == ("bert", 315_789, 284_210)
-    assert carl.at_first == 20_000 and [owner.name for owner in largest(made(), 1)] == ["anna"]
+    assert carl.at_first == 20_000 and [owner.name for owner in list_largest_owners(made(), 1)] == ["anna"]
 
 
 def test_names_are_text_and_short() -> None:
-    assert short_name("<b>&\u202e\n") == "‹b›+"
-    assert short_name("x" * 21) == "x" * 19 + "…" and short_name("x" * 20) == "x" * 20
+    assert shorten_name("<b>&\u202e\n") == "‹b›+"
+    assert shorten_name("x" * 21) == "x" * 19 + "…" and shorten_name("x" * 20) == "x" * 20
 
 
 def test_vaults_under_names_of_their_own_are_their_owners(run: Run) -> None:
@@ -135,7 +141,7 @@ def test_vaults_under_names_of_their_own_are_their_owners(run: Run) -> None:
         }
     )
     frames = run.frames | {"actions": renamed, "events": pd.concat([events, late], ignore_index=True)}
-    book = opening_book(replace(run, frames=frames))
+    book = read_opening_book(replace(run, frames=frames))
     assert book is not None
     assert sum(held.owner == "anna" for held in book.vaults) == 2
     assert 7 * WAD in [held.position.locked for held in book.vaults]
@@ -149,5 +155,5 @@ def test_a_run_with_the_book_fits_a_page_that_can_be_mailed(run: Run, tmp_path: 
     many = pd.concat([opened] * 5_000, ignore_index=True)
     many["values"] = [json.dumps([number, f"0x{i:040x}", locked, normalized]) for i in range(5_000)]
     frames = run.frames | {"events": pd.concat([rows, many], ignore_index=True)}
-    text = page(replace(run, frames=frames))
-    assert len(text.encode()) < 4_000_000 and len(text) - len(page(run)) < 20_000
+    text = render_page(replace(run, frames=frames))
+    assert len(text.encode()) < 4_000_000 and len(text) - len(render_page(run)) < 20_000

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.depth_charts import Depth, depths, market_depth, slippage
-from backstop.report.frames import records
-from backstop.report.run_page import page
+from backstop.report.depth_charts import MarketLots, compute_slippage, draw_market_depth, list_market_lots
+from backstop.report.run_frames import list_records
+from backstop.report.run_page import render_page
 from backstop.simulation.run_directory import Run
 from tests.support import sample_runs
 from tests.support.colors import fill_colors
@@ -45,24 +45,24 @@ def run() -> Run:
 
 
 def auction(id: int, at: int, coins: int) -> dict[str, Any]:
-    row = records(sample_runs.build_crash_run().frames["auctions"])[0]
+    row = list_records(sample_runs.build_crash_run().frames["auctions"])[0]
     return row | {"auction_id": id, "started_at": at, "lot_wad": str(coins * WAD)}
 
 
 def test_lots_are_worth_what_they_were_when_their_auctions_began() -> None:
-    assert depths(run()) == [Depth(0, "ETH", 60_000 * WAD, 8, 19_900 * WAD, 31_850 * WAD)]
+    assert list_market_lots(run()) == [MarketLots(0, "ETH", 60_000 * WAD, 8, 19_900 * WAD, 31_850 * WAD)]
 
 
 def test_what_is_worth_as_much_as_the_depth_brings_half() -> None:
-    assert slippage(60_000 * WAD, 60_000 * WAD) == 5_000
-    assert slippage(0, 1) == 0 and slippage(20_000 * WAD, 60_000 * WAD) == 2_500
+    assert compute_slippage(60_000 * WAD, 60_000 * WAD) == 5_000
+    assert compute_slippage(0, 1) == 0 and compute_slippage(20_000 * WAD, 60_000 * WAD) == 2_500
     # As the market itself would: 300 coins at 200, and 100 more come in.
     fetched = 60_000 * WAD - 60_000 * WAD * 300 * WAD // (400 * WAD)
-    assert 10_000 - fetched * 10_000 // (100 * 200 * WAD) == slippage(100 * 200 * RAY, 60_000 * RAY)
+    assert 10_000 - fetched * 10_000 // (100 * 200 * WAD) == compute_slippage(100 * 200 * RAY, 60_000 * RAY)
 
 
 def test_the_chart_has_a_curve_with_the_lots_on_it() -> None:
-    chart = market_depth(run())
+    chart = draw_market_depth(run())
     assert chart is not None
     go.Figure(fill_colors(chart.figure))
     curve, largest, together = chart.figure["data"]
@@ -73,7 +73,7 @@ def test_the_chart_has_a_curve_with_the_lots_on_it() -> None:
 
 
 def test_the_page_has_the_figures_and_the_way_to_the_auction() -> None:
-    html = page(run())
+    html = render_page(run())
     assert 'id="depth-of-markets"' in html and '<a href="#auction-8">8</a>' in html
     (row,) = [
         table["ETH"]
@@ -86,7 +86,7 @@ def test_the_page_has_the_figures_and_the_way_to_the_auction() -> None:
 def test_without_a_market_or_an_auction_there_is_none() -> None:
     made = run()
     for name in ("events", "auctions", "state"):
-        assert market_depth(replace(made, frames=made.frames | {name: pd.DataFrame()})) is None
-    assert market_depth(sample_runs.build_crash_run()) is None and "depth-of-markets" not in page(
+        assert draw_market_depth(replace(made, frames=made.frames | {name: pd.DataFrame()})) is None
+    assert draw_market_depth(sample_runs.build_crash_run()) is None and "depth-of-markets" not in render_page(
         sample_runs.build_crash_run()
     )

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from backstop.cli.report import cli
 from backstop.report import difference_page
-from backstop.report.difference_page import compare
+from backstop.report.difference_page import list_differences
 from tests.support import sample_runs
 
 
@@ -33,7 +33,7 @@ def test_each_figure_of_both_is_there_with_its_change(tmp_path: Path) -> None:
     assert "of <data" in page and "differ. In all " in page and page.count('class="whole"') == 2
     rows = {
         row.name: row
-        for row in compare(
+        for row in list_differences(
             sample_runs.build_crash_run().summary,
             sample_runs.build_crash_run().summary | {"actions": actions},
         )

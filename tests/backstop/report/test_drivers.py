@@ -9,10 +9,10 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from backstop.report.drivers import of_proposal, of_sweep
-from backstop.report.grid_edge import at_edge
-from backstop.report.sweep_page import front
+from backstop.report.grid_edge import describe_grid_edge
+from backstop.report.sweep_page import draw_front
 from backstop.report.sweep_table import print_sweep
+from backstop.report.tornado_chart import draw_proposal_drivers, draw_sweep_drivers
 from tests.support.colors import fill_colors
 
 RATIOS, STEPS = ("120%", "130%", "140%"), ("60 s", "90 s", "120 s")
@@ -46,7 +46,7 @@ def ends(trace: dict[str, Any]) -> list[float]:
 
 
 def test_bars_go_from_the_recommended_setting_to_both_ends_of_an_axis() -> None:
-    chart = of_sweep(sweep())
+    chart = draw_sweep_drivers(sweep())
     assert chart is not None
     go.Figure(fill_colors(chart.figure))
     least, most = chart.figure["data"]
@@ -63,13 +63,13 @@ def test_bars_go_from_the_recommended_setting_to_both_ends_of_an_axis() -> None:
 def test_the_widest_axis_is_on_top_and_one_value_is_no_axis() -> None:
     turned = sweep(None)
     turned["axes"].reverse()
-    chart = of_sweep(turned)
+    chart = draw_sweep_drivers(turned)
     assert chart is not None and chart.figure["layout"]["yaxis"]["ticktext"][0] == "Ratio"
     assert chart.figure["data"][0]["base"] == [224.0, 224.0]  # the first setting's
     single = sweep()
     for axis in single["axes"]:
         axis["values"] = [single["points"][4]["values"][axis["name"]]]
-    assert of_sweep(single) is None
+    assert draw_sweep_drivers(single) is None
 
 
 def proposal() -> dict[str, Any]:
@@ -85,7 +85,7 @@ def proposal() -> dict[str, Any]:
 
 
 def test_each_world_is_measured_against_its_own_setting() -> None:
-    chart = of_proposal(proposal())
+    chart = draw_proposal_drivers(proposal())
     assert chart is not None
     go.Figure(fill_colors(chart.figure))
     now, proposed = chart.figure["data"]
@@ -95,11 +95,11 @@ def test_each_world_is_measured_against_its_own_setting() -> None:
     assert now["offset"] + now["width"] == pytest.approx(proposed["offset"])
     without = proposal()
     without["tables"]["sensitivity"] = []
-    assert of_proposal(without) is None
+    assert draw_proposal_drivers(without) is None
 
 
 def test_the_front_says_how_sure_it_is() -> None:
-    chart = front(sweep())
+    chart = draw_front(sweep())
     go.Figure(fill_colors(chart.figure))
     groups = {trace["name"]: trace["error_y"] for trace in chart.figure["data"] if "name" in trace}
     assert {name: bars["visible"] for name, bars in groups.items()} == {
@@ -113,7 +113,7 @@ def test_the_front_says_how_sure_it_is() -> None:
     alone = sweep()
     for point in alone["points"]:
         point["shortfall"]["low_micro"] = None
-    assert "110, no interval" in front(alone).label
+    assert "110, no interval" in draw_front(alone).label
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_the_front_says_how_sure_it_is() -> None:
     ),
 )
 def test_the_grids_edge_is_said(best: tuple[str, str] | None, said: str) -> None:
-    found = at_edge(sweep(best))
+    found = describe_grid_edge(sweep(best))
     assert said in found and bool(said) == bool(found)
 
 
@@ -134,9 +134,9 @@ def test_words_have_no_edge_and_one_value_neither() -> None:
     words = sweep(("120%", "60 s"))
     words["axes"][0]["values"] = ["linear", "stepped"]
     words["points"][0]["values"]["ratio"] = "linear"
-    assert at_edge(words).count("tried") == 1
+    assert describe_grid_edge(words).count("tried") == 1
     words["axes"][1]["values"] = ["60 s"]
-    assert at_edge(words) == ""
+    assert describe_grid_edge(words) == ""
 
 
 def test_the_terminal_warns_too(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:

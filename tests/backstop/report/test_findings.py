@@ -9,10 +9,15 @@ import pytest
 from markupsafe import Markup
 
 from backstop.model.arithmetic import RAD, WAD
-from backstop.report.answers import of_comparison
-from backstop.report.compare_charts import exits
-from backstop.report.first_screen import compared, guarded, of_presets, searched
-from backstop.report.rendering import environment
+from backstop.report.compare_charts import draw_exits
+from backstop.report.rendering import build_environment
+from backstop.report.section_headings import compose_comparison_headings
+from backstop.report.summary_panel import (
+    build_preset_strips,
+    compose_comparison_finding,
+    compose_guards_finding,
+    compose_search_finding,
+)
 
 POOL_STAGES = {
     "Junior": "junior",
@@ -51,20 +56,28 @@ def comparison(*presets: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_presets_that_leave_nothing_are_counted(presets: list[dict[str, Any]], said: str) -> None:
-    assert text(compared(comparison(*presets))) == said
+    assert text(compose_comparison_finding(comparison(*presets))) == said
 
 
 def test_no_preset_is_called_worst_where_all_lose_as_much() -> None:
     same = comparison(preset("A", 0, 7), preset("B", 2, 5))
-    assert text(of_comparison(same)["paid"]) == "As much is lost under every preset, most of it by savers"
+    assert (
+        text(compose_comparison_headings(same)["paid"])
+        == "As much is lost under every preset, most of it by savers"
+    )
     worst = comparison(preset("A", 0, 7), preset("B", 2, 6))
-    assert text(of_comparison(worst)["paid"]) == "Most is lost under B, most of it by savers"
+    assert text(compose_comparison_headings(worst)["paid"]) == "Most is lost under B, most of it by savers"
     two = comparison(preset("A", 0, 7), preset("B", 2, 6), preset("C", 0, 8))
-    assert text(of_comparison(two)["paid"]) == "Most is lost under 2 presets, most of it by savers"
+    assert (
+        text(compose_comparison_headings(two)["paid"]) == "Most is lost under 2 presets, most of it by savers"
+    )
     shown = comparison(preset("A", 0, 7_000_001), preset("B", 0, 7_000_002), preset("C", 0, 8_000_000))
-    assert text(of_comparison(shown)["paid"]) == "Most is lost under C, most of it by savers"
+    assert text(compose_comparison_headings(shown)["paid"]) == "Most is lost under C, most of it by savers"
     same = comparison(preset("A", 0, 7_000_001), preset("B", 0, 7_000_002))
-    assert text(of_comparison(same)["paid"]) == "As much is lost under every preset, most of it by savers"
+    assert (
+        text(compose_comparison_headings(same)["paid"])
+        == "As much is lost under every preset, most of it by savers"
+    )
 
 
 def test_a_guard_that_costs_is_named_beside_the_one_that_saves() -> None:
@@ -76,7 +89,7 @@ def test_a_guard_that_costs_is_named_beside_the_one_that_saves() -> None:
         return {"title": "A wick", "runs": runs}
 
     def said(*debts: int) -> str:
-        return text(guarded(crash(*debts), 0, {"scenarios": [crash(*debts)]}))
+        return text(compose_guards_finding(crash(*debts), 0, {"scenarios": [crash(*debts)]}))
 
     saves = "A wick: 359 of bad debt without guards, 2 with “A halt”"
     assert said(359, 2, 414) == f"{saves}; “A price that waits” adds 55."
@@ -93,22 +106,24 @@ def test_a_guard_that_costs_is_named_beside_the_one_that_saves() -> None:
 )
 def test_a_search_that_found_nothing_says_so(goal: str, said: str) -> None:
     found = {"loss_wad": "0", "bad_debt_wad": "0", "gain_wad": "0"}
-    assert text(searched({"goal": goal, "found": found, "budget": {"title": "One day"}})) == said
+    assert (
+        text(compose_search_finding({"goal": goal, "found": found, "budget": {"title": "One day"}})) == said
+    )
     more = {name: str(7 * WAD) for name in found}
-    assert "7" in text(searched({"goal": goal, "found": more, "budget": {"title": "One day"}}))
+    assert "7" in text(compose_search_finding({"goal": goal, "found": more, "budget": {"title": "One day"}}))
 
 
 def test_strips_beside_each_other_have_one_scale() -> None:
-    strips = of_presets(comparison(preset("A", 0, 400), preset("B", 0, 100)))
+    strips = build_preset_strips(comparison(preset("A", 0, 400), preset("B", 0, 100)))
     longest = max(each.drawn for each in strips)
     macro = '{% import "parts.html" as parts with context %}{{ parts.strip(it, true, longest) }}'
-    drawn = [environment().from_string(macro).render(it=each, longest=longest) for each in strips]
+    drawn = [build_environment().from_string(macro).render(it=each, longest=longest) for each in strips]
     assert [re.findall(r'style="width: (\d+)%"', each) for each in drawn] == [["100"], ["25"]]
 
 
 @pytest.mark.parametrize("pool", POOL_STAGES)
 def test_a_pool_has_the_colour_of_its_stage_where_its_members_race(pool: str) -> None:
     race = {"pool": pool, "gain_wad": "1", "gain_bps": 1}
-    chart = exits({"presets": [{"title": "one", "exit_race": [race]}]})
+    chart = draw_exits({"presets": [{"title": "one", "exit_race": [race]}]})
     assert chart is not None
     assert chart.figure["data"][0]["marker"]["color"] == chart.legend[0].color == f"@{POOL_STAGES[pool]}"

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from backstop.cli import report, stress
 from backstop.report import compare_page
-from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from tests.support.checkout_paths import DATA

@@ -13,10 +13,17 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.report.auction_charts import MOST_DOTS
-from backstop.report.plotting import MOST_POINTS, changes, milliseconds, panels, plotted, thin
+from backstop.report.chart_parts import (
+    MOST_POINTS,
+    compute_panel_domains,
+    keep_changes,
+    thin_points,
+    to_milliseconds,
+    to_plot_values,
+)
 from backstop.report.rendering import as_script
-from backstop.report.run_charts import charts
-from backstop.report.run_page import loss_gap, page, write_page
+from backstop.report.run_charts import build_charts
+from backstop.report.run_page import compute_loss_gap, render_page, write_page
 from tests.support import sample_runs
 from tests.support.colors import COLOR, fill_colors
 
@@ -28,21 +35,23 @@ RUNS = {"crash": sample_runs.build_crash_run(), "calm": sample_runs.build_calm_r
 @pytest.mark.parametrize("name", RUNS)
 def test_figures_are_valid_plotly(name: str) -> None:
     """plotly's own schema accepts every trace and layout once the colours are filled in."""
-    for chart in charts(RUNS[name]):
+    for chart in build_charts(RUNS[name]):
         go.Figure(fill_colors(chart.figure))
 
 
 def test_every_colour_is_defined_for_both_schemes() -> None:
-    html = page(RUNS["crash"])
+    html = render_page(RUNS["crash"])
     light, dark = re.findall(r":root \{(.*?)\n\s*\}", html, re.DOTALL)[:2]
-    used = {match.group()[1:].split(":")[0] for match in COLOR.finditer(json.dumps(charts(RUNS["crash"])))}
+    used = {
+        match.group()[1:].split(":")[0] for match in COLOR.finditer(json.dumps(build_charts(RUNS["crash"])))
+    }
     assert used
     for scheme in (light, dark):
         assert used <= set(re.findall(r"--([a-z_]+):", scheme))
 
 
 def test_the_page_asks_for_nothing() -> None:
-    html = page(RUNS["crash"])
+    html = render_page(RUNS["crash"])
     assert "default-src 'none'" in html
     assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=\"(?!data:)", html)
     assert html.count("plotly.js (cartesian") <= 1
@@ -57,16 +66,16 @@ def test_script_text_cannot_end_its_element() -> None:
 
 def test_a_loss_that_does_not_add_up_is_said() -> None:
     run = sample_runs.build_crash_run()
-    assert loss_gap(run.summary) == 0
+    assert compute_loss_gap(run.summary) == 0
     run.summary["losses"]["outstanding_rad"] = str(int(run.summary["losses"]["outstanding_rad"]) + 1)
-    assert loss_gap(run.summary) == -1
-    assert "The parts miss the whole by" in page(run)
+    assert compute_loss_gap(run.summary) == -1
+    assert "The parts miss the whole by" in render_page(run)
 
 
 def test_a_difference_is_said_first_thing_in_the_verdict() -> None:
     run = sample_runs.build_crash_run()
     run.summary["differences"] = 2
-    assert "Model and chain differ in" in page(run)
+    assert "Model and chain differ in" in render_page(run)
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -88,28 +97,28 @@ def test_a_large_book_makes_a_page_that_can_still_be_mailed() -> None:
         "modes": [{"at": 0, "mode": 1, "trigger": "losses", "symbol": None}] * 3_000,
     }
     large = replace(run, frames=frames, summary=run.summary | {"guards": guards})
-    for chart in charts(large):
+    for chart in build_charts(large):
         for trace in chart.figure["data"]:
             assert len(trace["x"]) <= MOST_POINTS, (chart.id, trace.get("name"))
-    html = re.sub("<[^>]+>", "", page(large))
+    html = re.sub("<[^>]+>", "", render_page(large))
     assert f"the {len(takes) * many - MOST_DOTS:,} smallest are left out" in html
     assert f"of {len(run.frames['auctions']) * many:,} auctions" in html
     assert "The first 12 of 5,000 open calls" in html
     assert "The first 12 of 3,000 changes of the mode" in html
     assert "leaves out 4,000 entries of guards.open_calls" in html
     assert "leaves out 2,000 entries of guards.modes" in html
-    assert len(page(large).encode()) < 4_000_000
-    assert len(page(large)) - len(page(run)) < 1_000_000
-    assert "are left out" not in page(run)
+    assert len(render_page(large).encode()) < 4_000_000
+    assert len(render_page(large)) - len(render_page(run)) < 1_000_000
+    assert "are left out" not in render_page(run)
 
 
 def test_the_largest_purchases_are_drawn_and_all_are_counted() -> None:
     run = sample_runs.build_crash_run()
     takes = run.frames["takes"]
     small = pd.concat([takes.assign(slice_wad="1", paid_wad="1")] * (2 * MOST_DOTS // len(takes)))
-    whole = next(chart for chart in charts(run) if chart.id == "fills")
+    whole = next(chart for chart in build_charts(run) if chart.id == "fills")
     large = replace(run, frames=run.frames | {"takes": pd.concat([small, takes], ignore_index=True)})
-    cut = next(chart for chart in charts(large) if chart.id == "fills")
+    cut = next(chart for chart in build_charts(large) if chart.id == "fills")
     assert f"{len(small) + len(takes)} fills, " in cut.label
     drawn = {
         (at, y) for trace in cut.figure["data"][:-1] for at, y in zip(trace["x"], trace["y"], strict=True)
@@ -122,23 +131,23 @@ def test_thin_keeps_ends_and_extremes() -> None:
     x = list(range(10_000))
     y: list[float | None] = [0.0] * 10_000
     y[4321], y[777] = 9.0, None
-    at, values = thin(x, y)
+    at, values = thin_points(x, y)
     assert len(at) <= MOST_POINTS
     assert at[0] == 0 and at[-1] == 9999 and 4321 in at
     assert values[at.index(4321)] == 9.0
 
 
 def test_changes_keep_a_staircase() -> None:
-    assert changes([0, 1, 2, 3], [5, 5, 6, 6]) == ([0, 2, 3], [5, 6, 6])
+    assert keep_changes([0, 1, 2, 3], [5, 5, 6, 6]) == ([0, 2, 3], [5, 6, 6])
 
 
 def test_plotted_takes_strings_and_gaps() -> None:
-    assert plotted(["1500000000000000000", None, ""], 10**18) == [1.5, None, None]
-    assert milliseconds([1, "2"]) == [1000, 2000]
+    assert to_plot_values(["1500000000000000000", None, ""], 10**18) == [1.5, None, None]
+    assert to_milliseconds([1, "2"]) == [1000, 2000]
 
 
 def test_panels_fill_the_height() -> None:
-    upper, lower = panels((3, 1))
+    upper, lower = compute_panel_domains((3, 1))
     assert upper[1] == 1 and lower[0] == 0 and upper[0] > lower[1]
 
 
@@ -146,22 +155,25 @@ def test_a_run_that_broke_off_says_so() -> None:
     run = sample_runs.build_crash_run()
     run.summary["completed"] = False
     run.meta["error"] = "the node is gone"
-    assert re.search(r"This run broke off; .* the node is gone", page(run))
+    assert re.search(r"This run broke off; .* the node is gone", render_page(run))
 
 
 def test_a_run_of_the_model_alone_claims_no_comparison() -> None:
     run = sample_runs.build_crash_run()
     run.summary["fields_compared"] = 0
-    assert "nothing compared with a chain" in page(run)
-    assert "Model and chain agreed" not in page(run)
+    assert "nothing compared with a chain" in render_page(run)
+    assert "Model and chain agreed" not in render_page(run)
 
 
 def test_tables_without_rows_make_a_page() -> None:
     """A run that was stopped at once has every table, but nothing in them."""
     run = sample_runs.build_crash_run()
     empty = {name: frame.iloc[:0] for name, frame in run.frames.items()}
-    assert [chart.id for chart in charts(replace(run, frames=empty))] == ["waterfall", "margin-waterfall"]
-    assert "</html>" in page(replace(run, frames=empty))
+    assert [chart.id for chart in build_charts(replace(run, frames=empty))] == [
+        "waterfall",
+        "margin-waterfall",
+    ]
+    assert "</html>" in render_page(replace(run, frames=empty))
 
 
 def test_a_page_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
@@ -176,4 +188,4 @@ def test_equal_runs_have_equal_pages() -> None:
     later = replace(
         run, meta={**run.meta, "created": "2031-01-01T00:00:00+00:00", "seconds": "9", "run_dir": "/x"}
     )
-    assert page(later) == page(run)
+    assert render_page(later) == render_page(run)

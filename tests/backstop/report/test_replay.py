@@ -11,8 +11,14 @@ import plotly.graph_objects as go
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
-from backstop.report.replay import MOST_MOMENTS, MOST_SHOWN, moments, replay, replay_chart
-from backstop.report.run_page import page
+from backstop.report.replay_slider import (
+    MOST_MOMENTS,
+    MOST_SHOWN,
+    choose_moments,
+    collect_replay,
+    draw_replay,
+)
+from backstop.report.run_page import render_page
 from backstop.simulation.run_directory import Run
 from tests.support import sample_runs
 from tests.support.colors import fill_colors
@@ -22,15 +28,15 @@ START = sample_runs.START
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
-    found = replay(sample_runs.build_crash_run())
+    found = collect_replay(sample_runs.build_crash_run())
     assert found is not None and json.loads(json.dumps(found)) == found
     return found
 
 
 def test_moments_are_even_with_both_ends() -> None:
-    assert moments([1, 2, 3]) == [1, 2, 3]
-    assert moments(list(range(0, 101, 10)), 3) == [0, 50, 100]
-    chosen = moments(list(range(10_000)))
+    assert choose_moments([1, 2, 3]) == [1, 2, 3]
+    assert choose_moments(list(range(0, 101, 10)), 3) == [0, 50, 100]
+    chosen = choose_moments(list(range(10_000)))
     assert len(chosen) == len(set(chosen)) == MOST_MOMENTS and (chosen[0], chosen[-1]) == (0, 9_999)
 
 
@@ -50,9 +56,9 @@ def test_it_begins_where_most_debt_is_in_auctions(told: dict[str, Any]) -> None:
     flat = sample_runs.build_crash_run()
     frames = dict(flat.frames)
     frames["state"] = frames["state"].assign(in_auction_rad=0)
-    calm = replay(replace(flat, frames=frames))
+    calm = collect_replay(replace(flat, frames=frames))
     assert calm is not None and (calm["peak"], calm["peak_rad"]) == (0, "0")
-    chart = replay_chart(replace(flat, frames=frames))
+    chart = draw_replay(replace(flat, frames=frames))
     assert chart is not None and chart.figure["layout"]["yaxis2"]["range"] == [
         0,
         10.0,
@@ -95,7 +101,7 @@ def acting() -> Run:
 
 
 def test_keepers_acts_are_in_words_the_newest_first() -> None:
-    found = replay(acting())
+    found = collect_replay(acting())
     assert found is not None
     texts = [[found["acts"][place]["text"] for place in places] for places in found["done"]]
     bought = f"{sample_runs.NAME} took 2 </script> at 90, auction 2"
@@ -108,7 +114,7 @@ def test_keepers_acts_are_in_words_the_newest_first() -> None:
 
 
 def test_the_chart_is_of_prices_against_their_first() -> None:
-    chart = replay_chart(sample_runs.build_crash_run())
+    chart = draw_replay(sample_runs.build_crash_run())
     assert chart is not None
     go.Figure(fill_colors(chart.figure))
     price, debt = chart.figure["data"][:2]
@@ -117,9 +123,9 @@ def test_the_chart_is_of_prices_against_their_first() -> None:
 
 
 def test_a_page_has_it_where_there_are_blocks() -> None:
-    html = page(sample_runs.build_crash_run())
+    html = render_page(sample_runs.build_crash_run())
     assert '<input type="range" id="replay-at" min="0" max="35"' in html and 'id="replay-data"' in html
-    assert replay(sample_runs.build_calm_run()) is None and 'id="replay"' not in page(
+    assert collect_replay(sample_runs.build_calm_run()) is None and 'id="replay"' not in render_page(
         sample_runs.build_calm_run()
     )
 
@@ -134,7 +140,7 @@ def test_a_large_run_has_a_small_replay() -> None:
         "auctions": pd.concat([auctions] * 500, ignore_index=True),
         "takes": pd.concat([takes] * 500, ignore_index=True),
     }
-    found = replay(replace(run, frames=frames))
+    found = collect_replay(replace(run, frames=frames))
     assert found is not None and len(found["times"]) == MOST_MOMENTS
     assert len(json.dumps(found)) < 300_000
 
@@ -142,5 +148,5 @@ def test_a_large_run_has_a_small_replay() -> None:
 def test_amounts_are_exact_integers_rounded_once() -> None:
     run = sample_runs.build_crash_run()
     state = run.frames["state"].assign(in_auction_rad=str(10**9 * RAD + WAD))
-    found = replay(replace(run, frames=run.frames | {"state": state}))
+    found = collect_replay(replace(run, frames=run.frames | {"state": state}))
     assert found is not None and found["types"][0]["debt"][0] == "1.00B"

@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 import pytest
 
 from backstop.model.arithmetic import RAY
-from backstop.report.loss_histogram import LEAST_BINS, MOST_BINS, bins, decades, histogram
-from backstop.report.price_fans import price_fans
+from backstop.report.loss_histogram import LEAST_BINS, MOST_BINS, build_log_axis, compute_bins, draw_histogram
+from backstop.report.price_fans import build_price_fans
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.drawn import draw, rays
+from backstop.simulation.scenario.draw_scenario import convert_to_rays, draw_path
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.price_quantiles import FAN_PATHS, LEVELS, MOST_TIMES, compute_price_quantiles
 from tests.support.checkout_paths import DATA
@@ -30,7 +30,7 @@ def summary(largest: int = 5) -> dict[str, Any]:
 @pytest.mark.parametrize("count", (1, 2, 50, 3_000))
 def test_every_loss_is_in_one_bin(count: int) -> None:
     losses = np.random.default_rng(1).lognormal(20, 3, count).astype(np.int64) + 1
-    edges, counts = bins(losses)
+    edges, counts = compute_bins(losses)
     assert sum(counts) == count and edges == sorted(set(edges))
     assert edges[0] == losses.min() and edges[-1] == losses.max() + 1
     assert len(counts) <= MOST_BINS
@@ -44,12 +44,12 @@ def test_every_loss_is_in_one_bin(count: int) -> None:
 
 
 def test_equal_losses_are_one_step() -> None:
-    assert bins(np.array([7, 7, 7])) == ([7, 8], [3])
+    assert compute_bins(np.array([7, 7, 7])) == ([7, 8], [3])
 
 
 def test_the_histogram_says_how_many_lose_nothing() -> None:
     losses = np.array([0] * 90 + [2 * COIN] * 3 + [1_000 * COIN] * 7)
-    chart = histogram(summary(), {"bad_debt": losses})
+    chart = draw_histogram(summary(), {"bad_debt": losses})
     go.Figure(fill_colors(chart.figure))
     assert chart.label.startswith("90 of 100 paths lose nothing; most of the others: 7 paths lose ")
     (trace,) = chart.figure["data"]
@@ -61,7 +61,7 @@ def test_the_histogram_says_how_many_lose_nothing() -> None:
 
 
 def test_an_axis_of_many_powers_of_ten_names_these_alone() -> None:
-    assert "dtick" not in decades(5, 5_000) and decades(5, 5_001)["dtick"] == 1
+    assert "dtick" not in build_log_axis(5, 5_000) and build_log_axis(5, 5_001)["dtick"] == 1
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,9 @@ def test_a_fan_is_made_of_the_paths_of_the_study(task: Task) -> None:
     assert json.loads(json.dumps(found)) == found
     for each in found:
         first = int(each["first_ray"])
-        paths = np.array([rays(draw(task.scenario, 7, path).prices[each["symbol"]]) for path in range(9)])
+        paths = np.array(
+            [convert_to_rays(draw_path(task.scenario, 7, path).prices[each["symbol"]]) for path in range(9)]
+        )
         places = [second // task.scenario.block_time for second in each["seconds"]]
         assert places[0] == 0 and places[-1] == paths.shape[1] - 1 and len(places) <= MOST_TIMES + 2
         # Nine paths: the fifth is the middle, the worst one is number 4.
@@ -103,7 +105,7 @@ def prices() -> list[dict[str, Any]]:
 
 
 def test_the_worst_path_is_drawn_within_the_fan() -> None:
-    (chart,) = price_fans(summary() | {"prices": prices()})
+    (chart,) = build_price_fans(summary() | {"prices": prices()})
     go.Figure(fill_colors(chart.figure))
     assert chart.id == "fan-0" and chart.title == "‹b›"
     *bands, middle, worst = chart.figure["data"]
@@ -117,6 +119,6 @@ def test_the_worst_path_is_drawn_within_the_fan() -> None:
 
 
 def test_without_a_loss_no_path_is_the_worst() -> None:
-    (chart,) = price_fans(summary(largest=0) | {"prices": prices()})
+    (chart,) = build_price_fans(summary(largest=0) | {"prices": prices()})
     assert "worst" not in chart.label and len(chart.figure["data"]) == 7
-    assert price_fans(summary()) == []
+    assert build_price_fans(summary()) == []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backstop.simulation.run import simulate
 from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support.checkout_paths import DATA
 
 SMALL = DATA / "runs" / "small.yaml"

@@ -11,12 +11,12 @@ from backstop.deployment.deployment_parameters import BackstopParameters, Margin
 from backstop.deployment.devnet_signing import get_trader_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
-from backstop.report.run_page import page
-from backstop.report.verdict import verdict
-from backstop.simulation.run import RunResult, simulate
+from backstop.report.loss_sentence import compose_verdict
+from backstop.report.run_page import render_page
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml
+from backstop.simulation.scenario.scenario_writer import parameters_to_yaml, render_yaml
+from backstop.simulation.simulator import RunResult, simulate
 from tests.support.checkout_paths import DATA
 
 FILE = DATA / "runs" / "backstop_pool.yaml"
@@ -72,7 +72,7 @@ def test_the_library_has_a_pool_whose_members_leave_alike(tmp_path: Path) -> Non
     assert abs(int(north["has_wad"]) - 2 * int(south["has_wad"])) <= 2
     assert int(pool["paid_out_wad"]) == int(north["has_wad"]) + int(south["has_wad"])
     assert int(pool["earned_wad"]) == int(pool["paid_out_wad"]) - 300_000 * WAD < 0
-    text = " ".join(page(load_run(tmp_path / "run")).split())
+    text = " ".join(render_page(load_run(tmp_path / "run")).split())
     assert "all of them have left with" in text
 
 
@@ -84,9 +84,9 @@ def test_a_page_and_a_table_say_what_it_came_to(result: RunResult) -> None:
     ):
         pool = {**summary["margin"]["pool"], "earned_wad": earned, "left_wad": left, "lots_left": {}}
         with_pool = {**summary, "margin": {**summary["margin"], "pool": pool}}
-        sentence = verdict(with_pool)
+        sentence = compose_verdict(with_pool)
         assert all(part in sentence for part in said)
-    assert "backstop pool" not in verdict({**summary, "margin": {**summary["margin"], "pool": None}})
+    assert "backstop pool" not in compose_verdict({**summary, "margin": {**summary["margin"], "pool": None}})
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_it_is_read_with_its_money_and_written_without(tmp_path: Path) -> None:
     assert given == BackstopParameters(7, 2 * 86_400, 20_000, 30, 1_000, 300)
     written = parameters_to_yaml(scenario.parameters)["margin"]["backstop"]
     assert BackstopParameters(100_000, leverage=20_000) == margin.backstop
-    assert "backstop" in as_yaml({"backstop": written}) and written["limit"] == "100000 stablecoin"
+    assert "backstop" in render_yaml({"backstop": written}) and written["limit"] == "100000 stablecoin"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.writer import parameters_to_yaml
+from backstop.simulation.scenario.scenario_writer import parameters_to_yaml
+from backstop.simulation.simulator import simulate
 from tests.support.devnet_process import SMALL
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import TABLES
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support.checkout_paths import ROOT
 
 DOC = ROOT / "docs" / "know" / "data.md"

@@ -10,10 +10,10 @@ import pytest
 from backstop.deployment.devnet_signing import get_trader_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
-from backstop.report.run_page import page
-from backstop.simulation.run import RunResult, simulate
+from backstop.report.run_page import render_page
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import RunResult, simulate
 from tests.support.checkout_paths import DATA
 
 BRIEF = "tests/backstop/keepers/test_cycles.py::test_a_market_that_is_delisted_is_ended_and_the_other_goes_on"
@@ -97,7 +97,7 @@ def test_everybody_leaves_with_all_that_is_theirs(result: RunResult) -> None:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_the_page_and_the_table_say_how_it_ended(folder: Any, result: RunResult) -> None:
-    text = " ".join(page(load_run(folder)).split())
+    text = " ".join(render_page(load_run(folder)).split())
     assert "JELLY ended" in text and "accounts have nothing left there" in text
 
 

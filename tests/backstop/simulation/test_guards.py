@@ -9,8 +9,8 @@ import pytest
 from backstop.deployment.deployment_parameters import BreakerParameters, GuardsParameters
 from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
 from backstop.model.circuit_breaker import FALL, LOSSES
-from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.system import Action
 from tests.support.checkout_paths import DATA
 from tests.support.deep import mark_long_cases

@@ -9,11 +9,11 @@ import pytest
 
 from backstop.cli.command_helpers import print_summary
 from backstop.model.arithmetic import RAD, RAY
-from backstop.report.run_page import page
-from backstop.simulation.headline import agreement, completed, headline
-from backstop.simulation.run import simulate
+from backstop.report.run_page import render_page
+from backstop.simulation.loss_totals import add_totals, describe_agreement, sum_losses
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support.checkout_paths import DATA
 
 TESTS = DATA
@@ -40,14 +40,14 @@ def screen(summary: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[
 
 def head(run: Run) -> str:
     """What the page says above its first section, as text."""
-    html = page(run)
+    html = render_page(run)
     text = re.sub(r"<[^>]+>", " ", html[html.index('class="verdict">') + 16 : html.index("</header>")])
     return re.sub(r"\s+", " ", text)
 
 
 def figure(run: Run, path: str) -> str:
     """A figure above the page's first section, by its path in the summary."""
-    html = page(run)
+    html = render_page(run)
     (found, *_) = re.findall(rf'<data value="(\d+)"[^>]*data-path="{path}"', html[: html.index("</header>")])
     return str(found)
 
@@ -55,7 +55,7 @@ def figure(run: Run, path: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_lost_is_what_was_paid_and_what_nobody_paid(runs, kind) -> None:
     summary = runs[kind].summary
-    found, losses, margin = headline(summary), summary["losses"], summary["margin"]
+    found, losses, margin = sum_losses(summary), summary["losses"], summary["margin"]
     assert found.lost == found.recovered + sum(amount for _, amount in found.paid) + found.unpaid > 0
     assert summary["totals"]["lost_rad"] == str(found.lost)
     assert int(summary["totals"]["paid_rad"]) + found.unpaid == found.lost
@@ -102,7 +102,7 @@ def test_a_model_alone_is_compared_with_nothing(runs, kind, capsys) -> None:
     assert "not compared" in screen(runs[kind].summary, capsys)["model against chain"]
     assert "0 differences" not in screen(runs[kind].summary, capsys)["model against chain"]
     assert "– nothing was compared" in head(runs[kind])
-    assert agreement(0, 0) == ("not compared", "on the model alone")
+    assert describe_agreement(0, 0) == ("not compared", "on the model alone")
 
 
 def test_a_run_on_a_chain_says_how_much_was_compared(small_run, capsys) -> None:
@@ -118,4 +118,4 @@ def test_a_run_from_before_there_were_totals_is_completed(runs) -> None:
         old["paid_by"] = [
             each for each in old["paid_by"] if each["group"] not in ("insurance", "winners", "unpaid")
         ]
-        assert completed(old) == run.summary
+        assert add_totals(old) == run.summary

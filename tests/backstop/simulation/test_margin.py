@@ -13,14 +13,14 @@ from backstop.deployment.contract_names import CLOSERS
 from backstop.deployment.devnet_signing import get_trader_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.run_page import page
-from backstop.simulation.bearers import PAYERS
+from backstop.report.run_page import render_page
 from backstop.simulation.cycle_recorder import CycleRecorder
-from backstop.simulation.headline import headline, margin_left
-from backstop.simulation.run import RunResult, Simulation, simulate
+from backstop.simulation.loss_bearers import PAYERS
+from backstop.simulation.loss_totals import sum_losses, sum_unpaid_margin_loss
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import RunResult, Simulation, simulate
 from backstop.system import Action, Outcome
 from tests.support.checkout_paths import DATA
 from tests.support.deep import mark_long_cases
@@ -71,9 +71,9 @@ def test_who_paid_adds_up_to_the_wei(result: RunResult) -> None:
     assert all(int(each["borne_wad"]) <= int(each["gained_wad"]) for each in margin["cycles"])
     # What accounts gave is what sides bear, but for less than a wei for each account, market and cycle.
     assert margin["gap_wad"] == "0" and margin["left_alone_wad"] == "0"
-    head = headline(result.summary)
+    head = sum_losses(result.summary)
     assert head.lost == head.recovered + sum(amount for _, amount in head.paid) + head.unpaid
-    assert margin_left(margin) == int(margin["pending_wad"]) + int(margin["unpaid_wad"])
+    assert sum_unpaid_margin_loss(margin) == int(margin["pending_wad"]) + int(margin["unpaid_wad"])
 
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
@@ -101,7 +101,7 @@ def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
-    text = " ".join(page(load_run(folder)).split())
+    text = " ".join(render_page(load_run(folder)).split())
     assert "Cycles with losses" in text and "Whose gains paid" in text
     assert "gains of the cycle" in text and "were frozen" not in text and ">deleveraging<" not in text
 
@@ -171,7 +171,7 @@ def test_the_library_has_a_crash_in_which_gains_pay() -> None:
     assert int(margin["insured_wad"]) == 50_000 * WAD < int(margin["loss_wad"])
     assert int(margin["taken_wad"]) == int(margin["loss_wad"]) - 50_000 * WAD
     assert margin["unpaid_wad"] == margin["left_alone_wad"] == margin["gap_wad"] == "0"
-    assert headline(run.summary).unpaid == int(run.summary["losses"]["outstanding_rad"]) == 0 * RAY
+    assert sum_losses(run.summary).unpaid == int(run.summary["losses"]["outstanding_rad"]) == 0 * RAY
 
 
 def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
@@ -187,7 +187,7 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     def heard(action: Action) -> Outcome:
         outcome = apply(action)
         for log in outcome.logs:
-            recorder.event(1, market.world.timestamp, log)
+            recorder.record_event(1, market.world.timestamp, log)
         return outcome
 
     vars(market.system)["apply"] = heard
@@ -195,7 +195,7 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     for _ in range(2):
         market.roll()
     market.meet("long")
-    assert int(recorder.summary(0)["unpaid_wad"]) == 1_000 * WAD
+    assert int(recorder.summarise_market(0)["unpaid_wad"]) == 1_000 * WAD
     # Who took its lots over lacks 300 at 14, in the cycle whose gains also pay for before.
     market.deposit("taker", 1_700 * WAD)
     market.do("PerpetualDesk.take", ETH, 1_000, sender="taker")
@@ -204,7 +204,7 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     market.meet("taker")
     for _ in range(2):
         market.roll()
-    said = recorder.summary(0)
+    said = recorder.summarise_market(0)
     assert int(said["cut_wad"]) > 0 and int(said["taken_wad"]) == 300 * WAD
     paid = sum(int(said[f"{kind}_wad"]) for kind in (*PAYERS, "forgone", "pending", "unpaid"))
     assert paid == int(said["loss_wad"]) and said["gap_wad"] == "0"
@@ -253,14 +253,14 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
     scenario = at_leisure()
     accounts = (replace(scenario.margin_book.accounts[0], takes_out=600), scenario.margin_book.accounts[1])
     with opened(at_leisure(margin_book=replace(scenario.margin_book, accounts=accounts))) as run:
-        whale, before = get_trader_account("whale"), run.stablecoins(get_trader_account("whale"))
+        whale, before = get_trader_account("whale"), run.get_stablecoins(get_trader_account("whale"))
         while run.now < 600:
-            assert run.stablecoins(whale) == before and run.leaving
+            assert run.get_stablecoins(whale) == before and run.leaving
             run.block += 1
             run.now = run.block * run.scenario.block_time
             run.run_block()
-        assert run.stablecoins(whale) > before and not run.leaving
-        assert run.free_margin(whale) == 0
+        assert run.get_stablecoins(whale) > before and not run.leaving
+        assert run.compute_free_margin(whale) == 0
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,19 @@ import backstop
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_long_json
 from backstop.simulation import run_directory
-from backstop.simulation.progress import Interrupted
-from backstop.simulation.recorder import Recorder
-from backstop.simulation.run import simulate
+from backstop.simulation.progress import RunInterruptedError
 from backstop.simulation.run_directory import (
     ROW_GROUP,
     TABLES,
     as_json,
-    files_hash,
+    hash_run_files,
     load_run,
-    plain,
+    to_json_value,
     write_run,
 )
+from backstop.simulation.run_recorder import RunRecorder
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support.keeper_scenario import SMALL
 
 BRIEF = "tests/backstop/simulation/test_runs.py::test_a_long_table_is_written_in_parts_and_read_as_one"
@@ -75,18 +75,18 @@ def test_tables_that_are_written_as_the_run_goes_are_the_same(tmp_path, monkeypa
     monkeypatch.setattr(run_directory, "ROW_GROUP", 7)
     for spool in (False, True):
         small(tmp_path / f"whole-{spool}", spool)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterruptedError):
             small(tmp_path / f"interrupted-{spool}", spool, last=30)
     for name in ("whole", "interrupted"):
         one, other = tmp_path / f"{name}-False", tmp_path / f"{name}-True"
         assert ParquetFile(other / "actions.parquet").num_row_groups > 1
-        assert files_hash(one) == files_hash(other) is not None
+        assert hash_run_files(one) == hash_run_files(other) is not None
         assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
 
 
 def test_a_crash_of_our_own_leaves_no_part_of_a_table(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(run_directory, "ROW_GROUP", 7)
-    monkeypatch.setattr(Recorder, "block", lambda *_: 1 // 0)
+    monkeypatch.setattr(RunRecorder, "record_block", lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         small(tmp_path / "run", True)
     assert not list((tmp_path / "run").iterdir())
@@ -101,7 +101,7 @@ def test_a_long_list_is_written_a_line_each(items, tmp_path) -> None:
 
 
 def test_plain_values() -> None:
-    assert plain((1, 2**63, -(2**63), b"\x01", True, None, {"a": (2**64,)})) == [
+    assert to_json_value((1, 2**63, -(2**63), b"\x01", True, None, {"a": (2**64,)})) == [
         1,
         str(2**63),
         -(2**63),

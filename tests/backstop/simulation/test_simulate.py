@@ -14,10 +14,10 @@ from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAY
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
-from backstop.simulation.progress import Interrupted
-from backstop.simulation.run import simulate
+from backstop.simulation.progress import RunInterruptedError
 from backstop.simulation.run_directory import TABLES
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 
 BRIEF = "tests/backstop/simulation/test_simulate.py::test_the_same_seed_twice_gives_equal_files"
 
@@ -144,7 +144,7 @@ def test_zero_like_bids_show() -> None:
 
 def test_a_stopped_run_keeps_what_it_has(small, tmp_path) -> None:
     calls = iter(range(10**6))
-    with pytest.raises(Interrupted, match="stopped at block"):
+    with pytest.raises(RunInterruptedError, match="stopped at block"):
         simulate(small, "revm", 1, tmp_path / "part", stop=lambda: next(calls) > 150)
     run = load_run(tmp_path / "part")
     assert not run.summary["completed"]
@@ -154,7 +154,7 @@ def test_a_stopped_run_keeps_what_it_has(small, tmp_path) -> None:
 
 
 def test_stopped_while_the_book_is_opened(small, tmp_path) -> None:
-    with pytest.raises(Interrupted, match="while the book was opened"):
+    with pytest.raises(RunInterruptedError, match="while the book was opened"):
         simulate(small, "model", 1, tmp_path / "part", stop=lambda: True)
     assert load_run(tmp_path / "part").summary["completed"] is False
 

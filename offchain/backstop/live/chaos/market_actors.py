@@ -19,7 +19,7 @@ from backstop.live.node.live_host import LiveHost
 from backstop.live.node.signers import Signers
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.paths import price_path
+from backstop.simulation.scenario.brownian_bridge import price_path
 
 _FUNDS = hex(10**24)
 _GAS = hex(400_000)

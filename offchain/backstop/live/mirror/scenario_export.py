@@ -27,14 +27,14 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.member_pool import MemberPool
 from backstop.model.state import ZERO_ADDRESS, Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.loader import SCHEMA_VERSION
-from backstop.simulation.scenario.opening import OPENING_VERSION
-from backstop.simulation.scenario.writer import (
-    as_yaml,
-    decimal,
+from backstop.simulation.scenario.opening_section import OPENING_VERSION
+from backstop.simulation.scenario.scenario_loader import SCHEMA_VERSION
+from backstop.simulation.scenario.scenario_writer import (
+    format_decimal,
+    format_price,
+    format_stablecoin,
     parameters_to_yaml,
-    price,
-    stablecoin,
+    render_yaml,
     unsafe_to_yaml,
 )
 
@@ -71,7 +71,10 @@ def export_scenario(
     view = _build_view(mirror)
     book, opened_at, left_out = _build_vault_book(mirror, view)
     content = _build_scenario(mirror, view, duration, block_time)
-    content["vault_book"] = {"file": "book.csv", "opened_at": {s: price(p) for s, p in opened_at.items()}}
+    content["vault_book"] = {
+        "file": "book.csv",
+        "opened_at": {s: format_price(p) for s, p in opened_at.items()},
+    }
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "book.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -85,7 +88,7 @@ def export_scenario(
         "words": encode_world(state),
     }
     write_json(opening, folder / "state.json")
-    (folder / "scenario.yaml").write_text(as_yaml(content), encoding="utf-8")
+    (folder / "scenario.yaml").write_text(render_yaml(content), encoding="utf-8")
     try:
         return load_scenario(folder / "scenario.yaml"), left_out
     except BackstopError as error:
@@ -173,19 +176,21 @@ def _build_vault_book(
         # Nobody but its bridge can open it.
         _, debt = owed.pop((domain.collateral_type, view.addresses[name]), (0, 0))
         if debt:
-            left_out.append(f"{name}: {stablecoin(debt // RAY)} of debt, drawn by a bridge")
+            left_out.append(f"{name}: {format_stablecoin(debt // RAY)} of debt, drawn by a bridge")
     opened_at = {symbol: _market_price(view, c) for c, symbol in enumerate(view.symbols)}
     for (c, owner), (locked, debt) in sorted(owed.items()):
         symbol, terms, wad = view.symbols[c], view.get_terms(c), debt // RAY
         if wad and (locked == 0 or wad < terms.debt_floor * WAD):
             why = "no collateral" if locked == 0 else "less than the floor"
-            left_out.append(f"{symbol} {owner}: {stablecoin(wad)} of debt, {why}")
+            left_out.append(f"{symbol} {owner}: {format_stablecoin(wad)} of debt, {why}")
             wad = 0
         if wad:
             needed = (wad + 1) * terms.initial_ratio * RAY * _MARGIN // (locked * BASIS_POINTS**2) + 1
             opened_at[symbol] = max(opened_at[symbol], needed)
         if locked:
-            rows.append((names.get(owner, owner), symbol, decimal(locked, WAD), decimal(wad, WAD)))
+            rows.append(
+                (names.get(owner, owner), symbol, format_decimal(locked, WAD), format_decimal(wad, WAD))
+            )
     if not rows:
         raise BackstopError("there are no vaults yet: nothing can be simulated")
     return rows, opened_at, left_out
@@ -238,14 +243,14 @@ def _build_scenario(mirror: Mirror, view: KeeperView, duration: int, block_time:
 
 
 def _build_constant_path(ray: int, end: str) -> dict[str, Any]:
-    return {"assumed": {"00:00": price(ray), end: price(ray)}, "volatility": "0 bps"}
+    return {"assumed": {"00:00": format_price(ray), end: format_price(ray)}, "volatility": "0 bps"}
 
 
 def _build_market(view: KeeperView, collateral_type: int, parameters: Any) -> dict[str, str]:
     pool, market = view.get_market_pool(collateral_type), parameters.collateral_types[collateral_type].market
     depth = 10**6 * WAD if pool is None else max(WAD, pool.stable)
     times = {"every": "5 min", "recovery": "15 min", "tolerance": "75 bps"}
-    return {"depth": stablecoin(depth), "fee": f"{market.fee} bps", **times}
+    return {"depth": format_stablecoin(depth), "fee": f"{market.fee} bps", **times}
 
 
 def _list_members(mirror: Mirror) -> dict[str, dict[str, str]]:
@@ -270,7 +275,7 @@ def _list_members(mirror: Mirror) -> dict[str, dict[str, str]]:
                 elif shares and batch >= pool.queue(owner)[1]:
                     worth += pool.convertToAssets(owner, shares)
             if worth:
-                members[names.get(owner, owner)] = f"{decimal(worth, WAD)} {unit}"
+                members[names.get(owner, owner)] = f"{format_decimal(worth, WAD)} {unit}"
         found[name] = dict(sorted(members.items()))
     return found
 

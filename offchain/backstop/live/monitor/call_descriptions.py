@@ -7,7 +7,7 @@ from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.state import Log
-from backstop.report.amounts import compact
+from backstop.report.amounts import format_compact
 from backstop.system import Outcome
 
 
@@ -35,7 +35,7 @@ def describe_call(outcome: Outcome, types: DefaultNames, auctions: DefaultNames,
             said.append(tell(log.values, types, auctions))
     events = {log.event for log in outcome.logs}
     if "Taken" in events and "FlashTaken" not in events and earned:
-        said.append(f"earned {compact(earned, WAD)} at the feed's price")
+        said.append(f"earned {format_compact(earned, WAD)} at the feed's price")
     return ", ".join(said)
 
 
@@ -73,26 +73,26 @@ _Tell = Callable[[_Values, DefaultNames, DefaultNames], str]
 
 def _describe_take(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
     auction, _, bought, paid, _ = values
-    price = f" at {compact(paid * RAY // bought, RAY)}" if bought else ""
-    return f"took {compact(bought, WAD)} {auctions[auction]}{price} of auction {auction}"
+    price = f" at {format_compact(paid * RAY // bought, RAY)}" if bought else ""
+    return f"took {format_compact(bought, WAD)} {auctions[auction]}{price} of auction {auction}"
 
 
 def _describe_liquidation(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
     auction, c, owner, collateral, principal, reward = values
-    what = f"{compact(collateral, WAD)} {types[c]} for a debt of {compact(principal, RAD)}"
-    paid = f", rewarded {compact(reward, WAD)}" if reward else ""
+    what = f"{format_compact(collateral, WAD)} {types[c]} for a debt of {format_compact(principal, RAD)}"
+    paid = f", rewarded {format_compact(reward, WAD)}" if reward else ""
     return f"liquidated {owner[:10]}…: {what}, auction {auction}{paid}"
 
 
 def _describe_reset(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
     auction, top, reward = values
-    paid = f", rewarded {compact(reward, WAD)}" if reward else ""
-    return f"started auction {auction} again at {compact(top, RAY)}{paid}"
+    paid = f", rewarded {format_compact(reward, WAD)}" if reward else ""
+    return f"started auction {auction} again at {format_compact(top, RAY)}{paid}"
 
 
 def _describe_closing(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
     auction, _, lost, _ = values
-    return f"closed auction {auction} with {compact(lost, RAD)} not raised"
+    return f"closed auction {auction} with {format_compact(lost, RAD)} not raised"
 
 
 _TOLD: Mapping[tuple[str, str], _Tell] = {
@@ -105,12 +105,12 @@ _TOLD: Mapping[tuple[str, str], _Tell] = {
         f"called {values[1][:10]}…, which has {types[values[0]]}"
     ),
     ("LossWaterfall", "LossRecognised"): lambda values, types, _: (
-        f"{compact(values[2], RAD)} of bad debt of {types[values[0]]} recognised"
+        f"{format_compact(values[2], RAD)} of bad debt of {types[values[0]]} recognised"
     ),
     ("LossWaterfall", "LossCovered"): lambda values, types, _: (
-        f"{compact(values[3], RAD)} of bad debt of {types[values[0]]} paid"
+        f"{format_compact(values[3], RAD)} of bad debt of {types[values[0]]} paid"
     ),
-    ("", "FlashTaken"): lambda values, _, __: f"earned {compact(values[2], WAD)}",
+    ("", "FlashTaken"): lambda values, _, __: f"earned {format_compact(values[2], WAD)}",
 }
 """What an event means, by its contract, or of any contract, and its name."""
 
@@ -118,19 +118,20 @@ _MODES = ("normal", "caution", "emergency")
 _EVENTS: Mapping[tuple[str, str], Callable[[_Values, DefaultNames], tuple[str, str]]] = {
     ("LiquidationEngine", "Liquidated"): lambda values, types: (
         "liquidation",
-        f"{compact(values[3], WAD)} {types[values[1]]} liquidated for a debt of {compact(values[4], RAD)}",
+        f"{format_compact(values[3], WAD)} {types[values[1]]} liquidated for a debt of "
+        f"{format_compact(values[4], RAD)}",
     ),
     ("CollateralAuction", "AuctionClosed"): lambda values, types: (
         "loss",
-        f"auction {values[0]} of {types[values[1]]} closed with {compact(values[2], RAD)} not raised",
+        f"auction {values[0]} of {types[values[1]]} closed with {format_compact(values[2], RAD)} not raised",
     ),
     ("LossWaterfall", "LossRecognised"): lambda values, types: (
         "loss",
-        f"{compact(values[2], RAD)} of bad debt of {types[values[0]]} recognised",
+        f"{format_compact(values[2], RAD)} of bad debt of {types[values[0]]} recognised",
     ),
     ("LossWaterfall", "LossCovered"): lambda values, types: (
         "payment",
-        f"{compact(values[3], RAD)} of bad debt of {types[values[0]]} paid",
+        f"{format_compact(values[3], RAD)} of bad debt of {types[values[0]]} paid",
     ),
     ("LossWaterfall", "StageFailed"): lambda values, types: (
         "loss",

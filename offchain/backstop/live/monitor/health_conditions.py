@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from backstop.live.monitor.status_snapshot import COIN, ChainStatus, StatusBoard
 from backstop.live.node.rpc_node import TEST_CHAINS
 from backstop.model.arithmetic import RAD, WAD
-from backstop.report.amounts import fixed
+from backstop.report.amounts import format_fixed
 
 SCHEMA_VERSION = 1
 ALERTS = {
@@ -85,12 +85,15 @@ def _find_statement_issues(facts: ChainStatus) -> dict[HealthIssue, str]:
         return found
     uncovered = int(facts.statement["coverage"]["uncovered_rad"])
     if uncovered:
-        found[HealthIssue("insolvent")] = f"nobody would pay {fixed(uncovered, RAD, 0)} of what is to cover"
+        found[HealthIssue("insolvent")] = (
+            f"nobody would pay {format_fixed(uncovered, RAD, 0)} of what is to cover"
+        )
     if (margin := facts.statement["margin"]) is not None:
         asked, has = int(margin["stress"]["asked_wad"]), int(margin["payable_wad"])
         if asked > has:
             found[HealthIssue("not insured")] = (
-                f"what is open asks for {fixed(asked, WAD, 0)} of insurance, {fixed(has, WAD, 0)} is there"
+                f"what is open asks for {format_fixed(asked, WAD, 0)} of insurance, "
+                f"{format_fixed(has, WAD, 0)} is there"
             )
     mode = "settlement" if facts.statement["settling"] else str(facts.statement["mode"])
     if mode != "normal":
@@ -115,8 +118,8 @@ def _find_work_issues(facts: ChainStatus) -> dict[HealthIssue, str]:
         found[HealthIssue("burning", role)] = why
     for (account, token), amount in work.capital.items():
         if token == COIN and amount < work.coins_needed:
-            text = f"{account} has {fixed(amount, WAD, 6)} coins, a large transaction costs "
-            found[HealthIssue("empty wallet", account)] = text + fixed(work.coins_needed, WAD, 6)
+            text = f"{account} has {format_fixed(amount, WAD, 6)} coins, a large transaction costs "
+            found[HealthIssue("empty wallet", account)] = text + format_fixed(work.coins_needed, WAD, 6)
     return found
 
 

@@ -28,7 +28,7 @@ from backstop.live.monitor.http_server import Answer, Request, Route
 from backstop.live.monitor.status_snapshot import LATENCIES, ChainStatus, KeeperWork, StatusBoard
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report.amounts import UNITS
-from backstop.report.numbers import unit_of
+from backstop.report.figure_markup import get_figure_unit
 
 _WAD = UNITS["wad"]
 _SIDES = {
@@ -223,12 +223,12 @@ def _build_labelled_gauge(
 
 def _convert_amount(figures: Mapping, name: str) -> float:
     """Return an amount in whole stablecoins, or whatever the figure counts."""
-    return int(figures[name]) / UNITS[unit_of(name)]
+    return int(figures[name]) / UNITS[get_figure_unit(name)]
 
 
 def _strip_unit(figure: str) -> str:
     """Return a figure's name without its unit."""
-    unit = unit_of(figure)
+    unit = get_figure_unit(figure)
     return figure if unit == "count" else figure.removesuffix(f"_{unit}")
 
 

@@ -10,9 +10,15 @@ from typing import Any, NamedTuple
 from backstop.live.monitor.health_conditions import report_health
 from backstop.live.monitor.http_server import Answer, Request, Route
 from backstop.live.monitor.status_snapshot import ChainStatus, StatusBoard
-from backstop.report.live_charts import charts
-from backstop.report.live_page import SECTIONS, build, document, drawings, sections
-from backstop.report.plotting import Chart
+from backstop.report.chart_parts import Chart
+from backstop.report.live_charts import draw_charts
+from backstop.report.live_page import (
+    SECTIONS,
+    build_drawings,
+    hash_templates,
+    render_document,
+    render_sections,
+)
 
 # Seconds without news, after which a reader is told that there are none.
 _BEAT = 2.0
@@ -42,7 +48,7 @@ class _Page:
 
     def answer_document(self, _request: Request) -> Answer:
         drawn = self._render_page()
-        parts = document(self._build_sections(drawn), drawn.charts)
+        parts = render_document(self._build_sections(drawn), drawn.charts)
         return Answer(parts, "text/html; charset=utf-8")
 
     def stream_events(self, request: Request) -> Iterator[bytes]:
@@ -59,7 +65,8 @@ class _Page:
             sent, shown = now, drawn.told
             del drawn  # while it waits it holds no charts that are old by then
             news = (
-                f'{{"build":"{build()}","sections":{_encode_json(changed)},"charts":{{{",".join(redrawn)}}}}}'
+                ""
+                f'{{"build":"{hash_templates()}","sections":{_encode_json(changed)},"charts":{{{",".join(redrawn)}}}}}'
             )
             yield f"data: {news}\n\n".encode()
 
@@ -70,14 +77,16 @@ class _Page:
             if self._newest is None or self._newest.facts is not facts:
                 self._newest = None  # the old ones are gone before there are new ones
                 figures = _collect_figures(facts)
-                pictures = charts(figures)
-                told = {name: _encode_json(drawing) for name, drawing in drawings(pictures).items()}
-                self._newest = _RenderedPage(facts, sections(figures, {}, SECTIONS[1:]), pictures, told)
+                pictures = draw_charts(figures)
+                told = {name: _encode_json(drawing) for name, drawing in build_drawings(pictures).items()}
+                self._newest = _RenderedPage(
+                    facts, render_sections(figures, {}, SECTIONS[1:]), pictures, told
+                )
             return self._newest
 
     def _build_sections(self, drawn: _RenderedPage) -> dict[str, str]:
         """Return all sections; the first also learns what does not come."""
-        return sections({}, report_health(self._board, self._stale), SECTIONS[:1]) | drawn.sections
+        return render_sections({}, report_health(self._board, self._stale), SECTIONS[:1]) | drawn.sections
 
 
 def _encode_json(content: Any) -> str:

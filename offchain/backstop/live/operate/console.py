@@ -15,7 +15,7 @@ from backstop.live.operate.live_system import LiveSystem, market_view
 from backstop.live.operate.network_options import connect_node, open_system
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.state import Log
-from backstop.simulation.run_directory import plain
+from backstop.simulation.run_directory import to_json_value
 from backstop.system import Action, Outcome, Snapshot
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _build_action_row(seen: MinedCall) -> dict[str, Any]:
         "timestamp": seen.timestamp,
         "contract": seen.action.contract,
         "method": seen.action.method,
-        "args": plain(seen.action.args),
+        "args": to_json_value(seen.action.args),
         "sender": seen.action.sender,
         "ok": seen.outcome.ok,
         "reason": seen.outcome.reason,
@@ -165,7 +165,7 @@ def _build_event_row(seen: MinedCall, log: Log) -> dict[str, Any]:
         "timestamp": seen.timestamp,
         "contract": log.contract,
         "event": log.event,
-        "values": plain(log.values),
+        "values": to_json_value(log.values),
     }
 
 

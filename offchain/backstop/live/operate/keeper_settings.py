@@ -23,8 +23,8 @@ from backstop.live.node.private_relay import WAYS, RelaySettings
 from backstop.live.operate.live_roles import ROLES, Option
 from backstop.live.operate.spending_limits import MOST_FAILURES, SpendingLimits
 from backstop.model.arithmetic import WAD
-from backstop.simulation.scenario import units
-from backstop.simulation.scenario.document import Field, Section, read_document
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.yaml_document import Field, Section, read_document
 
 SCHEMA_VERSION = 1
 LOGS = ("human", "json")
@@ -90,17 +90,17 @@ class KeeperSettings:
 
 
 _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
-    "minimum_profit": (units.stablecoin, 0, 10**24),
-    "takes_at": (units.basis_points, 1, 10_000),
-    "most": (units.count, 1, 100),
-    "relieves": (units.basis_points, 0, 100_000),
-    "premium": (units.basis_points, 0, 10_000),
-    "deviation": (units.basis_points, 1, 10_000),
-    "heartbeat": (units.seconds, 1, 7 * 86_400),
-    "instalments": (units.count, 1, 100),
-    "capital": (units.stablecoin, 0, 10**30),
-    "each": (units.stablecoin, 1, 10**30),
-    "call_gas": (units.gas, 100_000, CALL_GAS),
+    "minimum_profit": (quantity_units.read_stablecoin, 0, 10**24),
+    "takes_at": (quantity_units.read_basis_points, 1, 10_000),
+    "most": (quantity_units.read_count, 1, 100),
+    "relieves": (quantity_units.read_basis_points, 0, 100_000),
+    "premium": (quantity_units.read_basis_points, 0, 10_000),
+    "deviation": (quantity_units.read_basis_points, 1, 10_000),
+    "heartbeat": (quantity_units.read_seconds, 1, 7 * 86_400),
+    "instalments": (quantity_units.read_count, 1, 100),
+    "capital": (quantity_units.read_stablecoin, 0, 10**30),
+    "each": (quantity_units.read_stablecoin, 1, 10**30),
+    "call_gas": (quantity_units.read_gas, 100_000, CALL_GAS),
 }
 _OF_ROLES: dict[str, tuple[str, ...]] = {
     "reporter": ("deviation", "heartbeat", "signs"),
@@ -130,15 +130,15 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
 def read_settings(path: Path) -> dict[str, Any]:
     """Read the fields of Settings that a file gives. Its paths start from its folder."""
     document = read_document(path)
-    if (may_sign := document.entries().get("may_sign")) is not None and may_sign.null:
+    if (may_sign := document.read_entries().get("may_sign")) is not None and may_sign.null:
         _read_may_sign(may_sign)  # left empty is not left out
-    top = document.section(("schema_version",), ("network", "roles", *_FIELDS))
-    version = top["schema_version"].read(units.count)
+    top = document.read_section(("schema_version",), ("network", "roles", *_FIELDS))
+    version = top["schema_version"].read_value(quantity_units.read_count)
     if version != SCHEMA_VERSION:
-        top["schema_version"].fail(f"this program reads version {SCHEMA_VERSION}")
+        top["schema_version"].raise_error(f"this program reads version {SCHEMA_VERSION}")
     found: dict[str, Any] = {name: read(top[name]) for name, read in _FIELDS.items() if name in top}
     if (network := top.get("network")) is not None:
-        several = network.items() if isinstance(network.value, list) else [network]
+        several = network.read_items() if isinstance(network.value, list) else [network]
         found["networks"] = tuple(each.text for each in several)
     if "roles" in top:
         found |= _read_roles(top["roles"])
@@ -148,45 +148,53 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def _read_relay(field: Field) -> RelaySettings:
-    section = field.section(("url", "roles"), ("blocks", "way"))
+    section = field.read_section(("url", "roles"), ("blocks", "way"))
     _check_field(section["url"], check_scheme)
     if not is_http(section["url"].text):
-        section["url"].fail("a relay has an http:// or https:// address")
-    found: dict[str, Any] = {"roles": tuple(each.choice(tuple(ROLES)) for each in section["roles"].items())}
+        section["url"].raise_error("a relay has an http:// or https:// address")
+    found: dict[str, Any] = {
+        "roles": tuple(each.read_choice(tuple(ROLES)) for each in section["roles"].read_items())
+    }
     if "blocks" in section:
-        found["blocks"] = section["blocks"].between(units.count, 1, 25)
+        found["blocks"] = section["blocks"].read_bounded(quantity_units.read_count, 1, 25)
     if "way" in section:
-        found["way"] = section["way"].choice(WAYS)
+        found["way"] = section["way"].read_choice(WAYS)
     return RelaySettings(section["url"].text, **found)
 
 
 _LIMITS: dict[str, tuple[Callable[[str], int], int, int]] = {
-    **{f"gas_{window}": (partial(units.coins, "coins"), 0, 10**24) for window in ("hour", "day")},
-    **{f"risk_{window}": (partial(units.coins, "tokens"), 0, 10**30) for window in ("hour", "day")},
-    "deviation": (units.basis_points, 1, 100_000),
+    **{
+        f"gas_{window}": (partial(quantity_units.read_coins, "coins"), 0, 10**24)
+        for window in ("hour", "day")
+    },
+    **{
+        f"risk_{window}": (partial(quantity_units.read_coins, "tokens"), 0, 10**30)
+        for window in ("hour", "day")
+    },
+    "deviation": (quantity_units.read_basis_points, 1, 100_000),
 }
 
 
 def _read_limits(field: Field) -> dict[str, SpendingLimits]:
     """Read the limits of roles."""
     found: dict[str, SpendingLimits] = {}
-    for role, entry in field.entries().items():
+    for role, entry in field.read_entries().items():
         if role not in (*ROLES, "others"):
-            entry.fail(f"there is no role {role!r}; there are {', '.join(ROLES)}, others")
-        section = entry.section((), tuple(_LIMITS))
+            entry.raise_error(f"there is no role {role!r}; there are {', '.join(ROLES)}, others")
+        section = entry.read_section((), tuple(_LIMITS))
         found[role] = SpendingLimits(
-            **{name: each.between(*_LIMITS[name]) for name, each in section.entries.items()}
+            **{name: each.read_bounded(*_LIMITS[name]) for name, each in section.entries.items()}
         )
     return found
 
 
 def _read_alerts(field: Field) -> AlertSettings:
-    section = field.section(("url",), ("on",))
+    section = field.read_section(("url",), ("on",))
     _check_field(section["url"], webhook_host)
     if "on" not in section:
         return AlertSettings(section["url"].text)
     return AlertSettings(
-        section["url"].text, tuple(each.choice(tuple(ALERTS)) for each in section["on"].items())
+        section["url"].text, tuple(each.read_choice(tuple(ALERTS)) for each in section["on"].read_items())
     )
 
 
@@ -194,33 +202,33 @@ def _check_field(field: Field, check: Callable[[str], object]) -> None:
     try:
         check(field.text)
     except BackstopError as error:
-        field.fail(str(error))
+        field.raise_error(str(error))
 
 
 def parse_milliseconds(text: str) -> int:
     """Read '250 ms', or any duration."""
     match = re.fullmatch(r"(\d[\d_]*) ?ms", text)
-    return int(match[1]) if match else 1000 * units.seconds(text)
+    return int(match[1]) if match else 1000 * quantity_units.read_seconds(text)
 
 
 def _read_roles(field: Field) -> dict[str, Any]:
     """Read a list of roles, or a section with their settings."""
     if isinstance(field.value, list):
-        return {"roles": tuple(each.choice((*ROLES, "all")) for each in field.items())}
+        return {"roles": tuple(each.read_choice((*ROLES, "all")) for each in field.read_items())}
     options: dict[str, Mapping[str, Option]] = {}
     strategies: dict[str, StrategySettings] = {}
-    for role, entry in field.entries().items():
+    for role, entry in field.read_entries().items():
         if role not in ROLES:
-            entry.fail(f"there is no role {role!r}; there are {', '.join(ROLES)}")
+            entry.raise_error(f"there is no role {role!r}; there are {', '.join(ROLES)}")
         if entry.value in ("", "null", "~"):
             continue
-        section = entry.section((), _OF_ROLES.get(role, ()))
+        section = entry.read_section((), _OF_ROLES.get(role, ()))
         options[role] = {
             name: _read_option(value, name) for name, value in section.entries.items() if name != "strategy"
         }
         if "strategy" in section:
             strategies[role] = _read_strategy(section["strategy"])
-    return {"roles": tuple(field.entries()), "options": options, "strategies": strategies}
+    return {"roles": tuple(field.read_entries()), "options": options, "strategies": strategies}
 
 
 def _read_option(field: Field, name: str) -> Option:
@@ -229,13 +237,13 @@ def _read_option(field: Field, name: str) -> Option:
     if name in ("orders", "signs"):
         return str(field.file.parent / field.text)
     if name == "reports":
-        several = field.items() if isinstance(field.value, list) else [field]
+        several = field.read_items() if isinstance(field.value, list) else [field]
         return tuple(_read_place(each) for each in several)
     if name == "to":
         if not re.fullmatch(r"0x[0-9a-fA-F]{40}", field.text):
-            field.fail(f"{field.text!r} is no address")
+            field.raise_error(f"{field.text!r} is no address")
         return field.text.lower()
-    return field.between(*_READERS[name])
+    return field.read_bounded(*_READERS[name])
 
 
 def _read_place(field: Field) -> str:
@@ -245,35 +253,37 @@ def _read_place(field: Field) -> str:
 
 
 def _read_strategy(field: Field) -> StrategySettings:
-    section: Section = field.section((), ("class", "command", "options", "answer_within", "otherwise"))
+    section: Section = field.read_section((), ("class", "command", "options", "answer_within", "otherwise"))
     if ("class" in section) == ("command" in section):
-        field.fail("give either `class: module:Class` or `command: [program, argument]`")
+        field.raise_error("give either `class: module:Class` or `command: [program, argument]`")
     found: dict[str, Any] = {}
     if "class" in section:
         found["kind"] = section["class"].text
     else:
-        command = tuple(each.text for each in section["command"].items())
+        command = tuple(each.text for each in section["command"].read_items())
         if not command:
-            section["command"].fail("is empty")
+            section["command"].raise_error("is empty")
         found["command"] = command
     if "options" in section:
-        found["options"] = {name: each.text for name, each in section["options"].entries().items()}
+        found["options"] = {name: each.text for name, each in section["options"].read_entries().items()}
     if "answer_within" in section:
-        found["answer_within"] = section["answer_within"].between(parse_milliseconds, 1, 60_000) / 1000
+        found["answer_within"] = section["answer_within"].read_bounded(parse_milliseconds, 1, 60_000) / 1000
     if "otherwise" in section:
-        found["otherwise"] = section["otherwise"].choice(("no bid", "built-in"))
+        found["otherwise"] = section["otherwise"].read_choice(("no bid", "built-in"))
     return StrategySettings(**found)
 
 
 def _read_accounts(field: Field) -> tuple[str, ...]:
-    return tuple(f"{name}={alias.text}" for name, alias in field.entries().items())
+    return tuple(f"{name}={alias.text}" for name, alias in field.read_entries().items())
 
 
 def _read_may_sign(field: Field) -> dict[str, tuple[str, ...]]:
     """Read what accounts may sign. Who empties it wants to stop them: it is not read as no list."""
     if field.null or field.value == {}:
-        field.fail("is empty: give a keeper `[]`, which may sign nothing then, or leave may_sign out")
-    return {name: tuple(call.text for call in each.items()) for name, each in field.entries().items()}
+        field.raise_error("is empty: give a keeper `[]`, which may sign nothing then, or leave may_sign out")
+    return {
+        name: tuple(call.text for call in each.read_items()) for name, each in field.read_entries().items()
+    }
 
 
 def _read_path(field: Field) -> Path:
@@ -289,14 +299,14 @@ def _read_text(field: Field, check: Callable[[str], object] = str) -> str:
 
 def _read_duration(field: Field, least: int = 0) -> float:
     """Read a duration of at least so many milliseconds, and a day at most [seconds]."""
-    return field.between(parse_milliseconds, least, _MOST_TIME) / 1000
+    return field.read_bounded(parse_milliseconds, least, _MOST_TIME) / 1000
 
 
 def _read_bounded(field: Field, read: Callable[[str], int], least: int, most: int) -> int:
-    return field.between(read, least, most)
+    return field.read_bounded(read, least, most)
 
 
-_gas_price = partial(_read_bounded, read=units.gas_price, least=1, most=10**15)
+_gas_price = partial(_read_bounded, read=quantity_units.read_gas_price, least=1, most=10**15)
 _FIELDS: dict[str, Callable[[Field], Any]] = {
     **dict.fromkeys(("deployment", "journal", "snapshot"), _read_path),
     **dict.fromkeys(("patience", "grace", "replace_after", "stale"), _read_duration),
@@ -306,10 +316,10 @@ _FIELDS: dict[str, Callable[[Field], Any]] = {
     "signer": partial(_read_text, check=check_scheme),
     "relay": _read_relay,
     "may_sign": _read_may_sign,
-    "most_failures": partial(_read_bounded, read=units.count, least=1, most=1_000),
-    "confirmations": partial(_read_bounded, read=units.count, least=0, most=1_000),
+    "most_failures": partial(_read_bounded, read=quantity_units.read_count, least=1, most=1_000),
+    "confirmations": partial(_read_bounded, read=quantity_units.read_count, least=0, most=1_000),
     "minimum_profit": partial(_read_option, name="minimum_profit"),
-    "log": lambda field: field.choice(LOGS),
+    "log": lambda field: field.read_choice(LOGS),
     "gas_token": _read_text,
     "metrics": partial(_read_text, check=parse_listen_address),
     "alerts": _read_alerts,

@@ -28,7 +28,7 @@ from backstop.live.node.rpc_node import sleep_interruptibly
 from backstop.live.operate.heap_trim import trim_heap
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, WAD
-from backstop.report.amounts import clock, fixed
+from backstop.report.amounts import format_clock, format_fixed
 
 SCHEMA_VERSION = 1
 CHECKPOINT_VERSION = 1
@@ -311,13 +311,13 @@ def format_record_line(record: dict[str, Any]) -> str:
     gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
     stages = sum(int(row["capacity_rad"]) for row in record["stages"])
     parts = [
-        f"block {record['block']}, {clock(record['timestamp'])}",
+        f"block {record['block']}, {format_clock(record['timestamp'])}",
         f"{record['found']} differences",
-        f"owed {fixed(int(sheet['supply_wad']), WAD, 0)}",
+        f"owed {format_fixed(int(sheet['supply_wad']), WAD, 0)}",
         "balanced" if gap == 0 else f"NOT BALANCED by {gap} rad",
-        f"losses {fixed(int(sheet['deficit_rad']), RAD, 0)}",
-        f"short {fixed(int(coverage['short_rad']), RAD, 0)}",
-        f"stages {fixed(stages, RAD, 0)}",
+        f"losses {format_fixed(int(sheet['deficit_rad']), RAD, 0)}",
+        f"short {format_fixed(int(coverage['short_rad']), RAD, 0)}",
+        f"stages {format_fixed(stages, RAD, 0)}",
         f"{opened['auctions'] + opened['sales']} auctions",
         f"{opened['calls']} calls",
     ]
@@ -325,7 +325,7 @@ def format_record_line(record: dict[str, Any]) -> str:
         parts.append(f"{opened['workouts']} workouts")
     for domain in record["domains"]:
         if announced := int(domain["announced_wad"]):
-            parts.append(f"{domain['symbol']} to lose {fixed(announced, WAD, 0)}")
+            parts.append(f"{domain['symbol']} to lose {format_fixed(announced, WAD, 0)}")
     if record["mode"] != "normal":
         parts.append(record["mode"])
     return "; ".join(parts)

@@ -27,14 +27,14 @@ from backstop.keepers.view_records import MarketData
 from backstop.live.mirror.chain_mirror import MinedCall
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.interfaces import Vault
-from backstop.simulation.blocks import KeeperState
-from backstop.simulation.meta import run_meta
-from backstop.simulation.opening import endow, note_auctions
-from backstop.simulation.progress import Interrupted, Progress
-from backstop.simulation.run import RunResult, Simulation
+from backstop.simulation.book_opening import give_capital, record_open_auctions
+from backstop.simulation.progress import Progress, RunInterruptedError
 from backstop.simulation.run_directory import write_run
+from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario_run import KeeperState
 from backstop.simulation.session import Session
+from backstop.simulation.simulator import RunResult, Simulation
 from backstop.system import Action, Outcome
 
 DAY = 86_400
@@ -76,9 +76,9 @@ class LiveSimulation(Simulation):
         self.gas_price = system.node.offer_fees().expected
         self._find_suffix()
         system.drain_mined_calls()  # what was before is not this run's
-        note_auctions(self)
+        record_open_auctions(self)
 
-    def account(self, name: str) -> str:
+    def register_account(self, name: str) -> str:
         """Return a role's account by the deployment; leave vaults alone that are in use already."""
         known = name in ACCOUNTS or name in self.live.deployment.accounts
         address = self.live.deployment.get_account(name) if known else get_account(name + self.suffix)
@@ -112,7 +112,7 @@ class LiveSimulation(Simulation):
 
     def _record_call(self, seen: MinedCall) -> None:
         action, outcome = seen.action, seen.outcome
-        self.note(seen.timestamp, seen.block, action, outcome)
+        self.record_step(seen.timestamp, seen.block, action, outcome)
         state = self.by_address.get(action.sender)
         if state is None:
             return
@@ -144,26 +144,26 @@ class LiveSimulation(Simulation):
 
         It gets what the scenario's keepers of that role have together.
         """
-        self.go_to(self.opening)
+        self.advance_clock(self.opening)
         # On a chain that had prices before, new ones count after the second step.
-        self.set_prices(self.scenario.opened_at)
-        self.go_to(self.opening + _longest_step(self.scenario.parameters))
+        self.report_opening_prices(self.scenario.opened_at)
+        self.advance_clock(self.opening + _longest_step(self.scenario.parameters))
         super().open_book(progress, stop)
         for name in ACCOUNTS:
-            address = self.account(name)
+            address = self.register_account(name)
             if name not in _SETTING and address not in self.by_address:
                 role = "flash_taker" if name == "taker" else name.rstrip("_0123456789")
                 group = KeeperGroup(name, role, 1, GasPolicy(), capital=self.capitals.get(role, 0))
                 state = KeeperState(Keeper(name, address, group, 0))
-                endow(self, state)
+                give_capital(self, state)
                 self.by_address[address] = state
 
-    def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
+    def report_opening_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
         """Set prices as in a simulation, though somebody else may have stepped the feed just before."""
-        for market, feed, price in self.opening_prices(others):
+        for market, feed, price in self.iter_opening_prices(others):
             for i in range(feed.reporters):
-                self.report_opening(market, price, self.account(f"reporter_{i + 1}"))
-            self.apply(Action("PriceFeed", "poke", (market,), self.account("market_maker")))
+                self.report_opening_price(market, price, self.register_account(f"reporter_{i + 1}"))
+            self.apply(Action("PriceFeed", "poke", (market,), self.register_account("market_maker")))
 
     # --------------------------------------------------------------------- blocks
 
@@ -171,7 +171,7 @@ class LiveSimulation(Simulation):
         """Make one tick: time, markets, the roles played here; then the others have their turn."""
         began = time.monotonic()
         now = self.block * self.scenario.block_time
-        self.go_to(self.scenario.start + now)
+        self.advance_clock(self.scenario.start + now)
         self.record_mined()
         self.gas_price = self.live.node.offer_fees().expected
         self.move_markets(now)
@@ -180,18 +180,18 @@ class LiveSimulation(Simulation):
         while (left := began + self.speed - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
             self.record_mined()
-        self.recorder.block(self.view(), self.gas_price, 0)
+        self.recorder.record_block(self.view(), self.gas_price, 0)
 
-    def refill(self, symbol: str, collateral: int, stable: int) -> None:
+    def refill_market(self, symbol: str, collateral: int, stable: int) -> None:
         """Refill markets as in a simulation.
 
         But keepers trade meanwhile: what the maker has no longer enough for, it leaves until it looks again.
         """
-        maker = self.account("market_maker")
+        maker = self.register_account("market_maker")
         action = Action(f"Market.{symbol}", "set_liquidity", (collateral, stable), maker)
         outcome = self.apply(action)
         if outcome.reason not in (None, _TOO_LITTLE):
-            raise self.misfit(action, outcome)
+            raise self.build_revert_error(action, outcome)
 
     def run_keeper(self, state: KeeperState, now: int) -> None:
         """Have a keeper played here decide, and mine its transactions at once."""
@@ -203,11 +203,11 @@ class LiveSimulation(Simulation):
 
     # -------------------------------------------------------------------- results
 
-    def result(self) -> RunResult:
+    def build_result(self) -> RunResult:
         """Return what there is so far, with the other keepers that did something."""
         outsiders = [state for state in self.by_address.values() if state.included]
         self.keepers += [state for state in outsiders if state not in self.keepers]
-        return super().result()
+        return super().build_result()
 
 
 def drive_scenario(
@@ -238,12 +238,12 @@ def drive_scenario(
     with system.drive_time():
         run = LiveSimulation(scenario, system, seed, speed, played)
         try:
-            run.run(progress, stop)
+            run.run_scenario(progress, stop)
         except BackstopError as error:
             run.error = error
-        result = run.result()
+        result = run.build_result()
         if out is not None:
-            meta = run_meta("devnet", command, out, time.monotonic() - began)
+            meta = build_run_metadata("devnet", command, out, time.monotonic() - began)
             if run.error is not None:
                 meta["error"] = str(run.error)
             # A trace is repeated on a fresh chain: only if that gives the same, to the wei.
@@ -292,4 +292,4 @@ def _next_midnight(timestamp: int) -> int:
     return -(-timestamp // DAY) * DAY
 
 
-__all__ = ["PLAYED", "Interrupted", "LiveSimulation", "drive_scenario", "truncate_scenario"]
+__all__ = ["PLAYED", "LiveSimulation", "RunInterruptedError", "drive_scenario", "truncate_scenario"]

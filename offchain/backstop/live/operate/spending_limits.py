@@ -23,7 +23,7 @@ from backstop.keepers.keeper_view import KeeperView
 from backstop.live.operate.live_roles import ROLES, get_role_name
 from backstop.live.operate.transaction_journal import DAY, Entry, Journal, Spending
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from backstop.report.amounts import fixed
+from backstop.report.amounts import format_fixed
 
 MOST_FAILURES = 20
 """Failed transactions of a role within an hour, half of all that were mined or more, that are too many."""
@@ -200,8 +200,8 @@ class LimitEnforcer:
         if call.risks and limits.deviation is not None and c is not None:
             feed, market = view.get_feed_prices(c).current, view.outside.prices[c]
             if abs(market - feed) * BASIS_POINTS > feed * limits.deviation:
-                what = f"the market of {view.symbols[c]} is at {fixed(market, RAY, 2)}, the feed at "
-                text = f"{what}{fixed(feed, RAY, 2)}: {role} puts no money at risk there"
+                what = f"the market of {view.symbols[c]} is at {format_fixed(market, RAY, 2)}, the feed at "
+                text = f"{what}{format_fixed(feed, RAY, 2)}: {role} puts no money at risk there"
                 return LimitReached(role, "deviation", text)
         return None
 
@@ -292,4 +292,4 @@ def _describe_kind(what: str) -> str:
 
 
 def _format_amount(amount: int) -> str:
-    return fixed(amount, WAD, 6)
+    return format_fixed(amount, WAD, 6)

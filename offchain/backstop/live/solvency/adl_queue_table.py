@@ -8,8 +8,8 @@ from typing import Any
 from backstop.keepers.deleveraging_queue import LIGHTS
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.perpetual_ranking import SCALE
-from backstop.report.amounts import fixed, percent
-from backstop.report.numbers import plural
+from backstop.report.amounts import format_fixed, format_percent
+from backstop.report.figure_markup import pluralise_noun
 
 HEADS = ("place", "account", "lots", "gained", "worth", "score", "before it", "lights")
 
@@ -23,15 +23,17 @@ def format_score(row: Mapping[str, Any]) -> str:
     """Return a score in per cent; an account that owed has none, and comes first."""
     if int(row["worth_wad"]) <= 0 and row["place"]:
         return "owes"
-    return percent(int(row["score"]), SCALE)
+    return format_percent(int(row["score"]), SCALE)
 
 
 def format_side_title(side: Mapping[str, Any]) -> str:
     """Return a line about a side of a market."""
-    price = f"{fixed(int(side['mark_wad']), WAD)} a lot" + ("" if side["has_price"] else ", the last mark")
+    price = f"{format_fixed(int(side['mark_wad']), WAD)} a lot" + (
+        "" if side["has_price"] else ", the last mark"
+    )
     return (
         f"{side['market']} {side['side']}: {side['lots']:,} lots of {side['holders']:,} "
-        f"{plural(side['holders'], 'account')} at {price}; "
+        f"{pluralise_noun(side['holders'], 'account')} at {price}; "
         f"{side['unassigned_lots']:,} to be closed"
     )
 
@@ -43,9 +45,9 @@ def iter_account_rows(accounts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[s
             "-" if row["place"] is None else f"{row['place']:,}",
             row["owner"],
             f"{row['lots']:,}",
-            fixed(int(row["gain_wad"]), WAD),
-            fixed(int(row["worth_wad"]), WAD),
+            format_fixed(int(row["gain_wad"]), WAD),
+            format_fixed(int(row["worth_wad"]), WAD),
             format_score(row),
-            "-" if row["place"] is None else percent(row["before_bps"], BASIS_POINTS),
+            "-" if row["place"] is None else format_percent(row["before_bps"], BASIS_POINTS),
             format_lights(row["light"]),
         )

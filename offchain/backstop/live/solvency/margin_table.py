@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.report.amounts import fixed, moment, percent
+from backstop.report.amounts import format_fixed, format_moment, format_percent
 
 Rows = tuple[Sequence[str], list[tuple[Any, ...]]]
 
@@ -32,7 +32,9 @@ def margin_rows(margin: Mapping[str, Any]) -> Iterator[Rows]:
         [
             (
                 row["jump"],
-                ", ".join(dict.fromkeys(percent(abs(gap), BASIS_POINTS) for gap in row["gaps_bps"].values())),
+                ", ".join(
+                    dict.fromkeys(format_percent(abs(gap), BASIS_POINTS) for gap in row["gaps_bps"].values())
+                ),
                 row["accounts"],
                 _format_coins(row["shortfall_wad"]),
                 _format_coins(row["two_largest_wad"]),
@@ -82,7 +84,7 @@ def _iter_pool_rows(pool: Mapping[str, Any]) -> Iterator[Rows]:
                 _format_coins(row["used_wad"]),
                 _format_coins(row["limit_wad"]),
                 row["quoted_lots"],
-                "-" if row["quoted_until"] is None else moment(row["quoted_until"]),
+                "-" if row["quoted_until"] is None else format_moment(row["quoted_until"]),
             )
             for row in pool["markets"]
         ],
@@ -93,8 +95,8 @@ def _iter_pool_rows(pool: Mapping[str, Any]) -> Iterator[Rows]:
             (
                 row["batch"],
                 _format_coins(row["worth_wad"]),
-                moment(row["due_at"]),
-                moment(row["reduces_from"]),
+                format_moment(row["due_at"]),
+                format_moment(row["reduces_from"]),
             )
             for row in pool["batches"]
         ],
@@ -102,4 +104,4 @@ def _iter_pool_rows(pool: Mapping[str, Any]) -> Iterator[Rows]:
 
 
 def _format_coins(amount: str) -> str:
-    return fixed(int(amount), WAD, 0)
+    return format_fixed(int(amount), WAD, 0)

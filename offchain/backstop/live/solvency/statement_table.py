@@ -11,8 +11,8 @@ from rich.table import Table
 
 from backstop.live.solvency.margin_table import describe_cover, margin_rows
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.report.amounts import compact, fixed, moment, percent
-from backstop.report.maturity import agenda
+from backstop.report.amounts import format_compact, format_fixed, format_moment, format_percent
+from backstop.report.debt_maturity import list_audit_maturities
 
 _VAULTS = 10
 
@@ -21,7 +21,9 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
     """Print tables on stdout, as wide as they are; amounts in whole stablecoins."""
     console = Console(file=sys.stdout, highlight=False, width=120)
     sheet, coverage = statement["balance_sheet"], statement["coverage"]
-    console.print(f"block {block['number']}, {moment(block['timestamp'])}, {statement['mode']}", style="bold")
+    console.print(
+        f"block {block['number']}, {format_moment(block['timestamp'])}, {statement['mode']}", style="bold"
+    )
     lines = [
         (
             "stablecoin",
@@ -76,7 +78,7 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         [
             (
                 row["symbol"],
-                compact(int(row["price_ray"]), RAY) + ("" if row["fresh"] else " stale"),
+                format_compact(int(row["price_ray"]), RAY) + ("" if row["fresh"] else " stale"),
                 row["vaults"],
                 row["unsafe_vaults"],
                 _format_coins(row["performing_rad"]),
@@ -146,7 +148,7 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
                 _format_coins(row["line_rad"]),
                 _format_coins(row["lost_wad"], WAD),
                 _format_coins(row["announced_wad"], WAD),
-                "-" if row["ready_at"] is None else moment(row["ready_at"]),
+                "-" if row["ready_at"] is None else format_moment(row["ready_at"]),
             )
             for row in statement["domains"]
         ],
@@ -161,7 +163,7 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
                 row["symbol"],
                 _format_coins(row["principal_rad"]),
                 _format_coins(row["left_wad"], WAD),
-                moment(row["due_at"]),
+                format_moment(row["due_at"]),
                 "good" if row["good_standing"] else "broken",
                 _format_coins(row["short_rad"]),
             )
@@ -169,7 +171,9 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         ],
     )
     _print_table(
-        console, ("due", "debt"), [(each.title, _format_coins(str(each.due))) for each in agenda(statement)]
+        console,
+        ("due", "debt"),
+        [(each.title, _format_coins(str(each.due))) for each in list_audit_maturities(statement)],
     )
     concentration = statement["concentration"]
     largest = ", ".join(f"{row['owners']}: {_format_bps(row['bps'])}" for row in concentration["largest"])
@@ -216,12 +220,14 @@ def _describe_changes(statement: dict[str, Any]) -> list[str]:
         found.append(f"risk policy: {policy['address']}, a {policy['kind']} that came later")
     if pending["stages"] is not None:
         stages = pending["stages"]
-        found.append(f"other stages are announced: {stages['hash']}, from {moment(stages['ready_at'])}")
+        found.append(
+            f"other stages are announced: {stages['hash']}, from {format_moment(stages['ready_at'])}"
+        )
     if pending["settlement_from"] is not None:
-        found.append(f"settlement is announced: from {moment(pending['settlement_from'])}")
+        found.append(f"settlement is announced: from {format_moment(pending['settlement_from'])}")
     for each in pending["delistings"]:
         how = "has ended, delisted" if each["ended"] else "is delisted: settled from"
-        found.append(f"perpetual market {each['market']} {how} {moment(each['ends_at'])}")
+        found.append(f"perpetual market {each['market']} {how} {format_moment(each['ends_at'])}")
     return found
 
 
@@ -245,7 +251,8 @@ def _print_powers(console: Console, powers: dict[str, Any]) -> None:
         ]
         _print_table(console, ("waits for less", "function", ""), shorter)
         waiting = [
-            (row["id"], moment(row["ready_at"]), moment(row["expires_at"])) for row in each["proposals"]
+            (row["id"], format_moment(row["ready_at"]), format_moment(row["expires_at"]))
+            for row in each["proposals"]
         ]
         _print_table(console, ("proposed", "from", "until"), waiting)
 
@@ -271,8 +278,8 @@ def _print_table(console: Console, heads: Sequence[str], rows: Sequence[Sequence
 
 
 def _format_coins(amount: str, unit: int = RAD) -> str:
-    return fixed(int(amount), unit, 0)
+    return format_fixed(int(amount), unit, 0)
 
 
 def _format_bps(share: int | None) -> str:
-    return "-" if share is None else percent(share, BASIS_POINTS)
+    return "-" if share is None else format_percent(share, BASIS_POINTS)

@@ -12,7 +12,7 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.proof.difference import Divergence
 from backstop.proof.lockstep import Lockstep, lockstep
-from backstop.proof.properties import Violation
+from backstop.proof.properties import PropertyViolationError
 from backstop.proof.trace import Step, Trace
 from backstop.system import Action
 
@@ -62,7 +62,7 @@ class Ground:
                         self.both.compare_state(step.step if isinstance(step.step, Action) else None)
                 if audit:
                     self.both.audit()
-            except Violation as error:
+            except PropertyViolationError as error:
                 return Failure(f"property {error.number}", str(error), played)
             except Divergence as error:
                 return Failure("difference", str(error), played)

@@ -26,7 +26,7 @@ from backstop.proof.fuzz.spoil import spoil
 from backstop.proof.fuzz.state_observer import StateObserver
 from backstop.proof.fuzz.steering import Target, first_applicable, steered_weights
 from backstop.proof.lockstep import TRACES, Lockstep, lockstep
-from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question
+from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, CounterfactualSeed
 from backstop.system import Action, Outcome, count_slots
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Machine:
     def ask(self) -> None:
         """Ask one counterfactual property about the present state; those that had an answer are counted."""
         number = self._curiosity.choice(list(COUNTERFACTUAL_PROPERTIES))
-        if self.both.ask(Question(number, self._curiosity.randrange(2**32))):
+        if self.both.ask(CounterfactualSeed(number, self._curiosity.randrange(2**32))):
             self.asked[number] += 1
 
     def _wait(self, seconds: int) -> None:

@@ -35,7 +35,7 @@ from backstop.proof.fuzz.state_observer import ENTRIES, NAMED, StateObserver, pr
 from backstop.proof.fuzz.state_predicates import derived_predicates, model_modules
 from backstop.proof.fuzz.tally import Tally
 from backstop.proof.lockstep import Lockstep
-from backstop.proof.properties import Violation, check_state
+from backstop.proof.properties import PropertyViolationError, check_state
 from backstop.system import Action, Outcome
 
 SCHEMA_VERSION = 1
@@ -122,7 +122,7 @@ class FaultTrial:
             if _spoil(snapshot, fault.write):
                 try:
                     check_state(snapshot, self._both.addresses)
-                except Violation:
+                except PropertyViolationError:
                     self.reported[fault.name] = step
 
 

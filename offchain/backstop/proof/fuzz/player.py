@@ -17,7 +17,7 @@ from backstop.proof.fuzz.planted_faults import FaultTrial, read_faults
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.steering import read_targets
 from backstop.proof.fuzz.tally import Tally, paid_by
-from backstop.proof.properties import Violation
+from backstop.proof.properties import PropertyViolationError
 from backstop.proof.trace import Trace, write_trace
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Player:
                         news = len(both.trace)
                 both.compare_state()
                 both.audit()
-            except Violation as error:
+            except PropertyViolationError as error:
                 failure, kind = str(error), "violation"
             except Divergence as error:
                 failure, kind = str(error), "difference"

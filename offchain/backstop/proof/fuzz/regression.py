@@ -19,7 +19,7 @@ from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.proof.fuzz.failure import Failure
 from backstop.proof.fuzz.scene import PEOPLE
-from backstop.proof.properties import Question
+from backstop.proof.properties import CounterfactualSeed
 from backstop.proof.trace import Trace
 from backstop.system import Action
 
@@ -89,7 +89,7 @@ def _steps(trace: Trace) -> Iterator[str]:
             names[step.address] = step.name
             yield f"protocol.lockstep.create({_words((step.kind, step.name, *step.args), {})})"
             continue
-        if isinstance(step, Question):
+        if isinstance(step, CounterfactualSeed):
             yield f"protocol.lockstep.ask(Question({step.number}, {step.seed}))"
             continue
         assert isinstance(step, Action)  # campaigns load no state

@@ -5,16 +5,16 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _ENGINE, _POLICY = "VaultEngine", "RiskPolicy"
 _RAD, _YEAR = 10**45, 365 * 86_400
 
 
 @transition_property(190, writes=["flows"])
-def rates_move_by_the_utilisation_of_the_past(step: Transition, changes: Changes) -> None:
+def kink_rate_follows_past_utilisation(step: Transition, changes: Changes) -> None:
     """Check that the rate at the kink moves for the time since its last change, by the debt of that time.
 
     That is the debt before the call: a draw or a payment of this second moves it nowhere. It moves in
@@ -23,21 +23,23 @@ def rates_move_by_the_utilisation_of_the_past(step: Transition, changes: Changes
     if any(log.event in ("FeeCurveSet", "FlowLimitSet") for log in step.outcome.logs):
         return
     for contract, c, old, new in changes.get("flows", ()):
-        if step.contract(contract).KIND != _POLICY:
+        if step.get_contract(contract).KIND != _POLICY:
             continue
-        terms = step.after(contract, "terms", c)
-        rate, off = _moved(step, c, terms, old)
+        terms = step.read_post_state(contract, "terms", c)
+        rate, off = _compute_kink_rate(step, c, terms, old)
         if abs(new.rate_at_kink - rate) > off:
-            raise Violation(f"type {c}: the rate at the kink moved from {old} to {new}, not to {float(rate)}")
+            raise PropertyViolationError(
+                f"type {c}: the rate at the kink moved from {old} to {new}, not to {float(rate)}"
+            )
 
 
-def _moved(step: Transition, c: int, terms: Any, flow: Any) -> tuple[Fraction, int]:
+def _compute_kink_rate(step: Transition, collateral_type: int, terms: Any, flow: Any) -> tuple[Fraction, int]:
     """Return the rate at the kink as of now [ray a second], and by how much rounding may move it."""
     rate, elapsed = Fraction(flow.rate_at_kink), min(step.model.timestamp - flow.updated, _YEAR)
     if not flow.speed or not terms.kink:
         return rate, 0
-    normalized = step.before(_ENGINE, "ledger.debts", c).normalized_debt
-    debt = normalized * step.after(_ENGINE, "ledger.debts", c).accumulated_rate
+    normalized = step.read_pre_state(_ENGINE, "ledger.debts", collateral_type).normalized_debt
+    debt = normalized * step.read_post_state(_ENGINE, "ledger.debts", collateral_type).accumulated_rate
     used, kink = min(Fraction(1), Fraction(debt, flow.line * _RAD)), Fraction(terms.kink, BASIS_POINTS)
     scale = rate * flow.speed * elapsed / _YEAR
     way = scale * (used - kink) / (1 - kink if used > kink else kink)

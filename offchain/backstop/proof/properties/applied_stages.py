@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL = "LossWaterfall"
 _CALLS = ("set_stages", "apply_stages")
 
 
 @transition_property(197, calls=[f"{_WATERFALL}.{method}" for method in _CALLS])
-def applied_stages_are_in_force(step: Transition, changes: Changes) -> None:
+def stage_list_applies_at_once(step: Transition, changes: Changes) -> None:
     """Check that stages, kinds and caps of a list that is applied are in force, in its order."""
     if step.action.contract != _WATERFALL or step.action.method not in _CALLS:
         return
     wanted = [tuple(each) for each in step.action.args[0]]
     found = []
-    for k in step.after(_WATERFALL, "lineup").ids:
-        terms, cap = step.after(_WATERFALL, "stages", k), step.after(_WATERFALL, "caps_absolute", k)
+    for k in step.read_post_state(_WATERFALL, "lineup").ids:
+        terms, cap = (
+            step.read_post_state(_WATERFALL, "stages", k),
+            step.read_post_state(_WATERFALL, "caps_absolute", k),
+        )
         found.append((terms.stage, *map(bool, terms[1:5]), cap, terms.cap_bps))
     if found != wanted:
-        raise Violation(f"{step.action.method} of {wanted} left {found}")
+        raise PropertyViolationError(f"{step.action.method} of {wanted} left {found}")

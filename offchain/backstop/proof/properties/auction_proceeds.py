@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
-from backstop.proof.properties.registry import Violation, history_property, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.property_registry import (
+    PropertyViolationError,
+    history_property,
+    transition_property,
+)
+from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem
@@ -21,7 +25,7 @@ _ENDS = {(_AUCTION, "AuctionEnded"), (_AUCTION, "AuctionUnwound"), (_WORKOUTS, "
 
 
 @history_property(182, events=[f"{contract}.{event}" for contract, event in sorted(_BEGINS | _ENDS)])
-class RemaindersGoBackToTheirOwner:
+class LotRemainderReturnsToVault:
     """What an auction or a workout leaves of a lot returns to the vault that the lot was taken from.
 
     All of the lot that was not sold. Of a sale of salvage it is salvage again, and so is the lot of an
@@ -38,7 +42,7 @@ class RemaindersGoBackToTheirOwner:
             schedules = contracts[_WORKOUTS].tables["schedules"]
             self._owners |= {id: each.owner for id, each in schedules.items() if each.owner}
 
-    def see(self, step: Transition, changes: Changes) -> None:
+    def check_step(self, step: Transition, changes: Changes) -> None:
         """Note the owners by events of liquidations and workouts, and check the ends by vaults."""
         for log in step.outcome.logs:
             if (log.contract, log.event) in _BEGINS:
@@ -46,59 +50,65 @@ class RemaindersGoBackToTheirOwner:
         for log in step.outcome.logs:
             if (log.contract, log.event) in _ENDS:
                 id, c, named, returned = log.values[:4]
-                self._check(step, id, c, self._owners.get(id, named), returned)
+                self._check_returned_lot(step, id, c, self._owners.get(id, named), returned)
 
-    def _check(self, step: Transition, id: int, c: int, owner: str, returned: int) -> None:
-        vault = c, owner
+    def _check_returned_lot(
+        self, step: Transition, id: int, collateral_type: int, owner: str, returned: int
+    ) -> None:
+        vault = collateral_type, owner
         told = [log.values[:2] for log in step.outcome.logs if log.event == "VaultChanged"]
         if told.count(vault) > 1:
             return  # the owner has moved collateral in the same call
-        old, new = (read(_ENGINE, "vaults", vault) for read in (step.before, step.after))
+        old, new = (read(_ENGINE, "vaults", vault) for read in (step.read_pre_state, step.read_post_state))
         gained = new.locked_collateral - old.locked_collateral
-        salvaged = step.after(_ENGINE, "ledger.salvage", c) - step.before(_ENGINE, "ledger.salvage", c)
+        salvaged = step.read_post_state(_ENGINE, "ledger.salvage", collateral_type) - step.read_pre_state(
+            _ENGINE, "ledger.salvage", collateral_type
+        )
         is_full = step.action.method == "unwind" and old.locked_collateral + returned >= 2**104
         if owner == ZERO_ADDRESS or is_full:
             gained, salvaged = salvaged, gained
-        left = _unsold(step, id)
+        left = _read_unsold_lot(step, id)
         if (gained, salvaged) != (returned, 0) or returned != left:
-            raise Violation(
+            raise PropertyViolationError(
                 f"{left} are left of the lot of {id}, {returned} are returned: the vault of {owner} gained "
                 f"{gained}, salvage {salvaged}"
             )
 
 
-def _unsold(step: Transition, id: int) -> int:
+def _read_unsold_lot(step: Transition, id: int) -> int:
     """Return what of a lot before the step was not sold in it [wad]."""
     sold = sum(
         log.values[2]
         for log in step.outcome.logs
         if (log.contract, log.event) == (_AUCTION, "Taken") and log.values[0] == id
     )
-    lot = step.before(_AUCTION, "lots", id).lot
+    lot = step.read_pre_state(_AUCTION, "lots", id).lot
     if _WORKOUTS in step.model.world.contracts:
-        lot += step.before(_WORKOUTS, "balances", id).lot
+        lot += step.read_pre_state(_WORKOUTS, "balances", id).lot
     return int(lot - sold)
 
 
 @transition_property(183, calls=["LiquidationEngine.liquidate", "Workouts.foreclose"])
-def rewards_and_their_budget_are_the_penalty(step: Transition, changes: Changes) -> None:
+def liquidation_reward_stays_within_penalty(step: Transition, changes: Changes) -> None:
     """Check that a liquidation pays tip and chip, at most the penalty, and keeps the rest for resets.
 
     So that an owner who liquidates itself for the reward pays it. The reward is what the supply grows by.
     """
-    is_liquidation = step.calls("LiquidationEngine", "liquidate")
-    if not is_liquidation and not step.calls(_WORKOUTS, "foreclose"):
+    is_liquidation = step.is_call("LiquidationEngine", "liquidate")
+    if not is_liquidation and not step.is_call(_WORKOUTS, "foreclose"):
         return
     ((id, c, target, principal),) = [
         (log.values[0], log.values[1], log.values[5], log.values[6])
         for log in step.outcome.logs
         if (log.contract, log.event) == (_AUCTION, "AuctionStarted")
     ]
-    terms = step.before(_AUCTION, "terms", c)
+    terms = step.read_pre_state(_AUCTION, "terms", c)
     penalty = principal * (terms.penalty - BASIS_POINTS) // (BASIS_POINTS * RAY * _MICRO) * _MICRO
     penalty = min(penalty, _MOST_PENALTY)
     reward = min(penalty, terms.tip * _WAD + terms.chip * (target // RAY) // BASIS_POINTS)
     minted = sum(each.new - each.old for each in changes.get("erc20.totalSupply", ()))
-    budget = step.after(_AUCTION, "owners", id).reward_budget
+    budget = step.read_post_state(_AUCTION, "owners", id).reward_budget
     if (minted, budget) != (reward, penalty - reward):
-        raise Violation(f"auction {id}: {minted} are paid and {budget} kept, of a penalty of {penalty}")
+        raise PropertyViolationError(
+            f"auction {id}: {minted} are paid and {budget} kept, of a penalty of {penalty}"
+        )

@@ -6,34 +6,36 @@ from collections import Counter
 
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.stage_caps import ALL_TYPES
-from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL = "LossWaterfall"
 _PAYS = ("LossCovered", "LossMadeGood")
 
 
 @transition_property(195, events=[f"{_WATERFALL}.{event}" for event in _PAYS])
-def payments_count_under_the_cap(step: Transition, changes: Changes) -> None:
+def stage_payments_count_toward_cap(step: Transition, changes: Changes) -> None:
     """Check that all that a stage with a cap pays is counted in its bucket of time, each payment rounded up.
 
     Whether the stage pays at once, by a sale, or what it has missed before. Without a cap nothing is counted.
     """
     paid: Counter[tuple[int, int]] = Counter()
-    if step.contract(_WATERFALL).KIND != "LossWaterfall":
+    if step.get_contract(_WATERFALL).KIND != "LossWaterfall":
         return  # one with naive caps counts in its own way
     for log in step.outcome.logs:
         if log.contract == _WATERFALL and log.event in _PAYS:
             c, *_, k, amount = log.values[:-1] if log.event == "LossMadeGood" else log.values
-            is_pooled = step.before(_WATERFALL, "stages", k).pooled
+            is_pooled = step.read_pre_state(_WATERFALL, "stages", k).pooled
             paid[k, ALL_TYPES if is_pooled else c] += -(-amount // RAY)
-    bucket = step.model.timestamp // step.contract(_WATERFALL).epoch_length
+    bucket = step.model.timestamp // step.get_contract(_WATERFALL).epoch_length
     for key, amount in paid.items():
-        terms, most = (step.before(_WATERFALL, path, key[0]) for path in ("stages", "caps_absolute"))
+        terms, most = (step.read_pre_state(_WATERFALL, path, key[0]) for path in ("stages", "caps_absolute"))
         is_capped = terms.cap_bps != BASIS_POINTS or most != MAX_UINT256
-        old, new = (read(_WATERFALL, "used", key) for read in (step.before, step.after))
+        old, new = (read(_WATERFALL, "used", key) for read in (step.read_pre_state, step.read_post_state))
         before = old.now if old.bucket == bucket else 0
         now = new.now if new.bucket == bucket else 0
         if now - before != (amount if is_capped else 0):
-            raise Violation(f"stage {key} pays {amount} wei, and {now - before} are counted under its cap")
+            raise PropertyViolationError(
+                f"stage {key} pays {amount} wei, and {now - before} are counted under its cap"
+            )

@@ -8,8 +8,12 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.domain import Domain
 from backstop.model.margin_fund import MarginFund
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties.registry import Violation, history_property, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.property_registry import (
+    PropertyViolationError,
+    history_property,
+    transition_property,
+)
+from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem
@@ -20,7 +24,7 @@ _MONEY = ("draw", "repay", "recover", "redeem")
 
 
 @history_property(64, writes=["announced", "lost"])
-class DomainsLoseWhatWasAnnouncedInTime:
+class DomainLossIsAnnouncedBeforeBooking:
     """Assert that a loss is booked only its whole delay after the last word on it, whoever gave that.
 
     What counts as lost is all that was booked less all that was recovered.
@@ -36,7 +40,7 @@ class DomainsLoseWhatWasAnnouncedInTime:
                     self._announced[name] = told.ready_at - contract.delay
                 self._lost[name] = contract.tables["lost"][()]
 
-    def see(self, step: Transition, changes: Changes) -> None:
+    def check_step(self, step: Transition, changes: Changes) -> None:
         """Follow announcements and losses by their events."""
         if "announced" not in changes and "lost" not in changes:
             return
@@ -44,10 +48,12 @@ class DomainsLoseWhatWasAnnouncedInTime:
         for log in step.outcome.logs:
             name = log.contract
             if log.event == "LossRealised":
-                at_once = _posts(step)
+                at_once = _has_posted_loss(step)
                 told = self._announced.get(name)
                 if not at_once and (told is None or now < told + cast(Domain, contracts[name]).delay):
-                    raise Violation(f"{name} booked a loss at {now} that was announced at {told}")
+                    raise PropertyViolationError(
+                        f"{name} booked a loss at {now} that was announced at {told}"
+                    )
                 self._lost[name] = self._lost.get(name, 0) + log.values[0]
             elif log.event == "LossAnnounced":
                 self._announced.pop(name, None)
@@ -57,7 +63,7 @@ class DomainsLoseWhatWasAnnouncedInTime:
                 self._lost[name] = self._lost.get(name, 0) - log.values[1]
         for name, _, _, lost in changes.get("lost", ()):
             if lost != self._lost[name]:
-                raise Violation(
+                raise PropertyViolationError(
                     f"{name} counts {lost} as lost, {self._lost[name]} were and are not recovered"
                 )
 
@@ -65,15 +71,15 @@ class DomainsLoseWhatWasAnnouncedInTime:
 @transition_property(
     65, calls=[f"*.{method}" for method in _MONEY], events=["*.Poked", f"{_FUND}.ShortfallPosted"]
 )
-def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
+def bridge_money_is_counted_once(step: Transition, changes: Changes) -> None:
     """Assert that what a bridge draws is owed, rounded up, and what is paid back is burned and owed no more.
 
     What was lost and is recovered covers the type's deficit, the rest is the reserve's. In settlement notes
     share what was paid, rounded down. A note is worth a stablecoin, or what an announced loss leaves of it.
     """
     contract: Any = step.model.world.contracts.get(step.action.contract)
-    if _posts(step):
-        contract = step.model.world.addresses[cast(MarginFund, step.contract(_FUND)).domain_address]
+    if _has_posted_loss(step):
+        contract = step.model.world.addresses[cast(MarginFund, step.get_contract(_FUND)).domain_address]
         _check_posted(step, contract)
     elif contract is None or contract.KIND != "Domain":
         return
@@ -85,60 +91,72 @@ def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
 
 def _check_paid(step: Transition, domain: Any) -> None:
     name, c, method = domain.label, domain.collateral_type, step.action.method
-    rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
-    old, new = (read("VaultEngine", "vaults", (c, domain.address)) for read in (step.before, step.after))
+    rate = step.read_post_state("VaultEngine", "ledger.debts", c).accumulated_rate
+    old, new = (
+        read("VaultEngine", "vaults", (c, domain.address))
+        for read in (step.read_pre_state, step.read_post_state)
+    )
     more = new.normalized_debt - old.normalized_debt
-    settling = bool(step.after("Settlement", "progress").begun_at)
-    minted, burned = (_transferred(step, "Stablecoin", place, ZERO_ADDRESS) for place in (0, 1))
+    settling = bool(step.read_post_state("Settlement", "progress").begun_at)
+    minted, burned = (_sum_transfers(step, "Stablecoin", place, ZERO_ADDRESS) for place in (0, 1))
     if method == "draw":
         amount, receiver = step.action.args
         owed = -(-new.normalized_debt * rate // RAY)
         notes = max(0, owed - old.locked_collateral)
-        made = _transferred(step, name, 0, ZERO_ADDRESS)
+        made = _sum_transfers(step, name, 0, ZERO_ADDRESS)
         if minted != {receiver: amount} and amount:
-            raise Violation(f"{name} drew {amount} for {receiver}, and {minted} were created")
+            raise PropertyViolationError(f"{name} drew {amount} for {receiver}, and {minted} were created")
         if more != -(-amount * RAY // rate) or new.locked_collateral - old.locked_collateral != notes:
-            raise Violation(f"{name} drew {amount}: {old} became {new}")
+            raise PropertyViolationError(f"{name} drew {amount}: {old} became {new}")
         if sum(made.values()) != notes:
-            raise Violation(f"{name} made {made} of notes, not {notes}")
+            raise PropertyViolationError(f"{name} made {made} of notes, not {notes}")
     elif method == "repay" and not settling:
         paid = min(step.action.args[0], -(-old.normalized_debt * rate // RAY))
         whole = paid * RAY >= old.normalized_debt * rate
         gone = old.normalized_debt if whole else paid * RAY // rate
         if step.outcome.value != paid or sum(burned.values()) != paid or more != -gone:
-            raise Violation(f"{name}: {paid} were paid, {burned} burned; {old} became {new}")
+            raise PropertyViolationError(f"{name}: {paid} were paid, {burned} burned; {old} became {new}")
     elif method == "recover":
-        lost = step.before(name, "lost") - step.after(name, "lost")
-        deficit = step.before("VaultEngine", "ledger.deficit", c)
-        covered = deficit - step.after("VaultEngine", "ledger.deficit", c)
-        reserve = step.after("VaultEngine", "ledger.system").reserve
-        reserve -= step.before("VaultEngine", "ledger.system").reserve
-        if sum(burned.values()) != lost or lost != min(step.action.args[0], step.before(name, "lost")):
-            raise Violation(f"{name}: {lost} were recovered, {burned} burned")
+        lost = step.read_pre_state(name, "lost") - step.read_post_state(name, "lost")
+        deficit = step.read_pre_state("VaultEngine", "ledger.deficit", c)
+        covered = deficit - step.read_post_state("VaultEngine", "ledger.deficit", c)
+        reserve = step.read_post_state("VaultEngine", "ledger.system").reserve
+        reserve -= step.read_pre_state("VaultEngine", "ledger.system").reserve
+        if sum(burned.values()) != lost or lost != min(
+            step.action.args[0], step.read_pre_state(name, "lost")
+        ):
+            raise PropertyViolationError(f"{name}: {lost} were recovered, {burned} burned")
         if covered != min(deficit, lost * RAY) or reserve != lost * RAY - covered:
-            raise Violation(f"{name}: of {lost} recovered {covered} rad were covered, {reserve} kept")
+            raise PropertyViolationError(
+                f"{name}: of {lost} recovered {covered} rad were covered, {reserve} kept"
+            )
     elif method == "redeem":
         owner, given = step.action.sender, step.action.args[0]
-        redeemed = step.before(name, "redeemed_of", owner) + given
-        out = step.after(name, "erc20.totalSupply") - new.locked_collateral
-        due = redeemed * step.after(name, "paid") // out if out else 0
-        found = step.after(name, "redeemed_of", owner), step.after(name, "collected_of", owner)
+        redeemed = step.read_pre_state(name, "redeemed_of", owner) + given
+        out = step.read_post_state(name, "erc20.totalSupply") - new.locked_collateral
+        due = redeemed * step.read_post_state(name, "paid") // out if out else 0
+        found = (
+            step.read_post_state(name, "redeemed_of", owner),
+            step.read_post_state(name, "collected_of", owner),
+        )
         if out and found != (redeemed, due):
-            raise Violation(f"{owner} gave {redeemed} of {out} notes of {name}: {found}, {due} are due")
+            raise PropertyViolationError(
+                f"{owner} gave {redeemed} of {out} notes of {name}: {found}, {due} are due"
+            )
 
 
-def _posts(step: Transition) -> bool:
+def _has_posted_loss(step: Transition) -> bool:
     """Return whether a margin market posts a loss, which has happened then."""
     return any((log.contract, log.event) == (_FUND, "ShortfallPosted") for log in step.outcome.logs)
 
 
 def _check_posted(step: Transition, domain: Any) -> None:
     """Assert that what the fund left of a loss is posted within the line, and drawn for the market."""
-    c, market = domain.collateral_type, step.contract(_MARKET)
-    rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
-    owed = -(-step.before("VaultEngine", "vaults", (c, domain.address)).normalized_debt * rate // RAY)
-    line = step.after("VaultEngine", "terms.of_types", c).debt_ceiling * WAD
-    room = max(0, line - owed - step.before(domain.label, "lost"))
+    c, market = domain.collateral_type, step.get_contract(_MARKET)
+    rate = step.read_post_state("VaultEngine", "ledger.debts", c).accumulated_rate
+    owed = -(-step.read_pre_state("VaultEngine", "vaults", (c, domain.address)).normalized_debt * rate // RAY)
+    line = step.read_post_state("VaultEngine", "terms.of_types", c).debt_ceiling * WAD
+    room = max(0, line - owed - step.read_pre_state(domain.label, "lost"))
     posted = unpaid = 0
     for log in step.outcome.logs:
         # A call may book the losses of several, one after the other.
@@ -148,32 +166,34 @@ def _check_posted(step: Transition, domain: Any) -> None:
         elif log.event == "ShortfallPosted":
             [amount] = log.values
             if amount != min(unpaid, room - posted):
-                raise Violation(f"{amount} were posted of {unpaid}; there was room for {room - posted}")
+                raise PropertyViolationError(
+                    f"{amount} were posted of {unpaid}; there was room for {room - posted}"
+                )
             posted += amount
-    minted = _transferred(step, "Stablecoin", 0, ZERO_ADDRESS)
+    minted = _sum_transfers(step, "Stablecoin", 0, ZERO_ADDRESS)
     if minted.get(market.address) != posted:
-        raise Violation(f"{posted} were posted; {minted} was created")
-    if step.after(domain.label, "lost") - step.before(domain.label, "lost") != posted:
-        raise Violation(f"{domain.label} does not count {posted} as lost")
+        raise PropertyViolationError(f"{posted} were posted; {minted} was created")
+    if step.read_post_state(domain.label, "lost") - step.read_pre_state(domain.label, "lost") != posted:
+        raise PropertyViolationError(f"{domain.label} does not count {posted} as lost")
 
 
 def _check_price(step: Transition, domain: Any) -> None:
     c = domain.collateral_type
-    vault = step.after("VaultEngine", "vaults", (c, domain.address))
-    debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
-    lost, notes = step.after(domain.label, "announced").amount * RAY, vault.locked_collateral
+    vault = step.read_post_state("VaultEngine", "vaults", (c, domain.address))
+    debt = vault.normalized_debt * step.read_post_state("VaultEngine", "ledger.debts", c).accumulated_rate
+    lost, notes = step.read_post_state(domain.label, "announced").amount * RAY, vault.locked_collateral
     if not notes:
         price = RAY
     elif lost:
         price = max(1, max(0, debt - lost) // notes)
     else:
         price = max(RAY, -(-debt // notes))
-    found = tuple(step.after("PriceFeed", "prices", c))
+    found = tuple(step.read_post_state("PriceFeed", "prices", c))
     if found != (price, price, _FOREVER):
-        raise Violation(f"{domain.label}: a note has the prices {found}, not {price}")
+        raise PropertyViolationError(f"{domain.label}: a note has the prices {found}, not {price}")
 
 
-def _transferred(step: Transition, token: str, place: int, who: str) -> dict[str, int]:
+def _sum_transfers(step: Transition, token: str, place: int, who: str) -> dict[str, int]:
     """Return how much of a token went from somebody (place 0) to whom, or to somebody (1) from whom."""
     found: dict[str, int] = {}
     for log in step.outcome.logs:

@@ -7,9 +7,12 @@ from typing import Any
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties.figures.prices import known_prices, time_weighted
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.independent_arithmetic.price_figures import (
+    compute_time_weighted_price,
+    list_known_prices,
+)
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _UNIT = 10**14
 """Ray: ends of a price are multiples of it."""
@@ -18,7 +21,7 @@ _LEAST = WAD
 
 
 @transition_property(61, writes=["sales"])
-def equity_is_sold_on_its_curve(step: Transition, changes: Changes) -> None:
+def equity_auction_follows_price_curve(step: Transition, changes: Changes) -> None:
     """Assert that an auction starts above the market, falls in a line to its floor, and never sells under it.
 
     It is for as much as its target costs at the floor. A take pays the price, rounded up, for what it gets;
@@ -30,27 +33,31 @@ def equity_is_sold_on_its_curve(step: Transition, changes: Changes) -> None:
         stage = step.model.world.contracts[contract]
         if not old.target:
             _check_start(step, stage, c, new)
-        elif takes := [log.values[2:4] for log in _told(step, contract, "Taken")]:
+        elif takes := [log.values[2:4] for log in _select_logs(step, contract, "Taken")]:
             _check_take(step, stage, takes, old, new)
-        elif not step.calls(contract, "end"):
-            raise Violation(f"{step.action.method} changed a sale of {contract}: {old} became {new}")
-        elif not _may_end(step, stage, old) or new != old._replace(target=0):
-            raise Violation(f"{contract} ended {old} as {new} at {step.model.timestamp}")
+        elif not step.is_call(contract, "end"):
+            raise PropertyViolationError(
+                f"{step.action.method} changed a sale of {contract}: {old} became {new}"
+            )
+        elif not _can_sale_end(step, stage, old) or new != old._replace(target=0):
+            raise PropertyViolationError(f"{contract} ended {old} as {new} at {step.model.timestamp}")
         _check_equity(step, changes, stage)
 
 
-def _check_start(step: Transition, stage: Any, c: int, new: Any) -> None:
+def _check_start(step: Transition, stage: Any, collateral_type: int, new: Any) -> None:
     if new.started_at != step.model.timestamp:
-        raise Violation(f"{step.action.method} started {new} at {step.model.timestamp}")
-    average = time_weighted(step, step.before, EQUITY_MARKET)
-    known = known_prices(step, EQUITY_MARKET)
+        raise PropertyViolationError(f"{step.action.method} started {new} at {step.model.timestamp}")
+    average = compute_time_weighted_price(step, step.read_pre_state, EQUITY_MARKET)
+    known = list_known_prices(step, EQUITY_MARKET)
     price = max([average, *known])
     top, floor = min(price * stage.buf // 10_000, MAX_PRICE), average * stage.floor // 10_000
     if (new.top_units, new.floor_units) != (-(-top // _UNIT), -(-floor // _UNIT)):
-        raise Violation(f"{stage.label} sells from {new}, at {average} on the average and {known}")
-    reserved = step.after("LossWaterfall", "reservations", (c, stage.address)).amount
+        raise PropertyViolationError(
+            f"{stage.label} sells from {new}, at {average} on the average and {known}"
+        )
+    reserved = step.read_post_state("LossWaterfall", "reservations", (collateral_type, stage.address)).amount
     if new.target * RAY != reserved or new.target < _LEAST:
-        raise Violation(f"{stage.label} sells for {new.target} wei, {reserved} rad are reserved")
+        raise PropertyViolationError(f"{stage.label} sells for {new.target} wei, {reserved} rad are reserved")
 
 
 def _check_take(step: Transition, stage: Any, takes: list[Any], old: Any, new: Any) -> None:
@@ -61,56 +68,66 @@ def _check_take(step: Transition, stage: Any, takes: list[Any], old: Any, new: A
     # Rounded up to the ray.
     price = -((floor * elapsed + top * (stage.duration - elapsed)) // -stage.duration)
     if elapsed > stage.duration or price > most_price or new != old._replace(target=new.target):
-        raise Violation(f"{stage.label} sold of {old} at {price} after {elapsed} seconds: {new}")
-    target, lot = old.target, _lot(old)
+        raise PropertyViolationError(f"{stage.label} sold of {old} at {price} after {elapsed} seconds: {new}")
+    target, lot = old.target, _compute_lot_size(old)
     sold = back = 0
     for amount, paid in takes:
         target -= paid
-        left = _lot(old._replace(target=target))
+        left = _compute_lot_size(old._replace(target=target))
         # The payment is for all that was asked for, or all that is missing, for as much as that buys.
         asked = paid == -(-amount * price // RAY) and amount in (lot, most)
         whole = target == 0 and amount == paid * RAY // price
         if not (asked or whole) or not 0 < amount <= min(lot, most) or 0 < target < _LEAST:
-            raise Violation(f"{stage.label} sold {amount} of {lot} for {paid} at {price}, of {old}")
+            raise PropertyViolationError(
+                f"{stage.label} sold {amount} of {lot} for {paid} at {price}, of {old}"
+            )
         sold, back, lot = sold + amount, back + lot - amount - left, left
     if target != new.target or back < 0:
-        raise Violation(f"{stage.label} sold {takes} of {old}, which became {new}")
-    burned = sum(values[2] for values in _transfers(step, "Stablecoin") if values[1] == ZERO_ADDRESS)
+        raise PropertyViolationError(f"{stage.label} sold {takes} of {old}, which became {new}")
+    burned = sum(values[2] for values in _list_transfers(step, "Stablecoin") if values[1] == ZERO_ADDRESS)
     if burned != old.target - target:
-        raise Violation(f"{old.target - target} are counted as paid to {stage.label}, {burned} were burned")
+        raise PropertyViolationError(
+            f"{old.target - target} are counted as paid to {stage.label}, {burned} were burned"
+        )
     mints = stage.source_address == ZERO_ADDRESS
     source = ZERO_ADDRESS if mints else stage.address
-    sent = sum(values[2] for values in _transfers(step, "Equity") if values[0] == source)
+    sent = sum(values[2] for values in _list_transfers(step, "Equity") if values[0] == source)
     if sent != sold + (0 if mints else back):
-        raise Violation(f"{stage.label} sold {sold}, {back} go back, and {sent} were sent")
+        raise PropertyViolationError(f"{stage.label} sold {sold}, {back} go back, and {sent} were sent")
 
 
-def _may_end(step: Transition, stage: Any, sale: Any) -> bool:
+def _can_sale_end(step: Transition, stage: Any, sale: Any) -> bool:
     over = step.model.timestamp > sale.started_at + stage.duration
-    return over or bool(step.after("Settlement", "progress").begun_at)
+    return over or bool(step.read_post_state("Settlement", "progress").begun_at)
 
 
 def _check_equity(step: Transition, changes: Changes, stage: Any) -> None:
     """Assert that what a sale holds, or has booked, is what all its lots are."""
-    more = sum(_lot(new) - _lot(old) for contract, _, old, new in changes["sales"] if contract == stage.label)
+    more = sum(
+        _compute_lot_size(new) - _compute_lot_size(old)
+        for contract, _, old, new in changes["sales"]
+        if contract == stage.label
+    )
     if stage.source_address == ZERO_ADDRESS:
-        held = step.after("Equity", "issue").booked - step.before("Equity", "issue").booked
+        held = step.read_post_state("Equity", "issue").booked - step.read_pre_state("Equity", "issue").booked
     else:
         balance = "erc20.balanceOf"
-        held = step.after("Equity", balance, stage.address) - step.before("Equity", balance, stage.address)
+        held = step.read_post_state("Equity", balance, stage.address) - step.read_pre_state(
+            "Equity", balance, stage.address
+        )
     if held != more:
-        raise Violation(f"{stage.label} has {more} more for sale, and {held} more to sell")
+        raise PropertyViolationError(f"{stage.label} has {more} more for sale, and {held} more to sell")
 
 
-def _lot(sale: Any) -> int:
+def _compute_lot_size(sale: Any) -> int:
     """Return what raises the target at the floor, rounded up."""
     return -(-sale.target * RAY // (sale.floor_units * _UNIT)) if sale.target else 0
 
 
-def _told(step: Transition, contract: str, event: str) -> list[Any]:
+def _select_logs(step: Transition, contract: str, event: str) -> list[Any]:
     return [log for log in step.outcome.logs if (log.contract, log.event) == (contract, event)]
 
 
-def _transfers(step: Transition, token: str) -> list[tuple[str, str, int]]:
+def _list_transfers(step: Transition, token: str) -> list[tuple[str, str, int]]:
     """Return who sent whom how much of a token."""
-    return [log.values for log in _told(step, token, "Transfer")]
+    return [log.values for log in _select_logs(step, token, "Transfer")]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from backstop.model.bounds import GUARDIAN_HALT
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _FEED = "PriceFeed"
 
 
 @transition_property(206, calls=[f"{_FEED}.set_halted", f"{_FEED}.poke"])
-def halts_keep_the_next_price_back(step: Transition, changes: Changes) -> None:
+def halt_withholds_next_price(step: Transition, changes: Changes) -> None:
     """Check that while a market is halted or in a grace its next price is kept back, and after it is not.
 
     A halt changes no other price. The admin's lasts, a guardian's is a grace of two days. A grace begins with
@@ -19,24 +19,26 @@ def halts_keep_the_next_price_back(step: Transition, changes: Changes) -> None:
     if step.action.contract != _FEED or step.action.method not in ("set_halted", "poke"):
         return
     c, now = step.action.args[0], step.model.timestamp
-    old, new = step.before(_FEED, "configs", c), step.after(_FEED, "configs", c)
-    prices, after = step.before(_FEED, "prices", c), step.after(_FEED, "prices", c)
-    kept = step.after(_FEED, "withheld", c)
+    old, new = step.read_pre_state(_FEED, "configs", c), step.read_post_state(_FEED, "configs", c)
+    prices, after = step.read_pre_state(_FEED, "prices", c), step.read_post_state(_FEED, "prices", c)
+    kept = step.read_post_state(_FEED, "withheld", c)
     held = new.halted or now < new.grace_until
     if held and after.next:
-        raise Violation(f"market {c} is held back until {new.grace_until}, and goes to {after.next}")
+        raise PropertyViolationError(
+            f"market {c} is held back until {new.grace_until}, and goes to {after.next}"
+        )
     if step.action.method == "poke":
         gap = old.grace and now > prices.fresh_until and prices.current
         until = now + old.grace if gap else old.grace_until
         if (new.halted, new.grace_until) != (old.halted, until):
-            raise Violation(f"market {c} was {old} and is {new}, its grace is until {until}")
+            raise PropertyViolationError(f"market {c} was {old} and is {new}, its grace is until {until}")
         return
-    pending = prices.next or step.before(_FEED, "withheld", c)
+    pending = prices.next or step.read_pre_state(_FEED, "withheld", c)
     expected = prices._replace(next=0 if held else pending), pending if held else 0
     if (after, kept) != expected:
-        raise Violation(f"market {c}: a halt made {after}, {kept} of {prices}, not {expected}")
+        raise PropertyViolationError(f"market {c}: a halt made {after}, {kept} of {prices}, not {expected}")
     until, halted = old.grace_until, step.action.args[1]
-    if step.action.sender != step.before(_FEED, "roles.admin"):
+    if step.action.sender != step.read_pre_state(_FEED, "roles.admin"):
         until, halted = max(until, now + GUARDIAN_HALT), old.halted
     if (new.grace_until, new.halted) != (until, halted):
-        raise Violation(f"market {c}: {step.action.sender} made {new}, not {until, halted}")
+        raise PropertyViolationError(f"market {c}: {step.action.sender} made {new}, not {until, halted}")

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from backstop.model.arithmetic import RAY
 from backstop.model.listing import ids_of
-from backstop.proof.properties.registry import Violation, history_property, refusal_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.property_registry import (
+    PropertyViolationError,
+    history_property,
+    refusal_property,
+)
+from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem
@@ -18,7 +22,7 @@ _CLOSINGS = "settlement_price.closings"
 _HOUR, _DAY, _FOREVER = 3_600, 86_400, 2**63
 
 
-class _Piece(NamedTuple):
+class _PricePiece(NamedTuple):
     """A time in which a market stayed as it was."""
 
     since: int  # seconds
@@ -29,14 +33,14 @@ class _Piece(NamedTuple):
 
 
 @dataclass
-class _Making:
+class _FinalPriceRecord:
     """A final price that is made: from when on, of what pieces; what it is for want of time [ray]."""
 
     begun_at: int
-    pieces: list[_Piece]
+    pieces: list[_PricePiece]
     otherwise: int | None = None
 
-    def made(self, now: int) -> tuple[bool, int]:
+    def evaluate_price(self, now: int) -> tuple[bool, int]:
         """Return whether the price is final, and which it is; second by second it would be the same."""
         last = self.begun_at + 3 * _DAY
         seconds = total = 0
@@ -53,7 +57,7 @@ class _Making:
 
 
 @history_property(75, events=["PriceFeed.*", "Settlement.*", "PerpetualMarket.MarketEnded"])
-class FinalPricesFollowFromTheFeed:
+class FinalPriceIsMeanOfFeedPrices:
     """A type is settled at the mean over the first six hours of valid prices since settlement began.
 
     Valid is what is fresh, not held back by a halt or a grace (for two days) and not beside a price that
@@ -65,83 +69,106 @@ class FinalPricesFollowFromTheFeed:
     def __init__(self, model: ModelSystem) -> None:
         # None of types whose beginning this has not seen.
         self._begun_at = 0
-        self._settled: dict[int, _Making] = {}
-        self._planned: dict[tuple[int, int], _Making] = {}
+        self._settled: dict[int, _FinalPriceRecord] = {}
+        self._planned: dict[tuple[int, int], _FinalPriceRecord] = {}
         self._words: dict[int, int] = {}
         # Types that the feed did not begin with.
         self._failed: set[int] = set()
 
-    def see(self, step: Transition, changes: Changes) -> None:
+    def check_step(self, step: Transition, changes: Changes) -> None:
         """Keep a piece for each change of a market; look at what is made final."""
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_SETTLEMENT, "Begun"):
-                self._begin(step)
+                self._begin_settlement(step)
             elif (log.contract, log.event) == (_SETTLEMENT, "FeedFailed"):
                 self._failed.add(log.values[0])
             elif (log.contract, log.event) == (_SETTLEMENT, "PriceFixed") and self._begun_at:
-                self._check(step, *log.values)
+                self._check_final_price(step, *log.values)
             elif (log.contract, log.event) == (_PERPETUALS, "MarketEnded"):
-                self._check_end(step, *log.values)
+                self._check_market_end(step, *log.values)
         touched = {log.values[0] for log in step.outcome.logs if log.contract == _FEED and log.values}
         for c in touched & self._settled.keys():
-            self._settled[c].pieces.append(self._now(step, c))
+            self._settled[c].pieces.append(self._build_current_piece(step, c))
         for (c, at), making in self._planned.items():
             if c in touched:
-                self._see_beginning(step, c, at, making)
-                making.pieces.append(self._now(step, c))
+                self._note_starting_average(step, c, at, making)
+                making.pieces.append(self._build_current_piece(step, c))
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_FEED, "FinalPricePlanned"):
                 c, at = log.values
-                self._planned.setdefault((c, at), _Making(at, [self._now(step, c)]))
+                self._planned.setdefault((c, at), _FinalPriceRecord(at, [self._build_current_piece(step, c)]))
 
-    def _see_beginning(self, step: Transition, c: int, at: int, making: _Making) -> None:
+    def _note_starting_average(
+        self, step: Transition, collateral_type: int, at: int, making: _FinalPriceRecord
+    ) -> None:
         """Note the average of a moment that has come since the last change of its market."""
         if making.otherwise is None and step.model.timestamp >= at:
-            making.otherwise = _average(step, c, at)
+            making.otherwise = _compute_past_average(step, collateral_type, at)
 
-    def _begin(self, step: Transition) -> None:
+    def _begin_settlement(self, step: Transition) -> None:
         now = self._begun_at = step.model.timestamp
-        for c in ids_of(step.after("VaultEngine", "terms.listed")):
-            if int(step.before(_FEED, "issuer_of", c), 16):
-                self._words[c] = step.before(_FEED, "prices", c).current
+        for c in ids_of(step.read_post_state("VaultEngine", "terms.listed")):
+            if int(step.read_pre_state(_FEED, "issuer_of", c), 16):
+                self._words[c] = step.read_pre_state(_FEED, "prices", c).current
                 continue
-            self._settled[c] = _Making(now, [self._now(step, c)], _average(step, c, now))
+            self._settled[c] = _FinalPriceRecord(
+                now, [self._build_current_piece(step, c)], _compute_past_average(step, c, now)
+            )
 
-    def _now(self, step: Transition, c: int) -> _Piece:
-        prices, config = step.after(_FEED, "prices", c), step.after(_FEED, "configs", c)
-        waits = bool(config.suspect) and not prices.next and not step.after(_FEED, "withheld", c)
+    def _build_current_piece(self, step: Transition, collateral_type: int) -> _PricePiece:
+        prices, config = (
+            step.read_post_state(_FEED, "prices", collateral_type),
+            step.read_post_state(_FEED, "configs", collateral_type),
+        )
+        waits = (
+            bool(config.suspect)
+            and not prices.next
+            and not step.read_post_state(_FEED, "withheld", collateral_type)
+        )
         now = step.model.timestamp
         # A halt may be older than what it holds back.
         held_until = _FOREVER if config.halted else config.grace_until
-        return _Piece(now, prices.current, prices.fresh_until, held_until, waits)
+        return _PricePiece(now, prices.current, prices.fresh_until, held_until, waits)
 
-    def _check(self, step: Transition, c: int, price: int) -> None:
+    def _check_final_price(self, step: Transition, collateral_type: int, price: int) -> None:
         now = step.model.timestamp
-        if c not in self._settled and c not in self._words and c not in self._failed:
+        if (
+            collateral_type not in self._settled
+            and collateral_type not in self._words
+            and collateral_type not in self._failed
+        ):
             return  # it was retired: nobody has a debt in it
-        if c in self._failed:
+        if collateral_type in self._failed:
             found = now >= self._begun_at + 3 * _DAY, 0
         else:
-            found = (True, self._words[c]) if c in self._words else self._settled[c].made(now)
+            found = (
+                (True, self._words[collateral_type])
+                if collateral_type in self._words
+                else self._settled[collateral_type].evaluate_price(now)
+            )
         if found != (True, price):
-            raise Violation(f"type {c} is settled at {price}, its market says {found}")
+            raise PropertyViolationError(
+                f"type {collateral_type} is settled at {price}, its market says {found}"
+            )
 
-    def _check_end(self, step: Transition, m: int, price: int) -> None:
-        base = step.after(_POLICY, "underlyings", m)
+    def _check_market_end(self, step: Transition, market_id: int, price: int) -> None:
+        base = step.read_post_state(_POLICY, "underlyings", market_id)
         c, at = base.feed, base.ends_at
         making = self._planned.get((c, at)) if at else self._settled.get(c)
         if at and 0 < self._begun_at < at:
             making = self._settled.get(c, making)
         if making is None:
             return  # it began before this was there
-        self._see_beginning(step, c, at, making)
-        is_final, final = making.made(step.model.timestamp)
+        self._note_starting_average(step, c, at, making)
+        is_final, final = making.evaluate_price(step.model.timestamp)
         if not is_final or price != max(1, final * base.lot // RAY):
-            raise Violation(f"perpetual market {m} ends at {price}, its feed says {is_final}, {final}")
+            raise PropertyViolationError(
+                f"perpetual market {market_id} ends at {price}, its feed says {is_final}, {final}"
+            )
 
 
 @refusal_property(148, calls=["PriceFeed.set_market", "PriceFeed.set_guards"])
-def terms_of_a_feed_stand_still_for_three_days_at_most(step: Transition) -> None:
+def feed_terms_are_locked_for_three_days_at_most(step: Transition) -> None:
     """Assert that a feed's terms are refused as being settled only while a final price of it is made.
 
     That begins at the moment of a plan, or with settlement, and is over three days later.
@@ -149,18 +176,26 @@ def terms_of_a_feed_stand_still_for_three_days_at_most(step: Transition) -> None
     if step.outcome.reason != "price_feed: is closing":
         return
     c, now = step.action.args[0], step.model.timestamp
-    settled, planned = step.after(_FEED, _CLOSINGS, c).begun_at, step.after(_FEED, "planned_for", c)
+    settled, planned = (
+        step.read_post_state(_FEED, _CLOSINGS, c).begun_at,
+        step.read_post_state(_FEED, "planned_for", c),
+    )
     # A plan has a price of its own, under its moment; ids of markets have eight bits.
     for begun_at, key in ((settled, c), (planned, c + 256 * planned)):
-        is_final = step.after(_FEED, "settlement_price.final_prices", key).is_final
+        is_final = step.read_post_state(_FEED, "settlement_price.final_prices", key).is_final
         if begun_at and not is_final and begun_at <= now < begun_at + 3 * _DAY:
             return
-    raise Violation(f"market {c} refuses its terms at {now}, its moments are {settled} and {planned}")
+    raise PropertyViolationError(
+        f"market {c} refuses its terms at {now}, its moments are {settled} and {planned}"
+    )
 
 
-def _average(step: Transition, c: int, at: int) -> int:
+def _compute_past_average(step: Transition, collateral_type: int, at: int) -> int:
     """Return the average of a second since the last step before this one, when the price was fresh [ray]."""
-    prices, average = step.before(_FEED, "prices", c), step.before(_FEED, "averages", c)
+    prices, average = (
+        step.read_pre_state(_FEED, "prices", collateral_type),
+        step.read_pre_state(_FEED, "averages", collateral_type),
+    )
     until = min(at, prices.fresh_until)
     total = average.cumulative + prices.current * (until - average.stepped_at)
     return int(total // (until - average.since) if until > average.since else prices.current)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from backstop.model.listing import ids_of
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _ENGINE = "VaultEngine"
 _NO_CEILING = 2**33 - 1
 
 
 @transition_property(212, writes=["progress", "ledger.debts"])
-def rates_stand_still_in_settlement(step: Transition, changes: Changes) -> None:
+def no_rate_moves_in_settlement(step: Transition, changes: Changes) -> None:
     """Check that settlement charges all fees once when it begins, and no rate moves after that.
 
     From its beginning on no type is lent on, no fee is asked, and the waterfall winds up.
@@ -20,23 +20,27 @@ def rates_stand_still_in_settlement(step: Transition, changes: Changes) -> None:
         if contract != "Settlement" or old.begun_at or not new.begun_at:
             continue
         now = step.model.timestamp
-        for c in ids_of(step.after(_ENGINE, "terms.listed")):
+        for c in ids_of(step.read_post_state(_ENGINE, "terms.listed")):
             fee, debts = (
-                step.after(_ENGINE, "ledger.income", c).stability_fee,
-                step.after(_ENGINE, "ledger.debts", c),
+                step.read_post_state(_ENGINE, "ledger.income", c).stability_fee,
+                step.read_post_state(_ENGINE, "ledger.debts", c),
             )
-            if fee or debts.accrued_at != now or not step.after(_ENGINE, "terms.of_types", c).settling:
-                raise Violation(f"settlement begins, and type {c} has a fee of {fee}: {debts}")
-        ceiling = step.after(_ENGINE, "ledger.system").global_debt_ceiling
+            if (
+                fee
+                or debts.accrued_at != now
+                or not step.read_post_state(_ENGINE, "terms.of_types", c).settling
+            ):
+                raise PropertyViolationError(f"settlement begins, and type {c} has a fee of {fee}: {debts}")
+        ceiling = step.read_post_state(_ENGINE, "ledger.system").global_debt_ceiling
         if (
             new.begun_at != now
             or ceiling != _NO_CEILING
-            or not step.after("LossWaterfall", "books").settlement
+            or not step.read_post_state("LossWaterfall", "books").settlement
         ):
-            raise Violation(f"settlement begins with {new}, and nothing is wound up")
-    if not step.before("Settlement", "progress").begun_at:
+            raise PropertyViolationError(f"settlement begins with {new}, and nothing is wound up")
+    if not step.read_pre_state("Settlement", "progress").begun_at:
         return
     for contract, c, old, new in changes.get("ledger.debts", ()):
-        is_listed = c in ids_of(step.after(_ENGINE, "terms.listed"))
+        is_listed = c in ids_of(step.read_post_state(_ENGINE, "terms.listed"))
         if contract == _ENGINE and is_listed and old.accumulated_rate != new.accumulated_rate:
-            raise Violation(f"type {c}: a rate moves in settlement, {old} became {new}")
+            raise PropertyViolationError(f"type {c}: a rate moves in settlement, {old} became {new}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from backstop.proof.properties.figures.arithmetic import unvested
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import compute_unvested_income
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 
 @transition_property(184, events=["*.IncomeAdded"])
-def income_vests_at_the_weighted_mean(step: Transition, changes: Changes) -> None:
+def income_vests_at_weighted_mean_time(step: Transition, changes: Changes) -> None:
     """Check that new income moves the end of vesting by its share of all that has not vested.
 
     Old income keeps its time, new income has the time of the pool, and both end at the mean by amount,
@@ -23,12 +23,12 @@ def income_vests_at_the_weighted_mean(step: Transition, changes: Changes) -> Non
     for pool, assets, told in added:
         if [name for name, *_ in added].count(pool) > 1:
             continue
-        old, new = step.before(pool, "funds.assets"), step.after(pool, "funds.assets")
-        rest = unvested(old, now)
+        old, new = step.read_pre_state(pool, "funds.assets"), step.read_post_state(pool, "funds.assets")
+        rest = compute_unvested_income(old, now)
         total = rest + assets
-        later = rest * max(0, old.ends_at - now) + assets * step.contract(pool).vesting
+        later = rest * max(0, old.ends_at - now) + assets * step.get_contract(pool).vesting
         ends = now + later // total
         if (told, new.ends_at, new.unvested, new.vested_at) != (ends, ends, total, now):
-            raise Violation(
+            raise PropertyViolationError(
                 f"{pool}: {assets} more made {new} of {old}; all has vested at {ends} by its terms"
             )

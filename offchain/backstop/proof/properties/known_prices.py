@@ -8,9 +8,12 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
 from backstop.model.equity_auction import EquityAuction
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties.figures.prices import known_prices, time_weighted
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.independent_arithmetic.price_figures import (
+    compute_time_weighted_price,
+    list_known_prices,
+)
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _LOTS, _SURPLUS = "CollateralAuction", "SurplusAuction"
 _WHOLE = 10_000
@@ -20,7 +23,7 @@ _WHOLE = 10_000
 @transition_property(
     150, events=["*.AuctionStarted", f"{_LOTS}.AuctionReset", f"{_LOTS}.AuctionClosed", "*.Converted"]
 )
-def no_sale_ignores_a_price_that_is_known(step: Transition, changes: Changes) -> None:
+def sale_starts_above_every_known_price(step: Transition, changes: Changes) -> None:
     """Assert that no price at which a sale begins is better for whoever begins it than any that is known.
 
     A lot of collateral, salvage and stake begin at or over their buffer above each known price, surplus asks
@@ -31,57 +34,68 @@ def no_sale_ignores_a_price_that_is_known(step: Transition, changes: Changes) ->
         contract = step.model.world.contracts.get(log.contract)
         if log.contract == _LOTS and log.event == "AuctionStarted":
             id, c, _, _, top = log.values[:5]
-            _check_top(step, c, top, step.after(_LOTS, "terms", c).buf, f"auction {id}")
+            _check_top(step, c, top, step.read_post_state(_LOTS, "terms", c).buf, f"auction {id}")
         elif log.contract == _LOTS and log.event == "AuctionReset":
             id, top, _ = log.values
-            lot = step.after(_LOTS, "lots", id)
-            _check_top(step, lot.collateral_type, top, _terms(step, lot).buf, f"auction {id}")
+            lot = step.read_post_state(_LOTS, "lots", id)
+            _check_top(step, lot.collateral_type, top, _read_sale_terms(step, lot).buf, f"auction {id}")
         elif log.contract == _LOTS and log.event == "AuctionClosed":
             _check_worthless(step, *log.values)
         elif log.contract == _SURPLUS and log.event == "AuctionStarted":
             _check_surplus(step, log.values[1])
         elif isinstance(contract, EquityAuction) and log.event == "AuctionStarted":
-            known = [*known_prices(step, EQUITY_MARKET), time_weighted(step, step.after, EQUITY_MARKET)]
-            _check_above(known, log.values[3], contract.buf, contract.label)
+            known = [
+                *list_known_prices(step, EQUITY_MARKET),
+                compute_time_weighted_price(step, step.read_post_state, EQUITY_MARKET),
+            ]
+            _check_top_exceeds_prices(known, log.values[3], contract.buf, contract.label)
 
 
-def _check_top(step: Transition, c: int, top: int, buf: int, what: str) -> None:
-    known = known_prices(step, c)
+def _check_top(step: Transition, collateral_type: int, top: int, buf: int, what: str) -> None:
+    known = list_known_prices(step, collateral_type)
     if not known:
-        raise Violation(f"{what} begins though nobody knows a price")
-    _check_above(known, top, buf, what)
+        raise PropertyViolationError(f"{what} begins though nobody knows a price")
+    _check_top_exceeds_prices(known, top, buf, what)
 
 
-def _check_above(known: list[int], top: int, buf: int, what: str) -> None:
+def _check_top_exceeds_prices(known: list[int], top: int, buf: int, what: str) -> None:
     """Assert that a top, rounded down to the ray and cut to its highest value, is over each price."""
     for price in known:
         if top < MAX_PRICE and (top + 1) * _WHOLE <= price * buf:
-            raise Violation(f"{what} begins at {top}, with a buffer of {buf}, though {price} is known")
+            raise PropertyViolationError(
+                f"{what} begins at {top}, with a buffer of {buf}, though {price} is known"
+            )
 
 
-def _check_worthless(step: Transition, id: int, c: int, lost: int, lot: int) -> None:
+def _check_worthless(step: Transition, id: int, collateral_type: int, lost: int, lot: int) -> None:
     if not lot:
         return
-    least = _terms(step, step.before(_LOTS, "lots", id)).minimum
-    known = known_prices(step, c)
-    for price in [*known, time_weighted(step, step.after, c)]:
+    least = _read_sale_terms(step, step.read_pre_state(_LOTS, "lots", id)).minimum
+    known = list_known_prices(step, collateral_type)
+    for price in [*known, compute_time_weighted_price(step, step.read_post_state, collateral_type)]:
         if not known or lot * price * 100 >= least * RAY * WAD:
-            raise Violation(f"auction {id} is given up with {lot} of collateral, though {price} is known")
+            raise PropertyViolationError(
+                f"auction {id} is given up with {lot} of collateral, though {price} is known"
+            )
 
 
 def _check_surplus(step: Transition, top: int) -> None:
     """Assert that a top, rounded down twice (first what one stablecoin costs), asks for enough equity."""
-    prices, buf = step.after("PriceFeed", "prices", EQUITY_MARKET), step.contract(_SURPLUS).buf
-    known = [prices.current, prices.next, time_weighted(step, step.after, EQUITY_MARKET)]
+    prices, buf = step.read_post_state("PriceFeed", "prices", EQUITY_MARKET), step.get_contract(_SURPLUS).buf
+    known = [
+        prices.current,
+        prices.next,
+        compute_time_weighted_price(step, step.read_post_state, EQUITY_MARKET),
+    ]
     if step.model.timestamp > prices.fresh_until or 0 in known:
-        raise Violation(f"surplus is for sale though its price is not known: {known}")
+        raise PropertyViolationError(f"surplus is for sale though its price is not known: {known}")
     for price in known:
         if top < MAX_PRICE and top < RAY * RAY // price * buf // _WHOLE:
-            raise Violation(f"surplus is for sale from {top} of equity, though {price} is known")
+            raise PropertyViolationError(f"surplus is for sale from {top} of equity, though {price} is known")
 
 
 @transition_property(151, events=["*.Converted"])
-def no_claim_buys_equity_under_the_market(step: Transition, changes: Changes) -> None:
+def claim_conversion_pays_market_price(step: Transition, changes: Changes) -> None:
     """Assert that converted claims bring no more equity than their face value buys at any known price.
 
     The face value is the part that the tokens are of what the series is owed. Nobody converts while no price
@@ -95,23 +109,25 @@ def no_claim_buys_equity_under_the_market(step: Transition, changes: Changes) ->
     for log in step.outcome.logs:
         if log.event != "Converted":
             continue
-        set_price = step.contract(log.contract).set_price
-        series = step.before(log.contract, "series")
+        set_price = step.get_contract(log.contract).set_price
+        series = step.read_pre_state(log.contract, "series")
         tokens, equity = log.values[2:4]
-        known = known_prices(step, EQUITY_MARKET)
+        known = list_known_prices(step, EQUITY_MARKET)
         if not known:
-            raise Violation(f"{log.contract}: {tokens} tokens are converted though nobody knows a price")
-        average = time_weighted(step, step.after, EQUITY_MARKET)
+            raise PropertyViolationError(
+                f"{log.contract}: {tokens} tokens are converted though nobody knows a price"
+            )
+        average = compute_time_weighted_price(step, step.read_post_state, EQUITY_MARKET)
         for price in (*known, average, set_price):
             if max(equity, minted) * price * series.tokens > series.outstanding * tokens * RAY:
-                raise Violation(
+                raise PropertyViolationError(
                     f"{log.contract}: {tokens} of {series} bring {equity} of equity, which costs {price}"
                 )
 
 
-def _terms(step: Transition, lot: Any) -> Any:
+def _read_sale_terms(step: Transition, lot: Any) -> Any:
     """Return the terms that an auction began with."""
-    terms = step.before(_LOTS, "terms", lot.collateral_type)
+    terms = step.read_pre_state(_LOTS, "terms", lot.collateral_type)
     if terms.version == lot.version:
         return terms
-    return step.before(_LOTS, "old_terms", (lot.collateral_type, lot.version))
+    return step.read_pre_state(_LOTS, "old_terms", (lot.collateral_type, lot.version))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from backstop.model.listing import ids_of
-from backstop.proof.properties.conditions.call import ENGINE, POLICY, RAD
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.revert_conditions.call_context import ENGINE, POLICY, RAD
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _BREAKER, _CEILINGS = "CircuitBreaker", "AutoCeiling"
 
 
 @transition_property(214, events=[f"{_BREAKER}.ModeChanged"], calls=[f"{_CEILINGS}.adjust"])
-def modes_and_ceilings_follow_at_once(step: Transition, changes: Changes) -> None:
+def new_mode_and_ceiling_apply_at_once(step: Transition, changes: Changes) -> None:
     """Check that a new mode is that of each listed type, and an adjusted ceiling is the debt and its gap.
 
     A ceiling that is to rise again within its time stays, and is no mistake; all others move.
@@ -19,22 +19,29 @@ def modes_and_ceilings_follow_at_once(step: Transition, changes: Changes) -> Non
     for log in step.outcome.logs:
         if (log.contract, log.event) == (_BREAKER, "ModeChanged"):
             mode = log.values[1]
-            first = step.after(ENGINE, "terms.risk_policy") == step.contract(POLICY).address
-            types = ids_of(step.after(ENGINE, "terms.listed")) if first else []
-            known = [step.after(POLICY, "terms", c).mode for c in types]
+            first = step.read_post_state(ENGINE, "terms.risk_policy") == step.get_contract(POLICY).address
+            types = ids_of(step.read_post_state(ENGINE, "terms.listed")) if first else []
+            known = [step.read_post_state(POLICY, "terms", c).mode for c in types]
             if any(each != mode for each in known):
-                raise Violation(f"the mode is {mode}, types have {known}")
-    if not step.calls(_CEILINGS, "adjust"):
+                raise PropertyViolationError(f"the mode is {mode}, types have {known}")
+    if not step.is_call(_CEILINGS, "adjust"):
         return
     (c,) = step.action.args
-    terms, debts = step.before(_CEILINGS, "terms", c), step.after(ENGINE, "ledger.debts", c)
+    terms, debts = step.read_pre_state(_CEILINGS, "terms", c), step.read_post_state(ENGINE, "ledger.debts", c)
     debt = debts.normalized_debt * debts.accumulated_rate
-    debt += step.after(ENGINE, "ledger.auctions", c).in_auction + step.after(ENGINE, "ledger.deficit", c)
-    old = step.before(ENGINE, "terms.of_types", c).debt_ceiling
+    debt += step.read_post_state(ENGINE, "ledger.auctions", c).in_auction + step.read_post_state(
+        ENGINE, "ledger.deficit", c
+    )
+    old = step.read_pre_state(ENGINE, "terms.of_types", c).debt_ceiling
     new, raised_at = min(-(-debt // RAD) + terms.gap, terms.max_line), terms.raised_at
     if new > old:
         is_early = step.model.timestamp < terms.raised_at + terms.ttl
         new, raised_at = (old, raised_at) if is_early else (new, step.model.timestamp)
-    found = step.after(ENGINE, "terms.of_types", c).debt_ceiling, step.after(_CEILINGS, "terms", c).raised_at
+    found = (
+        step.read_post_state(ENGINE, "terms.of_types", c).debt_ceiling,
+        step.read_post_state(_CEILINGS, "terms", c).raised_at,
+    )
     if found != (new, raised_at) or debts.accrued_at != step.model.timestamp:
-        raise Violation(f"type {c}: a ceiling of {old} becomes {found} for {debt}, not {new, raised_at}")
+        raise PropertyViolationError(
+            f"type {c}: a ceiling of {old} becomes {found} for {debt}, not {new, raised_at}"
+        )

@@ -5,55 +5,63 @@ from __future__ import annotations
 from random import Random
 
 from backstop.model.arithmetic import RAD, WAD
-from backstop.proof.properties.both import Both
-from backstop.proof.properties.future import (
+from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.property_registry import PropertyViolationError, counterfactual_property
+from backstop.proof.properties.what_if_steps import (
     VISITOR,
-    apply,
-    contract_of,
-    deficit,
-    lose,
-    must,
-    types,
+    apply_call,
+    apply_or_raise,
+    create_deficit,
+    get_contract,
+    list_collateral_types,
+    read_deficit,
 )
-from backstop.proof.properties.registry import Violation, counterfactual_property
 
 _MOST_EPOCHS = 8
 
 
 @counterfactual_property(193)
-def settlement_begins_after_its_epochs_of_losses(both: Both, random: Random) -> bool:
+def settlement_begins_after_epochs_of_losses(lockstep: LockstepLike, random: Random) -> bool:
     """Check that losses above the bound open settlement once they have stood for all its epochs, not before.
 
     Noted in each of them, by anybody. A type collapses for it, and no one covers.
     """
-    settlement, waterfall = contract_of(both, "Settlement"), contract_of(both, "LossWaterfall")
+    settlement, waterfall = get_contract(lockstep, "Settlement"), get_contract(lockstep, "LossWaterfall")
     if settlement.progress[()].begun_at or settlement.epochs > _MOST_EPOCHS:
         return False
     length = waterfall.epoch_length
-    with both.fork_state():
-        must(both, "Settlement", "retract", by=settlement.admins[()])
-        if sum(deficit(both, each) for each in types(both)) <= settlement.bound * RAD:
-            lose(both, random, (settlement.bound + 1) * WAD)
-        if sum(deficit(both, each) for each in types(both)) <= settlement.bound * RAD:
+    with lockstep.fork_state():
+        apply_or_raise(lockstep, "Settlement", "retract", by=settlement.admins[()])
+        if (
+            sum(read_deficit(lockstep, each) for each in list_collateral_types(lockstep))
+            <= settlement.bound * RAD
+        ):
+            create_deficit(lockstep, random, (settlement.bound + 1) * WAD)
+        if (
+            sum(read_deficit(lockstep, each) for each in list_collateral_types(lockstep))
+            <= settlement.bound * RAD
+        ):
             return False
         # A clock of its own: an epoch without a note starts it again.
-        both.advance(2 * length - both.timestamp % length + random.randrange(length))
-        must(both, "Settlement", "note", by=VISITOR)
-        since = both.timestamp
+        lockstep.advance(2 * length - lockstep.timestamp % length + random.randrange(length))
+        apply_or_raise(lockstep, "Settlement", "note", by=VISITOR)
+        since = lockstep.timestamp
         for epoch in range(settlement.epochs):
             for wait in (random.randrange(1, length), 0):
-                both.advance(wait or since + (epoch + 1) * length - 1 - both.timestamp)
-                with both.fork_state():
-                    if apply(both, "Settlement", "begin", by=VISITOR).ok:
-                        stood = both.timestamp - since
-                        raise Violation(
+                lockstep.advance(wait or since + (epoch + 1) * length - 1 - lockstep.timestamp)
+                with lockstep.fork_state():
+                    if apply_call(lockstep, "Settlement", "begin", by=VISITOR).ok:
+                        stood = lockstep.timestamp - since
+                        raise PropertyViolationError(
                             f"settlement begins after {stood} s of losses: {settlement.epochs} of {length}"
                         )
-            both.advance(1)
+            lockstep.advance(1)
             if epoch + 1 < settlement.epochs:
-                must(both, "Settlement", "note", by=VISITOR)
-        outcome = apply(both, "Settlement", "begin", by=VISITOR)
+                apply_or_raise(lockstep, "Settlement", "note", by=VISITOR)
+        outcome = apply_call(lockstep, "Settlement", "begin", by=VISITOR)
         if not outcome.ok:
-            stood = both.timestamp - since
-            raise Violation(f"losses stand for {stood} s, and settlement does not begin: {outcome.reason!r}")
+            stood = lockstep.timestamp - since
+            raise PropertyViolationError(
+                f"losses stand for {stood} s, and settlement does not begin: {outcome.reason!r}"
+            )
     return True

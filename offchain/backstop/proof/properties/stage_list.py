@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from backstop.proof.properties.both import Both
-from backstop.proof.properties.future import (
+from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.property_registry import PropertyViolationError, counterfactual_property
+from backstop.proof.properties.what_if_steps import (
     VISITOR,
-    all_pools,
-    apply,
-    ask_to_leave,
-    contract_of,
-    give,
-    must,
-    pick,
-    settle,
-    types,
+    apply_call,
+    apply_or_raise,
+    fund_account,
+    get_contract,
+    list_collateral_types,
+    list_pools,
+    pick_item,
+    request_withdrawals,
+    settle_batches,
 )
-from backstop.proof.properties.registry import Violation, counterfactual_property
 
 _WATERFALL = "LossWaterfall"
 _EVER = 2**256 - 1
@@ -28,59 +28,75 @@ _NOTHING = ((0, 10_000), (_EVER, 0))
 
 
 @counterfactual_property(158)
-def any_stage_can_be_ended(both: Both, random: Random) -> bool:
+def governance_can_remove_any_stage(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that a stage that owes nothing can be left out after caps of nothing, whatever is put in it.
 
     With no loss open and nothing in doubt, one announcement makes its caps nothing and another leaves it out;
     between both, and after them, its members can leave with all that they have.
     """
-    waterfall = contract_of(both, _WATERFALL)
-    if both.parameters is None or waterfall.KIND != _WATERFALL or both.parameters.has_stage("scripted"):
+    waterfall = get_contract(lockstep, _WATERFALL)
+    if (
+        lockstep.parameters is None
+        or waterfall.KIND != _WATERFALL
+        or lockstep.parameters.has_stage("scripted")
+    ):
         return False
     ids = waterfall.lineup[()].ids
     if len(ids) < 2 or tuple(waterfall.books[()]) != (0,) * len(waterfall.books[()]):
         return False
     k = random.choice(ids)
-    if waterfall.owed[k] or any(both.view("LiquidationEngine", "doubt_of", c) for c in types(both)):
+    if waterfall.owed[k] or any(
+        lockstep.view("LiquidationEngine", "doubt_of", c) for c in list_collateral_types(lockstep)
+    ):
         return False
     stage = waterfall.stages[k].stage
-    pool = pick(random, [each for each in all_pools(both) if contract_of(both, each).address == stage])
-    with both.fork_state():
-        terms = {each: tuple(both.view(_WATERFALL, "stage_terms", each)) for each in ids}
-        _change(both, list((terms | {k: (*terms[k][:5], *random.choice(_NOTHING))}).values()), pool)
+    pool = pick_item(
+        random, [each for each in list_pools(lockstep) if get_contract(lockstep, each).address == stage]
+    )
+    with lockstep.fork_state():
+        terms = {each: tuple(lockstep.view(_WATERFALL, "stage_terms", each)) for each in ids}
+        _apply_stage_list(
+            lockstep, list((terms | {k: (*terms[k][:5], *random.choice(_NOTHING))}).values()), pool
+        )
         if random.random() < 0.5:
-            _check_all_leave(both, pool, random)
+            _check_members_can_exit(lockstep, pool, random)
             return pool is not None
-        _change(both, [tuple(both.view(_WATERFALL, "stage_terms", each)) for each in ids if each != k], pool)
-        _check_all_leave(both, pool, random)
+        _apply_stage_list(
+            lockstep,
+            [tuple(lockstep.view(_WATERFALL, "stage_terms", each)) for each in ids if each != k],
+            pool,
+        )
+        _check_members_can_exit(lockstep, pool, random)
     return True
 
 
-def _change(both: Both, terms: Sequence[Any], pool: str | None) -> None:
+def _apply_stage_list(lockstep: LockstepLike, terms: Sequence[Any], pool: str | None) -> None:
     """Announce a list, have a stranger put dust into the pool when it may be used, and have it used."""
-    waterfall = contract_of(both, _WATERFALL)
-    must(both, _WATERFALL, "propose_stages", tuple(terms), by=waterfall.admins[()])
-    both.advance(waterfall.cap_delay)
+    waterfall = get_contract(lockstep, _WATERFALL)
+    apply_or_raise(lockstep, _WATERFALL, "propose_stages", tuple(terms), by=waterfall.admins[()])
+    lockstep.advance(waterfall.cap_delay)
     token = "Equity" if pool == "StakedEquity" else "Stablecoin"
-    if pool is not None and give(both, VISITOR, 1, token):
-        must(both, token, "approve", contract_of(both, pool).address, _EVER, by=VISITOR)
-        apply(both, pool, "deposit", 1, VISITOR, by=VISITOR)
-    outcome = apply(both, _WATERFALL, "apply_stages", tuple(terms), by=VISITOR)
+    if pool is not None and fund_account(lockstep, VISITOR, 1, token):
+        apply_or_raise(lockstep, token, "approve", get_contract(lockstep, pool).address, _EVER, by=VISITOR)
+        apply_call(lockstep, pool, "deposit", 1, VISITOR, by=VISITOR)
+    outcome = apply_call(lockstep, _WATERFALL, "apply_stages", tuple(terms), by=VISITOR)
     if not outcome.ok:
-        raise Violation(f"the list of stages cannot be changed: {outcome.reason!r}")
+        raise PropertyViolationError(f"the list of stages cannot be changed: {outcome.reason!r}")
 
 
-def _check_all_leave(both: Both, name: str | None, random: Random) -> None:
+def _check_members_can_exit(lockstep: LockstepLike, name: str | None, random: Random) -> None:
     """Check that a member of a pool that bears nothing is paid all of its batch."""
     if name is None:
         return
-    pool, contracts = contract_of(both, name), both.model.world.addresses
-    who = pick(random, [each for each in pool.holders() if each not in contracts])
+    pool, contracts = get_contract(lockstep, name), lockstep.model.world.addresses
+    who = pick_item(random, [each for each in pool.holders() if each not in contracts])
     if who is None or not pool.cooldown:
         return
-    batch = ask_to_leave(both, name, who)
-    settle(both, name)
-    left = both.view(name, "pendingRedeemRequest", batch, who)
+    batch = request_withdrawals(lockstep, name, who)
+    settle_batches(lockstep, name)
+    left = lockstep.view(name, "pendingRedeemRequest", batch, who)
     # A share is a millionth of a millionth of a wei's worth: what is less than a wei is never claimed.
-    if both.view(name, "convertToAssets", left) > 1:
-        raise Violation(f"{who} has {left} shares in {name} that are not paid, and nothing can be lost")
+    if lockstep.view(name, "convertToAssets", left) > 1:
+        raise PropertyViolationError(
+            f"{who} has {left} shares in {name} that are not paid, and nothing can be lost"
+        )

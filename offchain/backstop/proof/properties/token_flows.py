@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from inspect import getattr_static
 from typing import Any
 
-from backstop.proof.properties.conditions.call import ENGINE, Call
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.revert_conditions.call_context import ENGINE, CallContext
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _BALANCES = ("balanceOf", "erc20.balanceOf")
 _SALES, _WORKOUTS, _STABLE = "CollateralAuction", "Workouts", "Stablecoin"
@@ -18,19 +18,19 @@ Flow = tuple[str, str, int]
 """Token, account, and by how much its balance grows."""
 
 
-def _named(args: Any) -> set[Any]:
+def _collect_addresses(args: Any) -> set[Any]:
     """Return all addresses among the arguments of a call."""
     found = set()
     for each in args:
         if isinstance(each, str):
             found.add(each)
         elif isinstance(each, tuple | list):
-            found |= _named(each)
+            found |= _collect_addresses(each)
     return found
 
 
-def _token(step: Transition, c: int) -> str:
-    token = step.after(ENGINE, "terms.of_types", c).token
+def _get_token_label(step: Transition, collateral_type: int) -> str:
+    token = step.read_post_state(ENGINE, "terms.of_types", collateral_type).token
     return str(step.model.world.addresses[token].label)
 
 
@@ -45,21 +45,21 @@ def _check_engine(step: Transition, changes: Changes, moved: Counter[Any], given
             if name == contract:
                 booked[old.collateral_type] -= old.lot
                 booked[new.collateral_type] += new.lot
-    engine = step.contract(ENGINE).address
+    engine = step.get_contract(ENGINE).address
     if engine in given:
         return
     by_token: Counter[str] = Counter()
     for c, amount in booked.items():
         if amount:
-            unit = 10 ** (18 - step.after(ENGINE, "terms.of_types", c).decimals)
+            unit = 10 ** (18 - step.read_post_state(ENGINE, "terms.of_types", c).decimals)
             if amount % unit:
-                raise Violation(f"type {c} books {amount}, no whole units of its token")
-            by_token[_token(step, c)] += amount // unit
+                raise PropertyViolationError(f"type {c} books {amount}, no whole units of its token")
+            by_token[_get_token_label(step, c)] += amount // unit
     tokens = {token for token, holder in moved if holder == engine} | by_token.keys()
     for token in tokens:
         if moved[token, engine] != by_token[token]:
             more = moved[token, engine]
-            raise Violation(
+            raise PropertyViolationError(
                 f"{step.action.method}: the engine holds {more} more {token}, and books {by_token[token]}"
             )
 
@@ -72,10 +72,10 @@ def _check_pools(step: Transition, changes: Changes, moved: Counter[Any], given:
         booked[pool] += new.owed - old.owed
     for log in step.outcome.logs:
         # What all void shares leave in a pool of equity stays there, booked no more.
-        if log.event == "NewGeneration" and step.contract(log.contract).KIND == "EquityPool":
+        if log.event == "NewGeneration" and step.get_contract(log.contract).KIND == "EquityPool":
             booked[log.contract] += log.values[2]
     addresses = step.model.world.addresses
-    pools = {name: step.contract(name) for name in booked}
+    pools = {name: step.get_contract(name) for name in booked}
     for _, holder in moved:
         contract: Any = addresses.get(holder)
         if contract is not None and contract.KIND in ("Pool", "EquityPool"):
@@ -84,17 +84,17 @@ def _check_pools(step: Transition, changes: Changes, moved: Counter[Any], given:
         token = addresses[contract.asset_address].label
         if contract.address not in given and moved[token, contract.address] != booked[name]:
             more = moved[token, contract.address]
-            raise Violation(
+            raise PropertyViolationError(
                 f"{step.action.method}: {name} holds {more} more {token}, and books {booked[name]}"
             )
 
 
-def _flows(step: Transition) -> Iterable[Flow]:
+def _iter_expected_flows(step: Transition) -> Iterable[Flow]:
     """Yield what the accounts that a call names are to give and to get.
 
     A contract that has another token for its stablecoin or its equity is left out.
     """
-    call = Call(step)
+    call = CallContext(step)
     found = _FLOWS.get((call.contract.KIND, call.method))
     for flow in found(call, *call.args) if found is not None else ():
         token, wired = step.model.world.contracts.get(flow[0]), f"{flow[0].lower()}_address"
@@ -103,36 +103,48 @@ def _flows(step: Transition) -> Iterable[Flow]:
             yield flow
 
 
-def _told(call: Call, event: str) -> list[Any]:
+def _list_event_values(call: CallContext, event: str) -> list[Any]:
     logs = call.step.outcome.logs
     return [log.values for log in logs if (log.contract, log.event) == (call.name, event)]
 
 
-def _raw(call: Call, c: int, amount: int) -> int:
-    return int(amount // 10 ** (18 - call.engine("terms.of_types", c).decimals))
+def _convert_to_token_units(call: CallContext, collateral_type: int, amount: int) -> int:
+    return int(amount // 10 ** (18 - call.read_engine_slot("terms.of_types", collateral_type).decimals))
 
 
-def _draw(call: Call, c: int, owner: str, deposit: int, draw: int, to: str) -> Iterable[Flow]:
-    yield _token(call.step, c), call.sender, -_raw(call, c, deposit)
+def _expect_draw(
+    call: CallContext, collateral_type: int, owner: str, deposit: int, draw: int, to: str
+) -> Iterable[Flow]:
+    yield (
+        _get_token_label(call.step, collateral_type),
+        call.sender,
+        -_convert_to_token_units(call, collateral_type, deposit),
+    )
     yield _STABLE, to, draw
 
 
-def _withdraw(call: Call, c: int, owner: str, repay: int, withdraw: int, to: str) -> Iterable[Flow]:
-    yield _token(call.step, c), to, _raw(call, c, withdraw)
+def _expect_withdrawal(
+    call: CallContext, collateral_type: int, owner: str, repay: int, withdraw: int, to: str
+) -> Iterable[Flow]:
+    yield (
+        _get_token_label(call.step, collateral_type),
+        to,
+        _convert_to_token_units(call, collateral_type, withdraw),
+    )
     supply = "erc20.totalSupply"
-    yield _STABLE, call.sender, call.step.after(_STABLE, supply) - call.read(_STABLE, supply)
+    yield _STABLE, call.sender, call.step.read_post_state(_STABLE, supply) - call.read(_STABLE, supply)
 
 
-def _take(call: Call, id: int, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
+def _expect_take(call: CallContext, id: int, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
     if data:
         return
-    c = call.own("lots", id).collateral_type
-    for _, taker, amount, paid, _ in _told(call, "Taken"):
-        yield _token(call.step, c), to, _raw(call, c, amount)
+    c = call.read_own_slot("lots", id).collateral_type
+    for _, taker, amount, paid, _ in _list_event_values(call, "Taken"):
+        yield _get_token_label(call.step, c), to, _convert_to_token_units(call, c, amount)
         yield _STABLE, taker, -paid
 
 
-def _reward(call: Call, *args: Any) -> Iterable[Flow]:
+def _expect_reward(call: CallContext, *args: Any) -> Iterable[Flow]:
     budgets = [
         (log.values[0], log.values[-1])
         for log in call.step.outcome.logs
@@ -142,75 +154,81 @@ def _reward(call: Call, *args: Any) -> Iterable[Flow]:
         yield _STABLE, args[-1], reward
 
 
-def _asset(call: Call) -> str:
+def _get_asset_label(call: CallContext) -> str:
     return str(call.step.model.world.addresses[call.contract.asset_address].label)
 
 
-def _enter(call: Call, amount: int, to: str) -> Iterable[Flow]:
-    for sender, _, assets, _ in _told(call, "Deposit"):
-        yield _asset(call), sender, -assets
+def _expect_deposit(call: CallContext, amount: int, to: str) -> Iterable[Flow]:
+    for sender, _, assets, _ in _list_event_values(call, "Deposit"):
+        yield _get_asset_label(call), sender, -assets
 
 
-def _leave(call: Call, amount: int, to: str, owner: str) -> Iterable[Flow]:
-    for _, _, _, assets, _ in _told(call, "Withdraw"):
-        yield _asset(call), to, assets
+def _expect_exit(call: CallContext, amount: int, to: str, owner: str) -> Iterable[Flow]:
+    for _, _, _, assets, _ in _list_event_values(call, "Withdraw"):
+        yield _get_asset_label(call), to, assets
 
 
-def _cash(call: Call, c: int, amount: int) -> Iterable[Flow]:
-    yield _token(call.step, c), call.sender, _raw(call, c, call.step.outcome.value)
+def _expect_redemption(call: CallContext, collateral_type: int, amount: int) -> Iterable[Flow]:
+    yield (
+        _get_token_label(call.step, collateral_type),
+        call.sender,
+        _convert_to_token_units(call, collateral_type, call.step.outcome.value),
+    )
 
 
-def _equity_take(call: Call, c: int, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
+def _expect_equity_take(
+    call: CallContext, collateral_type: int, most: int, price: int, to: str, data: bytes
+) -> Iterable[Flow]:
     if data:
         return
-    for _, taker, amount, paid, _ in _told(call, "Taken"):
+    for _, taker, amount, paid, _ in _list_event_values(call, "Taken"):
         yield "Equity", to, amount
         yield _STABLE, taker, -paid
 
 
-def _surplus_take(call: Call, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
+def _expect_surplus_take(call: CallContext, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
     if data:
         return
-    for taker, amount, paid, _ in _told(call, "Taken"):
+    for taker, amount, paid, _ in _list_event_values(call, "Taken"):
         yield _STABLE, to, amount
         yield "Equity", taker, -paid
 
 
-def _redeem_notes(call: Call, notes: int) -> Iterable[Flow]:
+def _expect_note_redemption(call: CallContext, notes: int) -> Iterable[Flow]:
     yield call.name, call.sender, -notes
     yield _STABLE, call.sender, call.step.outcome.value
 
 
 _FLOWS: dict[tuple[str, str], Any] = {
-    (ENGINE, "deposit_and_draw"): _draw,
-    (ENGINE, "repay_and_withdraw"): _withdraw,
+    (ENGINE, "deposit_and_draw"): _expect_draw,
+    (ENGINE, "repay_and_withdraw"): _expect_withdrawal,
     (ENGINE, "give_to_reserve"): lambda x, amount: [(_STABLE, x.sender, -amount)],
-    ("LiquidationEngine", "liquidate"): _reward,
-    (_SALES, "reset"): _reward,
-    (_SALES, "take"): _take,
+    ("LiquidationEngine", "liquidate"): _expect_reward,
+    (_SALES, "reset"): _expect_reward,
+    (_SALES, "take"): _expect_take,
     (_WORKOUTS, "pay"): lambda x, id, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
-    **{(kind, way): _enter for kind in ("Pool", "EquityPool") for way in ("deposit", "mint")},
-    **{(kind, way): _leave for kind in ("Pool", "EquityPool") for way in ("redeem", "withdraw")},
+    **{(kind, way): _expect_deposit for kind in ("Pool", "EquityPool") for way in ("deposit", "mint")},
+    **{(kind, way): _expect_exit for kind in ("Pool", "EquityPool") for way in ("redeem", "withdraw")},
     **{
-        (kind, "add_income"): lambda x, assets: [(_asset(x), x.sender, -assets)]
+        (kind, "add_income"): lambda x, assets: [(_get_asset_label(x), x.sender, -assets)]
         for kind in ("Pool", "EquityPool")
     },
-    ("EquityAuction", "take"): _equity_take,
-    ("SurplusAuction", "take"): _surplus_take,
+    ("EquityAuction", "take"): _expect_equity_take,
+    ("SurplusAuction", "take"): _expect_surplus_take,
     ("RecoveryClaims", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
     ("RecoveryClaims", "collect"): lambda x, owner, of: [(_STABLE, owner, x.step.outcome.value)],
     ("RecoveryClaims", "convert"): lambda x, tokens, to: [("Equity", to, x.step.outcome.value)],
-    ("Settlement", "cash"): _cash,
+    ("Settlement", "cash"): _expect_redemption,
     ("Settlement", "redeem"): lambda x, amount: [(_STABLE, x.sender, -amount)],
     ("Domain", "draw"): lambda x, amount, to: [(_STABLE, to, amount)],
     ("Domain", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
     ("Domain", "recover"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
-    ("Domain", "redeem"): _redeem_notes,
+    ("Domain", "redeem"): _expect_note_redemption,
 }
 
 
 @transition_property(201, writes=[*_BALANCES, *_BOOKS], calls=sorted({f"*.{method}" for _, method in _FLOWS}))
-def tokens_move_as_they_are_booked(step: Transition, changes: Changes) -> None:
+def token_balances_follow_bookings(step: Transition, changes: Changes) -> None:
     """Check that balances of the engine and of pools change by what they book, and receivers get their due.
 
     A step that sends tokens to such a contract on purpose is left out: a gift is not booked.
@@ -219,15 +237,15 @@ def tokens_move_as_they_are_booked(step: Transition, changes: Changes) -> None:
     for path in _BALANCES:
         for contract, holder, old, new in changes.get(path, ()):
             moved[contract, holder] += new - old
-    given = _named(step.action.args)
+    given = _collect_addresses(step.action.args)
     _check_engine(step, changes, moved, given)
     _check_pools(step, changes, moved, given)
     flows: Counter[tuple[str, str]] = Counter()
-    holders = {step.contract(ENGINE).address, *step.model.world.addresses}
-    for token, account, amount in _flows(step):
+    holders = {step.get_contract(ENGINE).address, *step.model.world.addresses}
+    for token, account, amount in _iter_expected_flows(step):
         flows[token, account] += amount
     for (token, account), amount in flows.items():
         if account not in holders and moved[token, account] != amount:
-            raise Violation(
+            raise PropertyViolationError(
                 f"{step.action.method}: {account} has {moved[token, account]} more {token}, not {amount}"
             )

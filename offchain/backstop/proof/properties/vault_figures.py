@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.proof.properties.conditions.call import ENGINE, RAD, Call
-from backstop.proof.properties.figures import policies
-from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
-from backstop.proof.properties.figures.fees import may_be_the_fee
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.risk_margins import has_first_policy
-from backstop.proof.properties.transition import Changes, Transition, unwinds
+from backstop.proof.properties.independent_arithmetic import risk_policy_figures
+from backstop.proof.properties.independent_arithmetic.fee_curve_figures import is_permitted_fee
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.revert_conditions.call_context import ENGINE, RAD, CallContext
+from backstop.proof.properties.risk_margins import has_initial_policy
+from backstop.proof.properties.step_transition import Changes, Transition, is_settlement_unwind
 
 _LIQUIDATIONS = "LiquidationEngine"
 _SEIZES = {
@@ -26,20 +26,20 @@ _SEIZES = {
 
 
 @transition_property(202, calls=[f"{_LIQUIDATIONS}.liquidate"])
-def liquidations_take_what_limits_leave_room_for(step: Transition, changes: Changes) -> None:
+def liquidation_takes_all_within_limits(step: Transition, changes: Changes) -> None:
     """Check that a liquidation takes all that there is room for, in whole units, and leaves no crumbs.
 
     A part is at least the floor, and so is what it leaves; otherwise all of the vault is taken. The debt of a
     part is what its units stand for, rounded up.
     """
-    if not step.calls(_LIQUIDATIONS, "liquidate"):
+    if not step.is_call(_LIQUIDATIONS, "liquidate"):
         return
-    call = Call(step)
+    call = CallContext(step)
     c, owner, _ = call.args
-    room, vault = call.room(c), call.engine("vaults", (c, owner))
+    room, vault = call.compute_auction_room(c), call.read_engine_slot("vaults", (c, owner))
     if room is None:
         return
-    terms, rate = call.engine("terms.of_types", c), call.rates(c)[0]
+    terms, rate = call.read_engine_slot("terms.of_types", c), call.compute_rate_bounds(c)[0]
     unit, floor, whole = 10 ** (18 - terms.decimals), terms.debt_floor * RAD, vault.normalized_debt
     part, lot = min(whole, room // rate), vault.locked_collateral
     if (whole - part) * rate >= floor:
@@ -50,14 +50,16 @@ def liquidations_take_what_limits_leave_room_for(step: Transition, changes: Chan
             part = -(-lot * whole // vault.locked_collateral)
     if (whole - part) * rate < floor:
         lot, part = vault.locked_collateral, whole
-    left = step.after(ENGINE, "vaults", (c, owner))
+    left = step.read_post_state(ENGINE, "vaults", (c, owner))
     expected = vault.locked_collateral - lot, whole - part
     if (left.locked_collateral, left.normalized_debt) != expected:
-        raise Violation(f"vault {c, owner}: a liquidation with room for {room} leaves {left}, not {expected}")
+        raise PropertyViolationError(
+            f"vault {c, owner}: a liquidation with room for {room} leaves {left}, not {expected}"
+        )
 
 
 @transition_property(203, writes=["vaults"])
-def calls_end_when_they_are_met(step: Transition, changes: Changes) -> None:
+def margin_call_ends_when_met(step: Transition, changes: Changes) -> None:
     """Check that a margin call begins in its second, ends once it is met or nothing is owed, and not before.
 
     Whoever is liquidated is marked for good.
@@ -66,48 +68,55 @@ def calls_end_when_they_are_met(step: Transition, changes: Changes) -> None:
         if contract != ENGINE:
             continue
         action = step.action
-        kind = step.contract(action.contract).KIND
+        kind = step.get_contract(action.contract).KIND
         seized = (kind, action.method) in _SEIZES
         if new.liquidated != old.liquidated and not (seized and new.liquidated):
-            raise Violation(f"vault {c, owner} is marked by {action.method}: {old} became {new}")
+            raise PropertyViolationError(f"vault {c, owner} is marked by {action.method}: {old} became {new}")
         if seized and action.contract == _LIQUIDATIONS and not new.liquidated:
-            raise Violation(f"vault {c, owner} is liquidated, and not marked: {new}")
+            raise PropertyViolationError(f"vault {c, owner} is liquidated, and not marked: {new}")
         called_at = old.called_at
-        if step.calls(_LIQUIDATIONS, "call"):
+        if step.is_call(_LIQUIDATIONS, "call"):
             called_at = step.model.timestamp
-        elif called_at and ((seized and not new.normalized_debt) or _meets(step, c, new)):
+        elif called_at and ((seized and not new.normalized_debt) or _is_call_met(step, c, new)):
             called_at = 0
         if new.called_at != called_at:
-            raise Violation(
+            raise PropertyViolationError(
                 f"vault {c, owner} by {action.method}: {old} became {new}, its call is {called_at}"
             )
 
 
-def _meets(step: Transition, c: int, vault: Any) -> bool:
+def _is_call_met(step: Transition, collateral_type: int, vault: Any) -> bool:
     """Return whether a call ends by this step: its owner or a payer has brought the margin back."""
     if step.action.method not in ("deposit_and_draw", "repay_and_withdraw", "repay", "draw"):
         return False
     if not vault.normalized_debt:
         return True
-    terms, prices = policies.call_terms(step, c), step.after("PriceFeed", "prices", c)
-    debt = vault.normalized_debt * step.after(ENGINE, "ledger.debts", c).accumulated_rate
+    terms, prices = (
+        risk_policy_figures.read_call_terms(step, collateral_type),
+        step.read_post_state("PriceFeed", "prices", collateral_type),
+    )
+    debt = (
+        vault.normalized_debt * step.read_post_state(ENGINE, "ledger.debts", collateral_type).accumulated_rate
+    )
     price = prices.current if step.model.timestamp <= prices.fresh_until else 0
     worth = vault.locked_collateral * price * BASIS_POINTS
-    return not terms.ratio or bool(worth >= debt * terms.ratio + policies.add_on(step, c, debt))
+    return not terms.ratio or bool(
+        worth >= debt * terms.ratio + risk_policy_figures.compute_extra_margin(step, collateral_type, debt)
+    )
 
 
 @transition_property(204, calls=[f"{ENGINE}.repay_and_withdraw"])
-def payments_leave_no_crumbs_of_a_debt(step: Transition, changes: Changes) -> None:
+def repayment_leaves_no_dust_debt(step: Transition, changes: Changes) -> None:
     """Check that a part of a debt that is repaid leaves at least the floor, and burns what that part costs.
 
     Where a debt is over the floor a payment of a part ends there, and takes no more from whoever pays.
     """
-    if not step.calls(ENGINE, "repay_and_withdraw"):
+    if not step.is_call(ENGINE, "repay_and_withdraw"):
         return
-    call = Call(step)
+    call = CallContext(step)
     c, owner, paid, _, _ = call.args
-    old, new = call.engine("vaults", (c, owner)), step.after(ENGINE, "vaults", (c, owner))
-    rate, floor = call.rates(c)[0], call.engine("terms.of_types", c).debt_floor * RAD
+    old, new = call.read_engine_slot("vaults", (c, owner)), step.read_post_state(ENGINE, "vaults", (c, owner))
+    rate, floor = call.compute_rate_bounds(c)[0], call.read_engine_slot("terms.of_types", c).debt_floor * RAD
     whole = -(-old.normalized_debt * rate // RAY)
     gone, burned = old.normalized_debt, min(paid, whole)
     if burned < whole:
@@ -118,10 +127,12 @@ def payments_leave_no_crumbs_of_a_debt(step: Transition, changes: Changes) -> No
     supply = "erc20.totalSupply"
     found = (
         old.normalized_debt - new.normalized_debt,
-        call.read("Stablecoin", supply) - step.after("Stablecoin", supply),
+        call.read("Stablecoin", supply) - step.read_post_state("Stablecoin", supply),
     )
     if found != (gone, burned):
-        raise Violation(f"vault {c, owner}: of {paid} {found} were repaid and burned, not {gone, burned}")
+        raise PropertyViolationError(
+            f"vault {c, owner}: of {paid} {found} were repaid and burned, not {gone, burned}"
+        )
 
 
 _FEE_CALLS = (
@@ -133,16 +144,21 @@ _FEE_CALLS = (
 
 
 @transition_property(213, calls=_FEE_CALLS)
-def dynamic_fees_follow_at_once(step: Transition, changes: Changes) -> None:
+def dynamic_fee_follows_debt_at_once(step: Transition, changes: Changes) -> None:
     """Check that after a draw, a payment or a liquidation a dynamic fee is what the curve asks for now."""
     action = step.action
-    if f"{action.contract}.{action.method}" not in _FEE_CALLS or not has_first_policy(step):
+    if f"{action.contract}.{action.method}" not in _FEE_CALLS or not has_initial_policy(step):
         return
     c = action.args[0]
-    debts = [read(ENGINE, "ledger.debts", c).normalized_debt for read in (step.before, step.after)]
-    if not step.after(ENGINE, "terms.of_types", c).dynamic or unwinds(step):
+    debts = [
+        read(ENGINE, "ledger.debts", c).normalized_debt
+        for read in (step.read_pre_state, step.read_post_state)
+    ]
+    if not step.read_post_state(ENGINE, "terms.of_types", c).dynamic or is_settlement_unwind(step):
         return
-    fee = step.after(ENGINE, "ledger.income", c).stability_fee
+    fee = step.read_post_state(ENGINE, "ledger.income", c).stability_fee
     is_moved = debts[0] != debts[1] or action.method == "set_fee_dynamic"
-    if is_moved and not may_be_the_fee(step, c, fee):
-        raise Violation(f"type {c}: {action.method} leaves a fee of {fee}, which its curve does not ask for")
+    if is_moved and not is_permitted_fee(step, c, fee):
+        raise PropertyViolationError(
+            f"type {c}: {action.method} leaves a fee of {fee}, which its curve does not ask for"
+        )

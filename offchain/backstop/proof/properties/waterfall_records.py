@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.proof.properties import stages
-from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
-from backstop.proof.properties.registry import Violation, transition_property
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties import stage_payment_order
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL, _ENGINE = "LossWaterfall", "VaultEngine"
 
@@ -15,111 +15,149 @@ _WATERFALL, _ENGINE = "LossWaterfall", "VaultEngine"
 @transition_property(
     207, writes=["losses", "books", "reservations", "missed"], events=[f"{_WATERFALL}.StageFailed"]
 )
-def records_of_losses_follow_their_events(step: Transition, changes: Changes) -> None:
+def loss_records_follow_events(step: Transition, changes: Changes) -> None:
     """Check that a reservation keeps its stage and second, and shrinks by what is paid or given up.
 
     A stage that fails owes all that later stages pay in its place, as far as it had it. Books are open for
     what is lost.
     """
-    if step.contract(_WATERFALL).KIND != _WATERFALL:
+    if step.get_contract(_WATERFALL).KIND != _WATERFALL:
         return  # one to compare with keeps other records
-    books = step.after(_WATERFALL, "books")
+    books = step.read_post_state(_WATERFALL, "books")
     for contract, c, _, loss in changes.get("losses", ()):
         is_open = bool(books.open >> c & 1)
         if contract == _WATERFALL and is_open != bool(loss.unresolved) and books.settlement != 2:
-            raise Violation(f"type {c} has {loss.unresolved} unresolved, its books are open: {is_open}")
+            raise PropertyViolationError(
+                f"type {c} has {loss.unresolved} unresolved, its books are open: {is_open}"
+            )
     for contract, key, old, new in changes.get("reservations", ()):
         if contract == _WATERFALL:
             _check_reservation(step, key, old, new)
     failed = [
         log.values for log in step.outcome.logs if (log.contract, log.event) == (_WATERFALL, "StageFailed")
     ]
-    if failed and step.calls(_WATERFALL, "cover"):
-        _check_missed(step, step.action.args[0], [k for _, _, k in failed])
-    if step.calls(_WATERFALL, "make_good"):
+    if failed and step.is_call(_WATERFALL, "cover"):
+        _check_missed_shares(step, step.action.args[0], [k for _, _, k in failed])
+    if step.is_call(_WATERFALL, "make_good"):
         _check_made_good(step, *step.action.args)
 
 
-def _events(step: Transition, event: str, c: int) -> list[tuple[int, int]]:
+def _list_stage_amounts(step: Transition, event: str, collateral_type: int) -> list[tuple[int, int]]:
     """Return stage and amount of each event of a type."""
     found = [log.values for log in step.outcome.logs if (log.contract, log.event) == (_WATERFALL, event)]
-    return [(each[2], each[3]) for each in found if each[0] == c]
+    return [(each[2], each[3]) for each in found if each[0] == collateral_type]
 
 
 def _check_reservation(step: Transition, key: tuple[int, str], old: Any, new: Any) -> None:
     c, holder = key
-    made = [(k, amount) for k, amount in _events(step, "LossReserved", c) if _stage(step, k).stage == holder]
+    made = [
+        (k, amount)
+        for k, amount in _list_stage_amounts(step, "LossReserved", c)
+        if _read_stage(step, k).stage == holder
+    ]
     if made:
         ((k, amount),) = made
-        slot = _stage(step, k)
+        slot = _read_stage(step, k)
         capped = slot.cap_bps != BASIS_POINTS or bool(slot.capped)
         expected = amount, k + 1, step.model.timestamp, capped
         if (new.amount, new.place, new.since, bool(new.capped)) != expected:
-            raise Violation(f"stage {k} reserves {amount} of type {c}, and {new} is kept")
+            raise PropertyViolationError(f"stage {k} reserves {amount} of type {c}, and {new} is kept")
         return
-    paid = sum(amount for k, amount in _events(step, "LossCovered", c) if k + 1 == old.place)
-    released = sum(amount for k, amount in _events(step, "ReservationReleased", c) if k + 1 == old.place)
+    paid = sum(amount for k, amount in _list_stage_amounts(step, "LossCovered", c) if k + 1 == old.place)
+    released = sum(
+        amount for k, amount in _list_stage_amounts(step, "ReservationReleased", c) if k + 1 == old.place
+    )
     if new != old._replace(amount=old.amount - paid - released):
-        raise Violation(f"of {old} of type {c} {paid} was paid and {released} given up, {new} is left")
-    if released and (new.amount or not step.after(_WATERFALL, "losses", c).gave_up >> (old.place - 1) & 1):
-        raise Violation(f"{released} of type {c} is given up, {new} is kept")
+        raise PropertyViolationError(
+            f"of {old} of type {c} {paid} was paid and {released} given up, {new} is left"
+        )
+    if released and (
+        new.amount or not step.read_post_state(_WATERFALL, "losses", c).gave_up >> (old.place - 1) & 1
+    ):
+        raise PropertyViolationError(f"{released} of type {c} is given up, {new} is kept")
 
 
-def _stage(step: Transition, k: int) -> Any:
-    return step.before(_WATERFALL, "stages", k)
+def _read_stage(step: Transition, stage_id: int) -> Any:
+    return step.read_pre_state(_WATERFALL, "stages", stage_id)
 
 
-def _check_missed(step: Transition, c: int, failed: list[int]) -> None:
+def _check_missed_shares(step: Transition, collateral_type: int, failed: list[int]) -> None:
     """Check that each stage that failed comes to owe what those after it pay, as far as it had it."""
-    order = step.before(_WATERFALL, "lineup").ids
-    owing = [k for k in failed if _stage(step, k).owes and stages.stage_of(step, k).KIND == "Pool"]
-    if step.before(_WATERFALL, "books").settlement or len(owing) != len(
-        [k for k in failed if _stage(step, k).owes]
+    order = step.read_pre_state(_WATERFALL, "lineup").ids
+    owing = [
+        k
+        for k in failed
+        if _read_stage(step, k).owes and stage_payment_order.get_stage_contract(step, k).KIND == "Pool"
+    ]
+    if step.read_pre_state(_WATERFALL, "books").settlement or len(owing) != len(
+        [k for k in failed if _read_stage(step, k).owes]
     ):
         return
     paid: dict[int, int] = {}
-    for k, amount in _events(step, "LossCovered", c):
+    for k, amount in _list_stage_amounts(step, "LossCovered", collateral_type):
         paid[k] = paid.get(k, 0) + amount
-    holders = {_stage(step, k).stage for k in range(step.before(_WATERFALL, "lineup").known)}
-    held = sum(step.before(_WATERFALL, "reservations", (c, each)).amount for each in holders)
-    due = step.before(_ENGINE, "ledger.deficit", c) - held
+    holders = {_read_stage(step, k).stage for k in range(step.read_pre_state(_WATERFALL, "lineup").known)}
+    held = sum(
+        step.read_pre_state(_WATERFALL, "reservations", (collateral_type, each)).amount for each in holders
+    )
+    due = step.read_pre_state(_ENGINE, "ledger.deficit", collateral_type) - held
     left = sum(amount for k, amount in paid.items() if order.index(k) > order.index(owing[0])) if owing else 0
     for k in owing:
-        pool = stages.stage_of(step, k).label
-        if step.before(pool, "token.state").generation != step.after(pool, "token.state").generation:
+        pool = stage_payment_order.get_stage_contract(step, k).label
+        if (
+            step.read_pre_state(pool, "token.state").generation
+            != step.read_post_state(pool, "token.state").generation
+        ):
             return  # all its shares became void in this call
         place = order.index(k)
         still = due - sum(amount for j, amount in paid.items() if order.index(j) <= place)
         behind = sum(amount for j, amount in paid.items() if order.index(j) > place)
-        owed = step.before(_WATERFALL, "owed", k)
-        capacity = stages.capacity(step, k, c)
+        owed = step.read_pre_state(_WATERFALL, "owed", k)
+        capacity = stage_payment_order.compute_capacity(step, k, collateral_type)
         more = owed + paid.get(k, 0)
         # What it owes counts as paid: of its share, and against its cap.
-        free = stages.room(step, k, c, max(0, capacity - owed) + more, more)
+        free = stage_payment_order.compute_cap_room(
+            step, k, collateral_type, max(0, capacity - owed) + more, more
+        )
         short = min(max(0, still), max(0, capacity - owed))
-        if free != stages.NO_CAP:
+        if free != stage_payment_order.NO_CAP:
             short = min(short, max(0, free) // RAY * RAY)
         part = min(short, left, behind)
         left -= part
-        found = step.after(_WATERFALL, "missed", (k, c)) - step.before(_WATERFALL, "missed", (k, c))
+        found = step.read_post_state(_WATERFALL, "missed", (k, collateral_type)) - step.read_pre_state(
+            _WATERFALL, "missed", (k, collateral_type)
+        )
         if found != part:
-            raise Violation(
-                f"stage {k} misses {found} of type {c}, later ones pay {behind} for {short} that it had"
+            raise PropertyViolationError(
+                f"stage {k} misses {found} of type {collateral_type}, later ones pay {behind} for {short} "
+                "that it had"
             )
 
 
-def _check_made_good(step: Transition, c: int, k: int) -> None:
+def _check_made_good(step: Transition, collateral_type: int, stage_id: int) -> None:
     """Check that a stage pays all that it missed, holds and may pay, and owes the rest unless it is empty."""
-    missed, capacity = step.before(_WATERFALL, "missed", (k, c)), stages.capacity(step, k, c)
-    free = stages.room(step, k, c, capacity)
+    missed, capacity = (
+        step.read_pre_state(_WATERFALL, "missed", (stage_id, collateral_type)),
+        stage_payment_order.compute_capacity(step, stage_id, collateral_type),
+    )
+    free = stage_payment_order.compute_cap_room(step, stage_id, collateral_type, capacity)
     amount = min(missed, capacity)
-    if free != stages.NO_CAP:
+    if free != stage_payment_order.NO_CAP:
         amount = min(amount, max(0, free) // RAY * RAY)
     left = 0 if amount == capacity else missed - amount
-    found = step.outcome.value, step.after(_WATERFALL, "missed", (k, c))
-    owed = step.before(_WATERFALL, "owed", k) - step.after(_WATERFALL, "owed", k)
+    found = step.outcome.value, step.read_post_state(_WATERFALL, "missed", (stage_id, collateral_type))
+    owed = step.read_pre_state(_WATERFALL, "owed", stage_id) - step.read_post_state(
+        _WATERFALL, "owed", stage_id
+    )
     if found != (amount, left) or owed != missed - left:
-        raise Violation(f"stage {k} makes {found} good of {missed}, not {amount, left}; {owed} less is owed")
-    reserve = step.after(_ENGINE, "ledger.system").reserve - step.before(_ENGINE, "ledger.system").reserve
+        raise PropertyViolationError(
+            f"stage {stage_id} makes {found} good of {missed}, not {amount, left}; {owed} less is owed"
+        )
+    reserve = (
+        step.read_post_state(_ENGINE, "ledger.system").reserve
+        - step.read_pre_state(_ENGINE, "ledger.system").reserve
+    )
     if reserve < amount:
-        raise Violation(f"stage {k} makes {amount} good, and the reserve has {reserve} more")
+        raise PropertyViolationError(
+            f"stage {stage_id} makes {amount} good, and the reserve has {reserve} more"
+        )

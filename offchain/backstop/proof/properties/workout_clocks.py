@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.arithmetic import RAY
-from backstop.proof.properties.registry import Violation, history_property
-from backstop.proof.properties.sums import MICRO_RAD, principal_left
-from backstop.proof.properties.transition import Changes, Transition
+from backstop.proof.properties.incremental_sums import MICRO_RAD, compute_principal_left
+from backstop.proof.properties.property_registry import PropertyViolationError, history_property
+from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem
@@ -19,7 +19,7 @@ _MOST_PREMIUM = 2**48 - 1
 
 
 @dataclass
-class _Workout:
+class _WorkoutRecord:
     """What somebody has agreed to, and how far it is."""
 
     c: int
@@ -36,13 +36,13 @@ class _Workout:
     left: int
     met: int = 0
 
-    def principal(self) -> int:
+    def compute_principal(self) -> int:
         """Return the principal that is left [rad]."""
-        return principal_left(self.left, self.premium, self.excess)
+        return compute_principal_left(self.left, self.premium, self.excess)
 
 
 @history_property(66, calls=["Workouts.*"])
-class InstalmentsAreCounted:
+class InstalmentsMetMatchPayments:
     """Assert that of a workout as many instalments are met as payments cover, while its lot repays the rest.
 
     Owed is the principal, rounded up, and a premium, rounded down, for the terms of its entry. A payment is
@@ -51,7 +51,7 @@ class InstalmentsAreCounted:
     """
 
     def __init__(self, model: ModelSystem) -> None:
-        self._open: dict[int, _Workout] = {}
+        self._open: dict[int, _WorkoutRecord] = {}
         if "Workouts" not in model.world.contracts:
             return
         tables = model.world.contracts["Workouts"].tables
@@ -60,7 +60,7 @@ class InstalmentsAreCounted:
                 schedule, sums = tables["schedules"][id], tables["sums"][id]
                 terms = schedule.interval, schedule.discount, schedule.ratio
                 debt = sums.owed, sums.premium, sums.excess
-                self._open[id] = _Workout(
+                self._open[id] = _WorkoutRecord(
                     balance.collateral_type,
                     schedule.owner,
                     balance.lot,
@@ -72,7 +72,7 @@ class InstalmentsAreCounted:
                     balance.met,
                 )
 
-    def see(self, step: Transition, changes: Changes) -> None:
+    def check_step(self, step: Transition, changes: Changes) -> None:
         """Follow workouts by their events."""
         if step.action.contract != "Workouts":
             return
@@ -80,35 +80,45 @@ class InstalmentsAreCounted:
             if log.contract != "Workouts":
                 continue
             if log.event == "Entered":
-                self._enter(step, *log.values)
+                self._check_entry(step, *log.values)
             elif log.event == "Paid":
-                self._pay(step, *log.values)
+                self._check_payment(step, *log.values)
             elif log.event == "ToppedUp":
                 id, added, met = log.values
                 self._open[id].lot += added
-                self._meet(step, id, met)
+                self._count_met_instalments(step, id, met)
             elif log.event == "Foreclosed":
-                self._foreclose(step, log.values[0])
+                self._check_foreclosure(step, log.values[0])
             elif log.event == "WorkoutUnwound":
-                if any(step.after("Workouts", "balances", log.values[0])):
-                    raise Violation(f"workout {log.values[0]} was unwound and is still there")
+                if any(step.read_post_state("Workouts", "balances", log.values[0])):
+                    raise PropertyViolationError(f"workout {log.values[0]} was unwound and is still there")
                 del self._open[log.values[0]]
         for _, id, _, balance in changes.get("balances", ()):
             kept = self._open.get(id)
             found = (kept.lot, kept.left, kept.met, kept.instalments, kept.c) if kept else (0, 0, 0, 0, 0)
             if tuple(balance)[: len(found)] != found:
-                raise Violation(f"workout {id} is {balance}, not {found}")
+                raise PropertyViolationError(f"workout {id} is {balance}, not {found}")
 
-    def _enter(
-        self, step: Transition, id: int, c: int, owner: str, lot: int, principal: int, owed: int, count: int
+    def _check_entry(
+        self,
+        step: Transition,
+        id: int,
+        collateral_type: int,
+        owner: str,
+        lot: int,
+        principal: int,
+        owed: int,
+        count: int,
     ) -> None:
-        terms = step.after("Workouts", "terms", c)
+        terms = step.read_post_state("Workouts", "terms", collateral_type)
         whole = -(-principal // RAY)
         premium = min(principal * terms.premium // (10_000 * MICRO_RAD), _MOST_PREMIUM)
         if owed != whole + premium * _MICRO_WAD:
-            raise Violation(f"workout {id} owes {owed} for {principal} rad, at a premium of {terms.premium}")
-        self._open[id] = _Workout(
-            c,
+            raise PropertyViolationError(
+                f"workout {id} owes {owed} for {principal} rad, at a premium of {terms.premium}"
+            )
+        self._open[id] = _WorkoutRecord(
+            collateral_type,
             owner,
             lot,
             step.model.timestamp,
@@ -122,60 +132,64 @@ class InstalmentsAreCounted:
             owed,
         )
 
-    def _pay(self, step: Transition, id: int, payer: str, paid: int, left: int, met: int) -> None:
+    def _check_payment(self, step: Transition, id: int, payer: str, paid: int, left: int, met: int) -> None:
         workout, asked = self._open[id], step.action.args[1]
-        before = workout.principal()
+        before = workout.compute_principal()
         workout.left -= min(asked, workout.left)
-        repaid = before - workout.principal()
-        supply = _fell(step, "Stablecoin", "erc20.totalSupply")
-        in_workouts = _fell(step, "Workouts", "in_workouts", workout.c)
+        repaid = before - workout.compute_principal()
+        supply = _compute_decrease(step, "Stablecoin", "erc20.totalSupply")
+        in_workouts = _compute_decrease(step, "Workouts", "in_workouts", workout.c)
         under_auction = (
-            step.before("VaultEngine", "ledger.auctions", workout.c).in_auction
-            - step.after("VaultEngine", "ledger.auctions", workout.c).in_auction
+            step.read_pre_state("VaultEngine", "ledger.auctions", workout.c).in_auction
+            - step.read_post_state("VaultEngine", "ledger.auctions", workout.c).in_auction
         )
         if supply != paid or left != workout.left or {in_workouts, under_auction} != {repaid}:
-            raise Violation(
+            raise PropertyViolationError(
                 f"workout {id}: {paid} were paid, {supply} burned, {left} left; of {repaid} rad of principal "
                 f"{under_auction} and {in_workouts} were repaid"
             )
-        least = step.after("VaultEngine", "terms.of_types", workout.c).debt_floor * 10**45
-        if 0 < workout.principal() < least <= before and paid:
-            raise Violation(f"workout {id}: a payment leaves {workout.principal()}, under the floor")
+        least = step.read_post_state("VaultEngine", "terms.of_types", workout.c).debt_floor * 10**45
+        if 0 < workout.compute_principal() < least <= before and paid:
+            raise PropertyViolationError(
+                f"workout {id}: a payment leaves {workout.compute_principal()}, under the floor"
+            )
         if left:
-            self._meet(step, id, met)
+            self._count_met_instalments(step, id, met)
             return
         key = workout.c, workout.owner
-        locked = step.after("VaultEngine", "vaults", key).locked_collateral
-        locked -= step.before("VaultEngine", "vaults", key).locked_collateral
+        locked = step.read_post_state("VaultEngine", "vaults", key).locked_collateral
+        locked -= step.read_pre_state("VaultEngine", "vaults", key).locked_collateral
         if locked != workout.lot or payer != step.action.sender:
-            raise Violation(f"workout {id} was paid, and {locked} of {workout.lot} came back")
+            raise PropertyViolationError(f"workout {id} was paid, and {locked} of {workout.lot} came back")
         del self._open[id]
 
-    def _meet(self, step: Transition, id: int, met: int) -> None:
+    def _count_met_instalments(self, step: Transition, id: int, met: int) -> None:
         """Count the instalments that payments cover now."""
         workout = self._open[id]
         covered = (workout.owed - workout.left) * workout.instalments // workout.owed
-        if covered > workout.met and self._repays(step, workout):
+        if covered > workout.met and self._is_rest_covered(step, workout):
             workout.met = covered
         if met != workout.met:
-            raise Violation(f"workout {id} has met {met}, its payments {workout.met}: {workout}")
+            raise PropertyViolationError(f"workout {id} has met {met}, its payments {workout.met}: {workout}")
 
-    def _repays(self, step: Transition, workout: _Workout) -> bool:
+    def _is_rest_covered(self, step: Transition, workout: _WorkoutRecord) -> bool:
         """Return whether the lot repays the rest at the lower price less the discount, or has no price."""
-        prices = step.after("PriceFeed", "prices", workout.c)
+        prices = step.read_post_state("PriceFeed", "prices", workout.c)
         if step.model.timestamp > prices.fresh_until or not min(prices.current, prices.next):
             return True
         price = min(prices.current, prices.next)
-        return workout.lot * price * (10_000 - workout.discount) // 10_000 >= workout.principal()
+        return workout.lot * price * (10_000 - workout.discount) // 10_000 >= workout.compute_principal()
 
-    def _foreclose(self, step: Transition, id: int) -> None:
+    def _check_foreclosure(self, step: Transition, id: int) -> None:
         workout = self._open.pop(id)
         due = workout.entered_at + (workout.met + 1) * workout.interval
-        price = step.after("PriceFeed", "prices", workout.c).current
-        short = workout.lot * price * 10_000 < workout.principal() * workout.ratio
+        price = step.read_post_state("PriceFeed", "prices", workout.c).current
+        short = workout.lot * price * 10_000 < workout.compute_principal() * workout.ratio
         if step.model.timestamp <= due and not short:
-            raise Violation(f"workout {id} was foreclosed at {step.model.timestamp}, before {due}: {workout}")
+            raise PropertyViolationError(
+                f"workout {id} was foreclosed at {step.model.timestamp}, before {due}: {workout}"
+            )
 
 
-def _fell(step: Transition, contract: str, path: str, key: Any = ()) -> int:
-    return int(step.before(contract, path, key) - step.after(contract, path, key))
+def _compute_decrease(step: Transition, contract: str, path: str, key: Any = ()) -> int:
+    return int(step.read_pre_state(contract, path, key) - step.read_post_state(contract, path, key))

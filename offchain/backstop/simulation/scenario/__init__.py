@@ -1,20 +1,20 @@
 """Scenarios: files that say what happens, read exactly, and the paths and books drawn from a seed."""
 
-from backstop.simulation.scenario.book import vault_book
-from backstop.simulation.scenario.drawn import draw, drawn
-from backstop.simulation.scenario.file import scenario_names
-from backstop.simulation.scenario.loader import load_scenario
-from backstop.simulation.scenario.margin_book import opening_book
-from backstop.simulation.scenario.paths import price_path
-from backstop.simulation.scenario.schema import Scenario
+from backstop.simulation.scenario.brownian_bridge import price_path
+from backstop.simulation.scenario.draw_scenario import draw_path, draw_scenario
+from backstop.simulation.scenario.margin_book import build_opening_book
+from backstop.simulation.scenario.scenario_library import scenario_names
+from backstop.simulation.scenario.scenario_loader import load_scenario
+from backstop.simulation.scenario.scenario_schema import Scenario
+from backstop.simulation.scenario.vault_books import build_vault_book
 
 __all__ = [
     "Scenario",
-    "draw",
-    "drawn",
+    "build_opening_book",
+    "build_vault_book",
+    "draw_path",
+    "draw_scenario",
     "load_scenario",
-    "opening_book",
     "price_path",
     "scenario_names",
-    "vault_book",
 ]

@@ -11,11 +11,11 @@ from backstop.deployment.deployment_parameters import PerpetualParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.randomness import SeededRandom
-from backstop.simulation.scenario.book import even_by_doublings
-from backstop.simulation.scenario.schema import MarginPairs, MarginPosition, Scenario
+from backstop.simulation.scenario.scenario_schema import MarginPairs, MarginPosition, Scenario
+from backstop.simulation.scenario.vault_books import draw_log_uniform
 
 
-class Trade(NamedTuple):
+class OpeningTrade(NamedTuple):
     """A trade between two accounts that had nothing in it before."""
 
     market: int
@@ -30,14 +30,14 @@ class OpeningBook:
     """Wad that each account pays in, then the trades, in their order."""
 
     deposits: dict[str, int] = field(default_factory=dict)
-    trades: list[Trade] = field(default_factory=list)
+    trades: list[OpeningTrade] = field(default_factory=list)
 
-    def pay_in(self, name: str, amount: int) -> None:
+    def add_deposit(self, name: str, amount: int) -> None:
         """Add to an account's deposit, wad."""
         self.deposits[name] = self.deposits.get(name, 0) + amount
 
 
-def opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> OpeningBook:
+def build_opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> OpeningBook:
     """Return the accounts of a scenario at the opening prices (ray)."""
     book, margin = OpeningBook(), scenario.parameters.margin
     for m, market in enumerate(margin.markets if margin is not None else ()):
@@ -45,21 +45,23 @@ def opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> Op
         if pairs is not None:
             dice = SeededRandom(seed, "margin book", market.symbol)
             for i in range(pairs.count):
-                _draw(book, pairs, dice, i + 1, m, _a_lot(market, prices[market.symbol]))
-        book.trades += _given(scenario, m, market, prices[market.symbol])
+                _draw_pair(book, pairs, dice, i + 1, m, _compute_lot_price(market, prices[market.symbol]))
+        book.trades += _iter_given_trades(scenario, m, market, prices[market.symbol])
     for account in scenario.margin_book.accounts:
-        book.pay_in(account.name, account.cash)
+        book.add_deposit(account.name, account.cash)
     if margin is not None:
-        _at_the_mark(book, [_a_lot(market, prices[market.symbol]) for market in margin.markets])
+        _reprice_at_mark(
+            book, [_compute_lot_price(market, prices[market.symbol]) for market in margin.markets]
+        )
     return book
 
 
-def _at_the_mark(book: OpeningBook, marks: list[int]) -> None:
+def _reprice_at_mark(book: OpeningBook, marks: list[int]) -> None:
     """Open all positions at the marks: what they had won or lost by then is in the deposit."""
     for i, trade in enumerate(book.trades):
         gain = trade.lots * (marks[trade.market] - trade.price)
-        book.pay_in(trade.long, gain)
-        book.pay_in(trade.short, -gain)
+        book.add_deposit(trade.long, gain)
+        book.add_deposit(trade.short, -gain)
         book.trades[i] = trade._replace(price=marks[trade.market])
     for name, amount in book.deposits.items():
         if amount < 0:
@@ -69,12 +71,12 @@ def _at_the_mark(book: OpeningBook, marks: list[int]) -> None:
             )
 
 
-def _a_lot(market: PerpetualParameters, price: int) -> int:
+def _compute_lot_price(market: PerpetualParameters, price: int) -> int:
     """Return what a lot costs at a price (ray), wei, as the market has it."""
     return max(1, price * market.lot // RAY)
 
 
-def _draw(
+def _draw_pair(
     book: OpeningBook, pairs: MarginPairs, dice: SeededRandom, number: int, market: int, opening: int
 ) -> None:
     """Draw a trade of two accounts.
@@ -82,22 +84,24 @@ def _draw(
     Each doubling of the notional is as likely as the next; leverage and price are uniform. What the trade
     loses at the opening price is paid in on top.
     """
-    notional = even_by_doublings(*pairs.notional, dice)
+    notional = draw_log_uniform(*pairs.notional, dice)
     if dice.draw_index(BASIS_POINTS) < pairs.large:
         notional *= pairs.times
     lots = max(1, notional // opening)
     price = (
         opening * dice.draw_integer(BASIS_POINTS - pairs.spread, BASIS_POINTS + pairs.spread) // BASIS_POINTS
     )
-    trade = Trade(market, f"long_{number}", f"short_{number}", lots, max(1, price))
+    trade = OpeningTrade(market, f"long_{number}", f"short_{number}", lots, max(1, price))
     gain = lots * (opening - trade.price)
     for name, leverage, won in ((trade.long, pairs.longs, gain), (trade.short, pairs.shorts, -gain)):
         equity = div_up(lots * opening * BASIS_POINTS, dice.draw_integer(*leverage))
-        book.pay_in(name, max(0, equity - won))
+        book.add_deposit(name, max(0, equity - won))
     book.trades.append(trade)
 
 
-def _given(scenario: Scenario, market: int, terms: PerpetualParameters, opening: int) -> Iterator[Trade]:
+def _iter_given_trades(
+    scenario: Scenario, market: int, terms: PerpetualParameters, opening: int
+) -> Iterator[OpeningTrade]:
     """Yield the positions of given accounts, longs against shorts at the same price as they are listed."""
 
     def price(entry: tuple[str, MarginPosition]) -> int:
@@ -116,6 +120,6 @@ def _given(scenario: Scenario, market: int, terms: PerpetualParameters, opening:
             while wanted:
                 short, there = shorts[0]
                 lots = min(wanted, there)
-                yield Trade(market, long, short, lots, _a_lot(terms, at))
+                yield OpeningTrade(market, long, short, lots, _compute_lot_price(terms, at))
                 wanted -= lots
                 shorts[:1] = [(short, there - lots)] if there > lots else []

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 
 from backstop.errors import BackstopError
-from backstop.simulation.scenario.drawn import EQUITY
+from backstop.simulation.scenario.draw_scenario import EQUITY
 
 _LONGEST = 32
 
 
-def called(symbols: Iterable[str], rename: Mapping[str, str]) -> dict[str, str]:
+def name_symbols(symbols: Iterable[str], rename: Mapping[str, str]) -> dict[str, str]:
     """Return what a scenario calls each symbol; refuse two that it could not tell apart.
 
     What a scenario's symbol cannot have is an underscore: files and owners are called by symbols.

@@ -8,10 +8,10 @@ import numpy as np
 
 from backstop.keepers.call_costs import convert_gas_to_stablecoin
 from backstop.model.arithmetic import BASIS_POINTS, RAY
-from backstop.simulation.run import RunResult
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.drawn import Draw, draw, rays
-from backstop.simulation.scenario.units import duration
+from backstop.simulation.scenario.draw_scenario import PathDraw, convert_to_rays, draw_path
+from backstop.simulation.scenario.quantity_units import format_duration
+from backstop.simulation.simulator import RunResult
 from backstop.studies.attack.candidate_evaluation import CandidateOutcome
 from backstop.studies.attack.search_space import AttackCandidate
 from backstop.studies.attack.worst_case_search import WorstCaseSearch
@@ -36,7 +36,7 @@ def build_summary(
 ) -> dict[str, Any]:
     """Build summary.json: what was found, with which choices, and its run on a chain; wad as text."""
     task, budget, scenario = search.task, search.task.budget, search.task.scenario
-    fan = [draw(scenario, task.seed, path) for path in range(FAN_PATHS)]
+    fan = [draw_path(scenario, task.seed, path) for path in range(FAN_PATHS)]
     run = replayed.summary
     return {
         "schema_version": SCHEMA_VERSION,
@@ -97,14 +97,15 @@ def _list_limits(search: WorstCaseSearch) -> list[dict[str, Any]]:
             found.append({"what": "jumps", "limit": f"{budget.jumps} of each price that has them"})
     if budget.outages and budget.keepers:
         names = ", ".join(budget.keepers)
-        found.append({"what": "outages", "limit": f"{duration(budget.outages)} of each of {names}"})
+        found.append({"what": "outages", "limit": f"{format_duration(budget.outages)} of each of {names}"})
     if budget.feeds:
-        found.append({"what": "sources stuck", "limit": f"{duration(budget.feeds)} each"})
+        found.append({"what": "sources stuck", "limit": f"{format_duration(budget.feeds)} each"})
     if (full := budget.congestion) is not None:
         found.append(
             {
                 "what": "full blocks",
-                "limit": f"{duration(full.lasts)} at {full.factor / BASIS_POINTS:g} times the gas price "
+                "limit": f"{format_duration(full.lasts)} at {full.factor / BASIS_POINTS:g} times the gas "
+                "price "
                 f"and {full.share / BASIS_POINTS:.0%} of the share",
             }
         )
@@ -162,9 +163,9 @@ def _compute_deepest_falls(scenario: Scenario, symbol: str) -> dict[str, Any]:
     return {"symbol": symbol, "within": found}
 
 
-def _collect_prices(scenario: Scenario, fan: list[Draw], symbol: str) -> dict[str, Any]:
+def _collect_prices(scenario: Scenario, fan: list[PathDraw], symbol: str) -> dict[str, Any]:
     """Collect a price's worst path, what its source said, and the scenario's fan, to six digits."""
-    drawn = np.array([[value / RAY for value in rays(each.prices[symbol])] for each in fan])
+    drawn = np.array([[value / RAY for value in convert_to_rays(each.prices[symbol])] for each in fan])
     quantiles = np.percentile(drawn, FAN, axis=0)
     source = scenario.feed_prices.get(symbol)
 

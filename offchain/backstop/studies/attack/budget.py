@@ -8,12 +8,12 @@ from statistics import NormalDist
 
 from backstop.errors import BackstopError
 from backstop.keepers.keeper_group import MOVES
-from backstop.simulation.scenario import Scenario, units
-from backstop.simulation.scenario.document import Field, Section, read_document
-from backstop.simulation.scenario.file import read_scenario
-from backstop.simulation.scenario.loader import scenario_of
-from backstop.simulation.scenario.schema import LONGEST, Fact
-from backstop.simulation.scenario.shocks import lay_over
+from backstop.simulation.scenario import Scenario, quantity_units
+from backstop.simulation.scenario.named_shocks import apply_shocks
+from backstop.simulation.scenario.scenario_library import read_scenario
+from backstop.simulation.scenario.scenario_loader import parse_scenario
+from backstop.simulation.scenario.scenario_schema import LONGEST, SourcedFact
+from backstop.simulation.scenario.yaml_document import Field, Section, read_document
 
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent / "budgets"
@@ -38,7 +38,7 @@ class Budget:
     name: str
     title: str
     description: str
-    facts: tuple[Fact, ...]
+    facts: tuple[SourcedFact, ...]
     one_in: int  # paths of which one goes as far in a given direction; 1 leaves prices to chance
     spans: int  # equal parts of the time, in each of which a price is pushed evenly
     jumps: int  # of each price whose model has them
@@ -63,21 +63,21 @@ def budget_names() -> list[str]:
 def load_attack_scenario(scenario_name: str, budget_name: str) -> tuple[Scenario, Field, Budget]:
     """Load a scenario with the budget's hostile members, its document with them, and the budget."""
     top, name = read_scenario(scenario_name)
-    top = lay_over(top)
-    top.entries().pop("shocks", None)
+    top = apply_shocks(top)
+    top.read_entries().pop("shocks", None)
     document, budget = _read_budget(budget_name)
-    section = document.entries()
+    section = document.read_entries()
     if "hostile" in section:
-        keepers = top.entries()["keepers"].entries()
-        for group, entry in section["hostile"].entries().items():
+        keepers = top.read_entries()["keepers"].read_entries()
+        for group, entry in section["hostile"].read_entries().items():
             if group in keepers:
-                entry.fail(f"{group!r} is a keeper of {name} already")
+                entry.raise_error(f"{group!r} is a keeper of {name} already")
             role = {"role": Field(entry.file, entry.line, f"{entry.path}.role", "attacker")}
-            keepers[group] = Field(entry.file, entry.line, entry.path, role | entry.entries())
-    scenario = scenario_of(top, name)
+            keepers[group] = Field(entry.file, entry.line, entry.path, role | entry.read_entries())
+    scenario = parse_scenario(top, name)
     unknown = [each for each in budget.keepers if each not in {group.name for group in scenario.keepers}]
     if unknown:
-        section["outages"].fail(f"{unknown[0]!r} is not a keeper of {name}")
+        section["outages"].raise_error(f"{unknown[0]!r} is not a keeper of {name}")
     failing = tuple(group.name for group in scenario.keepers if group.fails is not None)
     trading = tuple(group.name for group in scenario.keepers if group.role in TRADERS)
     return scenario, top, replace(budget, keepers=budget.keepers or failing or trading)
@@ -91,44 +91,50 @@ def _read_budget(name: str) -> tuple[Field, Budget]:
             f"there is no budget {name!r}; there are {', '.join(budget_names())}, or give a .yaml file"
         )
     top = read_document(path)
-    section = top.section(
+    section = top.read_section(
         ("schema_version", "title", "description"),
         ("facts", "prices", "outages", "feeds", "congestion", "hostile", "moves"),
     )
-    if section["schema_version"].read(units.count) != SCHEMA_VERSION:
+    if section["schema_version"].read_value(quantity_units.read_count) != SCHEMA_VERSION:
         version = section["schema_version"]
-        version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
+        version.raise_error(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
     nothing = Section({})
     facts = (
-        [each.section(("fact", "source")) for each in section["facts"].items()] if "facts" in section else []
+        [each.read_section(("fact", "source")) for each in section["facts"].read_items()]
+        if "facts" in section
+        else []
     )
-    prices = section["prices"].section(("one_in",), ("spans", "jumps")) if "prices" in section else nothing
-    outages = section["outages"].section(("lasts",), ("keepers",)) if "outages" in section else nothing
-    moves = section["moves"].items() if "moves" in section else None
+    prices = (
+        section["prices"].read_section(("one_in",), ("spans", "jumps")) if "prices" in section else nothing
+    )
+    outages = section["outages"].read_section(("lasts",), ("keepers",)) if "outages" in section else nothing
+    moves = section["moves"].read_items() if "moves" in section else None
     return top, Budget(
         name=path.stem,
         title=section["title"].text,
         description=" ".join(section["description"].text.split()),
-        facts=tuple(Fact(each["fact"].text, each["source"].text) for each in facts),
-        one_in=prices["one_in"].between(units.count, 3, 10**9) if "one_in" in prices else 1,
-        spans=prices["spans"].between(units.count, 1, 100) if "spans" in prices else 6,
-        jumps=prices["jumps"].between(units.count, 0, 10) if "jumps" in prices else 0,
+        facts=tuple(SourcedFact(each["fact"].text, each["source"].text) for each in facts),
+        one_in=prices["one_in"].read_bounded(quantity_units.read_count, 3, 10**9)
+        if "one_in" in prices
+        else 1,
+        spans=prices["spans"].read_bounded(quantity_units.read_count, 1, 100) if "spans" in prices else 6,
+        jumps=prices["jumps"].read_bounded(quantity_units.read_count, 0, 10) if "jumps" in prices else 0,
         outages=_read_duration(outages["lasts"]) if "lasts" in outages else 0,
-        keepers=tuple(each.text for each in outages["keepers"].items()) if "keepers" in outages else (),
-        feeds=_read_duration(section["feeds"].section(("lasts",))["lasts"]) if "feeds" in section else 0,
+        keepers=tuple(each.text for each in outages["keepers"].read_items()) if "keepers" in outages else (),
+        feeds=_read_duration(section["feeds"].read_section(("lasts",))["lasts"]) if "feeds" in section else 0,
         congestion=_parse_congestion(section["congestion"]) if "congestion" in section else None,
-        moves=MOVES if moves is None else tuple(each.choice(MOVES) for each in moves),
+        moves=MOVES if moves is None else tuple(each.read_choice(MOVES) for each in moves),
     )
 
 
 def _parse_congestion(field: Field) -> Congestion:
-    section = field.section(("lasts", "factor", "share"))
+    section = field.read_section(("lasts", "factor", "share"))
     return Congestion(
         _read_duration(section["lasts"]),
-        factor=section["factor"].between(units.basis_points, 1, 10_000_000),
-        share=section["share"].between(units.basis_points, 0, 10_000),
+        factor=section["factor"].read_bounded(quantity_units.read_basis_points, 1, 10_000_000),
+        share=section["share"].read_bounded(quantity_units.read_basis_points, 0, 10_000),
     )
 
 
 def _read_duration(field: Field) -> int:
-    return field.between(units.seconds, 1, LONGEST)
+    return field.read_bounded(quantity_units.read_seconds, 1, LONGEST)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstop.model.arithmetic import RAY
-from backstop.simulation.opening import note_auctions
-from backstop.simulation.run import Simulation
+from backstop.simulation.account_value import compute_account_value
+from backstop.simulation.book_opening import record_open_auctions
+from backstop.simulation.run_summary import compute_underwater_debt, list_keeper_rows
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.summary import keeper_rows, underwater
-from backstop.simulation.worth import worth
+from backstop.simulation.simulator import Simulation
 from backstop.studies.attack.search_space import AttackCandidate
 from backstop.studies.stress.exact_engine import ExactEngine
 
@@ -83,9 +83,9 @@ class CandidateRunner(ExactEngine):
         session = self._get_session(scenario)
         with session.both.fork_state() if session.both is not None else session.model.fork_state():
             run = Simulation(scenario, session, self.seed)
-            note_auctions(run)
+            record_open_auctions(run)
             for state in run.keepers:
-                state.opening = worth(run, state.keeper.address)
+                state.opening = compute_account_value(run, state.keeper.address)
             run.run_blocks(lambda done, total, text: None, lambda: False)
             return collect_outcome(run)
 
@@ -98,13 +98,15 @@ def collect_outcome(run: Simulation) -> PathOutcome:
         bad_debt=recorder.created // RAY,
         covered={stage: amount // RAY for stage, amount in recorder.covered.items()},
         outstanding=(sum(view.get_deficit(c) for c in view.types) + recorder.netted) // RAY,
-        underwater=sum(underwater(view, c) for c in range(len(firsts))) // RAY,
+        underwater=sum(compute_underwater_debt(view, c) for c in range(len(firsts))) // RAY,
         liquidated=sum(auction.principal for auction in recorder.auctions.values()) // RAY,
         fall=sum((first - recorder.worst[c]) * RAY // first for c, first in enumerate(firsts)),
         profits={
-            row["name"]: int(row["profit_wad"]) for row in keeper_rows(run) if row["role"] == "attacker"
+            row["name"]: int(row["profit_wad"]) for row in list_keeper_rows(run) if row["role"] == "attacker"
         },
-        ends={each.name: worth(run, each.address) for each in run.members if each.pool in run.at},
+        ends={
+            each.name: compute_account_value(run, each.address) for each in run.members if each.pool in run.at
+        },
     )
 
 

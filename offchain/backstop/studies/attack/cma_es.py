@@ -20,8 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from backstop.simulation.scenario.drawn import Streams
-from backstop.simulation.scenario.portable import Floats, cholesky, exp, length, log, solved, weighted
+from backstop.simulation.scenario.deterministic_float import (
+    Floats,
+    compute_norm,
+    decompose_cholesky,
+    exp,
+    log,
+    solve_triangular,
+    sum_weighted_rows,
+)
+from backstop.simulation.scenario.draw_scenario import RandomStreams
 
 _GRAIN = 2.0**32
 """Fineness of normal numbers, multiples of 1/2**32: their last bits depend on the C library."""
@@ -58,11 +66,15 @@ class SearchDistribution:
 
     def draw_points(self, count: int, seed: int) -> Floats:
         """Draw the points of the present generation, one in each row."""
-        normals = Streams(seed).of("generation", self.generation).standard_normal((count, len(self.mean)))
+        normals = (
+            RandomStreams(seed)
+            .get_stream("generation", self.generation)
+            .standard_normal((count, len(self.mean)))
+        )
         normals = np.rint(normals * _GRAIN) / _GRAIN
         found: Floats = np.empty_like(normals)
-        for i, row in enumerate(cholesky(self.covariance, _FLOOR)):
-            found[:, i] = self.mean[i] + self.step * weighted(row, normals.T[: i + 1])
+        for i, row in enumerate(decompose_cholesky(self.covariance, _FLOOR)):
+            found[:, i] = self.mean[i] + self.step * sum_weighted_rows(row, normals.T[: i + 1])
         return found
 
     def update_distribution(self, ranked: Floats) -> None:
@@ -80,10 +92,10 @@ class SearchDistribution:
         expected = sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n))
 
         moves = (ranked[:half] - np.array(self.mean)) / self.step
-        move = weighted(weights, moves)
-        normal = np.array(solved(cholesky(self.covariance, _FLOOR), move))
+        move = sum_weighted_rows(weights, moves)
+        normal = np.array(solve_triangular(decompose_cholesky(self.covariance, _FLOOR), move))
         step_path = (1 - c_step) * np.array(self.step_path) + sqrt(c_step * (2 - c_step) * mass) * normal
-        grown = length(step_path)
+        grown = compute_norm(step_path)
         forgotten = 1.0
         for _ in range(2 * (self.generation + 1)):
             forgotten *= 1 - c_step
@@ -93,7 +105,7 @@ class SearchDistribution:
         if steady:
             path += sqrt(c_path * (2 - c_path) * mass) * move
         missing = 0.0 if steady else c_one * c_path * (2 - c_path)
-        spread = weighted(weights, [np.multiply.outer(each, each) for each in moves])
+        spread = sum_weighted_rows(weights, [np.multiply.outer(each, each) for each in moves])
         covariance = (1 - c_one - c_many + missing) * np.array(self.covariance)
         covariance += c_one * np.multiply.outer(path, path) + c_many * spread
 

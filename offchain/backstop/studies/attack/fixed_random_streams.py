@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from backstop.simulation.scenario.drawn import Floats, Streams
-from backstop.simulation.scenario.schema import Scenario
+from backstop.simulation.scenario.draw_scenario import Floats, RandomStreams
+from backstop.simulation.scenario.scenario_schema import Scenario
 
 
 class PriceJump(NamedTuple):
@@ -20,7 +20,7 @@ class PriceJump(NamedTuple):
     deviations: float
 
 
-class FixedStreams(Streams):
+class FixedStreams(RandomStreams):
     """Random streams of a path, with chosen numbers in place of some."""
 
     def __init__(
@@ -40,9 +40,9 @@ class FixedStreams(Streams):
         self._jumps = jumps
         self._crash = crash
 
-    def of(self, *labels: str | int) -> np.random.Generator:
+    def get_stream(self, *labels: str | int) -> np.random.Generator:
         """Return a stream, or a stand-in for a generator that answers with the chosen numbers."""
-        stream = super().of(*labels)
+        stream = super().get_stream(*labels)
         purpose, symbol = labels[0], labels[-1]
         answer: object = stream
         if purpose == "price" and symbol in self._pushes:

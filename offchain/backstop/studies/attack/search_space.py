@@ -21,17 +21,17 @@ import numpy as np
 from backstop.keepers.keeper_group import IN_POOL, AttackMove, KeeperGroup, Outage
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.randomness import derive_path_seed
-from backstop.simulation.scenario.drawn import (
+from backstop.simulation.scenario.deterministic_float import compute_norm
+from backstop.simulation.scenario.draw_scenario import (
     EQUITY,
-    Prices,
-    draw_from,
-    scaled,
-    settled,
-    stuck,
+    TickPrices,
+    apply_draw,
+    draw_path_from_streams,
+    repeat_last_price,
+    scale_series,
 )
-from backstop.simulation.scenario.portable import length
-from backstop.simulation.scenario.processes import PriceModel
-from backstop.simulation.scenario.schema import Scenario
+from backstop.simulation.scenario.scenario_schema import Scenario
+from backstop.simulation.scenario.stochastic_processes import PriceModel
 from backstop.studies.attack.budget import Budget
 from backstop.studies.attack.fixed_random_streams import FixedStreams, PriceJump
 
@@ -156,7 +156,7 @@ class SearchSpace:
     def build_candidate(self, point: Sequence[float]) -> AttackCandidate:
         """Build the choice that a point stands for."""
         values = np.array(point, dtype=np.float64)
-        deviations = length(values[self._paid])
+        deviations = compute_norm(values[self._paid])
         if deviations > self.budget.radius:
             values[self._paid] *= self.budget.radius / deviations
             deviations = self.budget.radius
@@ -170,33 +170,33 @@ class SearchSpace:
         crash = self._read_jump("", rest) if self._has_crash() else None
         seed = derive_path_seed(self.seed, self.path)
         streams = FixedStreams(seed, self.scenario, self.driven, pushes, jumps, crash)
-        chosen = draw_from(self._calm, streams)
+        chosen = draw_path_from_streams(self._calm, streams)
 
         outages: dict[str, Outage] = {}
         for groups in self._group_by_outage_cause():
             outage = self._build_outage(next(rest), next(rest), self.budget.outages)
             outages |= dict.fromkeys(groups, outage) if outage is not None else {}
         feeds: dict[str, Outage] = {}
-        sources: dict[str, Prices] = dict(chosen.sources)
+        sources: dict[str, TickPrices] = dict(chosen.sources)
         for symbol in self.scenario.symbols if self.budget.feeds else ():
             outage = self._build_outage(next(rest), next(rest), self.budget.feeds)
             if outage is not None:
                 feeds[symbol] = outage
                 seen = sources.get(symbol, chosen.prices[symbol])
-                sources[symbol] = stuck(seen, seen, outage, self.scenario.block_time)
+                sources[symbol] = repeat_last_price(seen, seen, outage, self.scenario.block_time)
         gas_prices, gas_share, full = chosen.gas_prices, chosen.gas_share, None
         if (terms := self.budget.congestion) is not None:
             full = self._build_outage(next(rest), next(rest), terms.lasts)
             spans = () if full is None else (full,)
-            gas_prices = scaled(gas_prices, terms.factor, spans)
-            gas_share = scaled(gas_share, terms.share, spans)
+            gas_prices = scale_series(gas_prices, terms.factor, spans)
+            gas_share = scale_series(gas_share, terms.share, spans)
         plans = {group.name: self._build_plan(group, rest) for group in self.attackers}
         down = {
             name: (*spans, *([outages[name]] if name in outages else []))
             for name, spans in chosen.outages.items()
         }
         chosen = replace(chosen, sources=sources, outages=down, gas_prices=gas_prices, gas_share=gas_share)
-        scenario = _with_plans(settled(self._calm, chosen, self.seed), plans)
+        scenario = _with_plans(apply_draw(self._calm, chosen, self.seed), plans)
         return AttackCandidate(scenario, deviations, pushes, jumps, crash, outages, feeds, full, plans)
 
     def _read_jump(self, symbol: str, rest: Iterator[float]) -> PriceJump:

@@ -22,7 +22,7 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import read_json, write_files, write_json
 from backstop.files.output_directories import hash_content, refuse_other
-from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.progress import Progress, RunInterruptedError
 from backstop.simulation.scenario import Scenario
 from backstop.studies.attack.budget import Budget
 from backstop.studies.attack.candidate_evaluation import CandidateOutcome, CandidateRunner, Score
@@ -130,7 +130,7 @@ class WorstCaseSearch:
             for point in points:
                 if stop():
                     done = len(self.history)
-                    raise Interrupted(
+                    raise RunInterruptedError(
                         f"stopped; {done} of {generations} generations are kept, the same command goes on"
                     )
                 trial = self.trials.evaluate_candidate(self.space.build_candidate(point), self.task.goal)

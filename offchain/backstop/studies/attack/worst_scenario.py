@@ -11,11 +11,16 @@ from backstop.files.atomic_files import write_files
 from backstop.keepers.keeper_group import StepSeries
 from backstop.model.arithmetic import RAY
 from backstop.simulation.progress import Progress
-from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.document import Field
-from backstop.simulation.scenario.schema import PricePath
-from backstop.simulation.scenario.writer import as_yaml, decimal, price, stablecoin
+from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.scenario.scenario_writer import (
+    format_decimal,
+    format_price,
+    format_stablecoin,
+    render_yaml,
+)
+from backstop.simulation.scenario.yaml_document import Field
+from backstop.simulation.simulator import RunResult, simulate
 from backstop.studies.attack.search_space import AttackCandidate
 from backstop.studies.scenario_fields import as_plain_values
 
@@ -51,10 +56,10 @@ def write_worst_scenario(top: Field, choice: AttackCandidate, budget: str, comma
         content["equity_price"] = _path_as_yaml(scenario.equity_price)
     for symbol, market in content["markets"].items():
         market.pop("debt_to_depth", None)
-        market["depth"] = stablecoin(scenario.markets[symbol].depth)
+        market["depth"] = format_stablecoin(scenario.markets[symbol].depth)
     content["congestion"] = {
         "block_gas": content["congestion"]["block_gas"],
-        "gas_prices": _series_as_yaml(scenario.gas_prices, lambda wei: f"{decimal(wei, 10**9)} gwei"),
+        "gas_prices": _series_as_yaml(scenario.gas_prices, lambda wei: f"{format_decimal(wei, 10**9)} gwei"),
         "protocol_share": _series_as_yaml(scenario.gas_share, lambda bps: f"{bps} bps"),
     }
     for group in scenario.keepers:
@@ -71,7 +76,7 @@ def write_worst_scenario(top: Field, choice: AttackCandidate, budget: str, comma
                 | ({"share": f"{move.share} bps"} if move.share < 10_000 else {})
                 for move in group.plan
             ]
-    text = as_yaml(content)
+    text = render_yaml(content)
     head = f"# Found by: {command}\n# Play it with the same seed, which draws its book.\n"
     write_files(out, {FILE: head + text})
     return out / FILE
@@ -119,7 +124,10 @@ def _strip_labels(value: Any) -> Any:
 
 def _path_as_yaml(path: PricePath) -> dict[str, Any]:
     points = sorted(path.points.items())
-    return {"assumed": {_format_clock(at): price(value) for at, value in points}, "volatility": "0 bps"}
+    return {
+        "assumed": {_format_clock(at): format_price(value) for at, value in points},
+        "volatility": "0 bps",
+    }
 
 
 def _series_as_yaml(series: StepSeries, shown: Callable[[int], str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from backstop.keepers.call_costs import find_call_gas, get_job_gas
 from backstop.model.arithmetic import div_up
 from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
 from backstop.proof.lockstep import Lockstep
-from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.progress import Progress, RunInterruptedError
 from backstop.system import Action, Outcome
 
 BLOCK_GAS = 30_000_000
@@ -224,7 +224,7 @@ class BlockPacker:
         self.phase.marks.append((self.phase.accounts, time.process_time()))
         self.progress(self.phase.accounts, self._total, self.phase.name)
         if self.stop():
-            raise Interrupted(f"interrupted while {self.phase.name}")
+            raise RunInterruptedError(f"interrupted while {self.phase.name}")
         self.wait_seconds(BLOCK_SECONDS)
 
     def forget_gas(self) -> None:

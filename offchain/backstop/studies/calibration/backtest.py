@@ -16,9 +16,9 @@ import numpy as np
 from scipy.stats import binom, chi2
 
 from backstop.errors import BackstopError
-from backstop.simulation.scenario.portable import Floats
-from backstop.simulation.sources.book import Book
-from backstop.simulation.sources.prices import Prices
+from backstop.simulation.scenario.deterministic_float import Floats
+from backstop.simulation.sources.book_reader import VaultBook
+from backstop.simulation.sources.price_reader import PriceHistory
 from backstop.studies.calibration.jackknife import round_figure
 from backstop.studies.calibration.log_returns import LogReturns, compute_log_returns
 from backstop.studies.calibration.return_distributions import (
@@ -53,7 +53,7 @@ _CHAINS = 1_000
 _SEED = 1
 
 
-def back_test(book: Book, prices: Prices, *, law: str | None = None) -> pd.DataFrame:
+def back_test(book: VaultBook, prices: PriceHistory, *, law: str | None = None) -> pd.DataFrame:
     """Return a row for each asset and level: days, exceedances, both tests with their power, what they say.
 
     The first half of the days is for the first fit alone. Raise BackstopError with fewer than 60 to test.

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, owens_t
 from scipy.stats import kendalltau
 
-from backstop.simulation.scenario.portable import Floats
+from backstop.simulation.scenario.deterministic_float import Floats
 from backstop.studies.calibration.jackknife import (
     Figure,
     cut_stretches,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from backstop.simulation.scenario.portable import exp, log
+from backstop.simulation.scenario.deterministic_float import exp, log
 
 DIGITS = 4
 """Digits to which every figure and its interval are rounded, the same on every processor."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
-from backstop.simulation.scenario.portable import Floats, log
-from backstop.simulation.scenario.units import duration
-from backstop.simulation.sources.prices import DAY, Prices
+from backstop.simulation.scenario.deterministic_float import Floats, log
+from backstop.simulation.scenario.quantity_units import format_duration
+from backstop.simulation.sources.price_reader import DAY, PriceHistory
 
 LEAST = 200
 """Moves that a calibration needs at least: with fewer nothing is bounded."""
@@ -49,12 +49,12 @@ class LogReturns:
         return LogReturns(self.symbols, self.step * count, sums, kept, int(np.sum(~whole)))
 
 
-def compute_log_returns(prices: Prices, symbols: Sequence[str], step: int) -> LogReturns:
+def compute_log_returns(prices: PriceHistory, symbols: Sequence[str], step: int) -> LogReturns:
     """Return the moves of some prices, a step of so many seconds each.
 
     A step counts where every price was quoted within a step of both of its ends: a gap is no quiet time.
     """
-    chosen = prices.of(symbols)
+    chosen = prices.select_symbols(symbols)
     grid = np.arange(chosen.first, chosen.last + 1, step, dtype=np.int64)
     columns, fresh = [], np.ones(len(grid), dtype=bool)
     for series in chosen.series.values():
@@ -67,7 +67,8 @@ def compute_log_returns(prices: Prices, symbols: Sequence[str], step: int) -> Lo
     table = np.diff(np.stack(columns, axis=1), axis=0)[counted]
     if len(table) < LEAST:
         raise BackstopError(
-            f"{prices.name}: has {len(table):,} moves of {duration(step)} without a gap, and a calibration "
+            f"{prices.name}: has {len(table):,} moves of {format_duration(step)} without a gap, and a "
+            "calibration "
             f"needs {LEAST}: give a longer history"
         )
     places = tuple(int(place) for place in np.flatnonzero(counted))

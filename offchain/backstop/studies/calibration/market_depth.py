@@ -13,7 +13,7 @@ from math import log as natural
 import numpy as np
 from scipy.stats import linregress
 
-from backstop.simulation.sources.depth import BILLIONTH, MICRO, Depth, Quote
+from backstop.simulation.sources.depth_reader import BILLIONTH, MICRO, DepthQuote, DepthQuotes
 from backstop.studies.calibration.jackknife import Figure, cut_stretches, jackknife_figure, round_figure
 
 SNAPSHOTS = 20
@@ -34,9 +34,9 @@ class MarketFigures:
     quotes: int = 0
 
 
-def measure_market(depth: Depth, symbol: str) -> MarketFigures:
+def measure_market(depth: DepthQuotes, symbol: str) -> MarketFigures:
     """Measure one asset's markets; leave out venues whose sales of several sizes make no line."""
-    quotes = depth.of(symbol)
+    quotes = depth.get_quotes(symbol)
     venues = {quote.venue for quote in quotes}
     lined = {venue for venue in venues if _fit_line([q for q in quotes if q.venue == venue]) is not None}
     kept = [quote for quote in quotes if quote.venue in lined]
@@ -64,7 +64,7 @@ def measure_market(depth: Depth, symbol: str) -> MarketFigures:
     return MarketFigures(figures[0], lowest, figures[1], _estimate_recovery(series), len(venues), len(quotes))
 
 
-def _fit_line(quotes: Sequence[Quote]) -> tuple[float, float] | None:
+def _fit_line(quotes: Sequence[DepthQuote]) -> tuple[float, float] | None:
     """Return depth [dollars] and fee of the market that loses most nearly as much; None where none does."""
     sizes = [quote.size / MICRO for quote in quotes]
     if len(set(sizes)) < 2:
@@ -77,7 +77,7 @@ def _fit_line(quotes: Sequence[Quote]) -> tuple[float, float] | None:
     return level / slope, max(0.0, 1 - 1 / level)
 
 
-def _sum_depths(quotes: Sequence[Quote]) -> tuple[float, float] | None:
+def _sum_depths(quotes: Sequence[DepthQuote]) -> tuple[float, float] | None:
     """Return the depth of all venues together, and their fee by depth; None if one makes no line."""
     lines = [
         _fit_line([q for q in quotes if q.venue == venue]) for venue in sorted({q.venue for q in quotes})
@@ -89,10 +89,10 @@ def _sum_depths(quotes: Sequence[Quote]) -> tuple[float, float] | None:
     return depth, sum(line[0] * line[1] for line in found) / depth
 
 
-def _compute_depth_series(quotes: Sequence[Quote]) -> dict[int, float]:
+def _compute_depth_series(quotes: Sequence[DepthQuote]) -> dict[int, float]:
     """Return the depth at each time at which every venue was quoted in several sizes [dollars]."""
     venues = {quote.venue for quote in quotes}
-    at: dict[int, list[Quote]] = {}
+    at: dict[int, list[DepthQuote]] = {}
     for quote in quotes:
         at.setdefault(quote.time, []).append(quote)
     found = {}

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
-from backstop.simulation.scenario.portable import Floats, exp, log
+from backstop.simulation.scenario.deterministic_float import Floats, exp, log
 
 LEAST_DEGREES, MOST_DEGREES = 3, 1_000
 """Bounds of a scenario's `degrees`; at the upper one the law is as good as normal."""

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from backstop.errors import BackstopError
-from backstop.simulation.scenario import units
-from backstop.simulation.scenario.portable import Floats
-from backstop.simulation.sources.book import Book
-from backstop.simulation.sources.depth import Depth
-from backstop.simulation.sources.measured import Measured
-from backstop.simulation.sources.prices import Prices, stamp
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.deterministic_float import Floats
+from backstop.simulation.sources.book_reader import VaultBook
+from backstop.simulation.sources.calibrated_values import CalibratedValues
+from backstop.simulation.sources.depth_reader import DepthQuotes
+from backstop.simulation.sources.price_reader import PriceHistory, format_time
 from backstop.studies.calibration.correlation import WORST, PairCorrelation, measure_correlation
 from backstop.studies.calibration.jackknife import Figure, cut_stretches, drop_stretch, jackknife_figure
 from backstop.studies.calibration.log_returns import LEAST, LogReturns, compute_log_returns
@@ -79,14 +79,15 @@ class Calibration:
     prices: tuple[PriceFigures, ...]
     pairs: Mapping[tuple[str, str], PairCorrelation]
     markets: Mapping[str, MarketFigures]
-    measured: Measured
+    measured: CalibratedValues
 
     @property
     def told(self) -> str:
         """Say in a line what was measured."""
         return (
-            f"{self.moves:,} moves of {units.duration(self.step)} from {stamp(self.first)} to "
-            f"{stamp(self.last)}, {self.left_out:,} left out at gaps"
+            f"{self.moves:,} moves of {quantity_units.format_duration(self.step)} from "
+            f"{format_time(self.first)} to "
+            f"{format_time(self.last)}, {self.left_out:,} left out at gaps"
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -123,9 +124,9 @@ class Calibration:
 
 
 def calibrate(
-    book: Book,
-    prices: Prices,
-    depth: Depth | None = None,
+    book: VaultBook,
+    prices: PriceHistory,
+    depth: DepthQuotes | None = None,
     *,
     law: str | None = None,
     block_time: str | None = None,
@@ -140,7 +141,7 @@ def calibrate(
     if law is not None and law not in LAWS:
         raise BackstopError(f"law: {law!r} is not one of: {', '.join(LAWS)}")
     symbols = list_indebted_symbols(book)
-    chosen = prices.of(symbols)
+    chosen = prices.select_symbols(symbols)
     block = _parse_block_time(block_time, chosen.every)
     step = max(block, chosen.every)
     moves = compute_log_returns(chosen, symbols, step)
@@ -174,13 +175,13 @@ def calibrate(
         prices=figures,
         pairs=pairs,
         markets=markets,
-        measured=Measured({}),
+        measured=CalibratedValues({}),
     )
     written = build_measured(parts, block, cautious, "" if depth is None else depth.name)
     return Calibration(**{**vars(parts), "measured": written})
 
 
-def list_indebted_symbols(book: Book) -> tuple[str, ...]:
+def list_indebted_symbols(book: VaultBook) -> tuple[str, ...]:
     """Return the symbols against which somebody owes, those that owe most first."""
     found = {vault.symbol for _, vault in book.rows if vault.debt}
     if not found:
@@ -193,7 +194,7 @@ def _parse_block_time(text: str | None, every: int) -> int:
     if text is None:
         return min(every, BLOCK)
     try:
-        return units.seconds(text)
+        return quantity_units.read_seconds(text)
     except ValueError as error:
         raise BackstopError(f"block_time: {error}") from None
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from math import floor
 from typing import TYPE_CHECKING
 
-from backstop.simulation.scenario.portable import cholesky
-from backstop.simulation.scenario.units import duration
-from backstop.simulation.sources.measured import Law, Market, Measured
-from backstop.simulation.sources.prices import stamp
+from backstop.simulation.scenario.deterministic_float import decompose_cholesky
+from backstop.simulation.scenario.quantity_units import format_duration
+from backstop.simulation.sources.calibrated_values import CalibratedValues, MarketEstimate, PriceLaw
+from backstop.simulation.sources.price_reader import format_time
 from backstop.studies.calibration.correlation import WORST
 from backstop.studies.calibration.jackknife import Figure, round_figure
 from backstop.studies.calibration.market_depth import MarketFigures
@@ -24,7 +24,7 @@ _FEE = 5_000  # basis points that a scenario's fee has to stay under
 _WEEK = 7 * _DAY
 
 
-def build_measured(found: Calibration, block: int, cautious: bool, depths: str) -> Measured:
+def build_measured(found: Calibration, block: int, cautious: bool, depths: str) -> CalibratedValues:
     """Return the file's words for a calibration; `cautious` takes the worse end of every interval."""
     laws = {each.symbol: _build_law(each, cautious) for each in found.prices}
     correlation, shrunk = _fit_correlations(found, cautious)
@@ -39,7 +39,7 @@ def build_measured(found: Calibration, block: int, cautious: bool, depths: str) 
         for line in law.told
     ]
     for (one, other), pair in found.pairs.items():
-        worst = f"worst twentieth of {found.days:,} moves of {duration(found.window)}"
+        worst = f"worst twentieth of {found.days:,} moves of {format_duration(found.window)}"
         facts.append(
             (
                 f"{one}/{other}: correlation {format_percent(pair.usual)} by Kendall's tau; "
@@ -60,11 +60,12 @@ def build_measured(found: Calibration, block: int, cautious: bool, depths: str) 
         assumptions.append("Correlations are smaller than those of pairs, which fit no matrix together.")
     if found.law == "jumps" and any(each.every for each in found.prices):
         assumptions.append(
-            f"Jumps are faster than {duration(found.step)}, and come in one block of {duration(block)}."
+            f"Jumps are faster than {format_duration(found.step)}, and come in one block of "
+            f"{format_duration(block)}."
         )
     elif found.law == "jumps":
         assumptions.append("Too few jumps were found to say how large they are: none are drawn.")
-    return Measured(laws, correlation, markets, tuple(facts), tuple(assumptions))
+    return CalibratedValues(laws, correlation, markets, tuple(facts), tuple(assumptions))
 
 
 def format_percent(figure: Figure) -> str:
@@ -84,7 +85,7 @@ def _choose_end(figure: Figure, end: str, cautious: bool) -> float:
     return figure.value if found is None else float(found)
 
 
-def _build_law(each: PriceFigures, cautious: bool) -> Law:
+def _build_law(each: PriceFigures, cautious: bool) -> PriceLaw:
     by = "all moves, as too few jump"
     if each.every or each.degrees:
         by = f"{'normal moves and jumps' if each.every else 'a t law'}, by maximum likelihood"
@@ -109,8 +110,8 @@ def _build_law(each: PriceFigures, cautious: bool) -> Law:
         mean, spread = _choose_end(each.mean, "low", cautious), _choose_end(each.deviation, "high", cautious)
         cause = f", cause: {each.group}" if each.group != each.symbol else ""
         shape = f"mean: {_format_share(mean)}%, deviation: {_format_share(spread)}%"
-        jumps = f"{{every: {duration(every)}, {shape}{cause}}}"
-    return Law(
+        jumps = f"{{every: {format_duration(every)}, {shape}{cause}}}"
+    return PriceLaw(
         f"{_format_share(_choose_end(each.volatility, 'high', cautious))}% a year",
         degrees,
         jumps,
@@ -159,13 +160,13 @@ def _is_positive_definite(symbols: list[str], values: Mapping[tuple[str, str], f
         i, j = symbols.index(one), symbols.index(other)
         rows[i][j] = rows[j][i] = value * 1.0001
     try:
-        cholesky(rows)
+        decompose_cholesky(rows)
     except ValueError:
         return False
     return True
 
 
-def _build_market(found: MarketFigures, cautious: bool) -> Market | None:
+def _build_market(found: MarketFigures, cautious: bool) -> MarketEstimate | None:
     if found.depth is None:
         return None
     told = [
@@ -184,11 +185,11 @@ def _build_market(found: MarketFigures, cautious: bool) -> Market | None:
     if found.recovery is not None:
         told.append(f"a hole shrinks to 37% in {_format_interval(found.recovery, _format_time)}")
         recovery = min(_WEEK, max(1, round(_choose_end(found.recovery, "high", cautious))))
-    return Market(max(1, round(round_figure(depth))), fee, recovery, tuple(told))
+    return MarketEstimate(max(1, round(round_figure(depth))), fee, recovery, tuple(told))
 
 
 def _format_dollars(value: float) -> str:
     return f"{value:,.0f}"
 
 
-__all__ = ["build_measured", "format_percent", "stamp"]
+__all__ = ["build_measured", "format_percent", "format_time"]

@@ -19,12 +19,12 @@ from backstop.files.output_directories import hash_program, refuse_other
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.progress import Progress
-from backstop.simulation.run import RunResult, simulate
-from backstop.simulation.run_directory import column, files_hash
+from backstop.simulation.run_directory import get_columns, hash_run_files
 from backstop.simulation.scenario import Scenario, scenario_names
-from backstop.simulation.scenario.document import Field, merge
-from backstop.simulation.scenario.file import ORDERS, read_scenario
-from backstop.simulation.scenario.loader import scenario_of, tries_of
+from backstop.simulation.scenario.scenario_library import ORDERS, read_scenario
+from backstop.simulation.scenario.scenario_loader import parse_scenario, read_guard_variants
+from backstop.simulation.scenario.yaml_document import Field, merge_documents
+from backstop.simulation.simulator import RunResult, simulate
 from backstop.studies.comparison.figure_lines import Line, as_csv
 
 SCHEMA_VERSION = 1
@@ -65,32 +65,32 @@ def list_guard_lines(compared: Mapping[str, Any]) -> list[Line]:
 
 def guard_scenarios() -> list[str]:
     """List the library's scenarios that name guards to try."""
-    return [name for name in scenario_names() if "tries" in read_scenario(name)[0].entries()]
+    return [name for name in scenario_names() if "tries" in read_scenario(name)[0].read_entries()]
 
 
 def build_guard_runs(name_or_file: str) -> list[GuardRun]:
     """Build and check a scenario's runs: without guards, with each alone, and with all of several."""
     top, name = read_scenario(name_or_file)
-    if "tries" not in top.entries():
+    if "tries" not in top.read_entries():
         raise BackstopError(f"the scenario {name!r} names no guards under `tries`")
-    named = tries_of(top.entries()["tries"])
-    found = [GuardRun(OFF, "No guard", scenario_of(top, name))]
+    named = read_guard_variants(top.read_entries()["tries"])
+    found = [GuardRun(OFF, "No guard", parse_scenario(top, name))]
     for guard, section in named.items():
         changed = _merge_guard(top, section.entries)
-        found.append(GuardRun(guard, " ".join(section["title"].text.split()), scenario_of(changed, name)))
+        found.append(GuardRun(guard, " ".join(section["title"].text.split()), parse_scenario(changed, name)))
     if len(named) > 1:
         changed = reduce(_merge_guard, (section.entries for section in named.values()), top)
-        found.append(GuardRun(ALL, "All of them", scenario_of(changed, name)))
+        found.append(GuardRun(ALL, "All of them", parse_scenario(changed, name)))
     return found
 
 
 def _merge_guard(top: Field, changes: Mapping[str, Field]) -> Field:
     """Merge a guard's parameters, keepers, and what they may break, into a scenario's document."""
-    entries = dict(top.entries())
+    entries = dict(top.read_entries())
     for name in ("parameters", "keepers", "unsafe"):
         if name in changes:
             base = entries.get(name)
-            entries[name] = merge(base, changes[name], ORDERS) if base else changes[name]
+            entries[name] = merge_documents(base, changes[name], ORDERS) if base else changes[name]
     return Field(top.file, top.line, top.path, entries)
 
 
@@ -168,7 +168,7 @@ def _run_scenario(
         )
     compared = _build_comparison(attempts, results)
     for row in compared["runs"]:
-        row["files_hash"] = files_hash(out / row["guard"])
+        row["files_hash"] = hash_run_files(out / row["guard"])
     return compared
 
 
@@ -190,7 +190,8 @@ def _load_finished(
             for each in before["scenarios"]
             if made_with.get(each["scenario"]) == each["made_with"]
             and all(
-                files_hash(out / each["scenario"] / row["guard"]) == row["files_hash"] for row in each["runs"]
+                hash_run_files(out / each["scenario"] / row["guard"]) == row["files_hash"]
+                for row in each["runs"]
             )
         }
     except BackstopError as error:
@@ -277,7 +278,7 @@ def _compute_savings(off: Mapping[str, str], row: Mapping[str, str], figure: str
 
 def _first_liquidations(result: RunResult) -> dict[tuple[int, str], int]:
     """Return the time of each vault's first liquidation."""
-    auctions = column(result.tables, "auctions")
+    auctions = get_columns(result.tables, "auctions")
     found: dict[tuple[int, str], int] = {}
     keys = zip(auctions["collateral_type"], auctions["owner"], auctions["started_at"], strict=True)
     for c, owner, at in keys:
@@ -287,7 +288,7 @@ def _first_liquidations(result: RunResult) -> dict[tuple[int, str], int]:
 
 def _false_principals(parameters: Parameters, result: RunResult) -> Iterator[int]:
     """Yield the debt of each false liquidation [rad]."""
-    state, auctions = column(result.tables, "state"), column(result.tables, "auctions")
+    state, auctions = get_columns(result.tables, "state"), get_columns(result.tables, "auctions")
     prices: dict[tuple[int, int], int] = {}
     last: dict[int, int] = {}
     for at, c, price in zip(
@@ -311,7 +312,7 @@ class _Draw(NamedTuple):
 def _iter_draws(scenario: Scenario, result: RunResult) -> Iterator[_Draw]:
     """Yield each draw that a keeper sent and a block included."""
     roles = {name: group.role for group in scenario.keepers for name in group.list_keeper_names()}
-    actions = column(result.tables, "actions")
+    actions = get_columns(result.tables, "actions")
     names = ("method", "sender_name", "args", "ok")
     for method, sender, args, ok in zip(*(actions[name] for name in names), strict=True):
         role = roles.get(sender)

@@ -7,12 +7,12 @@ from typing import Any
 
 from backstop.deployment.contract_names import POOLS, STABLECOIN_POOLS
 from backstop.model.arithmetic import RAY
-from backstop.simulation.bearers import group_of
+from backstop.simulation.loss_bearers import get_loss_bearer
 
 NOBODY = "nobody yet"
 """Who has paid what is outstanding at the end."""
 
-_POOL_OF = {group_of(name): POOLS[name][0] for name in ("junior", "senior", "savings")}
+_POOL_OF = {get_loss_bearer(name): POOLS[name][0] for name in ("junior", "senior", "savings")}
 
 Parties = list[dict[str, str]]
 

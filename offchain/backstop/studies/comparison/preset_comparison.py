@@ -16,12 +16,12 @@ from backstop.deployment.contract_names import POOLS
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
-from backstop.simulation.bearers import GROUPS, PAYERS, group_of
-from backstop.simulation.headline import margin_left
+from backstop.simulation.loss_bearers import GROUPS, PAYERS, get_loss_bearer
+from backstop.simulation.loss_totals import sum_unpaid_margin_loss
 from backstop.simulation.progress import Progress
-from backstop.simulation.run import RunResult, simulate
-from backstop.simulation.run_directory import column
+from backstop.simulation.run_directory import get_columns
 from backstop.simulation.scenario import Scenario
+from backstop.simulation.simulator import RunResult, simulate
 from backstop.studies.comparison.figure_lines import Line, as_csv, read_figure
 from backstop.studies.comparison.naive_rule_cost import compute_party_gains
 from backstop.studies.comparison.presets import NAIVE_RULES, Preset, apply_preset
@@ -264,7 +264,7 @@ def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
     losses, types = summary["losses"], summary["collateral_types"]
     covered = {entry["stage"]: int(entry["rad"]) for entry in losses["covered"]}
     outstanding = int(losses["outstanding_rad"])
-    auctions = column(result.tables, "auctions")
+    auctions = get_columns(result.tables, "auctions")
     debt = sum(auctions["principal_rad"])
     lost = sum(auctions["principal_lost_rad"])
     under_way = int(summary["ledger"]["in_auction_rad"])
@@ -287,9 +287,9 @@ def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
         "loss_paid_by": [
             {
                 "group": name,
-                "present": name == "holders" or any(group_of(stage) == name for stage in covered),
+                "present": name == "holders" or any(get_loss_bearer(stage) == name for stage in covered),
                 "rad": str(
-                    sum(amount for stage, amount in covered.items() if group_of(stage) == name)
+                    sum(amount for stage, amount in covered.items() if get_loss_bearer(stage) == name)
                     + (outstanding if name == "holders" else 0)
                 ),
             }
@@ -326,9 +326,9 @@ def collect_margin_figures(result: RunResult) -> dict[str, Any] | None:
     margin = result.summary["margin"]
     if margin is None:
         return None
-    closings = column(result.tables, "margin_closings")
+    closings = get_columns(result.tables, "margin_closings")
     whole = zip(closings["whole_lots"], closings["lots"], closings["price_wei"], strict=True)
-    actions = column(result.tables, "actions")
+    actions = get_columns(result.tables, "actions")
     dealing = zip(actions["contract"], actions["method"], actions["gas"], strict=True)
     return {
         "policy": margin["policy"],
@@ -338,7 +338,7 @@ def collect_margin_figures(result: RunResult) -> dict[str, Any] | None:
         "seized": margin["seized"],
         "loss_wad": margin["loss_wad"],
         **{f"{kind}_wad": margin[f"{kind}_wad"] for kind in PAYERS},
-        "not_paid_wad": str(margin_left(margin)),
+        "not_paid_wad": str(sum_unpaid_margin_loss(margin)),
         "left_alone_wad": margin["left_alone_wad"],
         "most_taken_bps": max(map(_compute_taken_share, margin["cycles"]), default=0),
         "closed": margin["deleveraged"],
@@ -365,7 +365,7 @@ def _measure_forced_closes(result: RunResult) -> dict[str, Any]:
     began = None
     started = result.summary["started_at"]
     final = [started + cycle["at"] for cycle in result.summary["margin"]["cycles"]]
-    events = column(result.tables, "events")
+    events = get_columns(result.tables, "events")
     for at, contract, event, values in zip(
         events["timestamp"], events["contract"], events["event"], events["values"], strict=True
     ):
@@ -411,7 +411,7 @@ def _measure_waits(result: RunResult, end: int) -> tuple[int | None, int | None,
     Amounts under a coin count as nothing, as some stages round their payments down. Losses that are open at
     the end count until then.
     """
-    flows = column(result.tables, "waterfall")
+    flows = get_columns(result.tables, "waterfall")
     first, closed, created, left, since, weighted = None, None, 0, 0, 0, 0
     for at, kind, amount in zip(flows["timestamp"], flows["kind"], flows["amount_rad"], strict=True):
         if kind not in ("recognised", "covered", "recovered"):

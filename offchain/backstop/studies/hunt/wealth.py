@@ -8,7 +8,7 @@ from typing import Any
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import principal_left
-from backstop.simulation.worth import stake
+from backstop.simulation.account_value import compute_stake
 from backstop.studies.hunt.honest import Town
 from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER, TWINS
 
@@ -47,13 +47,13 @@ def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
             bag = town.settlement.bags[who] - town.settlement.cashed[c, who]
             total += bag * town.settlement.shares[c] // RAY * prices[c]
         for name, pool in town.pools.items():
-            total += stake(pool, who) * coin
+            total += compute_stake(pool, who) * coin
             claims = contracts.get(f"{name}.Claims")
             if claims is not None and face and claims.series[()].tokens:
                 series = claims.series[()]
                 total += claims.balanceOf("", who) * series.outstanding // series.tokens * RAY
         if equity is not None:
-            staked = stake(contracts["StakedEquity"], who) if "StakedEquity" in contracts else 0
+            staked = compute_stake(contracts["StakedEquity"], who) if "StakedEquity" in contracts else 0
             total += (contracts["Equity"].balances[who] + staked) * prices[-1]
         found[who] = total // RAY
     for id, lot in town.auction.lots.items():

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.simulation.run import RunResult, simulate
-from backstop.simulation.run_directory import column
+from backstop.simulation.run_directory import get_columns
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import RunResult, simulate
 from backstop.studies.reproductions.figure_comparison import (
     FigureRow,
     Reproduction,
@@ -67,7 +67,7 @@ def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
 
 def measure_loss(result: RunResult) -> Loss:
     """Collect a run's figures from its tables."""
-    takes = column(result.tables, "takes")
+    takes = get_columns(result.tables, "takes")
     names = ("auction_id", "slice_wad", "price_ray", "market_price_ray")
     free, zero = 0, set()
     for id, amount, price, market in zip(*(takes[name] for name in names), strict=True):
@@ -75,7 +75,7 @@ def measure_loss(result: RunResult) -> Loss:
             free += amount * market // RAY
             zero.add(id)
     created = int(result.summary["losses"]["created_rad"])
-    auctions = len(column(result.tables, "auctions")["auction_id"])
+    auctions = len(get_columns(result.tables, "auctions")["auction_id"])
     return Loss(Fraction(created, RAD), Fraction(free, WAD), len(zero), auctions)
 
 

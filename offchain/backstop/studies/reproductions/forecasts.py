@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.simulation.scenario.portable import Floats, log
+from backstop.simulation.scenario.deterministic_float import Floats, log
 from backstop.studies.calibration.backtest import LEVELS, SIGNIFICANCE, forecast_falls, kupiec_p, kupiec_power
 from backstop.studies.calibration.return_distributions import MOST_DEGREES, fit_student_t
 from backstop.studies.calibration.scenario_calibration import YEAR

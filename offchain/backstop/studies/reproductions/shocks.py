@@ -14,10 +14,10 @@ from statistics import correlation
 from typing import NamedTuple
 
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.book import vault_book
-from backstop.simulation.scenario.document import Field
-from backstop.simulation.scenario.file import read_scenario
-from backstop.simulation.scenario.loader import scenario_of
+from backstop.simulation.scenario.scenario_library import read_scenario
+from backstop.simulation.scenario.scenario_loader import parse_scenario
+from backstop.simulation.scenario.vault_books import build_vault_book
+from backstop.simulation.scenario.yaml_document import Field
 from backstop.studies.reproductions.figure_comparison import (
     EXACT,
     FigureRow,
@@ -144,8 +144,8 @@ def load_shocked_scenario(shocks: Sequence[str]) -> Scenario:
     """Load the neutral day with shocks of the library laid over it."""
     top, name = read_scenario(NEUTRAL)
     named = [Field(NEUTRAL, 0, "shocks", shock) for shock in shocks]
-    entries = {**top.entries(), "shocks": Field(NEUTRAL, 0, "shocks", named)}
-    return scenario_of(Field(top.file, top.line, top.path, entries), name)
+    entries = {**top.read_entries(), "shocks": Field(NEUTRAL, 0, "shocks", named)}
+    return parse_scenario(Field(top.file, top.line, top.path, entries), name)
 
 
 def measure_losses(scenario: Scenario, seed: int, paths: int) -> tuple[Fraction, ...]:
@@ -153,7 +153,7 @@ def measure_losses(scenario: Scenario, seed: int, paths: int) -> tuple[Fraction,
     names = Columns.from_parameters(scenario.parameters).names
     rows = get_engine(Task(scenario, seed, "fast")).run_paths(0, paths)
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
-    debt = sum(vault.debt for vault in vault_book(scenario, seed, opening)) // 10**12  # millionths
+    debt = sum(vault.debt for vault in build_vault_book(scenario, seed, opening)) // 10**12  # millionths
     found = []
     for column in ("bad_debt", "liquidated_debt"):
         values = rows[:, names.index(column)]

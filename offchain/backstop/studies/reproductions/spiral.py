@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.drawn import draw
-from backstop.simulation.scenario.portable import Floats, exp, log
+from backstop.simulation.scenario.deterministic_float import Floats, exp, log
+from backstop.simulation.scenario.draw_scenario import draw_path
 from backstop.studies.reproductions.figure_comparison import (
     FigureRow,
     Reproduction,
@@ -145,7 +145,7 @@ def draw_returns(seed: int, paths: int, degrees: int) -> Floats:
     scenario = replace(scenario, prices={**scenario.prices, "ETH": replace(path, model=model)})
     found = np.empty((paths, DAYS))
     for i in range(paths):
-        found[i] = np.diff(log(draw(scenario, seed, i).prices["ETH"].ticks))
+        found[i] = np.diff(log(draw_path(scenario, seed, i).prices["ETH"].ticks))
     return found
 
 

@@ -16,8 +16,8 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.bounds import MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.drawn import with_depths
-from backstop.simulation.scenario.schema import Vault
+from backstop.simulation.scenario.draw_scenario import set_market_depths
+from backstop.simulation.scenario.scenario_schema import Vault
 from backstop.studies.data_frames import build_frame
 from backstop.studies.risk_questions.path_runner import (
     LEVEL,
@@ -79,7 +79,7 @@ def ceiling(
     run.need_tail(level)
     if limit < 1:
         raise BackstopError("a limit of less than one stablecoin allows no debt")
-    day = with_depths(load_with_changes(scenario), run.seed)
+    day = set_market_depths(load_with_changes(scenario), run.seed)
     if symbol not in day.symbols:
         raise BackstopError(f"{symbol!r} is not one of: {', '.join(day.symbols)}")
     sizes = _DebtSizes(day, symbol, run, level / BASIS_POINTS)

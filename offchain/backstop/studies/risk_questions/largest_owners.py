@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.run import Simulation
-from backstop.simulation.scenario import Scenario, drawn
+from backstop.simulation.scenario import Scenario, draw_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation
 from backstop.studies.data_frames import build_frame
 from backstop.studies.risk_questions.path_runner import PATHS, PathRunner, build_vaults, load_with_changes
 from backstop.studies.stress.columns import Columns
@@ -78,10 +78,10 @@ def _iter_losses(day: Scenario, seed: int, path: int) -> Iterator[tuple[str, int
 
     Principal still in auctions when the path ends is lost, and debt beyond what its collateral is worth.
     """
-    chosen = drawn(day, seed, path)
+    chosen = draw_scenario(day, seed, path)
     with open_session(chosen, "model", seed) as session:
         run = Simulation(chosen, session, seed)
-        run.run(lambda done, total, text: None, lambda: False, sell_out=True)
+        run.run_scenario(lambda done, total, text: None, lambda: False, sell_out=True)
         view, seen = run.view(), run.recorder.auctions
         # What settlement unwinds goes back to its vault, which owes it again.
         yield from ((each.owner, each.lost) for each in seen.values() if each.ended_by != "unwound")

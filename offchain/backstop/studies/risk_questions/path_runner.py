@@ -9,11 +9,11 @@ from pathlib import Path
 from backstop.errors import BackstopError
 from backstop.parallel.worker_selection import select_workers
 from backstop.simulation.progress import Progress
-from backstop.simulation.scenario import Scenario, vault_book
-from backstop.simulation.scenario.document import Field, merge
-from backstop.simulation.scenario.file import ORDERS, read_scenario
-from backstop.simulation.scenario.loader import scenario_of
-from backstop.simulation.scenario.schema import Vault
+from backstop.simulation.scenario import Scenario, build_vault_book
+from backstop.simulation.scenario.scenario_library import ORDERS, read_scenario
+from backstop.simulation.scenario.scenario_loader import parse_scenario
+from backstop.simulation.scenario.scenario_schema import Vault
+from backstop.simulation.scenario.yaml_document import Field, merge_documents
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import ENGINES, Task, get_engine
 from backstop.studies.stress.grid import set_fields
@@ -78,13 +78,13 @@ def load_with_changes(
     top, name = read_scenario(scenario)
     if changes:
         fields = {path: Field(Path(what), 1, path, value, value == "null") for path, value in changes.items()}
-        top = merge(top, set_fields(top, fields), ORDERS)
-    return scenario_of(top, name, anew=True)
+        top = merge_documents(top, set_fields(top, fields), ORDERS)
+    return parse_scenario(top, name, anew=True)
 
 
 def build_vaults(scenario: Scenario, seed: int) -> list[Vault]:
     """Return the vaults that are opened, as they are opened."""
-    return vault_book(scenario, seed, scenario.first_prices)
+    return build_vault_book(scenario, seed, scenario.first_prices)
 
 
 def get_column(scenario: Scenario, rows: Rows, name: str) -> Sample:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.file import read_scenario
+from backstop.simulation.scenario.scenario_library import read_scenario
 from backstop.studies.data_frames import build_frame
 from backstop.studies.risk_questions.liquidations_at_price_drop import falls
 from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from backstop.keepers.keeper_group import KeeperGroup
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.processes import PriceModel
-from backstop.simulation.scenario.schema import MarketDepth, PricePath
+from backstop.simulation.scenario.scenario_schema import MarketDepth, PricePath
+from backstop.simulation.scenario.stochastic_processes import PriceModel
 
 WILDER = 3, 2
 """By how much moves are larger: half as much again."""

@@ -20,8 +20,8 @@ from backstop.parallel.workers import Workers, run_in_process
 from backstop.randomness import SeededRandom
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.processes import Crash, Fault
-from backstop.simulation.scenario.schema import GeneratedBook
+from backstop.simulation.scenario.scenario_schema import GeneratedBook
+from backstop.simulation.scenario.stochastic_processes import FeedFault, PriceCrash
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import NEVER, Columns, Rows
 from backstop.studies.stress.engines import Task
@@ -191,7 +191,7 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
     prices = {}
     for symbol, path in base.prices.items():
         assert path.model is not None
-        crash = Crash(dice.draw_integer(0, 350) * 10**6, recovery=(0, 7_200)[dice.draw_index(2)])
+        crash = PriceCrash(dice.draw_integer(0, 350) * 10**6, recovery=(0, 7_200)[dice.draw_index(2)])
         volatility = path.model.volatility * dice.draw_integer(3, 20) // 10
         prices[symbol] = replace(path, model=replace(path.model, volatility=volatility, crash=crash))
     ratios = 15_500, dice.draw_integer(30, 60) * 1_000
@@ -207,7 +207,7 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
             symbol: replace(market, depth=market.depth * dice.draw_integer(1, 15) // 20)
             for symbol, market in base.markets.items()
         },
-        faults={"ETH": (Fault(fault, RandomOutages(43_200, 3_600), by),)} if dice.draw_index(2) else {},
+        faults={"ETH": (FeedFault(fault, RandomOutages(43_200, 3_600), by),)} if dice.draw_index(2) else {},
         scarcity=(0, 0, 5_000, 10_000)[dice.draw_index(4)],
         keepers=tuple(_vary_group(each, dice) for each in base.keepers),
     )

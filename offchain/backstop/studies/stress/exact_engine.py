@@ -20,11 +20,11 @@ from backstop.keepers.view_records import Auction, Workout
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.state import Log
 from backstop.proof.lockstep import Lockstep
-from backstop.simulation.recorder import Recorder
-from backstop.simulation.run import Simulation
+from backstop.simulation.run_recorder import RunRecorder
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.drawn import drawn
+from backstop.simulation.scenario.draw_scenario import draw_scenario
 from backstop.simulation.session import Session
+from backstop.simulation.simulator import Simulation
 from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.system import Action, Outcome
 
@@ -32,7 +32,7 @@ PATHS_A_CHAIN = 64
 """Paths after which a new chain begins, as memory grows with every call, undone or not."""
 
 
-class OutcomeRecorder(Recorder):
+class OutcomeRecorder(RunRecorder):
     """Recorder that counts what a row of outcomes needs, and nothing else."""
 
     def __init__(self, columns: Columns, scenario: Scenario) -> None:
@@ -49,7 +49,7 @@ class OutcomeRecorder(Recorder):
         self.covered_at = NEVER
         self.lowest_ratio = NO_DEBT
 
-    def action(
+    def record_action(
         self,
         step: int,
         timestamp: int,
@@ -64,11 +64,11 @@ class OutcomeRecorder(Recorder):
                 self.liquidations += 1
                 self.liquidated += log.values[6]
             elif log.contract == "LossWaterfall":
-                self._loss(step, timestamp, log)
+                self._record_loss(step, timestamp, log)
             elif log.contract == "Settlement":
-                self._settlement(log, market_prices)
+                self._record_settlement(log, market_prices)
 
-    def _loss(self, step: int, timestamp: int, log: Log) -> None:
+    def _record_loss(self, step: int, timestamp: int, log: Log) -> None:
         if log.event == "LossRecognised":
             c, _, amount = log.values
             self.bad_debt[c] += amount
@@ -78,7 +78,7 @@ class OutcomeRecorder(Recorder):
             _, _, stage, amount = log.values
             self.covered[self.stages[stage]] += amount
 
-    def block(self, view: KeeperView, gas_price: int, pending: int) -> None:
+    def record_block(self, view: KeeperView, gas_price: int, pending: int) -> None:
         """Note the state after a block: losses outstanding, and the ratio of collateral to debt."""
         deficits = [view.get_deficit(c) for c in view.types]
         self.outstanding = sum(deficits) + self.netted
@@ -101,7 +101,7 @@ class OutcomeRecorder(Recorder):
     def record_end(self, run: Simulation) -> None:
         """Note what is left when the path ends: debt whose collateral is unsold, and what of it is lost."""
         view = run.view()
-        self.unsold = run.left_to_sell()
+        self.unsold = run.compute_unsold_debt()
         for c, price in enumerate(view.outside.prices):
             of_workouts = (
                 max(0, each.principal - each.lot * price)
@@ -148,14 +148,14 @@ class ExactEngine:
 
     def run_one_path(self, path: int) -> tuple[int, ...]:
         """Return the outcome of one path, which does not depend on those that ran before."""
-        chosen = drawn(self.scenario, self.seed, path)
+        chosen = draw_scenario(self.scenario, self.seed, path)
         tally = OutcomeRecorder(self.columns, chosen)
         try:
             session = self._get_session(chosen)
             with session.both.fork_state() if session.both is not None else session.model.fork_state():
                 simulation = Simulation(chosen, session, self.seed, tally)
                 simulation.run_blocks(_ignore_progress, _never_stop)
-                simulation.run_on(_never_stop)
+                simulation.run_until_sold(_never_stop)
                 tally.record_end(simulation)
         except BackstopError as error:
             # A plain error, which can be pickled, as it may come from another process.

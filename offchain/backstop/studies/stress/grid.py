@@ -11,10 +11,10 @@ from pathlib import Path
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.scenario import Scenario, units
-from backstop.simulation.scenario.document import Field, merge, read_document
-from backstop.simulation.scenario.file import ORDERS, read_scenario
-from backstop.simulation.scenario.loader import scenario_of
+from backstop.simulation.scenario import Scenario, quantity_units
+from backstop.simulation.scenario.scenario_library import ORDERS, read_scenario
+from backstop.simulation.scenario.scenario_loader import parse_scenario
+from backstop.simulation.scenario.yaml_document import Field, merge_documents, read_document
 
 SCHEMA_VERSION = 1
 MOST_POINTS = 1_000
@@ -57,7 +57,7 @@ class Grid:
     def build_change(self, point: Point) -> Field:
         """Return the part of a scenario file that makes this point of the scenario."""
         chosen = (axis.changes[place] for axis, place in zip(self.axes, point.places, strict=True))
-        return reduce(lambda whole, change: merge(whole, change, ORDERS), chosen)
+        return reduce(lambda whole, change: merge_documents(whole, change, ORDERS), chosen)
 
     def get_values(self, point: Point) -> tuple[str, ...]:
         """Return a point's values, as they are written."""
@@ -67,9 +67,9 @@ class Grid:
 def load_grid(path: Path) -> Grid:
     """Read a grid and build all its scenarios, so that errors show before anything runs."""
     top = read_document(path)
-    section = top.section(("schema_version", "title", "scenario", "gain", "limit", "level", "axes"))
-    if section["schema_version"].read(units.count) != SCHEMA_VERSION:
-        section["schema_version"].fail(
+    section = top.read_section(("schema_version", "title", "scenario", "gain", "limit", "level", "axes"))
+    if section["schema_version"].read_value(quantity_units.read_count) != SCHEMA_VERSION:
+        section["schema_version"].raise_error(
             f"is version {section['schema_version'].text}, this program reads {SCHEMA_VERSION}"
         )
     called = section["scenario"].text
@@ -77,42 +77,42 @@ def load_grid(path: Path) -> Grid:
     try:
         base, name = read_scenario(beside if called.endswith((".yaml", ".yml")) else called)
     except BackstopError as error:
-        section["scenario"].fail(str(error))
-    axes = tuple(_parse_axis(name, entry) for name, entry in section["axes"].entries().items())
+        section["scenario"].raise_error(str(error))
+    axes = tuple(_parse_axis(name, entry) for name, entry in section["axes"].read_entries().items())
     if not axes:
-        section["axes"].fail("needs at least one axis")
+        section["axes"].raise_error("needs at least one axis")
     count = 1
     for axis in axes:
         count *= len(axis.values)
     if count > MOST_POINTS:
-        section["axes"].fail(f"make {count:,} settings: {MOST_POINTS:,} is the most")
+        section["axes"].raise_error(f"make {count:,} settings: {MOST_POINTS:,} is the most")
     return Grid(
         name=path.stem,
         title=" ".join(section["title"].text.split()),
         scenario=str(beside) if called.endswith((".yaml", ".yml")) else called,
         axes=axes,
         points=tuple(_build_points(base, name, axes)),
-        gain=section["gain"].choice(GAINS),
-        limit=section["limit"].read(units.stablecoin) // 10**12,
-        level=section["level"].between(units.basis_points, 5_000, BASIS_POINTS - 1),
+        gain=section["gain"].read_choice(GAINS),
+        limit=section["limit"].read_value(quantity_units.read_stablecoin) // 10**12,
+        level=section["level"].read_bounded(quantity_units.read_basis_points, 5_000, BASIS_POINTS - 1),
     )
 
 
 def _parse_axis(name: str, field: Field) -> Axis:
-    section = field.section(("fields",), ("title",))
-    fields = section["fields"].entries()
+    section = field.read_section(("fields",), ("title",))
+    fields = section["fields"].read_entries()
     if not fields:
-        section["fields"].fail("names no field of the scenario")
-    columns = {path: values.items() for path, values in fields.items()}
+        section["fields"].raise_error("names no field of the scenario")
+    columns = {path: values.read_items() for path, values in fields.items()}
     first = next(iter(columns.values()))
     for path, values in columns.items():
         if not values:
-            fields[path].fail("has no values")
+            fields[path].raise_error("has no values")
         if len(values) != len(first):
-            fields[path].fail(f"has {len(values)} values, the axis's first field {len(first)}")
+            fields[path].raise_error(f"has {len(values)} values, the axis's first field {len(first)}")
     texts = [value.text for value in first]
     if len(set(texts)) < len(texts):
-        next(iter(fields.values())).fail("has a value twice")
+        next(iter(fields.values())).raise_error("has a value twice")
     title = section.get("title")
     return Axis(
         name=name,
@@ -129,12 +129,12 @@ def set_fields(axis: Field, values: Mapping[str, Field]) -> Field:
     """Build the part of a scenario file that has these values at these paths."""
     top = Field(axis.file, axis.line, "", {})
     for path, value in values.items():
-        here = top.entries()
+        here = top.read_entries()
         *sections, last = _split_keys(path)
         for depth, name in enumerate(sections, start=1):
             here = here.setdefault(
                 name, Field(value.file, value.line, ".".join(sections[:depth]), {})
-            ).entries()
+            ).read_entries()
         here[last] = Field(value.file, value.line, path, value.value, value.null)
     return top
 
@@ -159,10 +159,10 @@ def _build_points(base: Field, name: str, axes: Sequence[Axis]) -> list[Point]:
     for places in product(*(range(len(axis.values)) for axis in axes)):
         changed = base
         for axis, place in zip(axes, places, strict=True):
-            changed = merge(changed, axis.changes[place], ORDERS)
+            changed = merge_documents(changed, axis.changes[place], ORDERS)
         try:
             # A recorded state belongs to its own terms, so the vault book is opened anew.
-            scenario = scenario_of(changed, name, anew=True)
+            scenario = parse_scenario(changed, name, anew=True)
         except BackstopError as error:
             chosen = ", ".join(f"{axis.name} {axis.values[k]}" for axis, k in zip(axes, places, strict=True))
             raise BackstopError(f"{error} (with {chosen})") from None

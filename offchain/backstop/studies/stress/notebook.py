@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
 from backstop.parallel.worker_selection import select_workers
-from backstop.simulation.meta import run_meta
+from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.stress.engines import ENGINES, Task
 from backstop.studies.stress.stress_study import Study
@@ -61,5 +61,5 @@ def study(
         again = run_again(task, rows, confirm, lambda done, total, text: None, lambda: False)
         summary = build_summary(task, called, rows, again, None)
         if out is not None:
-            made.write_results(summary, run_meta(engine, "", made.out, time.monotonic() - began))
+            made.write_results(summary, build_run_metadata(engine, "", made.out, time.monotonic() - began))
     return StressStudy(summary, pd.DataFrame(rows, columns=list(made.columns.names)))

@@ -23,8 +23,8 @@ from backstop.files.output_directories import hash_content, refuse_other
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.parallel.workers import Workers
 from backstop.simulation.progress import Progress
-from backstop.simulation.scenario import Scenario, vault_book
-from backstop.simulation.scenario.writer import as_yaml
+from backstop.simulation.scenario import Scenario, build_vault_book
+from backstop.simulation.scenario.scenario_writer import render_yaml
 from backstop.studies.scenario_fields import as_plain_values
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
@@ -93,7 +93,7 @@ class Sweep:
             setting = ", ".join(f"{axis.title} {value}" for axis, value in pairs)
             content = {"extends": called, "title": f"{point.scenario.title}: {setting}"}
             content |= as_plain_values(self.grid.build_change(point), "", folder)
-            texts[f"{number:04}.yaml"] = as_yaml(content)
+            texts[f"{number:04}.yaml"] = render_yaml(content)
         write_files(folder, texts)
 
     def describe_settings(self) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def measure_gain(kind: str, scenario: Scenario, seed: int) -> int:
     """
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
     debts = dict.fromkeys(scenario.symbols, 0)
-    for vault in vault_book(scenario, seed, opening):
+    for vault in build_vault_book(scenario, seed, opening):
         debts[vault.symbol] += vault.debt
     whole = sum(debts.values())
     if kind == "debt":

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backstop.simulation.scenario.portable import exp, log
+from backstop.simulation.scenario.deterministic_float import exp, log
 
 Sample = npt.NDArray[Any]
 """Integers or floats, one for each path."""

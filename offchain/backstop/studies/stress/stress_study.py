@@ -25,7 +25,7 @@ from backstop.errors import BackstopError
 from backstop.files.atomic_files import read_json, replace_file, write_files, write_json
 from backstop.files.output_directories import hash_content, refuse_other
 from backstop.parallel.workers import Workers, run_in_process
-from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.progress import Progress, RunInterruptedError
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import CHUNKS, Task
@@ -136,7 +136,7 @@ def run_all(
                     done += chunk.paths
                     progress(done, total, "paths")
                 if stop() and done < total:
-                    raise Interrupted("stopped")
+                    raise RunInterruptedError("stopped")
         except BackstopError as error:
             error.args = (f"{error}; {done:,} of {total:,} paths are kept, the same command goes on",)
             raise

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.bearers import GROUPS, group_of
+from backstop.simulation.loss_bearers import GROUPS, get_loss_bearer
 from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.path_statistics import (
@@ -73,7 +73,11 @@ def build_summary(
             for symbol in columns.types
         ],
         "stages": [
-            {"stage": stage, "group": group_of(stage), "covered": estimate_loss(column[f"covered_{stage}"])}
+            {
+                "stage": stage,
+                "group": get_loss_bearer(stage),
+                "covered": estimate_loss(column[f"covered_{stage}"]),
+            }
             for stage in columns.stages
         ],
         "groups": [
@@ -94,7 +98,7 @@ def sum_by_group(columns: Columns, rows: Rows) -> dict[str, Sample]:
     """Sum what each group paid on each path, by the stages that take its money; holders bear the rest."""
     found: dict[str, Sample] = {}
     for name in GROUPS:
-        stages = [stage for stage in columns.stages if group_of(stage) == name]
+        stages = [stage for stage in columns.stages if get_loss_bearer(stage) == name]
         if stages:
             found[name] = sum(
                 (rows[:, columns.get_index(f"covered_{stage}")] for stage in stages), start=_zero_column(rows)

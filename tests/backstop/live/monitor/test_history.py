@@ -27,8 +27,8 @@ from backstop.live.monitor.page_sections import FALLS, PageSections
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.state import Log
-from backstop.report.live_answers import of_live
-from backstop.report.live_charts import charts, marked
+from backstop.report.live_charts import build_event_marks, draw_charts
+from backstop.report.live_headings import compose_live_headings
 from backstop.studies.risk_questions.liquidations_at_price_drop import Position, compute_fall_rows
 from backstop.system import Action, Outcome
 from tests.support.colors import fill_colors
@@ -190,7 +190,7 @@ def test_what_befalls_the_protocol_is_an_event_and_daily_life_is_none() -> None:
 def test_of_events_close_together_the_gravest_is_marked() -> None:
     events = [ProtocolEvent(i, 1_000 + i, "liquidation", "") for i in range(500)]
     events[250] = ProtocolEvent(250, 1_250, "loss", "")
-    lines, keys = marked(events, (1_000, 2_000))
+    lines, keys = build_event_marks(events, (1_000, 2_000))
     assert len(lines) < 40 and [key.name for key in keys] == ["losses", "liquidations"]
     assert [line["x0"] for line in lines if line["line"]["color"] == "@loss"] == [1_250_000]
 
@@ -202,7 +202,7 @@ def test_charts_are_the_same_before_the_first_block_and_after() -> None:
         history.add_point(block, figures(60 * block, debt=1_000 * block))
         history.add_call(seen(block, 60 * block, TAKEN), f"keeper {block % 2}", "take")
     shown = {"points": tuple(history.points), "events": (), "acts": tuple(history.acts)}
-    empty, drawn = charts({}), charts({"history": shown})
+    empty, drawn = draw_charts({}), draw_charts({"history": shown})
     assert list(empty) == list(drawn)
     for chart in (*empty.values(), *drawn.values()):
         go.Figure(fill_colors(chart.figure))
@@ -216,7 +216,7 @@ def test_charts_are_the_same_before_the_first_block_and_after() -> None:
 
 def test_keepers_beyond_the_first_four_are_drawn_together() -> None:
     acts = [KeeperCall(i, 60 * i, f"keeper {i}", "", "", None, 0, 0, i * WAD) for i in range(1, 8)]
-    chart = charts({"history": {"points": (), "events": (), "acts": acts}})["history-profit"]
+    chart = draw_charts({"history": {"points": (), "events": (), "acts": acts}})["history-profit"]
     ends = {trace["name"]: trace["y"][-1] for trace in chart.figure["data"]}
     assert ends == {"keeper 7": 7, "keeper 6": 6, "keeper 5": 5, "keeper 4": 4, "all others": 6}
 
@@ -252,6 +252,8 @@ def test_levels_are_what_the_question_about_falls_says(protocol: DeployedProtoco
     assert [row["vaults"] for row in together] == [row["vaults"] for row in every]
     assert together[0]["vaults"] == 0 and together[-1]["vaults"] == 3
     named = says | found | {"found": 0}
-    answers = of_live(named)
+    answers = compose_live_headings(named)
     assert answers["vaults"] == "No vault is unsafe" and "A fall of 10% makes " in answers["levels"]
-    assert "unsafe vault" in of_live(named | {"bands": [{"vaults": 2, "debt_rad": "1"}]})["vaults"]
+    assert (
+        "unsafe vault" in compose_live_headings(named | {"bands": [{"vaults": 2, "debt_rad": "1"}]})["vaults"]
+    )

@@ -11,14 +11,14 @@ from typing import Any, cast
 from backstop.live.monitor.http_server import Answer, Request
 from backstop.live.monitor.page_routes import build_page_routes
 from backstop.live.monitor.status_snapshot import StatusBoard
-from backstop.report.plotly_bundle import plotly_js
+from backstop.report.plotly_bundle import read_plotly_bundle
 
 
 def test_a_reader_costs_less_than_the_page_is_large() -> None:
     """Each copy that a thread makes of a megabyte leaves holes in the memory that the process keeps."""
     page, request = build_page_routes(StatusBoard(), 0)["/"], Request("", threading.Event())
     whole = b"".join(cast("Answer", page(request)).parts)
-    assert plotly_js().encode() in whole and whole.endswith(b"</html>") and len(whole) > 1_000_000
+    assert read_plotly_bundle().encode() in whole and whole.endswith(b"</html>") and len(whole) > 1_000_000
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()

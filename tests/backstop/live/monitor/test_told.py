@@ -10,9 +10,9 @@ import pytest
 from backstop.live.monitor.call_descriptions import DefaultNames, describe_call
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.state import Log
-from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.system import Outcome
 from tests.support.checkout_paths import DATA
 

@@ -30,8 +30,8 @@ from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
 from backstop.report.run_page import write_report
-from backstop.simulation.opening import stock
-from backstop.simulation.progress import Interrupted
+from backstop.simulation.book_opening import stock_market_maker
+from backstop.simulation.progress import RunInterruptedError
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.comparison.presets import apply_preset, load_preset
@@ -209,7 +209,7 @@ def test_being_stopped_leaves_partial_results(
     attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path
 ) -> None:
     blocks: list[int] = []
-    with pytest.raises(Interrupted, match="stopped at block 20 of 180"):
+    with pytest.raises(RunInterruptedError, match="stopped at block 20 of 180"):
         drive_scenario(
             day,
             attach(impersonate=True),
@@ -279,8 +279,8 @@ def test_what_the_market_maker_has_no_longer_is_left_until_it_looks_again(
     system = attach(impersonate=True)
     with system.drive_time():
         play = LiveSimulation(day, system, 1, 0, PLAYED)
-        stock(play, "ETH")
-        play.refill("ETH", WAD, 10**15 * WAD)
+        stock_market_maker(play, "ETH")
+        play.refill_market("ETH", WAD, 10**15 * WAD)
         assert system.view("Market.ETH", "stable_reserve") < 10**15 * WAD
         with pytest.raises(BackstopError, match=r"does not fit: Market.ETH.set_liquidity from market_maker"):
-            play.refill("ETH", 10**60, 0)
+            play.refill_market("ETH", 10**60, 0)

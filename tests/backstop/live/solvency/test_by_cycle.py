@@ -26,9 +26,9 @@ from backstop.live.solvency.proven_statement import build_audit, verify_audit
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
-from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation, simulate
 from tests.support.deployment_after_crash import DeploymentAfterCrash
 from tests.support.devnet_process import Devnet
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
@@ -181,7 +181,7 @@ def test_it_becomes_a_scenario(market: DeploymentAfterCrash, tmp_path: Path, hos
     assert scenario.opening is not None
     with open_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
-        simulation.restore(scenario.opening.state)
+        simulation.restore_state(scenario.opening.state)
         figures = build_statement(session.model, plan_deployment(scenario.parameters))
     assert figures == build_statement(market.mirror().model, market.deployment)
     summary = simulate(scenario, host, 1).summary

@@ -19,9 +19,9 @@ from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_system import LiveSystem, market_view
 from backstop.live.operate.scenario_driver import drive_scenario, truncate_scenario
 from backstop.live.solvency.proven_statement import build_audit, verify_audit
-from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation, simulate
 from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.deployment_after_crash import DeploymentAfterCrash
 from tests.support.devnet_process import SMALL, Devnet
@@ -97,7 +97,7 @@ def test_a_scenario_begins_with_lots_as_old(counted: DeploymentAfterCrash, tmp_p
     with open_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
         assert scenario.opening is not None
-        simulation.restore(scenario.opening.state)
+        simulation.restore_state(scenario.opening.state)
         assert ages(session.model) == ages(mirror.model)
         assert session.model.world.contracts["CollateralAuction"].tables["lots"]
         for id in ages(session.model):

@@ -26,13 +26,13 @@ from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAY
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
-from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario, scenario_names
-from backstop.simulation.scenario.document import read_document
-from backstop.simulation.scenario.loader import scenario_of
-from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml, unsafe_to_yaml
+from backstop.simulation.scenario.scenario_loader import parse_scenario
+from backstop.simulation.scenario.scenario_writer import parameters_to_yaml, render_yaml, unsafe_to_yaml
+from backstop.simulation.scenario.yaml_document import read_document
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation, simulate
 from backstop.studies.comparison.presets import apply_preset, load_preset
 from backstop.studies.stress.columns import MICRO
 from backstop.studies.stress.exact_engine import ExactEngine
@@ -70,7 +70,7 @@ def test_a_run_begins_as_the_chain_is(host: str, crashed: DeploymentAfterCrash, 
     assert scenario.opening is not None
     with open_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
-        simulation.restore(scenario.opening.state)
+        simulation.restore_state(scenario.opening.state)
         snapshot, figures = (
             session.system.snapshot(),
             build_statement(session.model, plan_deployment(scenario.parameters)),
@@ -122,7 +122,7 @@ def test_a_sweep_opens_the_book_anew(exported: Path, scenario: Scenario, tmp_pat
         "axes": {"fee": {"fields": {fee: ["1% a year", "9% a year"]}}},
     }
     file = tmp_path / "grid.yaml"
-    file.write_text(as_yaml(content))
+    file.write_text(render_yaml(content))
     cheap, dear = (point.scenario for point in load_grid(file).points)
     assert scenario.opening is not None and cheap.opening is dear.opening is None
     fees = [each.parameters.collateral_types[0].stability_fee for each in (cheap, dear)]
@@ -206,8 +206,8 @@ def test_parameters_read_back(name: str, tmp_path: Path) -> None:
             "protocol_share": {"assumed": {"00:00": "1%"}},
         },
     } | unsafe_to_yaml(parameters, dict.fromkeys(symbols, RAY))
-    file.write_text(as_yaml(content))
-    assert scenario_of(read_document(file), "x").parameters == parameters
+    file.write_text(render_yaml(content))
+    assert parse_scenario(read_document(file), "x").parameters == parameters
 
 
 def test_bad_files_are_named(exported: Path, tmp_path: Path) -> None:

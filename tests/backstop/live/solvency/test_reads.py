@@ -15,9 +15,9 @@ from backstop.hosts.state_json import encode_world, format_key, load_words
 from backstop.live.node.storage_proofs import UnprovenError
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.live.solvency.storage_read_log import record_reads, restrict_to_proven
-from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation
 from tests.support.checkout_paths import DATA
 
 TESTS = DATA
@@ -35,7 +35,7 @@ def states(file: Path, aftermath: int) -> Iterator[tuple[ModelSystem, Deployment
     scenario = load_scenario(file)
     with open_session(scenario, "model", 1) as session:
         yield session.model, plan_deployment(scenario.parameters)
-        Simulation(scenario, session, 1).run(lambda *_: None, lambda: False, aftermath)
+        Simulation(scenario, session, 1).run_scenario(lambda *_: None, lambda: False, aftermath)
         yield session.model, plan_deployment(scenario.parameters)
 
 

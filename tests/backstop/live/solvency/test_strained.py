@@ -22,10 +22,10 @@ from backstop.live.solvency.proven_statement import build_audit, verify_audit
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.workouts import Workout
-from backstop.report.maturity import agenda
-from backstop.simulation.run import Simulation, simulate
+from backstop.report.debt_maturity import list_audit_maturities
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation, simulate
 from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.deployment_after_crash import DeploymentAfterCrash
 from tests.support.workout_steps import DAY, LOT
@@ -102,7 +102,7 @@ def test_instalments_are_due_one_by_one(strained: DeploymentAfterCrash, content:
     left = chain(strained).left * RAY
     assert sum(int(row["rad"]) for row in dated) == left
     assert (last["due"], last["rad"]) == ("on demand", figures["balance_sheet"]["performing_rad"])
-    spans = {bucket.title: bucket.due for bucket in agenda(figures)}
+    spans = {bucket.title: bucket.due for bucket in list_audit_maturities(figures)}
     assert list(spans) == ["instalments, within a week", "on demand"]
     assert spans["instalments, within a week"] == left
 
@@ -152,7 +152,7 @@ def test_a_run_begins_as_the_chain_is(
     with open_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
         assert scenario.opening is not None
-        simulation.restore(scenario.opening.state)
+        simulation.restore_state(scenario.opening.state)
         snapshot = session.system.snapshot()
     for contract, tables in model.snapshot().items():
         for path, table in tables.items():

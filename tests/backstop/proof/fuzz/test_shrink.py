@@ -22,7 +22,7 @@ from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.fuzz.regression import write_regression
 from backstop.proof.fuzz.shrink import shrink
 from backstop.proof.lockstep import replay
-from backstop.proof.properties import Question
+from backstop.proof.properties import CounterfactualSeed
 from backstop.proof.trace import Step, Trace, read_trace, write_trace
 from backstop.system import Action
 from tests.support.helpers import edit_contracts
@@ -137,7 +137,7 @@ def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
     with open_host("revm") as host:
         machine = Machine(host, run_seed(1, 0), artifacts=artifacts, traces=None)
         now = machine.both.timestamp
-        asked = [Step(now, Question(12, seed)) for seed in range(20)]
+        asked = [Step(now, CounterfactualSeed(12, seed)) for seed in range(20)]
         trace = machine.both.record_trace()
     path = tmp_path / "asked.json"
     write_trace(replace(trace, steps=[*trace.steps, *asked]), path)
@@ -145,7 +145,7 @@ def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
     assert find_failure(again, artifacts) is None
     small, failure = shrink(again, wrong)
     assert failure.kind == "difference"
-    assert [type(step.step) for step in small.steps[small.opening :]] == [Question]
+    assert [type(step.step) for step in small.steps[small.opening :]] == [CounterfactualSeed]
     test = write_regression(small, failure, tmp_path)
     assert "protocol.lockstep.ask(Question(12, " in test.read_text()
 

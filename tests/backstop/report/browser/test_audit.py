@@ -12,10 +12,10 @@ from backstop.deployment.deployment_file import deployment_to_json
 from backstop.deployment.deployment_plan import plan_deployment
 from backstop.live.operate.scenario_driver import truncate_scenario
 from backstop.live.solvency.solvency_statement import build_statement
-from backstop.report.audit_page import page
-from backstop.simulation.run import Simulation
+from backstop.report.audit_page import render_page
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation
 from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.checkout_paths import DATA
 from tests.support.chromium import inspect_pages
@@ -43,7 +43,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
         deployment = plan_deployment(scenario.parameters)
         with open_session(scenario, "model", 1) as session:
             if played:
-                Simulation(scenario, session, 1).run(lambda *_: None, lambda: False)
+                Simulation(scenario, session, 1).run_scenario(lambda *_: None, lambda: False)
             statements[name] = build_statement(session.model, deployment)
             content = {
                 "block": {"number": 829, "hash": "0x" + "ab" * 32, "timestamp": session.model.timestamp},
@@ -51,7 +51,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
                 "statement": statements[name],
                 "mirror": {"fields_compared": 123_456, "differences": 0},
             }
-        text = page(content, "ape run audit --verify audit.json --block-hash 0xab")
+        text = render_page(content, "ape run audit --verify audit.json --block-hash 0xab")
         (folder / f"{name}.html").write_text(text)
     return statements, [folder / f"{name}.html" for name in plays]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.report.rendering import inline
+from backstop.report.rendering import read_inline_file
 from backstop.report.run_page import write_page
-from backstop.simulation.bearers import GROUPS, MARGIN_GROUPS
+from backstop.simulation.loss_bearers import GROUPS, MARGIN_GROUPS
 from tests.support import sample_runs
 from tests.support.browser_user import run_visits
 
@@ -58,7 +58,7 @@ def test_each_is_saved_read_and_zoomed_with_the_others(tmp_path: Path) -> None:
 
 def test_a_group_has_one_hue_in_all_charts_and_no_other_groups() -> None:
     """The stages of a group are shades of its colour, light and dark; greys are of no hue."""
-    light, dark = re.findall(r":root \{(.*?)\n\s*\}", str(inline("page.css")), re.DOTALL)[:2]
+    light, dark = re.findall(r":root \{(.*?)\n\s*\}", str(read_inline_file("page.css")), re.DOTALL)[:2]
     for scheme in (light, dark):
         shades = dict(re.findall(r"--([a-z_]+): #([0-9a-f]{6});", scheme))
         for name, group in GROUPS.items():

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from backstop.cli import ask, attack, deleverage, hunt, straddle, stress, sweep
 from backstop.report import compare_page, difference_page, guards_page, index_page, run_page
-from backstop.report.kinds import KINDS, kind_of
+from backstop.report.result_kinds import KINDS, find_kind
 from backstop.studies.comparison.guard_comparison import compare_guards
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
@@ -211,7 +211,7 @@ def poisoned(value: Any, named: bool = False) -> Any:
 def test_hostile_names_are_text(page_of: Callable[[str], Path], kind: str) -> None:
     """Of a run and the index, test_names.py looks closer."""
     folder = page_of(kind).parent
-    found = kind_of(folder)
+    found = find_kind(folder)
     assert found is not None and found.name == kind
     file = folder / found.summary
     before = file.read_text()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backstop.report.run_page import page
+from backstop.report.run_page import render_page
 from tests.support import sample_runs
 from tests.support.browser_user import run_visits
 
@@ -40,7 +40,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a reader with a dark screen would see on paper, and again on the screen."""
     path = tmp_path_factory.mktemp("print") / "report.html"
     path.write_text(
-        page(sample_runs.build_crash_run()).replace(
+        render_page(sample_runs.build_crash_run()).replace(
             "</header>", '<a id="elsewhere" href="maker/report.html">a run</a></header>'
         )
     )

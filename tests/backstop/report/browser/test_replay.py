@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.report.replay import replay
+from backstop.report.replay_slider import collect_replay
 from backstop.report.run_page import write_page
 from tests.support import sample_runs
 from tests.support.browser_user import run_visits
@@ -19,7 +19,7 @@ LINE = "document.getElementById('replay-chart').layout.shapes[0].x0"
 
 
 def test_one_slider_moves_all_by_keyboard_and_by_itself(tmp_path: Path) -> None:
-    told = replay(sample_runs.build_crash_run())
+    told = collect_replay(sample_runs.build_crash_run())
     assert told is not None
     last = len(told["times"]) - 1
     steps = [

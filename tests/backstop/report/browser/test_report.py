@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from backstop.report.run_page import write_page
-from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support import sample_runs
 from tests.support.chromium import DRIVER, inspect_pages, run_driver
 from tests.support.page_figures import check_figures

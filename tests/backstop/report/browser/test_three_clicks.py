@@ -10,9 +10,9 @@ import pytest
 from backstop.cli.demo import SCENARIO
 from backstop.report import run_tables
 from backstop.report.run_page import write_report
-from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
@@ -55,7 +55,7 @@ def test_the_auction_that_lost_most_its_vault_and_its_step(demo: Path) -> None:
         {"read": STEPS},
         {"axe": True},
     ]
-    worst = run_tables.auctions(load_run(demo))[0]
+    worst = run_tables.list_auctions(load_run(demo))[0]
     assert worst.lost_rad > 0
     seen = run_visits(
         [{"page": str(demo / "report.html"), "width": width, "steps": clicks} for width in (1400, 400)]

@@ -8,7 +8,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
-from backstop.simulation.scenario import load_scenario, vault_book
+from backstop.simulation.scenario import build_vault_book, load_scenario
 
 PRICES = {"ETH": 195 * RAY, "WBTC": 7_940 * RAY, "XAUT": 1_640 * RAY}
 
@@ -21,8 +21,8 @@ def with_csv(tmp_path: Path, text: str):
 
 def test_a_drawn_book_keeps_to_its_ranges() -> None:
     scenario = load_scenario("black-thursday")
-    book = vault_book(scenario, 1, PRICES)
-    assert book == vault_book(scenario, 1, PRICES) != vault_book(scenario, 2, PRICES)
+    book = build_vault_book(scenario, 1, PRICES)
+    assert book == build_vault_book(scenario, 1, PRICES) != build_vault_book(scenario, 2, PRICES)
     for vault in book:
         drawn = scenario.generated[vault.symbol]
         ratio = vault.locked * PRICES[vault.symbol] * 10_000 // (vault.debt * RAY)
@@ -37,7 +37,7 @@ def test_a_csv_book(tmp_path) -> None:
     scenario = with_csv(
         tmp_path, "owner,collateral,locked,debt\nanna,ETH,52.5,5000\n\nben, WBTC ,1.5,5000.25\n"
     )
-    anna, ben = vault_book(scenario, 1, PRICES)
+    anna, ben = build_vault_book(scenario, 1, PRICES)
     assert (anna.owner, anna.symbol, anna.locked, anna.debt) == ("anna", "ETH", 525 * WAD // 10, 5_000 * WAD)
     assert ben.debt == 500_025 * WAD // 100
 

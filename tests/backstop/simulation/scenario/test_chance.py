@@ -9,11 +9,11 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.keepers.keeper_group import RandomOutages
 from backstop.model.arithmetic import RAY, WAD
-from backstop.simulation.scenario import load_scenario, vault_book
-from backstop.simulation.scenario.drawn import with_depths
-from backstop.simulation.scenario.file import LIBRARY
-from backstop.simulation.scenario.processes import Crash, Fault, Jumps, Spike
-from backstop.simulation.scenario.shocks import shock_library
+from backstop.simulation.scenario import build_vault_book, load_scenario
+from backstop.simulation.scenario.draw_scenario import set_market_depths
+from backstop.simulation.scenario.named_shocks import load_shock_library
+from backstop.simulation.scenario.scenario_library import LIBRARY
+from backstop.simulation.scenario.stochastic_processes import FeedFault, GasSpike, PriceCrash, PriceJumps
 
 FULL = (LIBRARY / "stress-day.yaml").read_text()
 
@@ -38,10 +38,10 @@ def test_everything_that_may_be_drawn() -> None:
     assert scenario.prices["ETH"].points == {0: 2_300 * RAY}
     assert model is not None and model.kind == "brownian"
     assert (model.drift, model.volatility, model.degrees) == (0, 2_446_000_000, 4)
-    assert model.jumps == Jumps(every=2 * 86_400, mean=-40_000_000, deviation=40_000_000)
+    assert model.jumps == PriceJumps(every=2 * 86_400, mean=-40_000_000, deviation=40_000_000)
     assert scenario.correlation["ETH", "WBTC"] == 800_000_000
-    assert scenario.faults == {"ETH": (Fault("delayed", RandomOutages(4 * 86_400, 3_600), 1_800),)}
-    assert scenario.spike == Spike(RandomOutages(86_400, 7_200), factor=80_000, share=3_000)
+    assert scenario.faults == {"ETH": (FeedFault("delayed", RandomOutages(4 * 86_400, 3_600), 1_800),)}
+    assert scenario.spike == GasSpike(RandomOutages(86_400, 7_200), factor=80_000, share=3_000)
     fails = {group.name: group.fails for group in scenario.keepers if group.fails is not None}
     assert fails["taker"] == fails["liquidator"] == RandomOutages(2 * 86_400, 7_200, "cloud")
 
@@ -134,9 +134,9 @@ def test_shocks_change_what_they_name(tmp_path) -> None:
     scenario = shocked(tmp_path, "drift-severe", "volatility-severe", "crash-severe")
     eth, btc = scenario.prices["ETH"].model, scenario.prices["WBTC"].model
     assert eth is not None and btc is not None
-    assert (eth.drift, eth.volatility, eth.crash) == (-47_030_000_000, 3_669_000_000, Crash(135_000_000))
+    assert (eth.drift, eth.volatility, eth.crash) == (-47_030_000_000, 3_669_000_000, PriceCrash(135_000_000))
     # WBTC says that it is like BTC.
-    assert (btc.drift, btc.volatility, btc.crash) == (-37_010_000_000, 2_817_000_000, Crash(110_500_000))
+    assert (btc.drift, btc.volatility, btc.crash) == (-37_010_000_000, 2_817_000_000, PriceCrash(110_500_000))
     assert calm.prices["ETH"].model is not None
     assert eth.jumps == calm.prices["ETH"].model.jumps
 
@@ -145,7 +145,7 @@ def test_a_book_of_so_much_debt(tmp_path) -> None:
     scenario = shocked(tmp_path, "debt-adverse")
     calm = load_scenario("stress-day")
     prices = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
-    book, before = vault_book(scenario, 1, prices), vault_book(calm, 1, prices)
+    book, before = build_vault_book(scenario, 1, prices), build_vault_book(calm, 1, prices)
     total = sum(vault.debt for vault in book)
     assert 0 <= 170_000_000 * WAD - total < len(book) * WAD
     for after, old in zip(book, before, strict=True):
@@ -160,14 +160,14 @@ def test_markets_as_deep_as_the_debt_asks_for(tmp_path) -> None:
     scenario = shocked(tmp_path, "liquidity-severe")
     prices = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
     assert scenario.left_to_chance
-    deep = with_depths(scenario, 7)
+    deep = set_market_depths(scenario, 7)
     for symbol in scenario.symbols:
-        debt = sum(vault.debt for vault in vault_book(scenario, 7, prices) if vault.symbol == symbol)
+        debt = sum(vault.debt for vault in build_vault_book(scenario, 7, prices) if vault.symbol == symbol)
         assert deep.markets[symbol].depth == debt // 5
 
 
 def test_the_library_of_shocks_is_whole(tmp_path) -> None:
-    names = set(shock_library())
+    names = set(load_shock_library())
     assert len(names) == 16
     for name in names - {"depeg-adverse", "depeg-severe"}:
         shocked(tmp_path, name)

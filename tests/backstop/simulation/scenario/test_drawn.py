@@ -11,10 +11,16 @@ import pytest
 from backstop.deployment.deployment_parameters import EquityParameters
 from backstop.keepers.keeper_group import RandomOutages
 from backstop.model.arithmetic import RAY
-from backstop.simulation.scenario import Scenario, draw, drawn, load_scenario
-from backstop.simulation.scenario.drawn import Streams
-from backstop.simulation.scenario.processes import Crash, Fault, Jumps, PriceModel, Spike
-from backstop.simulation.scenario.schema import PricePath
+from backstop.simulation.scenario import Scenario, draw_path, draw_scenario, load_scenario
+from backstop.simulation.scenario.draw_scenario import RandomStreams
+from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.scenario.stochastic_processes import (
+    FeedFault,
+    GasSpike,
+    PriceCrash,
+    PriceJumps,
+    PriceModel,
+)
 
 DAY = load_scenario("stress-day")
 BLOCK = DAY.block_time / (365 * 86_400)
@@ -31,33 +37,35 @@ def of_models(**models: PriceModel) -> Scenario:
 
 def moves(scenario: Scenario, symbol: str = "ETH", paths: int = PATHS) -> np.ndarray:
     """Logarithms of the moves of each block, path by path."""
-    ticks = np.array([draw(scenario, 1, i).prices[symbol].ticks for i in range(paths)], dtype=float)
+    ticks = np.array([draw_path(scenario, 1, i).prices[symbol].ticks for i in range(paths)], dtype=float)
     return np.diff(np.log(ticks), axis=1)
 
 
 def test_a_path_depends_on_seed_and_number_alone() -> None:
-    alone = draw(DAY, 5, 17)
+    alone = draw_path(DAY, 5, 17)
     for other in (3, 17):
-        again = draw(DAY, 5, other)
+        again = draw_path(DAY, 5, other)
     assert all(np.array_equal(alone.prices[s].ticks, again.prices[s].ticks) for s in DAY.symbols)
     assert (alone.outages, alone.gas_prices) == (again.outages, again.gas_prices)
     for seed, path in ((5, 18), (6, 17)):
-        assert not np.array_equal(alone.prices["ETH"].ticks, draw(DAY, seed, path).prices["ETH"].ticks)
+        assert not np.array_equal(alone.prices["ETH"].ticks, draw_path(DAY, seed, path).prices["ETH"].ticks)
 
 
 def test_what_is_drawn_for_one_thing_leaves_the_others() -> None:
     more = replace(DAY, spike=None, faults={}, keepers=tuple(replace(g, fails=None) for g in DAY.keepers))
     more = replace(more, parameters=replace(DAY.parameters, equity=EquityParameters()))
-    assert np.array_equal(draw(DAY, 1, 4).prices["WBTC"].ticks, draw(more, 1, 4).prices["WBTC"].ticks)
+    assert np.array_equal(
+        draw_path(DAY, 1, 4).prices["WBTC"].ticks, draw_path(more, 1, 4).prices["WBTC"].ticks
+    )
 
 
 def test_a_stream_is_that_of_its_key() -> None:
-    streams = Streams(3)
-    first = streams.of("a", 1).standard_normal(5)
-    streams.of("b").random(3)
-    assert np.array_equal(streams.of("a", 1).standard_normal(5), first)
-    assert not np.array_equal(streams.of("a", 2).standard_normal(5), first)
-    assert not np.array_equal(Streams(4).of("a", 1).standard_normal(5), first)
+    streams = RandomStreams(3)
+    first = streams.get_stream("a", 1).standard_normal(5)
+    streams.get_stream("b").random(3)
+    assert np.array_equal(streams.get_stream("a", 1).standard_normal(5), first)
+    assert not np.array_equal(streams.get_stream("a", 2).standard_normal(5), first)
+    assert not np.array_equal(RandomStreams(4).get_stream("a", 1).standard_normal(5), first)
 
 
 def test_brownian_motion() -> None:
@@ -87,7 +95,7 @@ def test_correlation() -> None:
 
 
 def test_jumps() -> None:
-    jumps = Jumps(every=86_400, mean=-50_000_000, deviation=10_000_000)
+    jumps = PriceJumps(every=86_400, mean=-50_000_000, deviation=10_000_000)
     sizes = moves(of_models(ETH=PriceModel("brownian", jumps=jumps)))
     jumped = sizes[abs(sizes) > 1e-6]
     assert len(jumped) / PATHS == pytest.approx(1, abs=4 / sqrt(PATHS))
@@ -97,7 +105,7 @@ def test_jumps() -> None:
 
 def test_jumps_with_one_cause_come_together() -> None:
     def model(cause: str, mean: int) -> PriceModel:
-        return PriceModel("brownian", jumps=Jumps(86_400, mean, 10_000_000, cause))
+        return PriceModel("brownian", jumps=PriceJumps(86_400, mean, 10_000_000, cause))
 
     both = of_models(ETH=model("market", -50_000_000), WBTC=model("market", -20_000_000))
     eth, btc = moves(both), moves(both, "WBTC")
@@ -110,11 +118,11 @@ def test_jumps_with_one_cause_come_together() -> None:
 
 def test_a_crash_comes_at_one_time_for_all_and_goes_back() -> None:
     scenario = of_models(
-        ETH=PriceModel("brownian", crash=Crash(135_000_000)),
-        WBTC=PriceModel("brownian", crash=Crash(200_000_000, recovery=3_600)),
+        ETH=PriceModel("brownian", crash=PriceCrash(135_000_000)),
+        WBTC=PriceModel("brownian", crash=PriceCrash(200_000_000, recovery=3_600)),
     )
     for path in range(5):
-        eth, btc = (draw(scenario, 1, path).prices[symbol] for symbol in ("ETH", "WBTC"))
+        eth, btc = (draw_path(scenario, 1, path).prices[symbol] for symbol in ("ETH", "WBTC"))
         at = int(np.argmax(np.diff(eth.ticks) != 0)) + 1
         assert eth.ticks[at:].tolist() == [round(eth.ticks[0] * 0.865)] * (len(eth.ticks) - at)
         assert btc.ticks[at] == round(btc.ticks[0] * 0.8)
@@ -134,7 +142,7 @@ def test_garch_keeps_its_variance_in_the_long_run_and_clusters() -> None:
 def test_a_peg_holds() -> None:
     model = PriceModel("peg", volatility=500_000_000, reversion=3_600)
     ticks = np.array(
-        [draw(of_models(ETH=model), 1, i).prices["ETH"].ticks for i in range(PATHS)], dtype=float
+        [draw_path(of_models(ETH=model), 1, i).prices["ETH"].ticks for i in range(PATHS)], dtype=float
     )
     gap = np.log(ticks[:, -1] / ticks[0, 0])
     kept = 0.5 ** (DAY.block_time / 3_600)
@@ -155,13 +163,13 @@ def test_a_bootstrap_repeats_the_past_in_runs() -> None:
 
 
 def test_prices_keep_nine_digits() -> None:
-    chosen = draw(DAY, 1, 0).prices["ETH"]
+    chosen = draw_path(DAY, 1, 0).prices["ETH"]
     assert chosen.ticks[0] == 230_000_000 and chosen.tick == 10**22
     assert chosen.ticks[0] * chosen.tick == 2_300 * RAY
 
 
 def test_outages_come_and_go_as_often_as_they_should() -> None:
-    chosen = [draw(DAY, 1, i).outages for i in range(1_000)]
+    chosen = [draw_path(DAY, 1, i).outages for i in range(1_000)]
     spans = [span for each in chosen for span in each["desk"]]
     assert len(spans) / 1_000 == pytest.approx(1 / 3, rel=0.15)
     assert sum(span.end - span.start for span in spans) / len(spans) == pytest.approx(7_200, rel=0.15)
@@ -171,8 +179,8 @@ def test_outages_come_and_go_as_often_as_they_should() -> None:
 
 
 def test_spikes_lift_gas_and_take_room() -> None:
-    busy = replace(DAY, spike=Spike(RandomOutages(3_600, 3_600), factor=80_000, share=3_000))
-    chosen = draw(busy, 1, 0)
+    busy = replace(DAY, spike=GasSpike(RandomOutages(3_600, 3_600), factor=80_000, share=3_000))
+    chosen = draw_path(busy, 1, 0)
     assert set(chosen.gas_prices.values) == {25 * 10**9, 200 * 10**9}
     assert set(chosen.gas_share.values) == {1_000, 300}
     full = [time for time in range(0, busy.duration, 300) if chosen.gas_prices.get_value(time) == 200 * 10**9]
@@ -182,8 +190,8 @@ def test_spikes_lift_gas_and_take_room() -> None:
 @pytest.mark.parametrize("kind", ["stuck", "delayed", "wrong"])
 def test_faults_are_what_reporters_see(kind) -> None:
     by = {"stuck": 0, "delayed": 1_800, "wrong": 3_000}[kind]
-    scenario = replace(DAY, faults={"ETH": (Fault(kind, RandomOutages(14_400, 7_200), by),)})
-    chosen = draw(scenario, 1, 0)
+    scenario = replace(DAY, faults={"ETH": (FeedFault(kind, RandomOutages(14_400, 7_200), by),)})
+    chosen = draw_path(scenario, 1, 0)
     market, seen = chosen.prices["ETH"].ticks, chosen.sources["ETH"].ticks
     off = np.flatnonzero(market != seen)
     assert 10 < len(off) < len(market) and off[0] > 0
@@ -199,21 +207,21 @@ def test_faults_are_what_reporters_see(kind) -> None:
 
 
 def test_a_drawn_scenario_leaves_nothing_open() -> None:
-    fixed = drawn(DAY, 1, 3)
-    chosen = draw(DAY, 1, 3)
+    fixed = draw_scenario(DAY, 1, 3)
+    chosen = draw_path(DAY, 1, 3)
     assert not fixed.left_to_chance
-    assert drawn(fixed, 1) is fixed
+    assert draw_scenario(fixed, 1) is fixed
     points, eth = fixed.prices["ETH"].points, chosen.prices["ETH"]
     assert [points[300 * i] for i in range(289)] == [tick * eth.tick for tick in eth.ticks.tolist()]
-    assert drawn(DAY, 1) == drawn(DAY, 1, 0) != fixed
+    assert draw_scenario(DAY, 1) == draw_scenario(DAY, 1, 0) != fixed
 
 
 def test_given_prices_are_bridged_anew_on_each_path() -> None:
     day = load_scenario("black-thursday")
-    assert drawn(day, 1) is day
+    assert draw_scenario(day, 1) is day
     given = day.prices["ETH"].points
     lowest = min(given.values())
-    paths = [drawn(day, 1, i).prices["ETH"].points for i in range(3)]
+    paths = [draw_scenario(day, 1, i).prices["ETH"].points for i in range(3)]
     assert paths[0] != paths[1] != paths[2]
     for path in paths:
         assert all(path[at] == value for at, value in given.items() if at in path)

@@ -11,8 +11,8 @@ from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli as stress
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
-from backstop.simulation.scenario import Scenario, load_scenario, units
-from backstop.simulation.scenario.document import read_document
+from backstop.simulation.scenario import Scenario, load_scenario, quantity_units
+from backstop.simulation.scenario.yaml_document import read_document
 from tests.support.checkout_paths import DATA
 
 BASE = "extends: black-thursday\n"
@@ -96,7 +96,12 @@ def test_numbers_are_read_exactly(tmp_path, text, value) -> None:
         (vault,) = scenario(tmp_path, OWN_BOOK, book=f"{HEADER}anna,ETH,{text},0\n").vaults
         assert vault.locked == value
     (tmp_path / "number.yaml").write_text(f"amount: {text}\n")
-    assert read_document(tmp_path / "number.yaml").entries()["amount"].read(units.amount) == value
+    assert (
+        read_document(tmp_path / "number.yaml")
+        .read_entries()["amount"]
+        .read_value(quantity_units.read_amount)
+        == value
+    )
 
 
 def test_an_amount_in_yaml_may_be_bare_but_for_its_unit(tmp_path) -> None:

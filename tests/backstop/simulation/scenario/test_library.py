@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAY
-from backstop.simulation.scenario import load_scenario, price_path, scenario_names, vault_book
+from backstop.simulation.scenario import build_vault_book, load_scenario, price_path, scenario_names
 
 ETH = "195 192 186 185 181 182 180 172 169 170 168 143 137 137 135 139 138 144 142 138 137 130 133 124"
 GWEI = "7 10 11 11 20 20 16 23 40 38 40 66 102 117 138 200 200 173 130 68 67 86 90 60"
@@ -53,7 +53,7 @@ def test_what_is_fact_and_what_is_assumed(name: str) -> None:
 def test_the_book(name: str) -> None:
     scenario = load_scenario(name)
     prices = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
-    book = vault_book(scenario, 1, prices)
+    book = build_vault_book(scenario, 1, prices)
     assert len(book) >= 200
     assert len({vault.symbol for vault in book}) >= 2
     assert {each.decimals for each in scenario.parameters.collateral_types} == {18, 8, 6}

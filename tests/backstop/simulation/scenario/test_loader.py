@@ -23,7 +23,7 @@ from backstop.deployment.deployment_parameters import (
 from backstop.deployment.deployment_plan import plan_deployment
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.file import LIBRARY
+from backstop.simulation.scenario.scenario_library import LIBRARY
 from tests.support.checkout_paths import DATA
 
 FULL = (LIBRARY / "black-thursday.yaml").read_text()

@@ -11,20 +11,26 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.randomness import SeededRandom
-from backstop.simulation.opening import stock
-from backstop.simulation.run import Simulation
-from backstop.simulation.scenario import Scenario, drawn, load_scenario, vault_book
-from backstop.simulation.scenario.rows import TREATMENTS, Row, Terms, fit, terms_of
-from backstop.simulation.scenario.schema import GeneratedBook, Vault
-from backstop.simulation.scenario.writer import decimal
+from backstop.simulation.book_opening import stock_market_maker
+from backstop.simulation.scenario import Scenario, build_vault_book, draw_scenario, load_scenario
+from backstop.simulation.scenario.book_repairs import (
+    TREATMENTS,
+    BookRow,
+    VaultTerms,
+    build_terms,
+    repair_book,
+)
+from backstop.simulation.scenario.scenario_schema import GeneratedBook, Vault
+from backstop.simulation.scenario.scenario_writer import format_decimal
 from backstop.simulation.session import open_session
+from backstop.simulation.simulator import Simulation
 from backstop.studies.stress.engine_agreement import run_both_engines
 from backstop.studies.stress.exact_engine import ExactEngine
 from backstop.studies.stress.fast import FastEngine
 from backstop.system import Action
 
 HEADER = "owner,collateral,locked,debt\n"
-TERMS = {"ETH": Terms(2_000 * RAY, 5_000 * WAD, 14_500, 15_000, 1)}
+TERMS = {"ETH": VaultTerms(2_000 * RAY, 5_000 * WAD, 14_500, 15_000, 1)}
 ALL = {
     "duplicate": "merge",
     "no_collateral": "drop",
@@ -35,9 +41,11 @@ ALL = {
 }
 
 
-def rows(*vaults: tuple[str, str, str]) -> list[Row]:
+def rows(*vaults: tuple[str, str, str]) -> list[BookRow]:
     return [
-        Row(i, Vault(owner, "ETH", int(float(locked) * 10**6) * 10**12, int(float(debt) * 10**6) * 10**12))
+        BookRow(
+            i, Vault(owner, "ETH", int(float(locked) * 10**6) * 10**12, int(float(debt) * 10**6) * 10**12)
+        )
         for i, (owner, locked, debt) in enumerate(vaults, 2)
     ]
 
@@ -57,14 +65,14 @@ def test_a_row_is_refused_exactly_where_the_contracts_refuse_it() -> None:
     opening = {symbol: path.points[0] for symbol, path in day.prices.items()}
     found = {True: 0, False: 0}
     with open_session(day, "revm", 1) as session:
-        run = Simulation(drawn(day, 1, 0), session, 1)
-        run.set_prices()
+        run = Simulation(draw_scenario(day, 1, 0), session, 1)
+        run.report_opening_prices()
         for symbol in day.symbols:
-            stock(run, symbol, 10**24)
-        maker = run.account("market_maker")
+            stock_market_maker(run, symbol, 10**24)
+        maker = run.register_account("market_maker")
         for i in range(60):
             c = dice.draw_index(2)
-            symbol, terms = day.symbols[c], terms_of(day, opening)[day.symbols[c]]
+            symbol, terms = day.symbols[c], build_terms(day, opening)[day.symbols[c]]
             debt = (
                 terms.floor + dice.draw_index(5) - 2
                 if i % 2
@@ -77,11 +85,13 @@ def test_a_row_is_refused_exactly_where_the_contracts_refuse_it() -> None:
                 border + (dice.draw_index(5) - 2) * dice.draw_index(2 * terms.unit),
                 debt,
             )
-            owner = run.account(vault.owner)
-            run.must("VaultEngine", "deposit_and_draw", c, owner, vault.locked, 0, owner, sender=maker)
+            owner = run.register_account(vault.owner)
+            run.apply_or_raise(
+                "VaultEngine", "deposit_and_draw", c, owner, vault.locked, 0, owner, sender=maker
+            )
             args = (c, owner, 0, vault.debt, maker)
             outcome = run.system.apply(Action("VaultEngine", "deposit_and_draw", args, owner))
-            taken = terms.kind(vault) is None and not terms.short(vault)
+            taken = terms.get_refusal_kind(vault) is None and not terms.is_below_floor(vault)
             assert taken == outcome.ok, (vault, outcome)
             found[taken] += 1
     assert min(found.values()) > 10
@@ -119,56 +129,59 @@ def test_all_refused_rows_are_counted_in_one_line(tmp_path) -> None:
 
 def test_merging_keeps_every_wei_and_reaches_the_floor() -> None:
     given = rows(*((f"o{i}", str(4 + i), str(1_000 + 37 * i)) for i in range(12)), ("big", "90", "9000"))
-    found = fit("b", given, {"under_floor": "merge"}, TERMS)
+    found = repair_book("b", given, {"under_floor": "merge"}, TERMS)
     assert sum(v.debt for v in found.vaults) == sum(r.vault.debt for r in given) == found.debt
     assert sum(v.locked for v in found.vaults) == sum(r.vault.locked for r in given)
-    assert all(v.debt >= 5_000 * WAD and TERMS["ETH"].kind(v) is None for v in found.vaults)
+    assert all(v.debt >= 5_000 * WAD and TERMS["ETH"].get_refusal_kind(v) is None for v in found.vaults)
     (touched,) = found.touched
     assert (len(touched.rows), touched.left, len(found.vaults)) == (12, 2, 3)
 
 
 def test_a_crumb_that_nothing_can_be_merged_with_is_left_out_and_counted() -> None:
-    found = fit("b", rows(("a", "9", "900"), ("big", "90", "9000")), {"under_floor": "merge"}, TERMS)
+    found = repair_book("b", rows(("a", "9", "900"), ("big", "90", "9000")), {"under_floor": "merge"}, TERMS)
     assert [vault.owner for vault in found.vaults] == ["big"]
-    assert "Of its rows, 1 under the debt floor (9.09% of the debt) are left out." in found.told()
+    assert "Of its rows, 1 under the debt floor (9.09% of the debt) are left out." in found.describe_repairs()
 
 
 def test_raising_keeps_the_ratio() -> None:
-    (vault,) = fit("b", rows(("a", "2", "1000")), {"under_floor": "raise"}, TERMS).vaults
+    (vault,) = repair_book("b", rows(("a", "2", "1000")), {"under_floor": "raise"}, TERMS).vaults
     assert (vault.debt, vault.locked) == (5_000 * WAD, 10 * WAD)
 
 
 def test_what_was_bad_debt_before_the_start_is_said_and_in_no_figure() -> None:
     given = rows(("a", "3", "9000"), ("b", "0", "500"), ("c", "90", "9000"))
-    found = fit("b", given, {"under_water": "liquidate", "no_collateral": "liquidate"}, TERMS)
+    found = repair_book("b", given, {"under_water": "liquidate", "no_collateral": "liquidate"}, TERMS)
     assert [vault.owner for vault in found.vaults] == ["c"]
-    told = " ".join(found.told())
+    told = " ".join(found.describe_repairs())
     assert "1 worth less than their debt" in told and "3,000 of it was bad debt already" in told
     assert "500 of it was bad debt already" in told
 
 
 def test_opening_as_it_is_asks_for_the_least_price_that_opens_every_row() -> None:
     given = rows(("a", "6.6", "9000"), ("b", "5.2", "9000"), ("c", "90", "9000"))
-    found = fit("b", given, {"between_ratios": "open", "unsafe": "open"}, TERMS)
+    found = repair_book("b", given, {"between_ratios": "open", "unsafe": "open"}, TERMS)
     assert len(found.vaults) == 3
     price = found.opened_at["ETH"]
     dear = {"ETH": replace(TERMS["ETH"], price=price)}
     less = {"ETH": replace(TERMS["ETH"], price=price - 1)}
-    assert all(dear["ETH"].kind(vault) is None for vault in found.vaults)
-    assert [less["ETH"].kind(vault) for vault in found.vaults].count(None) == 2
+    assert all(dear["ETH"].get_refusal_kind(vault) is None for vault in found.vaults)
+    assert [less["ETH"].get_refusal_kind(vault) for vault in found.vaults].count(None) == 2
 
 
 def test_nothing_is_opened_as_it_is_where_the_feed_would_not_believe_the_fall() -> None:
     guarded = {"ETH": replace(TERMS["ETH"], guarded=True)}
     with pytest.raises(BackstopError, match=r"^b: row 2 cannot be opened at a higher price: the feed of E"):
-        fit("b", rows(("a", "6.6", "9000")), {"between_ratios": "open"}, guarded)
+        repair_book("b", rows(("a", "6.6", "9000")), {"between_ratios": "open"}, guarded)
 
 
 def test_addresses_in_other_capitals_are_one_owner() -> None:
     one, other = "0x" + "ab" * 20, "0x" + "AB" * 20
     given = rows((one, "90", "9000"), (other, "90", "9000"))
-    assert len(fit("b", given, {"duplicate": "merge"}, TERMS).vaults) == 1
-    assert [v.owner for v in fit("b", given, {"duplicate": "apart"}, TERMS).vaults] == [one, f"{other}/2"]
+    assert len(repair_book("b", given, {"duplicate": "merge"}, TERMS).vaults) == 1
+    assert [v.owner for v in repair_book("b", given, {"duplicate": "apart"}, TERMS).vaults] == [
+        one,
+        f"{other}/2",
+    ]
 
 
 def foul(count: int, seed: int) -> str:
@@ -207,7 +220,7 @@ def test_the_bytecode_opens_what_is_left_of_a_foul_book(tmp_path) -> None:
 
 
 def load_path(chosen: Scenario) -> Scenario:
-    return drawn(chosen, 1, 0)
+    return draw_scenario(chosen, 1, 0)
 
 
 def test_a_report_says_how_much_of_the_book_was_touched(tmp_path) -> None:
@@ -231,13 +244,13 @@ def test_a_book_fits_also_at_the_nine_digits_that_a_path_begins_with(tmp_path) -
     """At 2,300.1234567899 dollars a vault of exactly the initial ratio has a little less on a path."""
     more = MORE + "prices: {ETH: {model: {start: 2300.1234567899 USD}}}\n"
     enough, always = (
-        decimal(15 * 10**6 * WAD * 10**10 // price + 1, WAD)
+        format_decimal(15 * 10**6 * WAD * 10**10 // price + 1, WAD)
         for price in (23_001_234_567_899, 23_001_234_500_000)
     )
     with pytest.raises(BackstopError, match="between the liquidation ratio and the initial"):
         scenario(tmp_path, f"a,ETH,{enough},10000000\n", {}, more)
     chosen = scenario(tmp_path, f"a,ETH,{always},10000000\n", {}, more)
-    assert vault_book(load_path(chosen), 1, {"ETH": 230_012_345 * RAY // 10**5, "WBTC": RAY})
+    assert build_vault_book(load_path(chosen), 1, {"ETH": 230_012_345 * RAY // 10**5, "WBTC": RAY})
 
 
 @pytest.mark.parametrize(

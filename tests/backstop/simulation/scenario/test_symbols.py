@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from backstop.cli.stress import cli
 from backstop.errors import BackstopError
 from backstop.report.run_page import write_report
-from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.document import read_document
-from backstop.simulation.scenario.file import LIBRARY
-from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml
+from backstop.simulation.scenario.scenario_library import LIBRARY
+from backstop.simulation.scenario.scenario_writer import parameters_to_yaml, render_yaml
+from backstop.simulation.scenario.yaml_document import read_document
+from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
 from backstop.studies.stress.grid import load_grid
@@ -89,9 +89,11 @@ def test_an_axis_of_a_sweep_quotes_a_symbol_with_dots(study, tmp_path) -> None:
 def test_a_deployments_terms_are_written_and_read_back(scenario, day, tmp_path) -> None:
     """As `ape run export` writes them."""
     content = {"extends": str(day), "parameters": parameters_to_yaml(scenario.parameters)}
-    (tmp_path / "again.yaml").write_text(as_yaml(content))
-    types = read_document(tmp_path / "again.yaml").entries()["parameters"].entries()["collateral_types"]
-    assert tuple(types.entries()) == scenario.symbols
+    (tmp_path / "again.yaml").write_text(render_yaml(content))
+    types = (
+        read_document(tmp_path / "again.yaml").read_entries()["parameters"].read_entries()["collateral_types"]
+    )
+    assert tuple(types.read_entries()) == scenario.symbols
     assert (
         load_scenario(tmp_path / "again.yaml").parameters.collateral_types
         == scenario.parameters.collateral_types

@@ -5,36 +5,36 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD, rpow
-from backstop.simulation.scenario import units
+from backstop.simulation.scenario import quantity_units
 
 
 @pytest.mark.parametrize(
     ("reader", "text", "value"),
     [
-        (units.count, "1_200", 1_200),
-        (units.seconds, "140 min", 8_400),
-        (units.seconds, "1 h 30 min", 5_400),
-        (units.seconds, "2 d", 172_800),
-        (units.basis_points, "150%", 15_000),
-        (units.basis_points, "0.1%", 10),
-        (units.basis_points, "40 bps", 40),
-        (units.basis_points, "1.2 x", 12_000),
-        (units.ray_ratio, "99%", 99 * RAY // 100),
-        (units.stablecoin, "0.1 stablecoin", WAD // 10),
-        (units.whole_stablecoin, "30_000_000 stablecoin", 30_000_000),
-        (units.equity, "12.5 equity", 125 * WAD // 10),
-        (units.whole_equity, "1_000_000 equity", 1_000_000),
-        (units.price, "195.21 USD", 19_521 * RAY // 100),
-        (units.gas_price, "0.5 gwei", 5 * 10**8),
-        (units.gas, "10_000_000 gas", 10**7),
-        (units.clock, "23:20", 84_000),
-        (units.clock, "26:00:30", 93_630),
-        (units.moment, "2020-03-12T00:00Z", 1_583_971_200),
-        (units.amount, "0.000000000000000001", 1),
-        (units.amount, "1e-18", 1),
-        (units.amount, ".5", WAD // 2),
-        (units.price, "1.9521e2 USD", 19_521 * RAY // 100),
-        (units.count, "12e2", 1_200),
+        (quantity_units.read_count, "1_200", 1_200),
+        (quantity_units.read_seconds, "140 min", 8_400),
+        (quantity_units.read_seconds, "1 h 30 min", 5_400),
+        (quantity_units.read_seconds, "2 d", 172_800),
+        (quantity_units.read_basis_points, "150%", 15_000),
+        (quantity_units.read_basis_points, "0.1%", 10),
+        (quantity_units.read_basis_points, "40 bps", 40),
+        (quantity_units.read_basis_points, "1.2 x", 12_000),
+        (quantity_units.read_ray_ratio, "99%", 99 * RAY // 100),
+        (quantity_units.read_stablecoin, "0.1 stablecoin", WAD // 10),
+        (quantity_units.read_whole_stablecoin, "30_000_000 stablecoin", 30_000_000),
+        (quantity_units.read_equity, "12.5 equity", 125 * WAD // 10),
+        (quantity_units.read_whole_equity, "1_000_000 equity", 1_000_000),
+        (quantity_units.read_price, "195.21 USD", 19_521 * RAY // 100),
+        (quantity_units.read_gas_price, "0.5 gwei", 5 * 10**8),
+        (quantity_units.read_gas, "10_000_000 gas", 10**7),
+        (quantity_units.read_clock, "23:20", 84_000),
+        (quantity_units.read_clock, "26:00:30", 93_630),
+        (quantity_units.read_moment, "2020-03-12T00:00Z", 1_583_971_200),
+        (quantity_units.read_amount, "0.000000000000000001", 1),
+        (quantity_units.read_amount, "1e-18", 1),
+        (quantity_units.read_amount, ".5", WAD // 2),
+        (quantity_units.read_price, "1.9521e2 USD", 19_521 * RAY // 100),
+        (quantity_units.read_count, "12e2", 1_200),
     ],
 )
 def test_reads(reader, text, value) -> None:
@@ -44,22 +44,30 @@ def test_reads(reader, text, value) -> None:
 @pytest.mark.parametrize(
     ("reader", "text", "message"),
     [
-        (units.seconds, "x", "'x' is not a duration; write e.g. '140 min'"),
-        (units.seconds, "5 min or so", "'5 min or so' is not a duration; write e.g. '140 min'"),
-        (units.basis_points, "1.2", "'1.2' is not a ratio; write e.g. '150%'"),
-        (units.basis_points, "0.001%", "'0.001%' is finer than this field can hold: round it to 2 decimals"),
+        (quantity_units.read_seconds, "x", "'x' is not a duration; write e.g. '140 min'"),
+        (quantity_units.read_seconds, "5 min or so", "'5 min or so' is not a duration; write e.g. '140 min'"),
+        (quantity_units.read_basis_points, "1.2", "'1.2' is not a ratio; write e.g. '150%'"),
         (
-            units.whole_stablecoin,
+            quantity_units.read_basis_points,
+            "0.001%",
+            "'0.001%' is finer than this field can hold: round it to 2 decimals",
+        ),
+        (
+            quantity_units.read_whole_stablecoin,
             "1.5 stablecoin",
             "'1.5 stablecoin' is finer than this field can hold: round it to whole numbers",
         ),
-        (units.whole_stablecoin, "-1 stablecoin", "'-1 stablecoin' is negative"),
-        (units.price, "195", "'195' is not a price; write e.g. '195.21 USD'"),
-        (units.price, "0 USD", "'0 USD': zero is no price"),
-        (units.gas_price, "20", "'20' is not a gas price; write e.g. '20 gwei'"),
-        (units.moment, "12 March", "'12 March' is not a time in UTC; write e.g. '2020-03-12T00:00Z'"),
+        (quantity_units.read_whole_stablecoin, "-1 stablecoin", "'-1 stablecoin' is negative"),
+        (quantity_units.read_price, "195", "'195' is not a price; write e.g. '195.21 USD'"),
+        (quantity_units.read_price, "0 USD", "'0 USD': zero is no price"),
+        (quantity_units.read_gas_price, "20", "'20' is not a gas price; write e.g. '20 gwei'"),
         (
-            units.clock,
+            quantity_units.read_moment,
+            "12 March",
+            "'12 March' is not a time in UTC; write e.g. '2020-03-12T00:00Z'",
+        ),
+        (
+            quantity_units.read_clock,
             "12:60",
             "'12:60' is not a time; write e.g. '23:20' ('25:10' is 01:10 the next day)",
         ),
@@ -73,10 +81,10 @@ def test_refuses(reader, text, message) -> None:
 
 def test_no_decimal_passes_through_a_float() -> None:
     # 0.1 + 18 digits: a float would lose the last ones.
-    assert units.stablecoin("0.123456789012345678 stablecoin") == 123_456_789_012_345_678
+    assert quantity_units.read_stablecoin("0.123456789012345678 stablecoin") == 123_456_789_012_345_678
 
 
 @pytest.mark.parametrize("percent", [1, 8, 20])
 def test_a_yearly_rate_is_the_largest_that_stays_under_it(percent: int) -> None:
-    fee, factor = units.yearly_rate(f"{percent}% a year"), RAY + percent * RAY // 100
+    fee, factor = quantity_units.read_yearly_rate(f"{percent}% a year"), RAY + percent * RAY // 100
     assert rpow(RAY + fee, 365 * 86_400) <= factor < rpow(RAY + fee + 1, 365 * 86_400)

@@ -16,8 +16,8 @@ import backstop
 from backstop.cli.import_book import cli
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
-from backstop.simulation.sources.book import read_book
-from backstop.simulation.sources.cells import Faults
+from backstop.simulation.sources.book_reader import read_book
+from backstop.simulation.sources.table_reader import TableFaultsError
 from tests.support.checkout_paths import ROOT
 
 SAMPLES = ROOT / "docs" / "do" / "samples"
@@ -78,7 +78,7 @@ def test_integers_of_a_tokens_unit_are_exact() -> None:
 def test_floats_are_refused_and_on_request_rounded_for_the_worse() -> None:
     frame = pd.DataFrame({**ROWS, "locked": [1.5, 1e-19], "debt": [1000.0, 1e-19]})
     with pytest.raises(
-        Faults, match=r"row 1, column locked: 1.5 is a float: give text or integers, or ask for"
+        TableFaultsError, match=r"row 1, column locked: 1.5 is a float: give text or integers, or ask for"
     ):
         read_book(frame)
     book = read_book(frame, floats=True)
@@ -92,9 +92,9 @@ def test_what_is_written_is_what_was_read(tmp_path) -> None:
     book = read_book(
         pd.DataFrame({**ROWS, "owner": ['x "y", z', "b"], "locked": ["0.123456789123456789", "2"]})
     )
-    again = read_book(book.write(tmp_path / "new"))
+    again = read_book(book.write_csv(tmp_path / "new"))
     assert vaults(again) == vaults(book)
-    assert list(book.frame()["debt_wad"]) == [1_000 * WAD, WAD // 2]
+    assert list(book.to_frame()["debt_wad"]) == [1_000 * WAD, WAD // 2]
 
 
 @pytest.mark.parametrize("name", ["aave", "crvusd", "liquity", "maker", "morpho"])
@@ -183,7 +183,7 @@ def test_rows_that_are_nothing_or_not_meant_are_counted() -> None:
 
 def test_all_faults_are_found_and_may_be_dropped(tmp_path) -> None:
     bad = csv(tmp_path, "owner,collateral,locked,debt\n,ETH,1,1\na,ETH,x,-1\nb,ETH,1,1\nc,,nan,1\n")
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(TableFaultsError) as caught:
         read_book(bad)
     assert [(fault.row, fault.column) for fault in caught.value.faults] == [
         (2, "owner"),

@@ -10,9 +10,9 @@ import pytest
 import backstop
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
-from backstop.simulation.scenario import drawn, load_scenario
-from backstop.simulation.sources.cells import Faults
-from backstop.simulation.sources.prices import moment, read_prices
+from backstop.simulation.scenario import draw_scenario, load_scenario
+from backstop.simulation.sources.price_reader import parse_time, read_prices
+from backstop.simulation.sources.table_reader import TableFaultsError
 
 MIDNIGHT = 1_710_201_600  # 2024-03-12T00:00Z
 
@@ -42,7 +42,7 @@ def hours(*prices: str, step: int = 3_600) -> pd.DataFrame:
     ],
 )
 def test_times_are_what_files_have(text) -> None:
-    assert moment(text) == MIDNIGHT
+    assert parse_time(text) == MIDNIGHT
 
 
 def test_a_column_or_a_row_for_each_asset_says_the_same() -> None:
@@ -66,7 +66,7 @@ def test_a_column_or_a_row_for_each_asset_says_the_same() -> None:
 def test_any_spacing(step, every) -> None:
     prices = read_prices(hours("1", "2.5", "2.6", step=step), splits="keep")
     assert prices.every == every
-    assert prices.csv().count("\n") == 2 + 2 * step // every
+    assert prices.to_csv().count("\n") == 2 + 2 * step // every
 
 
 def test_gaps_are_named_and_the_price_before_holds() -> None:
@@ -75,7 +75,7 @@ def test_gaps_are_named_and_the_price_before_holds() -> None:
     assert prices.told == (
         "ETH: gaps: 1, the longest of 10 h from 2024-03-12T04:00Z on; the price before holds.",
     )
-    assert [line.split(",")[1] for line in prices.csv().splitlines()[5:8]] == ["104", "104", "104"]
+    assert [line.split(",")[1] for line in prices.to_csv().splitlines()[5:8]] == ["104", "104", "104"]
 
 
 def test_what_is_out_of_order_or_missing_is_counted() -> None:
@@ -92,7 +92,7 @@ def test_what_is_out_of_order_or_missing_is_counted() -> None:
 def test_two_prices_of_a_time_are_refused_unless_it_is_said_which_counts() -> None:
     twice = frame((MIDNIGHT, "2", "7"), (MIDNIGHT, "2.2", "7"), (MIDNIGHT + 60, "2.1", "7"))
     with pytest.raises(
-        Faults, match="row 2, column wstETH: another price of that time is in row 1: say whether"
+        TableFaultsError, match="row 2, column wstETH: another price of that time is in row 1: say whether"
     ):
         read_prices(twice)
     assert read_prices(twice, duplicates="first").series["wstETH"].values[0] == 2 * RAY
@@ -105,7 +105,7 @@ def test_two_prices_of_a_time_are_refused_unless_it_is_said_which_counts() -> No
 def test_a_step_that_looks_like_a_split_is_refused_or_kept(after) -> None:
     given = hours("101", "100", after)
     with pytest.raises(
-        Faults, match=r"row 3, column ETH: from 100 to .* in one step looks like a split or a"
+        TableFaultsError, match=r"row 3, column ETH: from 100 to .* in one step looks like a split or a"
     ):
         read_prices(given)
     assert read_prices(given, splits="keep").told == ("ETH: steps that look like splits, and are kept: 1.",)
@@ -118,7 +118,7 @@ def test_a_fall_or_a_rise_is_no_split(after) -> None:
 
 def test_cells_that_cannot_be_read_may_be_left_out() -> None:
     given = frame((MIDNIGHT, "2", "7"), (MIDNIGHT + 60, "0", "7.1"), (MIDNIGHT + 120, "2.1", "n/a"))
-    with pytest.raises(Faults) as caught:
+    with pytest.raises(TableFaultsError) as caught:
         read_prices(given)
     assert str(caught.value) == (
         "frame: row 2, column wstETH: '0' is no price: write a number above 0, as 195.21; "
@@ -129,19 +129,19 @@ def test_cells_that_cannot_be_read_may_be_left_out() -> None:
 
 def test_what_is_written_reads_back_and_begins_when_it_is_asked_to(tmp_path) -> None:
     prices = read_prices(hours("100.000000000000000000000000001", "101", "102"))
-    again = read_prices(prices.write(tmp_path))
+    again = read_prices(prices.write_csv(tmp_path))
     assert again.series == prices.series
-    held = read_prices(prices.write(tmp_path / "held", begin=MIDNIGHT - 7_200))
+    held = read_prices(prices.write_csv(tmp_path / "held", begin=MIDNIGHT - 7_200))
     assert held.series["ETH"].values[:3] == (prices.series["ETH"].values[0],) * 3
 
 
 def test_a_frame_of_the_prices_holds_each_till_the_next() -> None:
     prices = read_prices(frame((MIDNIGHT, "2", "7"), (MIDNIGHT + 60, "2.1", "7")))
-    table = prices.of(("wstETH",)).frame()
+    table = prices.select_symbols(("wstETH",)).to_frame()
     assert list(table["wstETH"]) == [2 * RAY, 21 * RAY // 10]
     assert str(table.index[0]) == "2024-03-12 00:00:00+00:00"
     with pytest.raises(BackstopError, match=r"^frame: has no prices of DAI; there are wstETH, cbBTC$"):
-        prices.of(("DAI",))
+        prices.select_symbols(("DAI",))
 
 
 # -------------------------------------------------------------------- scenarios
@@ -161,7 +161,7 @@ def test_a_file_of_prices_is_replayed_as_it_is(tmp_path) -> None:
     """Each price holds till the next, on every path alike; the other coin is drawn."""
     day = load_scenario(replayed(tmp_path, "every: 1 h"))
     for path in (0, 5):
-        points = list(drawn(day, 1, path).prices["ETH"].points.values())
+        points = list(draw_scenario(day, 1, path).prices["ETH"].points.values())
         assert points == [2300 * RAY] * 12 + [2310 * RAY] * 12 + [22905 * RAY // 10]
     coarse = load_scenario(replayed(tmp_path, "every: 30 min", "1 h", "1 h"))
     assert list(coarse.prices["ETH"].points.values()) == [2300 * RAY, 22905 * RAY // 10]

@@ -8,10 +8,10 @@ import pytest
 
 from backstop.keepers.keeper_group import AttackMove
 from backstop.model.arithmetic import WAD
-from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.drawn import drawn
-from backstop.simulation.scenario.schema import PricePath
+from backstop.simulation.scenario.draw_scenario import draw_scenario
+from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.simulator import RunResult, simulate
 from backstop.studies.attack.candidate_evaluation import CandidateRunner
 from tests.support.checkout_paths import DATA
 
@@ -20,7 +20,7 @@ MINUTE = 60
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
-    return drawn(load_scenario(DATA / "attack" / "hostile.yaml"), 1, 0)
+    return draw_scenario(load_scenario(DATA / "attack" / "hostile.yaml"), 1, 0)
 
 
 def planned(scenario: Scenario, *moves: AttackMove) -> Scenario:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.simulation.progress import Interrupted
+from backstop.simulation.progress import RunInterruptedError
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.drawn import drawn
+from backstop.simulation.scenario.draw_scenario import draw_scenario
 from backstop.studies.attack.budget import Budget, load_attack_scenario
 from backstop.studies.attack.cma_es import SearchDistribution, sort_by_score
 from backstop.studies.attack.search_space import SearchSpace
@@ -57,7 +57,7 @@ def test_interrupted_and_gone_on_with_is_undisturbed(loaded, tmp_path) -> None:
     whole.run_generations(4)
     calls = iter(range(100))
     parts = WorstCaseSearch.open_or_resume(task(loaded, population=6), tmp_path / "parts")
-    with pytest.raises(Interrupted, match="2 of 4 generations are kept"):
+    with pytest.raises(RunInterruptedError, match="2 of 4 generations are kept"):
         parts.run_generations(4, stop=lambda: next(calls) >= 15)
     WorstCaseSearch.open_or_resume(task(loaded, population=6), tmp_path / "parts").run_generations(4)
     for name in ("attack.json", "progress.json"):
@@ -175,7 +175,7 @@ def test_nothing_chosen_leaves_the_noise_of_the_path(loaded) -> None:
     nothing = replace(budget, one_in=1, outages=0, feeds=0, congestion=None)
     space = SearchSpace(scenario, nothing, 1, 7)
     assert space.names == ()
-    assert space.build_candidate([]).scenario.prices == drawn(scenario, 1, 7).prices
+    assert space.build_candidate([]).scenario.prices == draw_scenario(scenario, 1, 7).prices
 
 
 # --------------------------------------------------------------------- evolution

@@ -8,7 +8,7 @@ import pytest
 
 import backstop
 from backstop.errors import BackstopError
-from backstop.simulation.sources.prices import Prices
+from backstop.simulation.sources.price_reader import PriceHistory
 from backstop.studies.calibration import backtest
 from backstop.studies.calibration.backtest import (
     christoffersen_p,
@@ -75,7 +75,7 @@ def test_forecasts_are_quantiles_of_the_law() -> None:
         assert found[9_900] == pytest.approx(-2.326 * 0.01 * 24**0.5, rel=0.05)
 
 
-def history(calm: float, then: float, days: int = 260) -> Prices:
+def history(calm: float, then: float, days: int = 260) -> PriceHistory:
     """Prices every four hours whose moves are of one size in the first half and another in the second."""
     random = np.random.default_rng(6)
     moves = random.standard_normal(6 * days) * np.repeat([calm, then], 3 * days)

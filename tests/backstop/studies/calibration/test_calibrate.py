@@ -13,9 +13,9 @@ from scipy.stats import multivariate_normal, norm
 import backstop
 from backstop.cli.calibrate import cli
 from backstop.errors import BackstopError
-from backstop.simulation.scenario import draw
-from backstop.simulation.scenario.processes import Jumps, PriceModel
-from backstop.simulation.sources.depth import Quote
+from backstop.simulation.scenario import draw_path
+from backstop.simulation.scenario.stochastic_processes import PriceJumps, PriceModel
+from backstop.simulation.sources.depth_reader import DepthQuote
 from backstop.studies.calibration.correlation import solve_tail_correlation
 from backstop.studies.calibration.jackknife import round_figure
 from backstop.studies.calibration.log_returns import compute_log_returns
@@ -52,7 +52,7 @@ def found(book, year, depths):
     return backstop.calibrate(book, year, depths)
 
 
-def law_of(day, symbol: str) -> tuple[PriceModel, Jumps]:
+def law_of(day, symbol: str) -> tuple[PriceModel, PriceJumps]:
     """The model of a price, and its jumps."""
     model = day.prices[symbol].model
     assert model is not None and model.jumps is not None
@@ -102,7 +102,7 @@ def test_a_drawn_history_comes_back_to_its_scenario(found, book, year, tmp_path)
     day = backstop.write_scenario(
         book, year, tmp_path, use="measured", measured=found.measured, block_time="1 h", duration="300 d"
     )
-    prices = draw(day, 1, 0).prices
+    prices = draw_path(day, 1, 0).prices
     frame = pd.DataFrame({symbol: each.ticks * (each.tick / 10**27) for symbol, each in prices.items()})
     frame.insert(0, "time", 1_700_006_400 + 3_600 * np.arange(len(frame)))
     again = backstop.calibrate(book, backstop.read_prices(frame), law="jumps")
@@ -209,7 +209,7 @@ def test_depths_are_read_to_the_last_fault(tmp_path) -> None:
     assert backstop.read_depth(
         pd.DataFrame({"coin": ["ETH"], "venue": ["a"], "size": [10], "impact": ["0.25"]}),
         columns={"asset": "coin"},
-    ).quotes == (Quote("ETH", "a", 0, 10**7, 250_000_000),)
+    ).quotes == (DepthQuote("ETH", "a", 0, 10**7, 250_000_000),)
 
 
 def test_what_cannot_be_measured_is_one_line(book, year, tmp_path) -> None:

@@ -12,8 +12,8 @@ from backstop.deployment.contract_names import STAGES
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.report.compare_page import write_page
-from backstop.simulation.bearers import GROUPS, group_of
-from backstop.simulation.progress import Interrupted
+from backstop.simulation.loss_bearers import GROUPS, get_loss_bearer
+from backstop.simulation.progress import RunInterruptedError
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.figure_lines import read_figure
 from backstop.studies.comparison.naive_rule_cost import list_gainers, list_payers
@@ -81,7 +81,7 @@ def test_the_crash_is_the_same(compared, out):
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_nobody_but_the_groups_of_the_order_pays(compared):
     for row in compared["presets"]:
-        asked = {group_of(stage) for stage in row["stages"]} | {"holders"}
+        asked = {get_loss_bearer(stage) for stage in row["stages"]} | {"holders"}
         assert {entry["group"] for entry in row["loss_paid_by"] if entry["present"]} == asked
         assert {entry["group"] for entry in row["loss_paid_by"] if int(entry["rad"])} <= asked
 
@@ -186,6 +186,6 @@ def test_a_bad_preset_stops_before_anything_runs(tmp_path):
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_a_stopped_comparison_keeps_its_runs(tmp_path):
     calls = iter(range(10**6))
-    with pytest.raises(Interrupted):
+    with pytest.raises(RunInterruptedError):
         compare(SMALL, load_presets("maker,morpho"), "model", 1, tmp_path, stop=lambda: next(calls) > 600)
     assert load_run(tmp_path / "maker").summary["completed"]

@@ -10,12 +10,12 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
-from backstop.report.amounts import duration
-from backstop.report.compare_margin_charts import margin_closed, margin_payers
-from backstop.report.compare_page import page
-from backstop.simulation.bearers import PAYERS
-from backstop.simulation.run import RunResult
+from backstop.report.amounts import format_duration
+from backstop.report.compare_margin_charts import draw_closed_positions, draw_margin_payers
+from backstop.report.compare_page import render_page
+from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.run_directory import TABLES, load_run
+from backstop.simulation.simulator import RunResult
 from backstop.studies.comparison.preset_comparison import (
     collect_margin_figures,
     compare,
@@ -99,7 +99,7 @@ def test_the_lines(compared, out):
     for row, exact in zip(rows, compared["presets"], strict=True):
         whole, _, digits = row["paid by insurance"].partition(".")
         assert int(whole) * WAD + int(digits.ljust(18, "0")) == int(exact["margin"]["insured_wad"])
-    chart, bars = margin_closed(compared), margin_payers(compared)
+    chart, bars = draw_closed_positions(compared), draw_margin_payers(compared)
     assert chart is not None and bars is not None
     assert [key.name for key in chart.legend] == ["closed", "beyond it, by whole positions"]
     assert "not paid" in {key.name for key in bars.legend} or "gains of the cycle" in bars.label
@@ -108,12 +108,12 @@ def test_the_lines(compared, out):
 @pytest.mark.deep(brief=BRIEF)
 def test_the_page_has_every_line(compared, out):
     """How long losses took to be final with them, in words."""
-    text = " ".join(page(compared, out).split())
+    text = " ".join(render_page(compared, out).split())
     for line in margin_lines(compared):
         assert line.title.strip() in text.replace("&#39;", "'")
     for row in compared["presets"]:
         seconds = row["margin"]["final_after_seconds"]
-        assert seconds is None or duration(seconds) in text
+        assert seconds is None or format_duration(seconds) in text
     assert any(row["margin"]["final_after_seconds"] for row in compared["presets"])
 
 
@@ -133,7 +133,7 @@ def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
     assert list_checked_runs(found)[-1]["differences"] == 0 and len(list_checked_runs(found)) == 4
     titles = [line.title for line in margin_lines(found)]
     assert "winners who dodge" in titles and "have more by dodging, fees paid" in titles
-    assert "winners who dodge" in page(found, tmp_path)
+    assert "winners who dodge" in render_page(found, tmp_path)
 
 
 def test_where_there_is_no_margin_market_nobody_can_dodge(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_where_there_is_no_margin_market_nobody_can_dodge(tmp_path: Path) -> Non
 def test_a_run_without_a_margin_market_has_no_such_line():
     nothing = {"presets": [{"margin": collect_margin_figures(_result({"margin": None})), "title": "x"}]}
     assert margin_lines(nothing) == []
-    assert margin_payers(nothing) is margin_closed(nothing) is None
+    assert draw_margin_payers(nothing) is draw_closed_positions(nothing) is None
 
 
 def test_by_hand():

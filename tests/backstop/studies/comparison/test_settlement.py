@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
 from backstop.studies.comparison.presets import apply_preset, load_presets
 from tests.support.checkout_paths import DATA

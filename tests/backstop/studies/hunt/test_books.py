@@ -103,7 +103,7 @@ def test_who_is_woken_pays_in_a_margin_market(monkeypatch):
     @external
     def wake(self, sender, owner):
         right(self, sender, owner)
-        self._wake(sender)
+        self._update_account(sender)
         amount = max(0, self.accounts[owner].cash) // 2
         self._credit(owner, -amount)
         self._credit(sender, amount)

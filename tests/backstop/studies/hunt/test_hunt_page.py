@@ -10,7 +10,7 @@ from backstop.cli.hunt import cli
 from backstop.cli.report import cli as report
 from backstop.model.cycle_book import CycleBook
 from backstop.model.interfaces import Sides
-from backstop.report.hunt_page import hunted, stories_of
+from backstop.report.hunt_page import compose_finding, select_largest_findings
 from backstop.studies.hunt.case import ALARMS
 
 
@@ -47,12 +47,12 @@ def test_the_first_screen_counts_the_stories_below(hunt):
     assert dict(tiles) == {"Stories": str(len(rows))} | {each: str(rows.count(each)) for each in ALARMS}
     assert rows and page.count("<pre>") == len(rows)
     content = json.loads((hunt / "hunt.json").read_text())
-    said = re.sub(r"<[^>]+>", "", hunted(content))
+    said = re.sub(r"<[^>]+>", "", compose_finding(content))
     assert (
         said.startswith(f"{len(rows)} stor")
         and f"in 1 case: {len(rows)} margin; the largest is worth " in said
     )
-    sizes = [each.size for each in stories_of(content)]
+    sizes = [each.size for each in select_largest_findings(content)]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -66,6 +66,6 @@ def test_report_writes_it_again_with_the_command_that_made_it(hunt):
 
 def test_a_hunt_that_found_nothing_says_in_how_many_cases():
     nothing: dict[str, object] = {"taken": None, "stories": []}
-    assert re.sub(r"<[^>]+>", "", hunted({"cases": {"0": nothing, "1": nothing}})) == (
+    assert re.sub(r"<[^>]+>", "", compose_finding({"cases": {"0": nothing, "1": nothing}})) == (
         "Nothing was found in 2 cases."
     )

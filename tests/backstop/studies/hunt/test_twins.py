@@ -10,7 +10,7 @@ from backstop.model.bounds import LOOK
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
-from backstop.simulation.worth import stake
+from backstop.simulation.account_value import compute_stake
 from backstop.studies.hunt import deeds, pairs, twins
 from backstop.studies.hunt.deeds import ONE, OTHER, STAKE, Deed, ask, borrow, draw_fall, each, enter, leave
 from backstop.studies.hunt.pairs import Pair
@@ -133,9 +133,9 @@ def test_who_enters_a_wiped_pool_has_its_income():
         assert pool.state[()].supply
         for deed in (given, *deeds.enter(OTHER, "Savings", WAD)):
             deed.do(town)
-        before = stake(pool, OTHER)
+        before = compute_stake(pool, OTHER)
         town.advance(pool.vesting)
-        assert before < 2 * WAD and stake(pool, OTHER) > 1_900 * WAD
+        assert before < 2 * WAD and compute_stake(pool, OTHER) > 1_900 * WAD
 
 
 def coins_of_the_bank(pool, amount):

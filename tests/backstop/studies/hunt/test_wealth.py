@@ -8,7 +8,7 @@ from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.collateral_auction import principal_left
 from backstop.model.denominations import VIRTUAL_SHARES
-from backstop.simulation.worth import stake
+from backstop.simulation.account_value import compute_stake
 from backstop.studies.hunt.coalition import NAMES, Act, Luck
 from backstop.studies.hunt.history import PEOPLE, follow, play
 from backstop.studies.hunt.script import TICKS, draw_script
@@ -68,7 +68,7 @@ def house_by_its_books(town, prices, face):
         total += (town.setting.parameters.equity.supply * WAD - sum(n for _, n in equity)) * prices[-1]
         total += sum(amount for who, amount in equity if who not in people) * prices[-1]
         if "StakedEquity" in contracts:
-            total -= sum(stake(contracts["StakedEquity"], who) for who in people) * prices[-1]
+            total -= sum(compute_stake(contracts["StakedEquity"], who) for who in people) * prices[-1]
     total += sum(coins for who, coins in town.balances("Stablecoin").items() if who not in people) * RAY
     return total // RAY
 

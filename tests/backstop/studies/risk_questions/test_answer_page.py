@@ -15,7 +15,7 @@ from backstop.cli.ask import cli
 from backstop.cli.report import cli as report
 from backstop.errors import BackstopError
 from backstop.report import answer_page
-from backstop.report.answer_page import QUESTIONS, columns, write_page
+from backstop.report.answer_page import QUESTIONS, build_columns, write_page
 from tests.support.browser_user import run_visits
 from tests.support.colors import fill_colors
 from tests.support.page_text_figures import SCALES, read_page_figures
@@ -102,7 +102,7 @@ def test_the_first_screen_adds_up_to_the_table(asked: Callable[[str], Path], que
 
 
 def test_ends_of_intervals_stand_with_their_figure() -> None:
-    found = columns(["of", "level_bps", "mean_micro", "mean_low_micro", "mean_high_micro", "low_bps"])
+    found = build_columns(["of", "level_bps", "mean_micro", "mean_low_micro", "mean_high_micro", "low_bps"])
     assert [(each.title, each.unit, each.bounded) for each in found] == [
         ("of", "", False),
         ("level", "bps", False),
@@ -119,7 +119,7 @@ def test_the_index_lists_one_and_a_folder_of_another_kind_is_refused(
     assert CliRunner().invoke(report, [str(folder.parent)]).exit_code == 0
     index = (folder.parent / "index.html").read_text()
     assert 'href="falls/report.html"' in index
-    assert str(answer_page.finding(summary_of(folder))) in index
+    assert str(answer_page.compose_finding(summary_of(folder))) in index
     (tmp_path / "summary.json").write_text('{"question": "proposal"}')
     (tmp_path / "meta.json").write_text("{}")
     with pytest.raises(BackstopError, match="answers the question proposal, which has another page"):

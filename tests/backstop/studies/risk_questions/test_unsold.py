@@ -8,8 +8,8 @@ import pytest
 
 import backstop
 from backstop.model.arithmetic import RAD
-from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
 
 COIN = 10**6

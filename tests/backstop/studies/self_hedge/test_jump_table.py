@@ -7,7 +7,7 @@ import pytest
 from backstop.deployment.example_parameters import build_margin_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.report.straddle_table import format_jumps
+from backstop.report.self_hedge_table import format_jumps
 from backstop.studies.self_hedge import jump_table
 from backstop.studies.self_hedge.daily_moves import COINS, load_days
 from backstop.studies.self_hedge.jump_table import (

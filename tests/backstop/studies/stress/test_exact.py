@@ -9,9 +9,9 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.model import dutch
 from backstop.model.arithmetic import RAY
-from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.schema import PricePath
+from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.simulator import RunResult, simulate
 from backstop.studies.stress import exact_engine
 from backstop.studies.stress.columns import MICRO, NEVER, Columns
 from backstop.studies.stress.exact_engine import ExactEngine
@@ -106,7 +106,7 @@ def test_a_row_does_not_depend_on_the_paths_before(small, rows, engine, monkeypa
 
 def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
     """Where a source is wrong from the start, the book is opened at what it says."""
-    right = exact_engine.drawn
+    right = exact_engine.draw_scenario
 
     def wrong_on_odd_paths(scenario, seed, path):
         chosen = right(scenario, seed, path)
@@ -114,7 +114,7 @@ def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
         seen = {at: factor * price for at, price in chosen.prices["ETH"].points.items()}
         return replace(chosen, feed_prices={"ETH": PricePath(seen, frozenset(), 0)})
 
-    monkeypatch.setattr(exact_engine, "drawn", wrong_on_odd_paths)
+    monkeypatch.setattr(exact_engine, "draw_scenario", wrong_on_odd_paths)
     engine = ExactEngine(small, 1, on_bytecode=False)
     opened = []
     for path in (0, 2, 1, 3, 0):

@@ -17,7 +17,7 @@ from backstop.parallel import workers
 from backstop.parallel.dask_cluster import build_cluster_workers
 from backstop.parallel.worker_selection import select_workers
 from backstop.parallel.workers import build_process_workers, run_in_process
-from backstop.simulation.progress import Interrupted
+from backstop.simulation.progress import RunInterruptedError
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.stress_study import Study, read_rows
@@ -81,7 +81,9 @@ def test_a_dask_cluster_writes_equal_files(task, whole, tmp_path, scheduler):
 def test_it_goes_on_where_it_was_stopped(task, whole, tmp_path):
     out = tmp_path / "out"
     stops = iter([False, True])
-    with pytest.raises(Interrupted, match="stopped; 20 of 45 paths are kept, the same command goes on"):
+    with pytest.raises(
+        RunInterruptedError, match="stopped; 20 of 45 paths are kept, the same command goes on"
+    ):
         Study.open_or_resume(task, PATHS, out).run_missing_paths(stop=lambda: next(stops))
     kept = {path: path.stat().st_mtime_ns for path in (out / "chunks").iterdir()}
     assert len(kept) == 2

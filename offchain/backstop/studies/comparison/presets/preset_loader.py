@@ -10,11 +10,11 @@ from pathlib import Path
 from backstop.deployment.contract_names import CLOSERS, NAIVE
 from backstop.errors import BackstopError
 from backstop.keepers.role_registry import ROLES
-from backstop.simulation.scenario import units
-from backstop.simulation.scenario.document import Field, Section, merge, read_document
-from backstop.simulation.scenario.file import read_scenario
-from backstop.simulation.scenario.loader import load_scenario, scenario_of
-from backstop.simulation.scenario.schema import Scenario
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.scenario_library import read_scenario
+from backstop.simulation.scenario.scenario_loader import load_scenario, parse_scenario
+from backstop.simulation.scenario.scenario_schema import Scenario
+from backstop.simulation.scenario.yaml_document import Field, Section, merge_documents, read_document
 
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent
@@ -59,11 +59,11 @@ class Preset:
     @property
     def naive_pools(self) -> list[str]:
         """Names of the pools that are left at book value."""
-        pools = self.terms["pools"].entries() if "pools" in self.terms else {}
+        pools = self.terms["pools"].read_entries() if "pools" in self.terms else {}
         return [
             name
             for name, pool in pools.items()
-            if "contract" in (terms := pool.entries()) and terms["contract"].text == "LeaveAtOncePool"
+            if "contract" in (terms := pool.read_entries()) and terms["contract"].text == "LeaveAtOncePool"
         ]
 
     @property
@@ -101,20 +101,20 @@ def load_preset(name_or_file: str | Path) -> Preset:
     elif not path.is_file():
         raise BackstopError(f"there is no preset file {path}")
     top = read_document(path)
-    section = top.section(
+    section = top.read_section(
         ("schema_version", "title", "description"),
         ("waterfall", *_TERMS, "of_each_type", "absent", "margin", "unsafe"),
     )
-    if section["schema_version"].read(units.count) != SCHEMA_VERSION:
-        section["schema_version"].fail(f"is not the version {SCHEMA_VERSION} that this program reads")
+    if section["schema_version"].read_value(quantity_units.read_count) != SCHEMA_VERSION:
+        section["schema_version"].raise_error(f"is not the version {SCHEMA_VERSION} that this program reads")
     if "of_each_type" in section:
-        section["of_each_type"].section((), ("buffer_share", "redistribution_cap"))
+        section["of_each_type"].read_section((), ("buffer_share", "redistribution_cap"))
     if "margin" in section:
-        section["margin"].section((), (*_OF_MARGIN, *_ELSEWHERE))
+        section["margin"].read_section((), (*_OF_MARGIN, *_ELSEWHERE))
     elif "waterfall" not in section:
-        top.fail("'waterfall' is missing, or 'margin': one of them says who bears losses")
-    for role in section["absent"].items() if "absent" in section else ():
-        role.choice(ROLES)
+        top.raise_error("'waterfall' is missing, or 'margin': one of them says who bears losses")
+    for role in section["absent"].read_items() if "absent" in section else ():
+        role.read_choice(ROLES)
     title, description = (" ".join(section[name].text.split()) for name in ("title", "description"))
     return Preset(path.stem, title, description, section)
 
@@ -127,42 +127,44 @@ def apply_preset(preset: Preset, scenario: str | Path, without: str = "") -> Sce
     """
     load_scenario(scenario)  # its own errors are not to be blamed on the preset
     document, name = read_scenario(scenario)
-    terms, parameters = preset.terms, document.entries()["parameters"].entries()
+    terms, parameters = preset.terms, document.read_entries()["parameters"].read_entries()
     if "waterfall" in terms:
         # The waterfall is replaced as a whole: stages that the preset does not name are off.
         parameters["waterfall"] = terms["waterfall"]
     for term in _TERMS:
         if term in terms:
             own = copy.deepcopy(terms[term])
-            parameters[term] = merge(parameters[term], own) if term in parameters else own
+            parameters[term] = merge_documents(parameters[term], own) if term in parameters else own
     if "of_each_type" in terms:
-        types = parameters["collateral_types"].entries()
+        types = parameters["collateral_types"].read_entries()
         for symbol, fields in types.items():
-            types[symbol] = merge(fields, terms["of_each_type"])
+            types[symbol] = merge_documents(fields, terms["of_each_type"])
     if "margin" in terms and ("margin" in parameters or "waterfall" not in terms):
-        _apply_margin_terms(preset, document.entries(), name)
+        _apply_margin_terms(preset, document.read_entries(), name)
     if "unsafe" in terms:
         # What a historic system breaks depends on the scenario as well, so nothing insists on it.
-        top = document.entries()
-        top["unsafe"] = merge(top["unsafe"], terms["unsafe"]) if "unsafe" in top else terms["unsafe"]
+        top = document.read_entries()
+        top["unsafe"] = (
+            merge_documents(top["unsafe"], terms["unsafe"]) if "unsafe" in top else terms["unsafe"]
+        )
     if without == EPOCH_CAPS:
         del parameters["waterfall_contract"]
     if without == LEAVE_AT_ONCE:
-        ours = load_preset(_OURS).terms["pools"].entries()
+        ours = load_preset(_OURS).terms["pools"].read_entries()
         for name in preset.naive_pools:
-            pool = parameters["pools"].entries()[name].entries()
-            pool["cooldown"] = ours[name].entries()["cooldown"]
+            pool = parameters["pools"].read_entries()[name].read_entries()
+            pool["cooldown"] = ours[name].read_entries()["cooldown"]
             del pool["contract"]
     if "absent" in terms:
-        absent = [role.text for role in terms["absent"].items()]
+        absent = [role.text for role in terms["absent"].read_items()]
         if without == LEAVE_AT_ONCE:
             absent = [role for role in absent if role != "recogniser"]
-        keepers = document.entries()["keepers"].entries()
+        keepers = document.read_entries()["keepers"].read_entries()
         for group, fields in list(keepers.items()):
-            if fields.entries()["role"].text in absent:
+            if fields.read_entries()["role"].text in absent:
                 del keepers[group]
     # A recorded state belongs to its own terms, so the vault book is opened anew.
-    return scenario_of(document, name, anew=True)
+    return parse_scenario(document, name, anew=True)
 
 
 def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: str) -> None:
@@ -170,26 +172,28 @@ def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: st
 
     A preset that is about vaults as well says nothing where there is no such market.
     """
-    parameters = document["parameters"].entries()
+    parameters = document["parameters"].read_entries()
     if "margin" not in parameters:
         raise BackstopError(
             f"the preset {preset.name!r} is about a margin market, and the scenario {scenario!r} has none"
         )
-    own, margin = preset.terms["margin"].entries(), parameters["margin"].entries()
+    own, margin = preset.terms["margin"].read_entries(), parameters["margin"].read_entries()
     margin |= {name: own[name] for name in _OF_MARGIN if name in own}
     if "haircut" in own:
-        markets = margin["markets"].entries()
+        markets = margin["markets"].read_entries()
         for fields in markets.values():
-            fields.entries()["haircut"] = own["haircut"]
+            fields.read_entries()["haircut"] = own["haircut"]
     if "line" in own:
         if "domain" in margin:
             _get_domain(margin, parameters)["line"] = own["line"]
-        elif own["line"].read(units.whole_stablecoin) != 0:
-            own["line"].fail(f"the margin market of the scenario {scenario!r} has no domain to bear losses")
+        elif own["line"].read_value(quantity_units.read_whole_stablecoin) != 0:
+            own["line"].raise_error(
+                f"the margin market of the scenario {scenario!r} has no domain to bear losses"
+            )
 
     if "policy" in own and own["policy"].text in CLOSERS and "keepers" in document:
-        keepers = document["keepers"].entries()
-        if all(fields.entries()["role"].text != _CLOSING for fields in keepers.values()):
+        keepers = document["keepers"].read_entries()
+        if all(fields.read_entries()["role"].text != _CLOSING for fields in keepers.values()):
             keepers[_CLOSING] = _build_deleverager(own["policy"], keepers)
 
 
@@ -197,11 +201,11 @@ def _build_deleverager(why: Field, keepers: Mapping[str, Field]) -> Field:
     """Make a group that has positions closed, which pays for gas as whoever meets debtors does."""
     made = {"role": Field(why.file, why.line, f"keepers.{_CLOSING}.role", _CLOSING)}
     for fields in keepers.values():
-        crank = fields.entries()
+        crank = fields.read_entries()
         if crank["role"].text == _CRANK and "gas_price" in crank:
             made["gas_price"] = crank["gas_price"]
     return Field(why.file, why.line, f"keepers.{_CLOSING}", made)
 
 
 def _get_domain(margin: Mapping[str, Field], parameters: Mapping[str, Field]) -> dict[str, Field]:
-    return parameters["domains"].entries()[margin["domain"].text].entries()
+    return parameters["domains"].read_entries()[margin["domain"].text].read_entries()

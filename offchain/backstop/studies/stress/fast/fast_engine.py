@@ -7,7 +7,7 @@ from math import floor, isinf
 import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.scenario import Scenario, draw
+from backstop.simulation.scenario import Scenario, draw_path
 from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.fast.kernel import run_path
 from backstop.studies.stress.fast.kernel_tables import (
@@ -75,7 +75,7 @@ class FastEngine:
 
     def run_one_path(self, path: int) -> tuple[int, ...]:
         """Return the outcome of one path, which does not depend on those that ran before."""
-        chosen = draw(self.tables.scenario, self.tables.seed, path)
+        chosen = draw_path(self.tables.scenario, self.tables.seed, path)
         return self.run_drawn_path(path, self.tables.build_conditions(chosen))
 
     def run_drawn_path(self, path: int, world: PathConditions) -> tuple[int, ...]:

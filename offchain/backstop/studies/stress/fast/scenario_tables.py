@@ -15,9 +15,9 @@ from backstop.keepers.call_costs import require_call_gas
 from backstop.keepers.keeper_group import GasPolicy, KeeperGroup, StepSeries
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.randomness import SeededRandom
-from backstop.simulation.scenario import Scenario, vault_book
-from backstop.simulation.scenario.drawn import Draw, Prices, draw, with_depths
-from backstop.simulation.scenario.schema import Vault
+from backstop.simulation.scenario import Scenario, build_vault_book
+from backstop.simulation.scenario.draw_scenario import PathDraw, TickPrices, draw_path, set_market_depths
+from backstop.simulation.scenario.scenario_schema import Vault
 from backstop.studies.stress.fast.capabilities import ROLES, refuse_unsupported
 from backstop.studies.stress.fast.kernel_tables import (
     BUFFER,
@@ -96,10 +96,10 @@ class ScenarioTables:
     def from_scenario(cls, scenario: Scenario, seed: int) -> ScenarioTables:
         """Build the tables; raise BackstopError for what the fast engine does not support."""
         refuse_unsupported(scenario)
-        scenario = with_depths(scenario, seed)
+        scenario = set_market_depths(scenario, seed)
         types = {symbol: c for c, symbol in enumerate(scenario.symbols)}
         opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
-        book = vault_book(scenario, seed, opening)
+        book = build_vault_book(scenario, seed, opening)
         return cls.from_vaults(
             scenario,
             seed,
@@ -151,10 +151,10 @@ class ScenarioTables:
         stages, noise = _build_stages(scenario), _draw_noise(scenario, seed)
         tables = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, stages, noise)
         if scenario.spike is None and all(group.fails is None for group in scenario.keepers):
-            tables = replace(tables, shared=tables.build_conditions(draw(scenario, seed, 0)))
+            tables = replace(tables, shared=tables.build_conditions(draw_path(scenario, seed, 0)))
         return tables
 
-    def build_conditions(self, chosen: Draw) -> PathConditions:
+    def build_conditions(self, chosen: PathDraw) -> PathConditions:
         """Build the world of one path."""
         scenario, symbols = self.scenario, self.scenario.symbols
         prices = np.array([_to_floats(chosen.prices[symbol]) for symbol in symbols])
@@ -179,7 +179,7 @@ class ScenarioTables:
         order[1:] = np.argsort(-bids[:, :-1].T, axis=1, kind="stable")
         return PathConditions(prices, sources, clearing, capacity, bids, up, order, exits)
 
-    def _list_exits(self, chosen: Draw) -> Table:
+    def _list_exits(self, chosen: PathDraw) -> Table:
         """List the exits of members that run, which leave once their request has matured."""
         names = [stage.name for stage in self.scenario.parameters.stages]
         leaving = sorted(
@@ -219,7 +219,7 @@ def _refuse_book(how: str) -> None:
     raise BackstopError(f"the scenario does not fit: {how}")
 
 
-def _to_floats(prices: Prices) -> Floats:
+def _to_floats(prices: TickPrices) -> Floats:
     return prices.ticks * (prices.tick / RAY)
 
 

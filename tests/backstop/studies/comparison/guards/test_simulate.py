@@ -8,9 +8,9 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY
 from backstop.report.run_page import write_report
-from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from tests.support.checkout_paths import DATA
 
 GUARDED = DATA / "guards" / "guarded.yaml"

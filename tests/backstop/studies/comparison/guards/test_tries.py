@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from backstop.cli.guards import cli
 from backstop.errors import BackstopError
 from backstop.report.guards_page import write_page
-from backstop.simulation.progress import Interrupted
+from backstop.simulation.progress import RunInterruptedError
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
 from tests.support.checkout_paths import DATA, ROOT
@@ -168,7 +168,7 @@ def test_stopped_it_goes_on_where_it_was(two, undisturbed, tmp_path) -> None:
     def stop() -> bool:
         return bool(runs) and runs[-1].startswith("second, watchers: running")
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(RunInterruptedError):
         compare_guards(two, "model", 1, tmp_path, progress=progress, stop=stop)
     kept = json.loads((tmp_path / "guards.json").read_text())
     assert [each["scenario"] for each in kept["scenarios"]] == ["first"]

@@ -10,7 +10,7 @@ import pytest
 from backstop.deployment.deployment_parameters import MarginParameters
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario, scenario_names
-from backstop.simulation.scenario.schema import Scenario
+from backstop.simulation.scenario.scenario_schema import Scenario
 from backstop.studies.comparison.presets import apply_preset, load_preset, load_presets, preset_names
 from backstop.studies.comparison.presets.preset_loader import LIBRARY
 from tests.support.checkout_paths import ROOT

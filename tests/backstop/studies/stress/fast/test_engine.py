@@ -19,8 +19,8 @@ from backstop.hosts.state_json import RawState
 from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.processes import PriceModel
-from backstop.simulation.scenario.schema import GeneratedBook, Opening, Vault
+from backstop.simulation.scenario.scenario_schema import GeneratedBook, OpeningState, Vault
+from backstop.simulation.scenario.stochastic_processes import PriceModel
 from backstop.studies.stress.columns import NEVER
 from backstop.studies.stress.engine_agreement import COLUMNS, measure_agreement, run_both_engines
 from backstop.studies.stress.fast import FastEngine, fast_engine
@@ -171,7 +171,7 @@ def test_what_a_run_may_begin_with_is_refused() -> None:
         ({"parameters": parameters}, "domains"),
         ({"parameters": naive}, "contracts with naive rules"),
         ({"parameters": market}, "margin markets"),
-        ({"opening": Opening(DAY.start, RawState({}))}, "states that a run begins with"),
+        ({"opening": OpeningState(DAY.start, RawState({}))}, "states that a run begins with"),
     ):
         with pytest.raises(BackstopError, match=f"^the fast engine does not know {what}: take the exact"):
             FastEngine(replace(DAY, **changes), 1)

@@ -1,0 +1,303 @@
+"""The properties of prices: whose word they are, and how each is made from the reports before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.model import bounds
+from backstop.proof.properties.independent_arithmetic.price_figures import compute_time_weighted_price
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
+from backstop.proof.properties.property_registry import (
+    PropertyViolationError,
+    history_property,
+    refusal_property,
+    transition_property,
+)
+from backstop.proof.properties.step_transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model_system import ModelSystem
+
+_FEED = "PriceFeed"
+
+
+@history_property(41, events=["PriceFeed.*"])
+class FeedPriceIsMedianOfReports:
+    """A step's price is the middle of reports that are not too old, a step later, and never before its time.
+
+    As many as the quorum, half of them at it or under it, half at it or over. A market with guards may hold
+    one back and go on with the last. The average is that of all prices since its record begins. Early in a
+    step its next price may be renewed, which changes nothing else.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        feed = model.world.contracts[_FEED].tables
+        self._reports: dict[int, dict[str, tuple[int, int]]] = {}
+        for (c, index), reporter in feed["reporters"].items():
+            if (report := feed["reports"][c, index]).price:
+                self._reports.setdefault(c, {})[reporter] = report.price, report.reported_at
+        self._stepped = {c: average.stepped_at for c, average in feed["averages"].items()}
+        # How many steps in a row a price has waited to be confirmed, and whether the last one was.
+        self._waits: dict[int, tuple[int, bool]] = {
+            c: (config.suspect, bool(config.suspect and feed["prices"][c].next))
+            for c, config in feed["configs"].items()
+        }
+        # Price x seconds of each market from its first step that this has seen; and at each step.
+        self._sums: dict[int, dict[int, int]] = {}
+
+    def check_step(self, step: Transition, changes: Changes) -> None:
+        """Follow reports and steps by their events."""
+        if step.action.contract != _FEED and not any(log.contract == _FEED for log in step.outcome.logs):
+            return
+        now = step.model.timestamp
+        for log in step.outcome.logs:
+            if log.contract != _FEED:
+                continue
+            c = log.values[0]
+            if log.event in ("Reported", "RangeReported"):
+                self._reports.setdefault(c, {})[log.values[1]] = log.values[2], now
+            elif log.event == "ReportBrought":
+                self._reports.setdefault(c, {})[log.values[1]] = log.values[2], log.values[-1]
+            elif log.event == "MarketSet":
+                self._reports[c] = {}
+            elif log.event == "Poked" and step.action.method == "poke":
+                self._check_new_price(step, c, *log.values[1:])
+            elif log.event == "Poked":
+                self._sums.pop(c, None)
+
+    def _check_new_price(self, step: Transition, collateral_type: int, current: int, following: int) -> None:
+        config, old = (
+            step.read_pre_state(_FEED, "configs", collateral_type),
+            step.read_pre_state(_FEED, "prices", collateral_type),
+        )
+        now = step.model.timestamp
+        reports = self._reports.get(collateral_type, {}).values()
+        fresh = sorted(price for price, at in reports if at + config.max_age >= now)
+        if len(fresh) < config.quorum:
+            raise PropertyViolationError(
+                f"market {collateral_type} steps with {len(fresh)} reports of a quorum of {config.quorum}"
+            )
+        middle = fresh[(len(fresh) - 1) // 2]
+        if (elapsed := now - self._stepped.get(collateral_type, 0)) < config.step:
+            if not _is_renewal_allowed(elapsed, config.step):
+                raise PropertyViolationError(
+                    f"market {collateral_type} steps at {now}, {elapsed} s after the last"
+                )
+            self._check_renewed_price(step, collateral_type, middle, (current, following))
+            return
+        self._stepped[collateral_type] = now
+        stale = now > old.fresh_until
+        guarded = config.deviation or config.grace or config.halted or now < config.grace_until
+        if not guarded and old.next:
+            if (current, following) != (middle if stale else old.next, middle):
+                raise PropertyViolationError(
+                    f"market {collateral_type} steps from {old} to {current, following}, reports are {fresh}"
+                )
+        else:
+            held = old.next, old.current, step.read_pre_state(_FEED, "withheld", collateral_type)
+            if following not in (0, middle) or current not in ((middle,) if stale else held):
+                raise PropertyViolationError(
+                    f"market {collateral_type} steps from {old} to {current, following}, reports are {fresh}"
+                )
+        after = step.read_post_state(_FEED, "prices", collateral_type)
+        if after != (current, following, now + config.stale_after):
+            raise PropertyViolationError(
+                f"market {collateral_type} says {current, following} and has {after}"
+            )
+        self._check_confirmed_price(step, collateral_type, middle)
+        self._check_average(step, collateral_type, old.current, current)
+
+    def _check_renewed_price(
+        self, step: Transition, collateral_type: int, middle: int, said: tuple[int, int]
+    ) -> None:
+        """Check that a renewal replaces the next price by the middle, or by none yet, and changes no more."""
+        old, after = (
+            step.read_pre_state(_FEED, "prices", collateral_type),
+            step.read_post_state(_FEED, "prices", collateral_type),
+        )
+        pending = old.next or step.read_pre_state(_FEED, "withheld", collateral_type)
+        following = after.next or step.read_post_state(_FEED, "withheld", collateral_type)
+        if said != (old.current, after.next) or after != old._replace(next=after.next):
+            raise PropertyViolationError(
+                f"market {collateral_type}: a renewal makes {after} of {old}, and says {said}"
+            )
+        if following not in (0, middle) or following == pending:
+            raise PropertyViolationError(
+                f"market {collateral_type} renews {pending} by {following}, reports make {middle}"
+            )
+        before, now = (
+            step.read_pre_state(_FEED, "averages", collateral_type),
+            step.read_post_state(_FEED, "averages", collateral_type),
+        )
+        if before._replace(fallen=0) != now._replace(fallen=0):
+            raise PropertyViolationError(f"market {collateral_type}: a renewal makes {now} of {before}")
+        config, average = (
+            step.read_pre_state(_FEED, "configs", collateral_type),
+            compute_time_weighted_price(step, step.read_pre_state, collateral_type),
+        )
+        if not config.deviation or not average or not _is_far_apart(middle, average, config.deviation):
+            self._waits[collateral_type] = 0, False
+            if not following:
+                raise PropertyViolationError(
+                    f"market {collateral_type} holds {middle} back, beside an average of {average}"
+                )
+            return
+        # A price that waits was seen in this step; one that was confirmed may become another one of its kind.
+        confirmed = self._waits.get(collateral_type, (0, False))[1]
+        continues = not _is_far_apart(middle, old.current, config.deviation) or (
+            pending and _is_far_apart(pending, old.current, config.deviation)
+        )
+        if bool(following) is not bool(confirmed and continues):
+            raise PropertyViolationError(
+                f"market {collateral_type} renews {pending} by {following}, the average is {average}"
+            )
+        if not following:
+            self._waits[collateral_type] = 1, False
+
+    def _check_confirmed_price(self, step: Transition, collateral_type: int, middle: int) -> None:
+        """Assert that a price far from the average counts after so many steps there, and then does."""
+        config, old = (
+            step.read_pre_state(_FEED, "configs", collateral_type),
+            step.read_pre_state(_FEED, "prices", collateral_type),
+        )
+        average = compute_time_weighted_price(step, step.read_pre_state, collateral_type)
+        pending = old.next or step.read_pre_state(_FEED, "withheld", collateral_type)
+        accepted = bool(
+            step.read_post_state(_FEED, "prices", collateral_type).next
+            or step.read_post_state(_FEED, "withheld", collateral_type)
+        )
+        waited, confirmed = self._waits.get(collateral_type, (0, False))
+        if not config.deviation or not average or not _is_far_apart(middle, average, config.deviation):
+            self._waits[collateral_type] = 0, False
+            if not accepted:
+                raise PropertyViolationError(
+                    f"market {collateral_type} holds {middle} back, beside an average of {average}"
+                )
+        elif accepted:
+            goes_on = confirmed and pending and not _is_far_apart(middle, pending, config.deviation)
+            if not goes_on and waited < config.confirmations:
+                raise PropertyViolationError(
+                    f"market {collateral_type} takes {middle} after {waited} steps, the average is {average}"
+                )
+            self._waits[collateral_type] = config.confirmations, True
+        else:
+            if not confirmed and not pending and waited >= config.confirmations:
+                raise PropertyViolationError(
+                    f"market {collateral_type} has seen {middle} in {waited} steps, and still waits"
+                )
+            self._waits[collateral_type] = (1 if confirmed or pending else waited + 1), False
+
+    def _check_average(self, step: Transition, collateral_type: int, until_now: int, current: int) -> None:
+        """Assert that the record of the average is the sum of prices by time from its beginning."""
+        now, average = step.model.timestamp, step.read_post_state(_FEED, "averages", collateral_type)
+        before = step.read_pre_state(_FEED, "averages", collateral_type)
+        sums = self._sums.get(collateral_type)
+        if sums is None:
+            self._sums[collateral_type] = {now: 0}
+            return
+        sums[now] = sums[before.stepped_at] + until_now * (now - before.stepped_at)
+        if average.since not in sums:
+            return  # it begins before this has seen anything
+        if average.stepped_at != now or average.cumulative != sums[now] - sums[average.since]:
+            raise PropertyViolationError(
+                f"market {collateral_type}: {average}, and prices since then sum to {sums[now]}"
+            )
+        window = min(step.read_pre_state(_FEED, "configs", collateral_type).window, now - next(iter(sums)))
+        if len(sums) > 1 and average.since != before.since and now - average.since < window:
+            raise PropertyViolationError(
+                f"market {collateral_type}: the average begins {now - average.since} s ago, of {window}"
+            )
+
+
+def _is_renewal_allowed(elapsed: int, step: int) -> bool:
+    """Return whether the next price of a step may still be renewed, so many seconds after it."""
+    return 6 * elapsed <= step or (elapsed <= bounds.MAX_SIGNED_AGE and 2 * elapsed <= step)
+
+
+def _is_far_apart(price: int, other: int, deviation: int) -> bool:
+    return abs(price - other) * BASIS_POINTS > other * deviation
+
+
+@transition_property(77, calls=["PriceFeed.poke"])
+def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
+    """Assert that more reporters than any minority has are at the next price or under it, and at or over."""
+    if not step.is_call(_FEED, "poke"):
+        return
+    c, now = step.action.args[0], step.model.timestamp
+    config, price = step.read_pre_state(_FEED, "configs", c), step.read_post_state(_FEED, "prices", c).next
+    reports = [step.read_post_state(_FEED, "reports", (c, i)) for i in range(1, config.reporters + 1)]
+    fresh = [each.price for each in reports if each.price and each.reported_at + config.max_age >= now]
+    minority = (config.reporters - 1) // 2
+    low, high = sum(each <= price for each in fresh), sum(each >= price for each in fresh)
+    if price and min(low, high) <= minority:
+        raise PropertyViolationError(f"market {c}: {fresh} of {config.reporters} reporters make it {price}")
+
+
+@refusal_property(146, calls=["PriceFeed.poke"])
+def feed_accepts_newer_reports(step: Transition) -> None:
+    """Assert that a step that is due, or a new median early in a step, is refused only without a quorum.
+
+    A price that is far from the average and waits to be confirmed is not replaced by another one that waits.
+    """
+    c, now = step.action.args[0], step.model.timestamp
+    config, prices = step.read_post_state(_FEED, "configs", c), step.read_post_state(_FEED, "prices", c)
+    reports = [step.read_post_state(_FEED, "reports", (c, i)) for i in range(1, config.reporters + 1)]
+    fresh = sorted(each.price for each in reports if each.price and each.reported_at + config.max_age >= now)
+    if not config.reporters or len(fresh) < config.quorum:
+        return
+    middle, pending = fresh[(len(fresh) - 1) // 2], prices.next or step.read_post_state(_FEED, "withheld", c)
+    elapsed = now - step.read_post_state(_FEED, "averages", c).stepped_at
+    if elapsed < config.step:
+        average = compute_time_weighted_price(step, step.read_post_state, c)
+        waits = (
+            not pending and config.deviation and average and _is_far_apart(middle, average, config.deviation)
+        )
+        if middle == pending or waits or not _is_renewal_allowed(elapsed, config.step):
+            return
+    raise PropertyViolationError(
+        f"market {c} refuses {middle}, {elapsed} s after the last step: {step.outcome.reason}"
+    )
+
+
+@history_property(147, events=["PriceFeed.*"])
+class NextPriceIsKnownBeforeItCounts:
+    """A next price becomes current only after all but the early part of a step, in which it could be renewed.
+
+    Where a feed was stale the reports of now count at once. Another length of the steps begins a new record.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        # Of each market the price that comes, held back or not, and since when it does.
+        self._known: dict[int, tuple[int, int]] = {}
+
+    def check_step(self, step: Transition, changes: Changes) -> None:
+        """Follow the next price of each market, and check each that becomes current."""
+        now = step.model.timestamp
+        for log in step.outcome.logs:
+            if log.contract != _FEED:
+                continue
+            c = log.values[0]
+            if log.event == "MarketSet" or (log.event == "Poked" and step.action.method != "poke"):
+                self._known.pop(c, None)
+            elif log.event == "Poked":
+                self._check_current_price(step, c)
+                price = step.read_post_state(_FEED, "prices", c).next or step.read_post_state(
+                    _FEED, "withheld", c
+                )
+                self._known[c] = price, now
+
+    def _check_current_price(self, step: Transition, collateral_type: int) -> None:
+        old, price = (
+            step.read_pre_state(_FEED, "prices", collateral_type),
+            step.read_post_state(_FEED, "prices", collateral_type).current,
+        )
+        now, length = step.model.timestamp, step.read_post_state(_FEED, "configs", collateral_type).step
+        known = self._known.get(collateral_type)
+        if known is None or price == old.current or now > old.fresh_until:
+            return
+        if price != known[0]:
+            raise PropertyViolationError(f"market {collateral_type} has {price} after {known[0]} was known")
+        if not _is_renewal_allowed(length - (now - known[1]), length):
+            raise PropertyViolationError(
+                f"market {collateral_type} has {price}, which was known for {now - known[1]} s of {length}"
+            )

@@ -1,0 +1,80 @@
+"""What batches of leavers hold and bear, in exact fractions: none of it is the model's arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
+
+# A table's value before or after a step: contract, path, key.
+Read = Callable[..., Any]
+
+DAY, LOOK = 86_400, 600
+# Shares and assets that every pool has beside its members'.
+VIRTUAL_SHARES, VIRTUAL_ASSETS = 10**6, 1
+_SCALE = 10**47
+# What a share of a generation is worth of those of the one before it; none after so many.
+STEP, VOID = 10**9, 5
+# Shares for a wei at most, where one enters.
+MOST_SHARES = 10**15
+
+
+class BatchGroup(NamedTuple):
+    """Leavers who bear losses alike: a run of settled batches, or a batch that waits for its time."""
+
+    id: int  # its first batch
+    units: int  # shares, as they are counted now
+    ceiling: int  # on the loss index
+
+
+def convert_shares(shares: int, recorded: int, present: int) -> int:
+    """Return shares of a generation as they are counted in a later one, rounded down."""
+    return 0 if present - recorded >= VOID else shares // STEP ** (present - recorded)
+
+
+def list_batch_groups(read: Read, pool: str) -> list[BatchGroup]:
+    """Return the groups of a pool that are open, those that settled first before others."""
+    state, found = read(pool, "token.state"), list[BatchGroup]()
+    if not state.open:
+        return found  # as of a pool of equity: shares of its batches are members'
+    queue = read(pool, "line.queue")
+    runs, id = state.open - (queue.collecting - queue.unsettled), 0
+    for k in range(runs):
+        id = read(pool, "line.batches", id).link if k else read(pool, "exits.first_run")
+        found.append(BatchGroup(id, read(pool, "exits.runs", id).units, read(pool, "exits.levels", id)))
+    for id in range(queue.unsettled, queue.collecting):
+        batch = read(pool, "line.batches", id)
+        units = convert_shares(batch.units, batch.generation, state.generation)
+        ceiling = read(pool, "exits.levels", id) or read(pool, "exits.ceilings", id)
+        found.append(BatchGroup(id, units, ceiling))
+    return found
+
+
+def compute_group_assets(read: Read, pool: str, group: BatchGroup) -> Fraction:
+    """Return what losses may still take of a group, exactly [wei]."""
+    return Fraction(max(0, group.ceiling - read(pool, "exits.index")) * group.units, _SCALE)
+
+
+def compute_live_assets(read: Read, pool: str, now: int) -> int:
+    """Return the vested assets that are live shares' [wei]."""
+    leaving = sum(int(compute_group_assets(read, pool, group)) for group in list_batch_groups(read, pool))
+    return max(0, own.compute_vested_assets(read(pool, "funds.assets"), now) - leaving)
+
+
+def compute_loss_per_share(read: Read, pool: str, lost: int) -> Fraction:
+    """Return what one share bears of a loss [wei]: live ones and groups alike, each up to what it has."""
+    shares = read(pool, "token.state").supply + VIRTUAL_SHARES
+    rooms = []
+    for group in list_batch_groups(read, pool):
+        if group.units:
+            rooms.append((compute_group_assets(read, pool, group) / group.units, group.units))
+        shares += group.units
+    each, left = Fraction(0), Fraction(lost)
+    for room, units in sorted(rooms):
+        if left < (room - each) * shares:
+            break
+        left -= (room - each) * shares
+        each, shares = room, shares - units
+    return each + left / shares

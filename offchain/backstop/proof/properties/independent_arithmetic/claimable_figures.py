@@ -1,0 +1,77 @@
+"""What members may claim of batches that were paid, out of tables alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.proof.properties.independent_arithmetic.batch_figures import Read
+
+_SCALE, _MOST_AT_ONCE, _MOST_RUNS = 10**47, 32, 20
+
+
+def compute_claimable_amounts(
+    read: Read, pool: str, kind: str, controller: str, shares: int, assets: int
+) -> Any:
+    """Return shares and assets that a claim of at most so many brings, and whether it takes all it asks for.
+
+    None where shares have been divided since a request.
+    """
+    shares_left, assets_left, batch = shares, assets, read(pool, "line.lines", controller).first
+    for _ in range(_MOST_AT_ONCE):
+        if not batch or not shares_left or not assets_left:
+            break
+        request = read(pool, "line.requests", (batch, controller))
+        part = (_compute_run_payment if kind == "Pool" else _compute_round_payment)(
+            read, pool, batch, request
+        )
+        if part is None:
+            return None
+        whole, due = part
+        if request.has_claimed:
+            before = read(pool, "line.claimed", (batch, controller))
+            whole, due = whole - min(whole, before.shares), due - min(due, before.assets)
+        if not whole:
+            due = 0
+        taken = min(whole, shares_left)
+        paid = due if taken == whole else due * taken // whole
+        if paid > assets_left:
+            paid, taken = assets_left, -(-assets_left * whole // due)
+        shares_left, assets_left, batch = shares_left - taken, assets_left - paid, request.next
+    return shares - shares_left, assets - assets_left, not (shares_left and assets_left)
+
+
+def _compute_run_payment(read: Read, pool: str, id: int, request: Any) -> tuple[int, int] | None:
+    """Return the shares of a request that were paid for so far, and what they were paid."""
+    batch, queue = read(pool, "line.batches", id), read(pool, "line.queue")
+    if id >= queue.unsettled:
+        return 0, 0
+    generation, first = read(pool, "token.state").generation, _find_first_batch(read, pool, id)
+    run, level = read(pool, "exits.runs", first), read(pool, "exits.levels", first)
+    if {request.generation, batch.generation, run.generation} != {generation}:
+        return None
+    paid = request.shares * max(0, read(pool, "exits.ceilings", id) - level) // _SCALE
+    if run.ended:
+        return request.shares, paid
+    held = request.shares * max(0, level - read(pool, "exits.index")) // _SCALE
+    return request.shares * paid // (paid + held + 1), paid
+
+
+def _find_first_batch(read: Read, pool: str, id: int) -> int:
+    """Return the first batch of the run that a batch has joined."""
+    for _ in range(_MOST_RUNS):
+        link = read(pool, "line.batches", id).link
+        if not link or link > id:
+            break
+        id = link
+    return id
+
+
+def _compute_round_payment(read: Read, pool: str, id: int, request: Any) -> tuple[int, int] | None:
+    """Return the shares of a request in a pool of equity that were paid for, and what they were paid."""
+    round = read(pool, "line.batches", id).link
+    if not round or round == read(pool, "round"):
+        return 0, 0
+    if read(pool, "generations", round) != request.generation:
+        return None
+    found = read(pool, "rounds", round)
+    return request.shares, found.paid * request.shares // found.shares

@@ -1,0 +1,29 @@
+"""Debt in doubt out of the tables alone, as rules that need it see it."""
+
+from __future__ import annotations
+
+from backstop.model.listing import ids_of
+from backstop.proof.properties.independent_arithmetic.price_figures import Read
+from backstop.proof.properties.step_transition import Transition
+
+
+def compute_debt_at_risk(step: Transition, read: Read, collateral_type: int) -> int:
+    """Return a type's debt that may be lost and is not booked [rad]: auctions, not sound workouts; flags."""
+    debts = read("VaultEngine", "ledger.debts", collateral_type)
+    found = read("VaultEngine", "ledger.auctions", collateral_type).in_auction
+    if "Workouts" in step.model.world.contracts:
+        found -= read("Workouts", "in_workouts", collateral_type) - read(
+            "Workouts", "in_doubt", collateral_type
+        )
+    flagged = min(read("LiquidationEngine", "doubt.of_types", collateral_type), debts.normalized_debt)
+    return int(found + flagged * debts.accumulated_rate)
+
+
+def is_loss_known(step: Transition) -> bool:
+    """Return whether any loss was known before a step: booked and open, missed by a stage, or in doubt."""
+    types = ids_of(step.read_pre_state("VaultEngine", "terms.listed"))
+    open_ones = (
+        step.read_pre_state("LossWaterfall", "books").open
+        or step.read_pre_state("LossWaterfall", "lineup").owing
+    )
+    return bool(open_ones or any(compute_debt_at_risk(step, step.read_pre_state, c) for c in types))

@@ -1,0 +1,53 @@
+"""The fee that a type's curve asks for its debt, and what a day lets it be, out of tables alone."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import FEE_MOVE, MAX_POLICY_FEE
+from backstop.proof.properties.step_transition import Transition
+
+_YEAR = 365 * 86_400
+
+
+def is_permitted_fee(step: Transition, collateral_type: int, fee: int) -> bool:
+    """Return whether a dynamic fee after a step [ray a second above RAY] is what the policy may have set.
+
+    That is the curve's; above FEE_MOVE no more than that over what it was when it was first to be above on
+    this day. Of another policy nobody knows what it asks for; the day binds it all the same.
+    """
+    day = step.read_pre_state("VaultEngine", "terms.fee_days", collateral_type)
+    began = day.fee
+    if day.day != step.model.timestamp // 86_400:
+        began = step.read_pre_state("VaultEngine", "ledger.income", collateral_type).stability_fee
+    most = began + FEE_MOVE
+    if step.read_post_state("VaultEngine", "terms.risk_policy") != step.get_contract("RiskPolicy").address:
+        return fee <= min(most, MAX_POLICY_FEE)
+    asked = compute_curve_fee(step, collateral_type)
+    return fee == (asked if asked <= FEE_MOVE else min(most, asked))
+
+
+def compute_curve_fee(step: Transition, collateral_type: int) -> int:
+    """Return the fee at the debt after a step [ray a second above RAY], rounded up; 0 without a curve.
+
+    Shares of the line are in wad, rounded down. A rate that moves by itself is that at the kink: a quarter of
+    it counts without any debt, four times as much at the whole line. Others are a base and two slopes.
+    """
+    terms, flow = (
+        step.read_post_state("RiskPolicy", "terms", collateral_type),
+        step.read_post_state("RiskPolicy", "flows", collateral_type),
+    )
+    if not terms.kink:
+        return 0
+    debts = step.read_post_state("VaultEngine", "ledger.debts", collateral_type)
+    debt = debts.normalized_debt * debts.accumulated_rate
+    used = min(WAD, debt * WAD // (flow.line * RAD)) if flow.line else WAD
+    kink = terms.kink * WAD // 10_000
+    below, above = min(used, kink), max(0, used - kink)
+    if flow.speed:
+        share = WAD // 4 + 3 * WAD // 4 * below // kink + 3 * WAD * above // (WAD - kink)
+        return min(-(-flow.rate_at_kink * share // WAD), MAX_POLICY_FEE)
+    rate = (
+        terms.base * WAD + terms.slope_1 * WAD * below // kink + terms.slope_2 * WAD * above // (WAD - kink)
+    )
+    # From basis points a year to a ray a second.
+    return -(-rate * RAY // (10_000 * WAD * _YEAR))

@@ -1,0 +1,471 @@
+"""Figures of the margin market, out of tables alone: marks, margins, what an account has.
+
+Here nothing asks the model: each rule is written a second time. Prices in wei a lot, margins in basis points
+x wei.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from backstop.model import bounds
+from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.properties.independent_arithmetic.price_figures import Read
+from backstop.proof.properties.step_transition import Changes, Transition
+from backstop.system import Action
+
+MARKET, DESK, POLICY, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginPolicy", "MarginOrders"
+_BOOK, _PATH = "cycle_book", "price_path"
+ACCOUNTS, POSITIONS, WORTHS = (f"{_BOOK}.{path}" for path in ("accounts", "positions", "worths"))
+GAINED, LOST, SINCE = (f"{_BOOK}.{path}" for path in ("gained", "lost", "since"))
+PENDINGS, LATE_OF, PAID_IN = (f"{_BOOK}.{path}" for path in ("pendings", "late_of", "paid_in"))
+LOSSES, FEES, BONDS, REWARDS = (f"{_BOOK}.{path}" for path in ("losses", "fees", "bonds", "rewards"))
+CLOCK, PATHS, MOVES, POT = (f"{_PATH}.{path}" for path in ("clock", "paths", "moves", "pot"))
+LOTS, VALUES = (f"{_PATH}.{path}" for path in ("lots", "values"))
+TOTALS, LEVELS, EDGES, FUNDINGS, PREMIUMS = (
+    f"{_PATH}.{path}" for path in ("totals", "levels", "edges", "fundings", "premiums")
+)
+HELD, LATE, OVERDUE = (f"cycle_losses.{path}" for path in ("held", "late", "overdue"))
+CLOSING = "closing_in"
+MARKETS = range(8)
+BASIS_POINTS = 10_000
+_FINAL_WINDOW, _FINAL_HALT, _FINAL_DEADLINE = 21_600, 172_800, 259_200
+_SIGNED_AGE = 120
+FUNDING_PERIOD, FUNDING_INTERVAL = 28_800, 3_600
+"""Seconds: a rate is said for a period, and follows from the trades of an interval."""
+CLOSER = "PerpetualCloser"
+POOL = "PerpetualBackstop"
+"""Takes and liquidates for an account of its own, through the desk."""
+TRADES = [f"{ORDERS}.fill", *(f"{each}.{how}" for each in (DESK, POOL) for how in ("take", "liquidate"))]
+"""The calls in which lots change hands as two accounts, or one, want it."""
+CASES = "cases"
+"""Rankings that are proven, of the closer's."""
+MEETINGS = [f"{MARKET}.meet", f"{MARKET}.meet_all"]
+"""The calls in which accounts that owe are met."""
+CLOSINGS = [f"{CLOSER}.execute", f"{CLOSER}.share"]
+"""The calls in which positions are closed by force."""
+
+
+class Trade(NamedTuple):
+    """Lots that change hands: the one buys `delta`, under zero it sells, at a price; what both get beside."""
+
+    market: int
+    one: str
+    other: str
+    delta: int
+    price: int
+    one_gets: int
+    other_gets: int
+
+
+class AccountEquity(NamedTuple):
+    """Cash and value less haircuts as far as they are known, and gains that are not final [wei]."""
+
+    equity: int
+    unfinal: int
+
+
+def has_margin_market(step: Transition) -> bool:
+    """Return whether there is such a market at all."""
+    return MARKET in step.model.world.contracts
+
+
+def get_market_changes(changes: Changes, path: str) -> dict[Any, Any]:
+    """Return what changed in a table of the market, by key."""
+    return {each.key: each for each in changes.get(path, ()) if each.contract == MARKET}
+
+
+def list_event_values(step: Transition, *events: str, contract: str = MARKET) -> list[tuple[Any, ...]]:
+    """Return the values of some events of a contract, in their order."""
+    logs = step.outcome.logs
+    return [log.values for log in logs if log.contract == contract and log.event in events]
+
+
+def get_fund_name(step: Transition) -> str:
+    """Return the name of the market's fund."""
+    return str(step.model.world.addresses[step.get_contract(MARKET).fund_address].label)
+
+
+def divide_ceil(numerator: int, denominator: int) -> int:
+    """Return a/b, rounded up."""
+    return -(-numerator // denominator)
+
+
+# --------------------------------------------------------------------- prices
+
+
+def compute_reported_mark(step: Transition, market_id: int) -> int:
+    """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted."""
+    return compute_mark_range(step, market_id)[0]
+
+
+def compute_range_benefit(step: Transition, market_id: int, size: int) -> int:
+    """Return by how much more lots were worth at the better end of the range of the seconds before [wei]."""
+    price, low, high = compute_mark_range(step, market_id)
+    return size * (high - price) if size > 0 else -size * (price - low)
+
+
+def compute_mark_range(step: Transition, market_id: int) -> tuple[int, int, int]:
+    """Return what a lot costs by the reports of the last seconds, and between which prices it was before.
+
+    Zeros without a quorum of reports that tell of the second so far back, or halted. Where a final price is
+    made, or will be from a moment on, what that will be if these hold; then that alone.
+    """
+    base, age = step.read_post_state(POLICY, "underlyings", market_id), step.get_contract(MARKET).mark_age
+    if not base.lot:
+        return 0, 0, 0
+    made = compute_final_price(step, market_id)
+    if made is not None and made.is_final:
+        price = made.sum
+        return _convert_to_lot_prices(base.lot, price, price, price)
+    config, now = step.read_post_state("PriceFeed", "configs", base.feed), step.model.timestamp
+    if config.halted or not config.reporters:
+        return 0, 0, 0
+    second = now - min(age, config.max_age)
+    reports = [
+        step.read_post_state("PriceFeed", "reports", (base.feed, i + 1)) for i in range(config.reporters)
+    ]
+    told_of = [
+        (price, price * low // 10**6, -(-price * high // 10**6))
+        for price, low, high, since, at in reports
+        if since <= second <= at
+    ]
+    if len(told_of) < config.quorum:
+        return 0, 0, 0
+    middle = (len(told_of) - 1) // 2
+    price, low, high = (sorted(each)[middle] for each in zip(*told_of, strict=True))
+    if made is not None or base.ends_at:
+        begins, so_far = (base.ends_at, FinalPriceProgress(False, 0, 0)) if made is None else (now, made)
+        ends = price, low, high
+        price, low, high = (
+            _project_final_price(
+                step, base.feed, so_far, begins, _read_mark_prices(step, base.feed, side, each), side == 2
+            )
+            for side, each in enumerate(ends)
+        )
+    return _convert_to_lot_prices(base.lot, price, low, high)
+
+
+def _convert_to_lot_prices(lot: int, price: int, low: int, high: int) -> tuple[int, int, int]:
+    """Return prices [ray] as those of a lot [wei], the high rounded up."""
+    if not price:
+        return 0, 0, 0
+    return max(1, price * lot // RAY), max(1, low * lot // RAY), divide_ceil(high * lot, RAY)
+
+
+def _read_mark_prices(
+    step: Transition, collateral_type: int, side: int, reported: int
+) -> tuple[int, int, int]:
+    """Return the current price, the one after it, and the reported one [ray], as they count for a mark.
+
+    Side 0 is the mark, 1 its low end, 2 its high end. In the early part of a step reports of now can take the
+    place of the next price, and with a guard on they can keep both out: an end has the further of each.
+    """
+    config, prices = (
+        step.read_post_state("PriceFeed", "configs", collateral_type),
+        step.read_post_state("PriceFeed", "prices", collateral_type),
+    )
+    current, following = (prices.current, prices.next) if prices.next else (reported, reported)
+    window = max(config.step // 6, min(config.step // 2, _SIGNED_AGE))
+    if (
+        side
+        and step.model.timestamp
+        <= step.read_post_state("PriceFeed", "averages", collateral_type).stepped_at + window
+    ):
+        further = min if side == 1 else max
+        following = further(following, reported)
+        if config.deviation:
+            current = further(prices.current, reported)
+    return current, following, reported
+
+
+def _project_final_price(
+    step: Transition,
+    collateral_type: int,
+    made: FinalPriceProgress,
+    begins: int,
+    rates: tuple[int, int, int],
+    is_up: bool,
+) -> int:
+    """Return a final price if prompt keepers step the feed and reports stay as they are [ray], rounded.
+
+    By a list of who counts until when: the current price, the one after it, and what is reported.
+    """
+    now, config = step.model.timestamp, step.read_post_state("PriceFeed", "configs", collateral_type)
+    steps = [
+        max(now, step.read_post_state("PriceFeed", "averages", collateral_type).stepped_at + config.step)
+    ]
+    steps.append(steps[0] + config.step)
+    ends = begins + _FINAL_WINDOW - made.seconds
+    if now > step.read_post_state("PriceFeed", "prices", collateral_type).fresh_until:
+        steps = [begins, begins]
+    marks = [min(max(begins, each), ends) for each in (begins, *steps, ends)]
+    total = sum(rate * (end - start) for rate, start, end in zip(rates, marks, marks[1:], strict=False))
+    sum_of_all = int(made.sum + total)
+    return divide_ceil(sum_of_all, _FINAL_WINDOW) if is_up else sum_of_all // _FINAL_WINDOW
+
+
+class FinalPriceProgress(NamedTuple):
+    """A final price that is made: seconds that count, price times seconds; once it is final, the price."""
+
+    is_final: bool
+    seconds: int
+    sum: int
+
+
+def compute_final_price(step: Transition, market_id: int) -> FinalPriceProgress | None:
+    """Return how far the final price of a market is; None if neither its end nor settlement has begun.
+
+    What it is made of until the last change of its feed is asked of the feed, the rest counted here.
+    """
+    base, now = step.read_post_state(POLICY, "underlyings", market_id), step.model.timestamp
+    c = base.feed
+    settled_at = step.read_post_state("PriceFeed", "settlement_price.closings", c).begun_at
+    if not (0 < settled_at <= now or 0 < base.ends_at <= now):
+        return None
+    settles = settled_at and not (base.ends_at and base.ends_at <= settled_at)
+    key = c if settles else c + 256 * base.ends_at
+    final = step.read_post_state("PriceFeed", "settlement_price.final_prices", key)
+    if final.is_final:
+        return FinalPriceProgress(True, 0, final.price)
+    begun_at, until, seconds, total = step.read_post_state("PriceFeed", "settlement_price.closings", key)
+    prices, config = (
+        step.read_post_state("PriceFeed", "prices", c),
+        step.read_post_state("PriceFeed", "configs", c),
+    )
+    if not begun_at:
+        begun_at = until = base.ends_at
+        average, fresh = step.read_post_state("PriceFeed", "averages", c), min(begun_at, prices.fresh_until)
+        otherwise = prices.current
+        if fresh != average.since:
+            otherwise = average.cumulative + prices.current * (fresh - average.stepped_at)
+            otherwise //= fresh - average.since
+    else:
+        otherwise = final.price
+    held = now if config.halted else config.grace_until
+    waits = config.suspect and not prices.next and not step.read_post_state("PriceFeed", "withheld", c)
+    starts = max(until, min(held, begun_at + _FINAL_HALT))
+    ends = min(now, prices.fresh_until + 1, begun_at + _FINAL_DEADLINE)
+    more = 0 if waits else max(0, min(ends - starts, _FINAL_WINDOW - seconds))
+    seconds, total = seconds + more, total + more * prices.current
+    if seconds < _FINAL_WINDOW and now < begun_at + _FINAL_DEADLINE:
+        return FinalPriceProgress(False, seconds, total)
+    return FinalPriceProgress(True, 0, total // seconds if 4 * seconds >= _FINAL_WINDOW else otherwise)
+
+
+def has_ended(step: Transition, read: Read, market_id: int) -> bool:
+    """Return whether a market has made its last move."""
+    return bool(read(MARKET, CLOCK).ended >> market_id & 1)
+
+
+def compute_funding_index(step: Transition, market_id: int) -> int:
+    """Return what a lot would have paid in funding until now, were it long and none taken [wei a lot]."""
+    level, rate, updated = step.read_post_state(MARKET, FUNDINGS, market_id)
+    return int(level + rate * (step.model.timestamp - updated))
+
+
+def split_price_move(long: int, short: int, way: int) -> tuple[int, int, int]:
+    """Return what a lot that is long, and what one that is short, moves by when the mark moves by `way`.
+
+    Of the side with fewer lots each has all of it, the others' lots together as much: who wins rounds down,
+    who loses pays for that, rounded up. The third figure is what the rounding leaves [wei].
+    """
+    if not long or not short:
+        return 0, 0, 0
+    winners, losers = (long, short) if way > 0 else (short, long)
+    gain = abs(way) if winners <= losers else abs(way) * losers // winners
+    loss = divide_ceil(winners * gain, losers)
+    left = losers * loss - winners * gain
+    return (gain, loss, left) if way > 0 else (-loss, -gain, left)
+
+
+def compute_lot_values(step: Transition, market_id: int, read: Read) -> tuple[int, int]:
+    """Return what a lot of each side is worth, by what a read finds stored and the funding since [wei]."""
+    _, rate, updated = read(MARKET, FUNDINGS, market_id)
+    (long, short), lots = read(MARKET, VALUES, market_id), read(MARKET, LOTS, market_id)
+    by_long, by_short, _ = split_price_move(lots.long, lots.short, -rate * (step.model.timestamp - updated))
+    return long + by_long, short + by_short
+
+
+# -------------------------------------------------------------------- accounts
+
+
+def is_up_to_date(step: Transition, read: Read, owner: str) -> bool:
+    """Return whether an account is in the open cycle, and has no lots in a market that has ended."""
+    clock = step.read_post_state(MARKET, CLOCK)
+    over = any(clock.ended >> m & 1 for m in read_position_sizes(read, owner)) if clock.ended else False
+    return bool(read(MARKET, ACCOUNTS, owner).cycle == clock.cycle) and not over
+
+
+def read_position_sizes(read: Read, owner: str) -> dict[int, int]:
+    """Return the lots of an account, by market."""
+    sizes = {m: read(MARKET, POSITIONS, (owner, m)).size for m in MARKETS}
+    return {m: size for m, size in sizes.items() if size}
+
+
+def compute_market_haircut(gained: tuple[int, int], losses: tuple[int, int], totals: tuple[int, int]) -> int:
+    """Return what gains bear of a cycle's losses in a market, each side rounded up [wei]."""
+    sides = zip(gained, losses, totals, strict=True)
+    return sum(divide_ceil(mine * loss, total) for mine, loss, total in sides if mine and loss)
+
+
+def build_cycle_key(owner: str, market_id: int, cycle: int) -> tuple[str, int, int]:
+    """Return the key of what an account gained or lost in the cycle that is open for it, or pending."""
+    return owner, market_id, cycle % 2
+
+
+def list_met_accounts(step: Transition) -> list[str]:
+    """Return the accounts that a call of anybody's has met, in order."""
+    action = step.action
+    if f"{action.contract}.{action.method}" not in MEETINGS:
+        return []
+    return [action.args[0]] if action.method == "meet" else list(action.args[0])
+
+
+def compute_booking_pay(step: Transition) -> int:
+    """Return what booking a loss pays at most beside a third of a bond [wad], rounded down."""
+    market, rolled_at = step.get_contract(MARKET), step.read_pre_state(MARKET, CLOCK).rolled_at
+    pending = min(step.model.timestamp - rolled_at, 4 * market.window)
+    return int(bounds.BOOKING_PAY * market.third_bond * pending // market.window)
+
+
+def compute_account_haircut(step: Transition, owner: str) -> int:
+    """Return the haircuts of an account's pending cycle as they are known now [wei]."""
+    cycle = step.read_post_state(MARKET, ACCOUNTS, owner).cycle - 1
+    return sum(
+        compute_market_haircut(
+            step.read_post_state(MARKET, GAINED, build_cycle_key(owner, m, cycle)),
+            step.read_post_state(MARKET, LOSSES, (m, cycle)),
+            step.read_post_state(MARKET, TOTALS, (m, cycle)),
+        )
+        for m in MARKETS
+        if step.read_post_state(MARKET, ACCOUNTS, owner).markets >> m & 1
+    )
+
+
+def compute_unfinal_gains(step: Transition, owner: str, moves: Mapping[tuple[int, int], Any]) -> int:
+    """Return the gains of the open and the pending cycle, up to some moves [wei]."""
+    found = 0
+    for m in MARKETS:
+        if not step.read_post_state(MARKET, ACCOUNTS, owner).markets >> m & 1:
+            continue
+        key = owner, m
+        found += sum(sum(step.read_post_state(MARKET, GAINED, (*key, parity))) for parity in (0, 1))
+        size, since = (
+            step.read_post_state(MARKET, POSITIONS, key).size,
+            step.read_post_state(MARKET, SINCE, key),
+        )
+        if size:
+            found += abs(size) * (moves[m, int(size < 0)].gained - since.gained)
+    return int(found)
+
+
+def compute_account_equity(step: Transition, owner: str, newly: int | None = None) -> AccountEquity:
+    """Return what a touched account has after a step.
+
+    With `newly`, of all markets only that one has the mark that the step left, the others the one before.
+    """
+    reads = {m: step.read_post_state if newly in (None, m) else step.read_pre_state for m in MARKETS}
+    own = step.read_post_state(MARKET, ACCOUNTS, owner).cash
+    for m, size in read_position_sizes(step.read_post_state, owner).items():
+        own += size * compute_lot_values(step, m, reads[m])[size < 0]
+    moves = {(m, side): read(MARKET, MOVES, (m, side)) for m, read in reads.items() for side in (0, 1)}
+    return AccountEquity(
+        own - compute_account_haircut(step, owner), compute_unfinal_gains(step, owner, moves)
+    )
+
+
+# --------------------------------------------------------------------- margins
+
+
+def compute_maintenance_margin(step: Transition, market_id: int, notional: int) -> int:
+    """Return the maintenance margin of a position."""
+    terms = step.read_post_state(POLICY, "terms", market_id)
+    return int(notional * terms.maintenance + compute_bracket_surcharge(terms[5:9], notional))
+
+
+def compute_initial_margin(step: Transition, market_id: int, notional: int) -> int:
+    """Return the initial margin of a position as it is."""
+    terms = step.read_post_state(POLICY, "terms", market_id)
+    return int(notional * terms.initial + compute_bracket_surcharge(terms[5:9], notional))
+
+
+def compute_new_risk_margin(step: Transition, market_id: int, notional: int, opened: int) -> int:
+    """Return the initial margin of new risk, with a notional that is open in the market."""
+    terms = step.read_post_state(POLICY, "terms", market_id)
+    everything = max(notional, opened)
+    last = compute_bracket_surcharge(terms[9:13], everything) - compute_bracket_surcharge(
+        terms[9:13], everything - notional
+    )
+    return compute_initial_margin(step, market_id, notional) + max(
+        0, last - compute_bracket_surcharge(terms[5:9], notional)
+    )
+
+
+def compute_bracket_surcharge(brackets: tuple[int, ...], notional: int) -> int:
+    """Return what two brackets ask of a notional: each its rate of all above its edge (whole stablecoins)."""
+    above, rate, above_2, rate_2 = brackets
+    return max(0, notional - above * WAD) * rate + max(0, notional - above_2 * WAD) * rate_2
+
+
+def get_withdrawing_account(action: Action) -> str:
+    """Return whose account a withdrawal is out of: the third argument's, or the caller's."""
+    return str(action.args[2]) if len(action.args) > 2 else action.sender
+
+
+# ---------------------------------------------------------------------- trades
+
+
+def parse_trade(step: Transition) -> Trade | None:
+    """Return the trade of a step, out of its events; None if it has none."""
+    contract, method, _, _ = step.action
+    desk, market = step.get_contract(DESK), step.get_contract(MARKET).address
+    if (contract, method) == (ORDERS, "fill"):
+        maker, taker, m, lots, price = list_event_values(step, "Filled", contract=ORDERS)[0][:5]
+        key = maker, m
+        grew = (
+            step.read_post_state(MARKET, POSITIONS, key).size
+            > step.read_pre_state(MARKET, POSITIONS, key).size
+        )
+        fees = [divide_ceil(lots * price * share, BASIS_POINTS) for share in (desk.maker_fee, desk.taker_fee)]
+        return Trade(m, maker, taker, lots if grew else -lots, price, -fees[0], -fees[1])
+    if contract in (DESK, POOL) and method == "take":
+        taker, m, delta, price = list_event_values(step, "Taken", contract=DESK)[0]
+        fee = divide_ceil(abs(delta) * price * desk.taker_fee, BASIS_POINTS)
+        return Trade(m, taker, market, delta, price, -fee, 0)
+    if contract in (DESK, POOL) and method == "liquidate":
+        owner, by, m, lots, price, reward, fee = list_event_values(step, "Liquidated", contract=DESK)[0]
+        long = step.read_pre_state(MARKET, POSITIONS, (owner, m)).size > 0
+        return Trade(m, owner, by, -lots if long else lots, price, -reward, reward - fee)
+    return None
+
+
+def list_deleveraged_positions(step: Transition) -> list[tuple[str, int, int, int]]:
+    """Return who was closed by force in a step, in which market, by how many lots and at what price."""
+    return [values[:4] for values in list_event_values(step, "Deleveraged", contract=DESK)]
+
+
+def sum_bond_rewards(step: Transition) -> dict[str, int]:
+    """Return what bonds paid, by who got it, for lots of debtors that were taken over [wad]."""
+    found: dict[str, int] = {}
+    for finder, amount in list_event_values(step, "Rewarded"):
+        found[finder] = found.get(finder, 0) + amount
+    return found
+
+
+def compute_trade_premium(step: Transition, trade: Trade) -> tuple[int, str]:
+    """Return what a trade off the mark pays for the funding that it moves, and who pays it [wei]."""
+    mark = step.read_post_state(MARKET, PATHS, trade.market).price
+    most = mark * step.read_post_state(POLICY, "terms", trade.market).max_funding // BASIS_POINTS
+    if step.read_post_state(POLICY, "underlyings", trade.market).ends_at:
+        most = 0
+    over = max(-most, min(most, trade.price - mark))
+    # A price above the mark has longs pay funding: it is better for who sells.
+    better = trade.other if over * trade.delta > 0 else trade.one
+    return divide_ceil(abs(trade.delta * over) * FUNDING_INTERVAL, FUNDING_PERIOD), better
+
+
+def list_watched_calls(calls: Iterable[str]) -> list[str]:
+    """Return the calls to watch, of "Contract.method": all of the closer, which has one of two kinds."""
+    return [*(name for name in calls if not name.startswith(CLOSER)), f"{CLOSER}.*"]

@@ -1,0 +1,61 @@
+"""Prices of the feed out of its tables alone, as rules that need one see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from backstop.proof.properties.step_transition import Transition
+
+_FEED = "PriceFeed"
+
+Read = Callable[..., Any]
+"""`step.before` or `step.after`."""
+
+
+def compute_time_weighted_price(step: Transition, read: Read, collateral_type: int) -> int:
+    """Return the average since the older checkpoint up to now, rounded down; current without a history."""
+    prices, average, now = (
+        read(_FEED, "prices", collateral_type),
+        read(_FEED, "averages", collateral_type),
+        step.model.timestamp,
+    )
+    if average.since == now:
+        return int(prices.current)
+    total = average.cumulative + prices.current * (now - average.stepped_at)
+    return int(total // (now - average.since))
+
+
+def is_price_fresh(step: Transition, read: Read, collateral_type: int) -> bool:
+    """Return whether a price counts for new risk, were none held back."""
+    return bool(step.model.timestamp <= read(_FEED, "prices", collateral_type).fresh_until)
+
+
+def list_known_prices(step: Transition, collateral_type: int) -> list[int]:
+    """Return the prices of a market that everybody knows and that count for sales [ray]; empty without one.
+
+    The current price, fresh or the last of a feed given up as dead; and while it is fresh the next one, which
+    a halt or a grace may hold back, or what reporters say while theirs waits to be confirmed.
+    """
+    prices, config = (
+        step.read_post_state(_FEED, "prices", collateral_type),
+        step.read_post_state(_FEED, "configs", collateral_type),
+    )
+    late = step.model.timestamp - prices.fresh_until
+    if late > 0:
+        return [int(prices.current)] if 0 < config.dead_after < late else []
+    coming = (
+        prices.next
+        or step.read_post_state(_FEED, "withheld", collateral_type)
+        or _compute_reported_median(step, collateral_type, config)
+    )
+    return [int(each) for each in (prices.current, coming) if each]
+
+
+def _compute_reported_median(step: Transition, collateral_type: int, config: Any) -> int:
+    """Return the lower middle of the reports that are not too old [ray]; 0 without a quorum."""
+    reports = [
+        step.read_post_state(_FEED, "reports", (collateral_type, i)) for i in range(1, config.reporters + 1)
+    ]
+    said = sorted(each.price for each in reports if each.reported_at + config.max_age >= step.model.timestamp)
+    return int(said[(len(said) - 1) // 2]) if len(said) >= config.quorum else 0

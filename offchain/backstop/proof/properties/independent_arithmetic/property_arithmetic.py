@@ -1,0 +1,59 @@
+"""Arithmetic that properties do themselves: none of it is the model's, whose mistakes it does not repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+RAY, BASIS_POINTS = 10**27, 10**4
+LINEAR, STAIRSTEP = 0, 1
+_ONE = 1 << 256
+"""A factor of one; a rounding of it is less than anything that contracts can round to."""
+
+
+def compute_unvested_income(held: Any, now: int) -> int:
+    """Return the income that a pool's record has not vested yet, in whole wei, rounded up."""
+    left, whole = max(0, held.ends_at - now), held.ends_at - held.vested_at
+    return -(-held.unvested * left // whole) if left else 0
+
+
+def compute_vested_assets(held: Any, now: int) -> int:
+    """Return the assets that shares are worth, in whole wei."""
+    return int(held.booked) - compute_unvested_income(held, now)
+
+
+def compute_recent_losses(borne: Any, now: int, length: int) -> int:
+    """Return what counts of the losses that borrowers have borne: of this epoch and the one before [ray]."""
+    if now < borne.ends:
+        return int(borne.added + borne.before)
+    return int(borne.added) if now < borne.ends + length else 0
+
+
+def compute_power(base: int, exponent: int) -> int:
+    """Return base**exponent of a ray [2**-256 of a ray]: `* x >> 256` applies it."""
+    square, result = base * _ONE // RAY, _ONE
+    while exponent:
+        if exponent & 1:
+            result = result * square >> 256
+        square = square * square >> 256
+        exponent >>= 1
+    return result
+
+
+def compound_amount(amount: int, base: int, exponent: int) -> tuple[int, int]:
+    """Return amount * base**exponent, and by how much a power of so many rays may be off."""
+    exact = amount * compute_power(base, exponent) >> 256
+    # Each product rounds to a ray's last digit, and later squares multiply what was rounded.
+    return exact, amount * (exponent + 1) // RAY + exact * (exponent + 1) // RAY + 2
+
+
+def compute_auction_price(curve: int, period: int, cut: int, top: int, elapsed: int) -> tuple[int, int]:
+    """Return an auction's price some seconds after its top [ray], and by how much it may be off."""
+    if curve == LINEAR:
+        return top * max(0, period - elapsed) // period, 1 + top // RAY
+    return compound_amount(top, cut, elapsed // period if curve == STAIRSTEP else elapsed)
+
+
+def compute_bracket_margin(brackets: Sequence[tuple[int, int]], debt: int) -> int:
+    """Return what a debt [rad] needs beyond its ratio, of (above, rate) each [basis points x rad]."""
+    return sum(max(0, debt - above * 10**45) * rate for above, rate in brackets)

@@ -1,0 +1,185 @@
+"""Properties of several accounts of one address in the margin market: whose they are; each is alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import NamedTuple
+
+from backstop.deployment.devnet_signing import get_trader_account
+from backstop.model.margin_orders import Order
+from backstop.model.signatures import ecrecover, keccak256
+from backstop.proof.properties.independent_arithmetic.margin_figures import (
+    DESK,
+    MARKET,
+    MARKETS,
+    ORDERS,
+    get_withdrawing_account,
+    has_margin_market,
+    list_event_values,
+)
+from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.margin_market.what_if_margin import (
+    COUNTER,
+    TWIN,
+    jump_mark,
+    open_what_if_market,
+)
+from backstop.proof.properties.property_registry import (
+    PropertyViolationError,
+    counterfactual_property,
+    transition_property,
+)
+from backstop.proof.properties.step_transition import Changes, Transition
+from backstop.proof.properties.what_if_steps import VISITOR, apply_or_raise
+
+_DOMAIN = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+_ORDER = (
+    b"Order(address account,uint256 market,int256 size,uint256 price,uint256 expiry,uint256 nonce,"
+    b"bool reduceOnly)"
+)
+_IDLE, _STRANGER = "idle", "stranger"
+_ACTS = [f"{DESK}.take", f"{DESK}.liquidate", f"{ORDERS}.fill", f"{ORDERS}.cancel", f"{ORDERS}.raise_nonce"]
+
+
+class _FinalBalances(NamedTuple):
+    """What an account has in the end: less haircuts, in cash, as deposits [wei], and in lots of markets."""
+
+    wealth: int
+    cash: int
+    brought: int
+    sizes: tuple[int, ...]
+
+
+@transition_property(130, calls=[f"{MARKET}.withdraw", *_ACTS], writes=["filled", "nonce_floor"])
+def only_owner_acts_for_account(step: Transition, changes: Changes) -> None:
+    """Assert that who takes out, takes over, cancels, raises a floor or has signed has the account's address.
+
+    It is the account's own, or has the same 19 bytes before the last one. An account of a contract is its own
+    alone, and signs by what it answers. Fills and floors change of accounts that are named, and no others.
+    """
+    if not has_margin_market(step):
+        return
+    contract, method, args, sender = step.action
+    orders, account = set[bytes](), None
+    if step.is_call(ORDERS, "fill"):
+        for order, signature in zip(args[0:3:2], args[1:4:2], strict=True):
+            orders.add(_check_order_signature(step, Order(*order), signature))
+    elif step.is_call(MARKET, "withdraw"):
+        account = get_withdrawing_account(step.action)
+    elif step.is_call(DESK, "take"):
+        account = list_event_values(step, "Taken", contract=DESK)[0][0]
+    elif step.is_call(DESK, "liquidate"):
+        account = list_event_values(step, "Liquidated", contract=DESK)[0][1]
+    elif step.is_call(ORDERS, "cancel"):
+        account = Order(*args[0]).account
+        orders.add(compute_order_digest(step, Order(*args[0])))
+    elif step.is_call(ORDERS, "raise_nonce"):
+        account = args[1] if len(args) > 1 else sender
+    if account is not None and not is_own_account(step, account, sender):
+        raise PropertyViolationError(f"{sender} called {contract}.{method} for {account}")
+    filled = {each.key for each in changes.get("filled", ()) if each.contract == ORDERS}
+    floors = {each.key for each in changes.get("nonce_floor", ()) if each.contract == ORDERS}
+    if filled - orders or floors - ({account} if method == "raise_nonce" else set()):
+        raise PropertyViolationError(
+            f"{contract}.{method} of {account} changed orders {filled} and floors {floors}"
+        )
+
+
+def is_own_account(step: Transition, account: str, who: str) -> bool:
+    """Return whether somebody may act for an account, by its number alone."""
+    if account == who:
+        return True
+    return int(account, 16) // 256 == int(who, 16) // 256 and account not in step.model.world.addresses
+
+
+def _check_order_signature(step: Transition, order: Order, signature: bytes) -> bytes:
+    """Assert that a key of the account's address has signed an order, unless it is a contract; its hash."""
+    digest = compute_order_digest(step, order)
+    if order.account not in step.model.world.addresses:
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        signer = ecrecover(digest, signature[64], r, s)
+        if signer is None or not is_own_account(step, order.account, signer):
+            raise PropertyViolationError(f"{signer} has signed for {order.account}")
+    return digest
+
+
+def compute_order_digest(step: Transition, order: Order) -> bytes:
+    """Return the hash of an order as EIP-712 has it."""
+    at, chain = int(step.get_contract(ORDERS).address, 16), step.model.world.chain_id
+    domain = (_hash_to_int(_DOMAIN), _hash_to_int(b"Backstop Margin"), _hash_to_int(b"1"), chain, at)
+    account, *others = order
+    content = (_hash_to_int(_ORDER), int(account, 16), *(int(each) % 2**256 for each in others))
+    return keccak256(b"\x19\x01" + keccak256(_encode_words(domain)) + keccak256(_encode_words(content)))
+
+
+def _hash_to_int(text: bytes) -> int:
+    return int.from_bytes(keccak256(text), "big")
+
+
+def _encode_words(values: Iterable[int]) -> bytes:
+    return b"".join(value.to_bytes(32, "big") for value in values)
+
+
+@counterfactual_property(131)
+def account_failure_changes_no_other_account(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that all others end alike to the wei, whether who fails is a stranger or an account of theirs.
+
+    Its address has an account that is idle, or one with a position, or the one on the other side.
+    """
+    beside, number = random.choice((_IDLE, TWIN, COUNTER)), random.randrange(1, 256)
+    ends, seed = list[dict[str, _FinalBalances]](), random.random()
+    for fails in (f"{beside}#{number}", _STRANGER):
+        with lockstep.fork_state():
+            left = _fail_account(lockstep, Random(seed), get_trader_account(fails), fails)
+        if left is None:
+            return False
+        ends.append(left)
+    if ends[0] != ends[1]:
+        wrong = {who: [end.get(who) for end in ends] for who in ends[0] if ends[0][who] != ends[1].get(who)}
+        raise PropertyViolationError(
+            f"an account beside that of {beside} failed, or a stranger's: then some have {wrong}"
+        )
+    return True
+
+
+def _fail_account(
+    lockstep: LockstepLike, random: Random, account: str, name: str
+) -> dict[str, _FinalBalances] | None:
+    """Have an account take a position and the mark leap against it, until all is final; what others have."""
+    stage = open_what_if_market(lockstep, random)
+    if stage is None:
+        return None
+    for each in (_IDLE, name):
+        apply_or_raise(
+            lockstep,
+            MARKET,
+            "deposit",
+            get_trader_account(each),
+            max(1, stage.lots * stage.price // 4),
+            by=VISITOR,
+        )
+    side = random.choice((1, -1))
+    if not stage.fill_order(TWIN, COUNTER, side * max(1, stage.lots // 3)):
+        return None
+    lots = stage.lots
+    while lots and not stage.fill_order(name, COUNTER, side * lots):
+        lots //= 2
+    if not lots or not jump_mark(stage, random, side):
+        return None
+    for roll in range(3):
+        # It comes last, whatever its address.
+        if not stage.seize_all_insolvent(
+            lambda everyone: sorted(everyone, key=lambda each: (each == account, each))
+        ):
+            return None
+        if roll < 2:
+            stage.roll_cycle()
+            stage.refresh_marks()
+    found = {}
+    for owner in sorted(stage.market.accounts.keys() - {account}):
+        apply_or_raise(lockstep, MARKET, "wake", owner, by=VISITOR)
+        sizes = tuple(int(stage.market.positions[owner, m].size) for m in MARKETS)
+        cash, brought = int(stage.market.accounts[owner].cash), int(stage.market.deposits[owner])
+        found[owner] = _FinalBalances(stage.compute_account_wealth(owner), cash, brought, sizes)
+    return found

@@ -1,0 +1,388 @@
+"""The margin market a second time, with everybody brought up to date at once.
+
+The contracts move an account when it is touched, from sums and edges; here each move of a price and each roll
+goes through all accounts. Both have to come to the same wei. Sides are long, short; amounts in wei.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from backstop.proof.properties.independent_arithmetic.margin_figures import (
+    BASIS_POINTS,
+    compute_market_haircut,
+    split_price_move,
+)
+
+SEIZED, BOOKED, TAKEN = 1, 2, 4
+_MOST_MOVES, _MOST_GAINS, _MOST_VALUE = 2**128 - 1, 2**117 - 1, 2**109 - 1
+_PART = 2**34
+_POINT = 21
+"""Bits after the point of what a lot bears of cycles in which nobody has touched it."""
+
+
+Edge = tuple[tuple[int, int], tuple[int, int]]
+Levels = Mapping[int, Sequence[int]]
+"""What a lot of each side is worth, by market."""
+
+
+def _build_zero_pair() -> list[int]:
+    return [0, 0]
+
+
+def compute_position_value(size: int, level: Sequence[int]) -> int:
+    """Return what so many lots are worth."""
+    return size * level[size < 0]
+
+
+@dataclass
+class EagerPosition:
+    """A position: its value at the last roll plus what its trades paid since, gains and losses by side.
+
+    What is booked of its owner's loss is for both sides together.
+    """
+
+    size: int = 0
+    base: int = 0
+    gained: list[int] = field(default_factory=_build_zero_pair)
+    lost: list[int] = field(default_factory=_build_zero_pair)
+    pending_gained: list[int] = field(default_factory=_build_zero_pair)
+    pending_lost: list[int] = field(default_factory=_build_zero_pair)
+    net: int = 0
+    booked: int = 0
+
+
+@dataclass
+class EagerAccount:
+    """An account: what it was worth at the last roll, with deposits since; these; what is still untold."""
+
+    cash: int = 0
+    brought: int = 0
+    worth: int = 0
+    since_roll: int = 0
+    late: int = 0
+    paid: int = 0
+    bond: int = 0
+    lots: dict[int, EagerPosition] = field(default_factory=dict)
+    untold: list[tuple[int, int, int, int]] = field(default_factory=list)
+    touched: int = 0
+    """The cycle in which it was brought up to date last."""
+    borne: dict[int, int] = field(default_factory=dict)
+    slept: int = 0
+    """What a lot bears of cycles in which nobody has touched the account, by market; what all lots do."""
+
+    def compute_own_value(self, levels: Levels) -> int:
+        """Return cash and the value of all lots."""
+        return self.cash + sum(
+            compute_position_value(lots.size, levels[m]) for m, lots in self.lots.items() if lots.size
+        )
+
+
+@dataclass
+class EagerMarket:
+    """A market: its path, what sides gained in the open and the pending cycle, what they bear of that.
+
+    Moves are those that a lot of each side gained, and lost; the index and values are as they were at `at`.
+    """
+
+    price: int = 0
+    index: int = 0
+    at: int = 0
+    values: list[int] = field(default_factory=_build_zero_pair)
+    extreme: int = 0
+    falling: bool = False
+    moves: list[list[int]] = field(default_factory=lambda: [_build_zero_pair(), _build_zero_pair()])
+    totals: list[int] = field(default_factory=_build_zero_pair)
+    pending_totals: list[int] = field(default_factory=_build_zero_pair)
+    losses: list[int] = field(default_factory=_build_zero_pair)
+    begun: Edge = ((0, 0), (0, 0))
+    """What a lot of each side had gained, and was worth, when the pending cycle began; when it ended."""
+    ended: Edge = ((0, 0), (0, 0))
+
+
+class MarketTarget(NamedTuple):
+    """Where a market goes, and when: its mark, and what a lot has paid in funding."""
+
+    price: int
+    paid: int
+    at: int
+
+
+class EagerSettlementModel:
+    """All of a market's accounts and paths."""
+
+    def __init__(self, third_bond: int, cycle: int) -> None:
+        self.third_bond, self.cycle = third_bond, cycle
+        self.owners: dict[str, EagerAccount] = {}
+        self.markets: dict[int, EagerMarket] = {}
+        self.strangers: set[str] = set()
+        """Accounts that were asleep when this began."""
+        self.late = self.overdue = self.fees = self.rewards = self.insured = 0
+        self.absorbed: list[int | None] = []
+        """For how much profits were asked in this call, each time; None: insurance alone, for a cycle."""
+        self.due: int | None = None
+        # What whoever books is paid for what it booked last, beside a third of a bond.
+        self.pay = 0
+        """The same of the time that has to come next."""
+        self.booked = False
+
+    def get_account(self, name: str) -> EagerAccount | None:
+        """Return an account; None if nothing is known of it."""
+        return None if name in self.strangers else self.owners.setdefault(name, EagerAccount())
+
+    def get_market(self, market_id: int) -> EagerMarket:
+        """Return a market."""
+        return self.markets.setdefault(market_id, EagerMarket())
+
+    # ------------------------------------------------------------------- changes
+
+    def move_market(
+        self, market_id: int, to: MarketTarget, turn: int, lots: Sequence[int], final: bool = False
+    ) -> None:
+        """Go to a price and an index: a new extreme counts, a turn of so much, and a final one always.
+
+        Lots are those that accounts are long and short until then.
+        """
+        market = self.get_market(market_id)
+        if (to.price, to.at) == (market.price, market.at) and not final:
+            return
+        level, before = to.price - to.paid, market.price - market.index
+        market.values = self._revalue_lots(market, lots, level - before)
+        market.price, market.index, market.at = to
+        moved = level - market.extreme
+        onward = moved < 0 if market.falling else moved > 0
+        if not moved or not (onward or final or abs(moved) >= turn):
+            return
+        market.extreme, market.falling = level, moved < 0
+        winner, loser = int(moved < 0), int(moved > 0)
+        gain = abs(split_price_move(lots[0], lots[1], moved)[winner])
+        everything = lots[winner] * gain
+        loss = everything // lots[loser] if everything else 0
+        most = max(market.moves[winner][0] + gain, market.moves[loser][1] + loss)
+        if most > _MOST_MOVES or market.totals[winner] + everything > _MOST_GAINS:
+            return
+        market.moves[winner][0] += gain
+        market.moves[loser][1] += loss
+        market.totals[winner] += everything
+        for owner in self.owners.values():
+            held = owner.lots.get(market_id)
+            if held is not None and held.size:
+                mine = int(held.size < 0)
+                if mine == winner:
+                    held.gained[mine] += abs(held.size) * gain
+                else:
+                    held.lost[mine] += abs(held.size) * loss
+
+    @staticmethod
+    def _revalue_lots(market: EagerMarket, lots: Sequence[int], way: int) -> list[int]:
+        """Return what lots are worth after a move; one that does not fit counts for nobody."""
+        by_long, by_short, _ = split_price_move(lots[0], lots[1], way)
+        values = [market.values[0] + by_long, market.values[1] + by_short]
+        return values if max(map(abs, values)) <= _MOST_VALUE else market.values
+
+    def compute_levels(self, indices: Mapping[int, int], lots: Mapping[int, Sequence[int]]) -> Levels:
+        """Return what lots are worth at indices of now."""
+        return {
+            m: self._revalue_lots(market, lots[m], market.index - indices[m])
+            for m, market in self.markets.items()
+        }
+
+    def credit_deposit(self, name: str, amount: int) -> None:
+        """Credit what somebody brings."""
+        owner = self.get_account(name)
+        if owner is not None:
+            owner.cash += amount
+            owner.worth += amount
+            owner.since_roll += amount
+            owner.brought += amount
+
+    def set_position(self, name: str, market_id: int, size: int, off: int) -> None:
+        """Have an account have so many lots, the difference at a price so far off the mark."""
+        owner = self.get_account(name)
+        if owner is None:
+            return
+        lots, values = owner.lots.setdefault(market_id, EagerPosition()), self.get_market(market_id).values
+        if (size - lots.size) * size > 0:
+            # More than a reduction: deposits that were lost by the last roll are none any more.
+            owner.brought = min(owner.brought, max(0, owner.worth))
+        # It closes all that it has, and opens what it has then.
+        paid = (
+            compute_position_value(size, values)
+            - compute_position_value(lots.size, values)
+            + (size - lots.size) * off
+        )
+        owner.cash -= paid
+        if not lots.size:
+            owner.cash -= self.third_bond * (3 - owner.bond.bit_count())
+            owner.bond = SEIZED | BOOKED | TAKEN
+        lots.base += paid
+        lots.size = size
+
+    # -------------------------------------------------------------------- losses
+
+    def compute_haircuts(self, owner: EagerAccount) -> dict[int, int]:
+        """Return what an account bears of the pending cycle, by market."""
+        found = {}
+        for m, lots in owner.lots.items():
+            market = self.get_market(m)
+            found[m] = compute_market_haircut(
+                (lots.pending_gained[0], lots.pending_gained[1]),
+                (market.losses[0], market.losses[1]),
+                (market.pending_totals[0], market.pending_totals[1]),
+            )
+        return found
+
+    def book_loss(self, name: str, levels: Levels, most: int) -> tuple[bool, int]:
+        """Book what an account lacks of the pending cycle; return whether that is new, and how much it is.
+
+        Whoever books gets up to `most` of the account's cash, in all of its bookings, and no more than is
+        new: it lacks that as well.
+        """
+        owner = self.owners[name]
+        haircuts = self.compute_haircuts(owner)
+        lacks = max(0, sum(haircuts.values()) - max(owner.worth, owner.compute_own_value(levels)))
+        had = owner.late + sum(lots.booked for lots in owner.lots.values())
+        new = max(lacks, had) // _PART - had // _PART
+        self.pay = _PART * min(new, max(0, most // _PART - owner.paid // _PART))
+        owner.paid += self.pay
+        owner.cash -= self.pay
+        owner.worth -= self.pay
+        owner.since_roll -= self.pay
+        lacks += self.pay
+        places, weights = [], []
+        for m in sorted(owner.lots):
+            lots = owner.lots[m]
+            both = sum(lots.pending_lost)
+            places.append(m)
+            weights.append(min(both, max(0, haircuts[m] - lots.net)))
+        late = max(owner.late, lacks - sum(weights))
+        borne = min(sum(weights), max(0, lacks - late))
+        changed = late != owner.late
+        for m, part in zip(places, split_pro_rata(borne, weights), strict=True):
+            lots, losses = owner.lots[m], self.get_market(m).losses
+            changed |= part != lots.booked
+            for much, way in ((part, 1), (lots.booked, -1)):
+                # What was lost as long, rounded down, was gained as short.
+                by_long = much * lots.pending_lost[0] // sum(lots.pending_lost) if much else 0
+                losses[0] += way * (much - by_long)
+                losses[1] += way * by_long
+            lots.booked = part
+        self.late += late - owner.late
+        owner.late = late
+        self.booked |= changed
+        return changed, lacks
+
+    def apply_insurance(self, paid: int) -> None:
+        """Take what insurance pays off all losses of the pending cycle, the same share each."""
+        self._change_losses([list(self.get_market(m).losses) for m in sorted(self.markets)], -paid)
+
+    def charge_later_gains(self, shares: Mapping[int, int]) -> int:
+        """Have gains of the pending cycle pay what was late before it, within a share [basis points]."""
+        rooms = []
+        for m in sorted(self.markets):
+            market = self.get_market(m)
+            rooms.append(
+                [
+                    min(self._compute_net_gain(market, side) * shares[m] // BASIS_POINTS, total - loss)
+                    for side, (total, loss) in enumerate(
+                        zip(market.pending_totals, market.losses, strict=True)
+                    )
+                ]
+            )
+        charged = min(self.late, self.overdue, sum(map(sum, rooms)))
+        self._change_losses(rooms, charged)
+        self.late -= charged
+        return charged
+
+    @staticmethod
+    def _compute_net_gain(market: EagerMarket, side: int) -> int:
+        """Return what of the pending gains of a side its lots were still worth at the end of that cycle."""
+        gain, up = (late[side] - early[side] for late, early in zip(market.ended, market.begun, strict=True))
+        more = -up if side else up
+        return market.pending_totals[side] * min(gain, max(0, more)) // gain if gain else 0
+
+    def _change_losses(self, weights: Sequence[Sequence[int]], amount: int) -> None:
+        parts = split_pro_rata(abs(amount), [each for sides in weights for each in sides])
+        for place, m in enumerate(sorted(self.markets)):
+            for side in (0, 1):
+                self.get_market(m).losses[side] += parts[2 * place + side] * (1 if amount > 0 else -1)
+
+    def roll_cycle(self, levels: Levels) -> None:
+        """End both cycles, at these marks less the index."""
+        for owner in self.owners.values():
+            self.end_cycle(owner, levels)
+        for market in self.markets.values():
+            market.pending_totals, market.totals, market.losses = (
+                market.totals,
+                _build_zero_pair(),
+                _build_zero_pair(),
+            )
+            gained = (market.moves[0][0], market.moves[1][0])
+            market.begun, market.ended = market.ended, (gained, (market.values[0], market.values[1]))
+        self.overdue, self.booked = self.late, False
+        self.cycle += 1
+
+    def end_cycle(self, owner: EagerAccount, levels: Levels) -> int:
+        """End an account's cycle, at what lots are worth then; return what is booked and not needed."""
+        left = self._settle_account(owner, levels)
+        self._close_cycle(owner, levels)
+        owner.worth, owner.since_roll = owner.compute_own_value(levels), 0
+        return left
+
+    def _settle_account(self, owner: EagerAccount, levels: Levels) -> int:
+        if owner.touched < self.cycle - 1:
+            self._settle_untouched_account(owner)
+            return 0
+        haircut = sum(self.compute_haircuts(owner).values())
+        booked = owner.late + sum(lots.booked for lots in owner.lots.values())
+        given = min(booked, max(0, haircut - max(owner.worth, owner.compute_own_value(levels))))
+        if haircut or booked:
+            owner.untold.append((self.cycle - 1, haircut, booked, given))
+        owner.cash += given - haircut
+        owner.worth += given - haircut
+        owner.late = owner.paid = 0
+        return booked - given
+
+    def _settle_untouched_account(self, owner: EagerAccount) -> None:
+        """Charge what lots bear of a cycle in which nobody touched them: all such cycles are rounded once.
+
+        In each of them what a lot bears is rounded up, at 21 bits after the point.
+        """
+        for m, lots in owner.lots.items():
+            side = int(lots.size < 0)
+            loss, total = self.get_market(m).losses[side], self.get_market(m).pending_totals[side]
+            if lots.size and loss:
+                gain = lots.pending_gained[side] // abs(lots.size)
+                owner.borne[m] = owner.borne.get(m, 0) - (-(gain * loss << _POINT) // total)
+        all_of_it = sum(-(-abs(owner.lots[m].size) * each >> _POINT) for m, each in owner.borne.items())
+        owner.cash -= all_of_it - owner.slept
+        owner.worth -= all_of_it - owner.slept
+        owner.slept = all_of_it
+
+    def _close_cycle(self, owner: EagerAccount, levels: Levels) -> None:
+        stays = False
+        for m, lots in owner.lots.items():
+            lots.booked = 0
+            lots.pending_gained, lots.pending_lost = lots.gained, lots.lost
+            lots.gained, lots.lost = _build_zero_pair(), _build_zero_pair()
+            if lots.size or any(lots.pending_gained) or any(lots.pending_lost):
+                stays = True
+                lots.net = (
+                    compute_position_value(lots.size, levels[m]) - lots.base if lots.size else -lots.base
+                )
+            else:
+                lots.net = 0
+            lots.base = compute_position_value(lots.size, levels[m]) if lots.size else 0
+        if not stays:
+            owner.lots.clear()
+            owner.cash += self.third_bond * owner.bond.bit_count()
+            owner.bond = 0
+
+
+def split_pro_rata(amount: int, weights: Sequence[int]) -> list[int]:
+    """Return parts of an amount by weights: each running sum of them is the weights', rounded down."""
+    total = sum(weights)
+    sums = [amount * sum(weights[: i + 1]) // total if amount else 0 for i in range(len(weights))]
+    return [now - before for now, before in zip(sums, [0, *sums], strict=False)]

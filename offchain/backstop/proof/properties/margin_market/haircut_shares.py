@@ -1,0 +1,74 @@
+"""The property of haircuts: who gained in a cycle bears its losses, each the same share."""
+
+from __future__ import annotations
+
+from backstop.proof.properties.independent_arithmetic.margin_figures import (
+    ACCOUNTS,
+    CLOCK,
+    GAINED,
+    LATE_OF,
+    LEVELS,
+    LOSSES,
+    MARKET,
+    MARKETS,
+    PENDINGS,
+    POSITIONS,
+    TOTALS,
+    WORTHS,
+    build_cycle_key,
+    compute_market_haircut,
+    get_market_changes,
+    has_margin_market,
+    list_event_values,
+)
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
+
+
+@transition_property(93, writes=[ACCOUNTS], events=[f"{MARKET}.Settled"])
+def gains_bear_equal_haircut_share(step: Transition, changes: Changes) -> None:
+    """Assert that a final cycle takes of each gain its side's share of losses, rounded up, and no more.
+
+    What was booked for an account is given as far as its haircuts are missing, by the better of what it had
+    at the end of the cycle and brought since, and of what it had a roll later.
+    """
+    if not has_margin_market(step):
+        return
+    settled: dict[str, tuple[int, ...]] = {}
+    for values in list_event_values(step, "Settled"):
+        settled.setdefault(values[0], values[1:])
+    for owner, each in get_market_changes(changes, ACCOUNTS).items():
+        if each.old.cycle and each.new.cycle > each.old.cycle:
+            _check_account(step, owner, settled.pop(owner, None))
+    if settled:
+        raise PropertyViolationError(f"{settled} settled, and stay in their cycle")
+
+
+def _check_account(step: Transition, owner: str, found: tuple[int, ...] | None) -> None:
+    account = step.read_pre_state(MARKET, ACCOUNTS, owner)
+    final = account.cycle - 1
+    haircut, booked, own = 0, step.read_pre_state(MARKET, LATE_OF, owner), account.cash
+    for m in MARKETS:
+        if account.markets >> m & 1:
+            gained = step.read_pre_state(MARKET, GAINED, build_cycle_key(owner, m, final))
+            cycle = (
+                step.read_post_state(MARKET, LOSSES, (m, final)),
+                step.read_post_state(MARKET, TOTALS, (m, final)),
+            )
+            haircut += compute_market_haircut(gained, *cycle)
+            booked += step.read_pre_state(MARKET, PENDINGS, (owner, m)).booked
+            size = step.read_pre_state(MARKET, POSITIONS, (owner, m)).size
+            own += size * step.read_post_state(MARKET, LEVELS, (m, final + 2))[size < 0]
+            if haircut > sum(
+                step.read_pre_state(MARKET, GAINED, build_cycle_key(owner, k, final))[s]
+                for k in MARKETS
+                for s in (0, 1)
+            ):
+                raise PropertyViolationError(f"{owner} bears {haircut}, more than it gained in cycle {final}")
+    most = max(step.read_pre_state(MARKET, WORTHS, owner).value, own)
+    given = min(booked, max(0, haircut - most))
+    if not haircut and not booked:
+        return
+    expected = final, haircut, booked, given
+    if found != expected and step.read_post_state(MARKET, CLOCK).cycle > final + 1:
+        raise PropertyViolationError(f"{owner} settled {found}, not {expected}")

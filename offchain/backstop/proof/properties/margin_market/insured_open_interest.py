@@ -1,0 +1,59 @@
+"""The property of what is open and what insurance has: nothing more is opened than it covers."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import WAD
+from backstop.proof.properties.independent_arithmetic.margin_figures import (
+    BASIS_POINTS,
+    LOTS,
+    MARKET,
+    MARKETS,
+    PATHS,
+    POLICY,
+    get_fund_name,
+    get_market_changes,
+    has_ended,
+    has_margin_market,
+)
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
+
+
+@transition_property(132, writes=[LOTS])
+def insurance_covers_open_interest(step: Transition, changes: Changes) -> None:
+    """Assert that where more lots are open after a call than before, insurance has its share of everything.
+
+    Of all markets that ask for it and have not ended, together: of the side with more lots, at the last
+    marks. It counts as far as it may be paid in this bucket of time.
+    """
+    if not has_margin_market(step):
+        return
+    grown = [
+        m
+        for m in get_market_changes(changes, LOTS)
+        if _count_open_lots(step, m) > max(step.read_pre_state(MARKET, LOTS, m))
+    ]
+    if not any(step.read_post_state(POLICY, "underlyings", m).insured for m in grown):
+        return
+    fund = get_fund_name(step)
+    has, cap = step.read_post_state(fund, "insurance"), step.read_post_state(fund, "cap") * WAD
+    today = step.model.timestamp // step.get_contract(fund).length
+    if has.bucket == today:
+        cap = cap - has.spent if cap > has.spent else 0
+    parts = {
+        m: _count_open_lots(step, m)
+        * step.read_post_state(MARKET, PATHS, m).price
+        * step.read_post_state(POLICY, "underlyings", m).insured
+        for m in MARKETS
+        if not has_ended(step, step.read_post_state, m)
+    }
+    for limit in (has.amount, cap):
+        if sum(parts.values()) > limit * BASIS_POINTS:
+            raise PropertyViolationError(
+                f"lots were opened in {grown}, {parts} have to be insured, and {limit} is there"
+            )
+
+
+def _count_open_lots(step: Transition, market_id: int) -> int:
+    """Return how many lots the side has that has more."""
+    return max(step.read_post_state(MARKET, LOTS, market_id))

@@ -1,0 +1,141 @@
+"""Properties of calls that are refused in the margin market, and that nothing may stand in the way of.
+
+A wrong rule that refuses too much changes nothing, so no property of what is done can notice it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from backstop.model import bounds
+from backstop.proof.properties.independent_arithmetic.margin_figures import (
+    ACCOUNTS,
+    CASES,
+    CLOCK,
+    CLOSER,
+    FUNDINGS,
+    GAINED,
+    LOTS,
+    MARKET,
+    MEETINGS,
+    PATHS,
+    TOTALS,
+    VALUES,
+    WORTHS,
+    build_cycle_key,
+    compute_account_haircut,
+    compute_funding_index,
+    compute_range_benefit,
+    compute_reported_mark,
+    get_fund_name,
+    has_ended,
+    has_margin_market,
+    list_met_accounts,
+    read_position_sizes,
+    split_price_move,
+)
+from backstop.proof.properties.property_registry import PropertyViolationError, refusal_property
+from backstop.proof.properties.step_transition import Transition
+
+_LEAST_RANKED = 24
+
+
+@refusal_property(140, calls=MEETINGS)
+def insolvent_account_can_be_seized(step: Transition) -> None:
+    """Assert that whoever is refused to be met has no lots, or has at least its haircuts at marks of now.
+
+    At the better ends of their ranges; a market without a price of now counts at its last mark.
+    """
+    if has_margin_market(step):
+        for owner in list_met_accounts(step):
+            _check_refused_seizure(step, owner)
+
+
+def _check_refused_seizure(step: Transition, owner: str) -> None:
+    account = step.read_post_state(MARKET, ACCOUNTS, owner)
+    if not account.cycle or account.cycle != step.read_post_state(MARKET, CLOCK).cycle:
+        return
+    sizes, own, is_fresh = read_position_sizes(step.read_post_state, owner), account.cash, False
+    for m, size in sizes.items():
+        mark, stored = compute_reported_mark(step, m), step.read_post_state(MARKET, PATHS, m)
+        if has_ended(step, step.read_post_state, m):
+            return
+        if 0 < mark <= bounds.MAX_LOT_PRICE:
+            is_fresh = True
+            own += compute_range_benefit(step, m, size)
+        else:
+            mark = stored.price
+        funded = compute_funding_index(step, m) - step.read_post_state(MARKET, FUNDINGS, m).level
+        lots, values = step.read_post_state(MARKET, LOTS, m), step.read_post_state(MARKET, VALUES, m)
+        moves = split_price_move(lots.long, lots.short, mark - stored.price - funded)
+        own += size * (values[size < 0] + moves[size < 0])
+    if is_fresh and own < (haircut := compute_account_haircut(step, owner)):
+        raise PropertyViolationError(
+            f"{owner} has {own}, bears {haircut}, and cannot be met: {step.outcome.reason}"
+        )
+
+
+@refusal_property(141, calls=[f"{MARKET}.roll"])
+def due_roll_succeeds(step: Transition) -> None:
+    """Assert that a roll is refused only before its time: a window, and quiet, or four windows."""
+    if not has_margin_market(step):
+        return
+    clock, market, now = step.read_post_state(MARKET, CLOCK), step.get_contract(MARKET), step.model.timestamp
+    open_for, quiet_for = now - clock.rolled_at, now - clock.booked_at
+    if open_for >= 4 * market.window or (open_for >= market.window and quiet_for >= market.quiet):
+        raise PropertyViolationError(
+            f"a cycle is open for {open_for} s, quiet for {quiet_for}, and goes on: {step.outcome.reason}"
+        )
+
+
+@refusal_property(142, calls=["MarginFund.claim"])
+def owner_can_claim_vested_profit(step: Transition) -> None:
+    """Assert that whoever is refused a profit has not a wei in that bucket, or it has not vested."""
+    if not has_margin_market(step):
+        return
+    owner, bucket = step.action.args
+    fund = step.get_contract(get_fund_name(step))
+    holding = step.read_post_state(fund.label, "holdings", (owner, bucket))
+    state = step.read_post_state(fund.label, "buckets", bucket)
+    mine = holding.shares if holding.generation == state.generation else 0
+    worth = mine * state.assets // state.shares if mine else 0
+    # Nothing can be sent to nobody: whoever withdrew to that address has lost it.
+    if worth and int(owner, 16) and step.model.timestamp >= (bucket + fund.bucket_count) * fund.length:
+        raise PropertyViolationError(
+            f"{owner} has {worth} of bucket {bucket}, and is refused: {step.outcome.reason}"
+        )
+
+
+@refusal_property(145, calls=[f"{CLOSER}.submit"])
+def correct_ranking_is_accepted(step: Transition) -> None:
+    """Assert that whoever begins a ranking with accounts that gained, by their gain over their worth, may.
+
+    Unless one is proven, or they are fewer than 24 and not all. By what each was worth at the end of the
+    cycle, whatever it has brought since.
+    """
+    if not has_margin_market(step):
+        return
+    m, side, accounts = step.action.args
+    cycle, key = step.read_post_state(MARKET, CLOCK).cycle, (m, side, step.action.sender)
+    begun = cycle - 1 in (
+        step.read_post_state(CLOSER, CASES, (m, side)).cycle,
+        step.read_post_state(CLOSER, "runs", key).cycle,
+    )
+    if side > 1 or not accounts or begun:
+        return
+    ranks, gains = [], []
+    for owner in accounts:
+        gained, worth = (
+            step.read_post_state(MARKET, GAINED, build_cycle_key(owner, m, cycle - 1))[side],
+            step.read_post_state(MARKET, WORTHS, owner),
+        )
+        if step.read_post_state(MARKET, ACCOUNTS, owner).cycle != cycle or not gained:
+            return
+        gains.append(gained)
+        score = gained * 10**9 // max(worth.value - worth.brought, 1)
+        ranks.append((min(score, 2**96 - 1), int(owner, 16)))
+    everybody = step.read_post_state(MARKET, TOTALS, (m, cycle - 1))[side]
+    if len(accounts) < _LEAST_RANKED and sum(gains) != everybody:
+        return
+    if all(one > other for one, other in pairwise(ranks)):
+        raise PropertyViolationError(f"{accounts} rank by {ranks}, and are refused: {step.outcome.reason}")

@@ -1,0 +1,128 @@
+"""The property of falls: nobody is paid for leaving a pool while what a price showed may not be flagged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from backstop.proof.properties.property_registry import PropertyViolationError, history_property
+from backstop.proof.properties.step_transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model_system import ModelSystem
+
+_FEED = "PriceFeed"
+_LOOK, _DAY = 600, 86_400
+_TYPES = 224
+_PAID = "ClaimsRepaid", "IncomeShared", "FundInsured", "SurplusSold"
+_PART = 2**20
+"""What the feed counts in how far a price has fallen: a step is rounded by one of it."""
+
+
+class _PricePoint(NamedTuple):
+    """The lowest known price of a market from a second on."""
+
+    at: int  # seconds
+    price: int  # ray
+
+
+@history_property(83, writes=["falls.times"], events=["PriceFeed.Poked", "*.BatchPaid", "*.RoundPaid"])
+class PoolPayoutsPauseAfterPriceDrop:
+    """No batch is paid while the lowest known price of a type is 5% under what it was within ten minutes.
+
+    But for a row of falls that has held payments up for a day: falls of 5%, each within twenty minutes of
+    the one before. An issuer's price is no fall, and in settlement nothing waits.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        tables = model.world.contracts[_FEED].tables
+        # Market -> its last prices; the highest since its last fall, and how many steps ago that was.
+        self._seen: dict[int, list[_PricePoint]] = {}
+        self._highest: dict[int, tuple[int, int]] = {}
+        for c, prices in tables["prices"].items():
+            if c < _TYPES and c not in tables["issuer_of"]:
+                lowest = min(prices.current, prices.next or tables["withheld"][c] or prices.current)
+                self._seen[c] = [_PricePoint(0, lowest)]
+                self._highest[c] = lowest * _PART // (_PART - tables["averages"][c].fallen), 1
+
+    def check_step(self, step: Transition, changes: Changes) -> None:
+        """Keep each price; look at what is noted as a fall, and at what is paid."""
+        fell, now = False, step.model.timestamp
+        for log in step.outcome.logs:
+            if (log.contract, log.event) == (_FEED, "Poked"):
+                fell = self._record_price(step, log.values[0])
+            elif (
+                log.event in ("BatchPaid", "RoundPaid")
+                and not step.read_post_state("LossWaterfall", "books").settlement
+            ):
+                self._check_payment(step, log.contract)
+        old, new = step.read_pre_state(_FEED, "falls.times"), step.read_post_state(_FEED, "falls.times")
+        expected = tuple(old)
+        if fell:
+            expected = now, now if now > old.last + 2 * _LOOK else old.began
+        if tuple(new) != expected:
+            raise PropertyViolationError(
+                f"falls were {tuple(old)}, they are {tuple(new)} at {now}, not {expected}"
+            )
+
+    def _record_price(self, step: Transition, collateral_type: int) -> bool:
+        """Keep a market's price; return whether the feed begins anew, as it may after a fall.
+
+        It counts in parts, and may call a fall what is one but for a few of them.
+        """
+        if collateral_type >= _TYPES or int(step.read_post_state(_FEED, "issuer_of", collateral_type), 16):
+            return False
+        prices, now = step.read_post_state(_FEED, "prices", collateral_type), step.model.timestamp
+        lowest = min(
+            prices.current,
+            prices.next or step.read_post_state(_FEED, "withheld", collateral_type) or prices.current,
+        )
+        seen = self._seen.setdefault(collateral_type, [])
+        seen.append(_PricePoint(now, lowest))
+        # Of those from before the ten minutes only the last one matters.
+        while len(seen) > 1 and seen[1].at <= now - _LOOK:
+            del seen[0]
+        highest, steps = self._highest.get(collateral_type, (lowest, 0))
+        begins_anew = step.read_post_state(_FEED, "averages", collateral_type).fallen == 0
+        fell = begins_anew and lowest * 10**6 <= highest * (950_000 + steps + 1)
+        if lowest * 100 <= highest * 95 and not fell:
+            raise PropertyViolationError(
+                f"type {collateral_type} has fallen from {highest} to {lowest}, and nobody noted it"
+            )
+        self._highest[collateral_type] = (lowest, 0) if fell or lowest >= highest else (highest, steps + 1)
+        return fell
+
+    def _check_payment(self, step: Transition, pool: str) -> None:
+        now = step.model.timestamp
+        if now >= step.read_post_state(_FEED, "falls.times").began + _DAY:
+            return
+        for c, seen in self._seen.items():
+            first = max((k for k, each in enumerate(seen) if each.at <= now - _LOOK), default=0)
+            highest = max(each.price for each in seen[first:])
+            if seen[-1].price * 100 <= highest * 95:
+                raise PropertyViolationError(
+                    f"{pool} pays while type {c} falls from {highest} to {seen[-1].price}"
+                )
+
+
+def _is_in_settlement(step: Transition) -> bool:
+    return bool(step.read_post_state("LossWaterfall", "books").settlement)
+
+
+@history_property(
+    157,
+    events=["PriceFeed.Poked", *(f"Treasury.{each}" for each in _PAID)],
+)
+class TreasuryPaymentsPauseAfterPriceDrop(PoolPayoutsPauseAfterPriceDrop):
+    """The reserve pays nobody while the lowest known price of a type is 5% under the ten minutes before.
+
+    Neither claims nor pools, insurance or buyers of surplus; but for a row of falls that has held payments up
+    for a day.
+    """
+
+    def check_step(self, step: Transition, changes: Changes) -> None:
+        """Keep each price; look at what the treasury pays."""
+        for log in step.outcome.logs:
+            if (log.contract, log.event) == (_FEED, "Poked"):
+                self._record_price(step, log.values[0])
+            elif log.contract == "Treasury" and log.event in _PAID:
+                self._check_payment(step, "the treasury")

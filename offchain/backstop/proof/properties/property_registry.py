@@ -1,0 +1,150 @@
+"""The registry of numbered properties: one function asserts each, and has the number as a decorator.
+
+The sentences are in docs/know/properties.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from backstop.errors import BackstopError
+from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.system import Snapshot
+
+if TYPE_CHECKING:
+    from backstop.hosts.model_system import ModelSystem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class PropertyViolationError(BackstopError):
+    """The error of a numbered property that does not hold."""
+
+    number = 0
+
+    def add_number(self, number: int) -> None:
+        """Note the number, and say it in the text."""
+        self.number = number
+        self.args = (f"property {number} is violated: {self}",)
+
+
+class CounterfactualSeed(NamedTuple):
+    """A question to a counterfactual property: its number, and the seed of all that is chosen on the way."""
+
+    number: int
+    seed: int
+
+
+class PropertyHistory(Protocol):
+    """What a property has seen since it began to watch; made from the system as it is then."""
+
+    def check_step(self, step: Any, changes: Any) -> None:
+        """Look at a successful step, a Transition and its Changes; raise Violation."""
+
+
+class StepFilter(NamedTuple):
+    """What has to happen in a step for a property to be asked, any of it; at every step if nothing is named.
+
+    Where none of it happens the property looks at nothing else and remembers nothing, which a test holds.
+    """
+
+    writes: frozenset[str]
+    """Paths of tables, in whichever contract, of which a slot changes."""
+    calls: frozenset[str]
+    """"Contract.method", "Contract.*" or "*.method", as the action names it."""
+    events: frozenset[str]
+    """"Contract.Event", "Contract.*" or "*.Event"."""
+
+    def is_match(self, writes: frozenset[str], calls: frozenset[str], events: frozenset[str]) -> bool:
+        """Return whether any of them is in a step of such writes, calls and events."""
+        return not any(self) or bool(self.writes & writes or self.calls & calls or self.events & events)
+
+
+PROPERTIES: dict[int, Callable[..., Any]] = {}
+OCCASIONS: dict[int, StepFilter] = {}
+STATE_PROPERTIES: dict[int, Callable[[Snapshot, Mapping[str, str]], None]] = {}
+TRANSITION_PROPERTIES: dict[int, Callable[..., None]] = {}
+# Properties that today's rules break: asserted only where somebody asks for it.
+TRANSITION_PROMISES: dict[int, Callable[..., None]] = {}
+HISTORY_PROMISES: dict[int, Callable[[ModelSystem], PropertyHistory]] = {}
+HISTORY_PROPERTIES: dict[int, Callable[[ModelSystem], PropertyHistory]] = {}
+# Properties of calls that are refused: what nothing may stand in the way of.
+REFUSAL_PROPERTIES: dict[int, Callable[..., None]] = {}
+COUNTERFACTUAL_PROPERTIES: dict[int, Callable[[LockstepLike, Random], bool]] = {}
+
+
+def asserts_property(number: int) -> Callable[[F], F]:
+    """Mark the one function that asserts a property, where it is neither of the three kinds below."""
+
+    def register(function: F) -> F:
+        if PROPERTIES.get(number, function).__qualname__ != function.__qualname__:
+            raise ValueError(f"property {number} is asserted twice")
+        PROPERTIES[number] = function
+        return function
+
+    return register
+
+
+def _build_decorator(kind: dict[int, Any]) -> Callable[..., Callable[[F], F]]:
+    """Return a decorator that gives a function its number and its occasions, and lists it under its kind."""
+
+    def numbered(
+        number: int, *, writes: Iterable[str] = (), calls: Iterable[str] = (), events: Iterable[str] = ()
+    ) -> Callable[[F], F]:
+        def register(function: F) -> F:
+            kind[number] = asserts_property(number)(function)
+            OCCASIONS[number] = StepFilter(frozenset(writes), frozenset(calls), frozenset(events))
+            # In the order of the numbers, whichever module is imported first: what is chosen by a seed stays.
+            for each in sorted(kind):
+                kind[each] = kind.pop(each)
+            return function
+
+        return register
+
+    return numbered
+
+
+@lru_cache(maxsize=2**14)
+def select_triggered(
+    numbers: tuple[int, ...],
+    contract: str,
+    method: str,
+    writes: frozenset[str],
+    events: frozenset[tuple[str, str]],
+) -> tuple[int, ...]:
+    """Return those of some properties that have an occasion in a step, in their order.
+
+    It is a call of a contract's method; `writes` are paths, `events` pairs of a contract and an event.
+    """
+    calls = frozenset(_list_wildcards(contract, method))
+    told = frozenset([spelling for event in events for spelling in _list_wildcards(*event)])
+    return tuple([n for n in numbers if n not in OCCASIONS or OCCASIONS[n].is_match(writes, calls, told)])
+
+
+def _list_wildcards(contract: str, name: str) -> tuple[str, str, str]:
+    return f"{contract}.{name}", f"{contract}.*", f"*.{name}"
+
+
+def check_properties(
+    properties: Mapping[int, Callable[..., Any]], numbers: Iterable[int], *what: Any
+) -> None:
+    """Assert some properties in order; a Violation tells the number of the first that is broken."""
+    number = 0
+    try:
+        for number in numbers:
+            properties[number](*what)
+    except PropertyViolationError as violation:
+        violation.add_number(number)
+        raise
+
+
+state_property = _build_decorator(STATE_PROPERTIES)
+transition_property = _build_decorator(TRANSITION_PROPERTIES)
+history_property = _build_decorator(HISTORY_PROPERTIES)
+transition_promise = _build_decorator(TRANSITION_PROMISES)
+history_promise = _build_decorator(HISTORY_PROMISES)
+refusal_property = _build_decorator(REFUSAL_PROPERTIES)
+counterfactual_property = _build_decorator(COUNTERFACTUAL_PROPERTIES)

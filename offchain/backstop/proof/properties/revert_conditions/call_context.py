@@ -1,0 +1,182 @@
+"""A call and what its tables held before it, for the conditions under which contracts refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from backstop.model.listing import ids_of
+from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
+from backstop.proof.properties.independent_arithmetic import risk_policy_figures
+from backstop.proof.properties.independent_arithmetic.price_figures import list_known_prices
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.step_transition import Transition
+
+WAD, RAD = 10**18, 10**45
+NO_CAP = 2**256 - 1
+FEED, ENGINE, POLICY, WATERFALL = "PriceFeed", "VaultEngine", "RiskPolicy", "LossWaterfall"
+CLOSED = 2
+"""Settlement, once it has closed the books."""
+
+
+class CallContext:
+    """One call of a contract, refused or successful; everything is read as it was before the call."""
+
+    def __init__(self, step: Transition) -> None:
+        self.step = step
+        self.read = step.read_pre_state
+        self.name, self.method, self.args, self.sender = step.action
+        self.contract: Any = step.model.world.contracts[self.name]
+        self.now = step.model.timestamp
+
+    def read_own_slot(self, path: str, key: Any = ()) -> Any:
+        """Return a slot of the contract that is called."""
+        return self.read(self.name, path, key)
+
+    def read_engine_slot(self, path: str, key: Any = ()) -> Any:
+        """Return a slot of the vault engine."""
+        return self.read(ENGINE, path, key)
+
+    def has_contract(self, contract: str) -> bool:
+        """Return whether the deployment has a contract."""
+        return contract in self.step.model.world.contracts
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the sender administers the contract."""
+        return bool(self.read_own_slot("roles.admin") == self.sender)
+
+    @property
+    def collateral_types(self) -> list[int]:
+        """The collateral types that are listed."""
+        return ids_of(self.read_engine_slot("terms.listed"))
+
+    @property
+    def is_in_settlement(self) -> bool:
+        """Whether settlement has begun."""
+        return bool(self.read("Settlement", "progress").begun_at)
+
+    def compute_rate_bounds(self, collateral_type: int) -> tuple[int, int]:
+        """Return the lowest and the highest rate that a type may have with all fees up to now [ray]."""
+        if self.step.outcome.ok:
+            rate = int(self.step.read_post_state(ENGINE, "ledger.debts", collateral_type).accumulated_rate)
+            return rate, rate
+        debts, fee = (
+            self.read_engine_slot("ledger.debts", collateral_type),
+            self.read_engine_slot("ledger.income", collateral_type).stability_fee,
+        )
+        elapsed = self.now - debts.accrued_at
+        exact, off = own.compound_amount(debts.accumulated_rate, RAY + fee, elapsed) if fee else (0, 0)
+        highest = max(debts.accumulated_rate, exact + off)
+        is_capped = exact + off >= 2**104 or debts.normalized_debt * (exact + off) >= 2**181
+        return max(debts.accumulated_rate, 0 if is_capped else exact - off), highest
+
+    def compute_rounding_slacks(self, collateral_type: int) -> tuple[int, ...]:
+        """Return by how much a rounded figure times the rate may be off between both rates [rad]."""
+        low, high = self.compute_rate_bounds(collateral_type)
+        return (0,) if low == high else (-high, 0, high)
+
+    def compute_lost_debt(self, collateral_type: int) -> int:
+        """Return what a type has under auction and uncovered [rad]."""
+        return int(
+            self.read_engine_slot("ledger.auctions", collateral_type).in_auction
+            + self.read_engine_slot("ledger.deficit", collateral_type)
+        )
+
+    def compute_shared_losses(self, collateral_type: int) -> int:
+        """Return what losses have added to a rate and still counts [ray]."""
+        borne = self.read_engine_slot("ledger.redistributions", collateral_type)
+        return own.compute_recent_losses(borne, self.now, self.step.get_contract(WATERFALL).epoch_length)
+
+    def can_act_as_owner(self, owner: str) -> bool:
+        """Return whether the sender is the owner of a vault, or an operator."""
+        return owner == self.sender or bool(self.read_engine_slot("operators", (owner, self.sender)))
+
+    # ------------------------------------------------------------------ prices
+
+    def is_market_halted(self, collateral_type: int) -> bool:
+        """Return whether a halt or a grace stands against new risk and liquidations."""
+        config = self.read(FEED, "configs", collateral_type)
+        return bool(config.halted or self.now < config.grace_until)
+
+    def read_last_price(self, collateral_type: int) -> int:
+        """Return the current price, fresh or of a feed given up as dead [ray]; 0 without one."""
+        prices, dead_after = (
+            self.read(FEED, "prices", collateral_type),
+            self.read(FEED, "configs", collateral_type).dead_after,
+        )
+        late = self.now - prices.fresh_until
+        return int(prices.current) if late <= 0 or 0 < dead_after < late else 0
+
+    def read_liquidation_price(self, collateral_type: int) -> int:
+        """Return the price that decides whether a vault is unsafe [ray]; 0 while it is held back."""
+        return 0 if self.is_market_halted(collateral_type) else self.read_last_price(collateral_type)
+
+    def read_risk_price(self, collateral_type: int) -> int:
+        """Return the lower of the current and the next price, while it is fresh [ray]."""
+        prices = self.read(FEED, "prices", collateral_type)
+        return int(min(prices.current, prices.next)) if self.now <= prices.fresh_until else 0
+
+    def has_known_price(self, collateral_type: int) -> bool:
+        """Return whether anybody knows a price of a type at which a sale may begin."""
+        return bool(list_known_prices(self.step, collateral_type))
+
+    # ------------------------------------------------------------------ limits
+
+    def read_limits_factor(self) -> int | None:
+        """Return what auction limits are multiplied by now [basis points]; None of another policy."""
+        if not self.has_contract(POLICY):
+            return BASIS_POINTS
+        if not risk_policy_figures._is_initial_policy(self.step):
+            return None
+        modes = self.read(POLICY, "modes")
+        return int(modes.emergency_factor) if modes.mode == 2 else BASIS_POINTS
+
+    def compute_auction_room(self, collateral_type: int) -> int | None:
+        """Return how much principal may still go under auction [rad]; None of another policy."""
+        if self.read_engine_slot("terms.of_types", collateral_type).settling:
+            return 0
+        factor, sold = self.read_limits_factor(), self.read_engine_slot("ledger.auctions", collateral_type)
+        if factor is None:
+            return None
+        whole = sum(
+            self.read_engine_slot("ledger.auctions", each).in_auction for each in self.collateral_types
+        )
+        limits = (
+            (sold.limit, sold.in_auction),
+            (self.read_engine_slot("terms.global_auction_limit"), whole),
+        )
+        return int(min(max(0, limit * factor * RAD // BASIS_POINTS - used) for limit, used in limits))
+
+
+def find_common_value(values: Iterable[bool]) -> bool | None:
+    """Return what all of some possibilities say; None if they differ."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
+
+
+def is_out_of_bounds(value: int, least: int, most: int) -> bool:
+    """Return whether a value is beyond its bounds, of which both ends are within."""
+    return not least <= value <= most
+
+
+Condition = Callable[..., "bool | None"]
+"""Of a Call and its arguments: whether this stands in the way; None if the tables do not say."""
+
+CONDITIONS: dict[tuple[str, str], dict[str, Condition]] = {}
+"""Kind of contract and method -> reason -> condition under which the call is refused for it."""
+
+
+def register_conditions(kinds: str, methods: str, prefix: str = "", **conditions: Condition) -> None:
+    """List conditions of functions: their names are the reasons, `_` for a space, after a prefix."""
+    for kind in kinds.split():
+        for method in methods.split():
+            known = CONDITIONS.setdefault((kind, method), {})
+            for name, condition in conditions.items():
+                known[prefix + name.replace("_", " ")] = condition
+
+
+def is_zero_address(address: str) -> bool:
+    """Return whether an address is the zero address."""
+    return address == ZERO_ADDRESS

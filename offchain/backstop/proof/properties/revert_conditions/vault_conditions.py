@@ -1,0 +1,654 @@
+"""Conditions under which calls to vaults, liquidations, collateral auctions and workouts revert."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.proof.properties.collateral_auction_properties import (
+    _compute_principal,
+    _is_lot_worthless,
+    _read_auction_clock,
+    _read_lot_terms,
+)
+from backstop.proof.properties.incremental_sums import compute_principal_left
+from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
+from backstop.proof.properties.independent_arithmetic import risk_policy_figures
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.revert_conditions.call_context import (
+    ENGINE,
+    FEED,
+    POLICY,
+    RAD,
+    WAD,
+    CallContext,
+    find_common_value,
+    is_zero_address,
+    register_conditions,
+)
+from backstop.proof.properties.risk_margins import compute_risk_price, has_initial_policy
+
+_MOST_LOCKED, _MOST_LOT = 2**103 - 1, 2**104 - 1
+
+
+# ------------------------------------------------------------------------- vaults
+
+
+def _read_terms(call: CallContext, collateral_type: int) -> Any:
+    return call.read_engine_slot("terms.of_types", collateral_type)
+
+
+def _compute_token_unit(call: CallContext, collateral_type: int) -> int:
+    return int(10 ** (18 - _read_terms(call, collateral_type).decimals))
+
+
+def _compute_debt(call: CallContext, collateral_type: int, owner: str, draw: int, rate: int) -> int:
+    """Return what a vault owes after a draw [rad]."""
+    more = -(-draw * RAY // (rate - call.compute_shared_losses(collateral_type)))
+    return int((call.read_engine_slot("vaults", (collateral_type, owner)).normalized_debt + more) * rate)
+
+
+def _is_above_type_ceiling(
+    call: CallContext, collateral_type: int, owner: str, deposit: int, draw: int, to: str
+) -> bool | None:
+    if not draw:
+        return False
+    debts, ceiling = (
+        call.read_engine_slot("ledger.debts", collateral_type).normalized_debt,
+        _read_terms(call, collateral_type).debt_ceiling,
+    )
+    found = []
+    for rate in call.compute_rate_bounds(collateral_type):
+        more = -(-draw * RAY // (rate - call.compute_shared_losses(collateral_type)))
+        whole = (debts + more) * rate + call.compute_lost_debt(collateral_type)
+        found += [whole + slack > ceiling * RAD for slack in call.compute_rounding_slacks(collateral_type)]
+    return find_common_value(found)
+
+
+def _is_above_global_ceiling(
+    call: CallContext, collateral_type: int, owner: str, deposit: int, draw: int, to: str
+) -> bool | None:
+    """Return False if all that the protocol owes is surely under the global ceiling after a draw."""
+    system, supply = call.read_engine_slot("ledger.system"), call.read("Stablecoin", "erc20.totalSupply")
+    debts, (_, most) = (
+        call.read_engine_slot("ledger.debts", collateral_type),
+        call.compute_rate_bounds(collateral_type),
+    )
+    fees = debts.normalized_debt * (most - debts.accumulated_rate)
+    dust = (
+        _compute_debt(call, collateral_type, owner, draw, most)
+        - call.read_engine_slot("vaults", (collateral_type, owner)).normalized_debt * most
+    )
+    whole = supply * RAY + max(dust, draw * RAY) + system.reserve + system.buffers * RAD + fees + RAD
+    return None if draw and whole > system.global_debt_ceiling * RAD else False
+
+
+def _is_below_floor(
+    call: CallContext, collateral_type: int, owner: str, deposit: int, draw: int, to: str
+) -> bool | None:
+    floor = _read_terms(call, collateral_type).debt_floor * RAD
+    owed = [
+        _compute_debt(call, collateral_type, owner, draw, rate)
+        for rate in call.compute_rate_bounds(collateral_type)
+    ]
+    return find_common_value(
+        draw > 0 and each + slack < floor
+        for each in owed
+        for slack in call.compute_rounding_slacks(collateral_type)
+    )
+
+
+def _has_new_risk(
+    call: CallContext, collateral_type: int, owner: str, first: int, second: int, to: str
+) -> bool | None:
+    """Return whether a call draws, or withdraws and leaves a debt."""
+    vault = call.read_engine_slot("vaults", (collateral_type, owner))
+    if not second or call.method == "deposit_and_draw":
+        return bool(second)
+    return find_common_value(
+        not _is_repaid(vault.normalized_debt, first, rate)
+        for rate in call.compute_rate_bounds(collateral_type)
+    )
+
+
+def _is_repaid(normalized: int, paid: int, rate: int) -> bool:
+    return not normalized or paid >= -(-normalized * rate // RAY)
+
+
+def _has_no_price(call: CallContext, *args: Any) -> bool | None:
+    if call.read_risk_price(args[0]):
+        return False
+    return _has_new_risk(call, *args)
+
+
+def _is_called(call: CallContext, *args: Any) -> bool | None:
+    if not call.read_engine_slot("vaults", args[:2]).called_at or not call.has_contract(POLICY):
+        return False
+    return _has_new_risk(call, *args)
+
+
+def _is_emergency(call: CallContext, *args: Any) -> bool | None:
+    if not has_initial_policy(call.step):
+        return None
+    if call.read(POLICY, "terms", args[0]).mode != 2:
+        return False
+    return _has_new_risk(call, *args)
+
+
+def _is_flow_cap_exceeded(call: CallContext, *args: Any) -> bool | None:
+    """Return whether what flows out passes the limit of the flow, which lets it out evenly in its window."""
+    if not has_initial_policy(call.step):
+        return None
+    c, _, _, second, _ = args
+    flow = call.read(POLICY, "flows", c)
+    draws, unit = call.method == "deposit_and_draw", _compute_token_unit(call, c)
+    if not flow.cap or not second:
+        return False
+    out = -(-second // 10**12) if draws else 0
+    if not draws:
+        out = -(-(second // unit * unit) * compute_risk_price(call.step, c) // (10**12 * RAY))
+    used = max(0, flow.used - flow.cap * 10**6 * (call.now - flow.updated) // flow.window)
+    return bool(used + out > flow.cap * 10**6) and _has_new_risk(call, *args)
+
+
+def _is_repayment_too_small(
+    call: CallContext, collateral_type: int, owner: str, repay: int, withdraw: int, to: str
+) -> bool | None:
+    normalized, floor = (
+        call.read_engine_slot("vaults", (collateral_type, owner)).normalized_debt,
+        _read_terms(call, collateral_type).debt_floor * RAD,
+    )
+    found = []
+    for rate in call.compute_rate_bounds(collateral_type):
+        is_part = repay * RAY < normalized * rate and 0 < repay < -(-normalized * rate // RAY)
+        gone = repay * RAY // rate
+        if normalized * rate >= floor:
+            gone = min(gone, normalized - -(-floor // rate))
+        found.append(is_part and gone <= 0)
+    return find_common_value(found)
+
+
+def _has_debt_in_settlement(call: CallContext, collateral_type: int, owner: str, *args: Any) -> bool:
+    return bool(
+        call.read_engine_slot("vaults", (collateral_type, owner)).normalized_debt
+        and _read_terms(call, collateral_type).settling
+    )
+
+
+register_conditions(
+    ENGINE,
+    "deposit_and_draw",
+    "vault_engine: ",
+    vault_is_full=lambda x, c, owner, deposit, *_: (
+        x.read_engine_slot("vaults", (c, owner)).locked_collateral
+        + deposit // _compute_token_unit(x, c) * _compute_token_unit(x, c)
+        > _MOST_LOCKED
+        and deposit > 0
+    ),
+    not_approved=lambda x, c, owner, deposit, draw, to: draw > 0 and not x.can_act_as_owner(owner),
+    draw_too_large=lambda x, c, owner, deposit, draw, to: draw >= 2**128,
+    debt_ceiling=_is_above_type_ceiling,
+    debt_floor=_is_below_floor,
+)
+register_conditions(
+    ENGINE,
+    "deposit_and_draw",
+    "ledger: ",
+    in_settlement=lambda x, c, *_: bool(_read_terms(x, c).settling),
+    over_the_ceiling=_is_above_global_ceiling,
+)
+register_conditions(
+    ENGINE,
+    "repay_and_withdraw",
+    "vault_engine: ",
+    repays_nothing=_is_repayment_too_small,
+    not_approved=lambda x, c, owner, repay, withdraw, to: withdraw > 0 and not x.can_act_as_owner(owner),
+    not_enough_locked=lambda x, c, owner, repay, withdraw, to: (
+        withdraw // _compute_token_unit(x, c) * _compute_token_unit(x, c)
+        > x.read_engine_slot("vaults", (c, owner)).locked_collateral
+    ),
+)
+register_conditions(ENGINE, "repay_and_withdraw", "ledger: ", in_settlement=_has_debt_in_settlement)
+_RISKY = "deposit_and_draw repay_and_withdraw"
+register_conditions(ENGINE, _RISKY, "vault_engine: ", no_price=_has_no_price, margin_call=_is_called)
+register_conditions(ENGINE, _RISKY, "risk_policy: ", no_price=_has_no_price, emergency=_is_emergency)
+register_conditions(ENGINE, _RISKY, "risk_policy: ", flows_out_too_fast=_is_flow_cap_exceeded)
+register_conditions(
+    ENGINE,
+    f"{_RISKY} accrue retire_collateral_type set_debt_ceiling set_debt_floor set_ratios set_stability_fee",
+    "terms: ",
+    unknown_type=lambda x, c, *_: is_zero_address(_read_terms(x, c).token),
+)
+
+
+def _is_in_use(call: CallContext, collateral_type: int) -> bool:
+    sale = call.read(
+        "CollateralAuction", "lots", call.read("CollateralAuction", "salvage_sales", collateral_type)
+    )
+    owes = call.read_engine_slot("ledger.debts", collateral_type).normalized_debt
+    return bool(
+        owes
+        or call.compute_lost_debt(collateral_type)
+        or call.read_engine_slot("ledger.salvage", collateral_type)
+        or sale.lot
+    )
+
+
+register_conditions(ENGINE, "retire_collateral_type", "ledger: ", type_in_use=_is_in_use)
+register_conditions(
+    ENGINE,
+    "retire_collateral_type set_fee_dynamic",
+    "ledger: ",
+    in_settlement=lambda x, c, *_: bool(_read_terms(x, c).settling),
+)
+register_conditions(
+    ENGINE,
+    "set_global_debt_ceiling set_stability_fee add_collateral_type set_risk_policy",
+    "ledger: ",
+    in_settlement=lambda x, *_: x.is_in_settlement,
+)
+register_conditions(
+    ENGINE,
+    "cover_from_buffer",
+    "ledger: ",
+    buffer_too_small=lambda x, c, amount: amount > x.read_engine_slot("ledger.income", c).buffer,
+    cover_above_deficit=lambda x, c, amount: amount > x.read_engine_slot("ledger.deficit", c),
+)
+register_conditions(
+    ENGINE,
+    "cover_from_reserve",
+    "ledger: ",
+    reserve_too_small=lambda x, c, amount: amount > x.read_engine_slot("ledger.system").reserve,
+    cover_above_deficit=lambda x, c, amount: amount > x.read_engine_slot("ledger.deficit", c),
+)
+
+
+# ------------------------------------------------------------------- liquidations
+
+
+def _compute_liquidatable_debt(
+    call: CallContext, collateral_type: int, owner: str, rate: int
+) -> tuple[int, int]:
+    """Return what of a debt there is room for under the limits, and all of it [wad, normalized]."""
+    vault, room = (
+        call.read_engine_slot("vaults", (collateral_type, owner)),
+        call.compute_auction_room(collateral_type),
+    )
+    most = vault.normalized_debt if room is None else min(vault.normalized_debt, room // rate)
+    return most, vault.normalized_debt
+
+
+def _is_liquidatable_part_too_small(
+    call: CallContext, collateral_type: int, owner: str, to: str
+) -> bool | None:
+    if call.compute_auction_room(collateral_type) is None:
+        return None
+    floor, found = _read_terms(call, collateral_type).debt_floor * RAD, []
+    for rate in call.compute_rate_bounds(collateral_type):
+        part, whole = _compute_liquidatable_debt(call, collateral_type, owner, rate)
+        for slack in call.compute_rounding_slacks(collateral_type):
+            found += [(whole - part) * rate + slack >= floor and part * rate - slack < floor]
+    return find_common_value(found)
+
+
+def _has_nothing_to_liquidate(call: CallContext, collateral_type: int, owner: str, to: str) -> bool | None:
+    if not call.read_engine_slot("vaults", (collateral_type, owner)).locked_collateral:
+        return True
+    if call.compute_auction_room(collateral_type) is None:
+        return None
+    return find_common_value(
+        not _compute_liquidatable_debt(call, collateral_type, owner, rate)[0]
+        for rate in call.compute_rate_bounds(collateral_type)
+    )
+
+
+def _has_no_auction_room(call: CallContext, collateral_type: int, *args: Any) -> bool | None:
+    room = call.compute_auction_room(collateral_type)
+    return None if room is None else room == 0
+
+
+def _is_margin_call_running(call: CallContext, collateral_type: int, owner: str) -> bool:
+    called_at, terms = (
+        call.read_engine_slot("vaults", (collateral_type, owner)).called_at,
+        risk_policy_figures.read_call_terms(call.step, collateral_type),
+    )
+    return bool(called_at and call.now <= called_at + terms.grace + terms.valid)
+
+
+_LIQUIDATIONS = "LiquidationEngine"
+register_conditions(
+    _LIQUIDATIONS,
+    "liquidate",
+    "liquidation_engine: ",
+    no_price=lambda x, c, *_: x.read_liquidation_price(c) == 0,
+    no_room=_has_no_auction_room,
+    nothing_in=_has_nothing_to_liquidate,
+    part_too_low=_is_liquidatable_part_too_small,
+)
+register_conditions(
+    _LIQUIDATIONS,
+    "call",
+    "liquidation_engine: ",
+    no_calls=lambda x, c, owner: not x.has_contract(POLICY),
+    no_price_now=lambda x, c, owner: x.read_liquidation_price(c) == 0,
+    call_runs=_is_margin_call_running,
+)
+register_conditions(_LIQUIDATIONS, "call", "ledger: ", in_settlement=lambda x, c, owner: x.is_in_settlement)
+
+
+def _find_lowest_price(call: CallContext, collateral_type: int) -> int:
+    coming = call.read(FEED, "prices", collateral_type).next or call.read(FEED, "withheld", collateral_type)
+    price = call.read_last_price(collateral_type)
+    return min(price, coming) if coming else price
+
+
+register_conditions(
+    _LIQUIDATIONS,
+    "flag",
+    "doubt: ",
+    no_price=lambda x, c, owner: (
+        _find_lowest_price(x, c) == 0 and x.read_engine_slot("vaults", (c, owner)).normalized_debt > 0
+    ),
+)
+
+
+# ----------------------------------------------------------------------- auctions
+
+
+def _is_auction_missing(call: CallContext, id: int, *args: Any) -> bool:
+    return not any(call.read_own_slot("lots", id))
+
+
+def _compute_lot_price(call: CallContext, id: int) -> tuple[Any, int, int, int]:
+    """Return the terms of a lot, the seconds since its top, and the bounds of its price now [ray]."""
+    lot = call.read_own_slot("lots", id)
+    terms, elapsed = _read_lot_terms(call.step, lot), max(0, _read_auction_clock(call.step) - lot.started_at)
+    price, off = own.compute_auction_price(
+        terms.curve, terms.period, terms.cut, call.read_own_slot("tops", id).top, elapsed
+    )
+    return terms, elapsed, max(0, price - off), price + off
+
+
+def _is_reset_due(call: CallContext, id: int, *args: Any) -> bool | None:
+    if _is_auction_missing(call, id):
+        return None
+    terms, elapsed, low, high = _compute_lot_price(call, id)
+    top = call.read_own_slot("tops", id).top
+    return elapsed > terms.tail or find_common_value(
+        price * BASIS_POINTS < top * terms.cusp for price in (low, high)
+    )
+
+
+def _is_reset_not_due(call: CallContext, id: int, to: str) -> bool | None:
+    due = _is_reset_due(call, id)
+    return None if due is None else not due
+
+
+def _find_take_refusal(call: CallContext, price: int) -> str:
+    """Return the reason for which a take at a price is refused; "" if it is not."""
+    id, most, most_price, _, _ = call.args
+    lot, top = call.read_own_slot("lots", id), call.read_own_slot("tops", id).top
+    terms = _read_lot_terms(call.step, lot)
+    unit, least = 10 ** (18 - terms.decimals), terms.minimum * WAD
+    amount = lot.lot if most >= lot.lot else most // unit * unit
+    paid = -(-amount * price // RAY)
+    if paid > lot.target:
+        paid, amount = lot.target, lot.target * RAY // price // unit * unit
+    rest = lot.target - paid
+    if rest and amount != lot.lot:
+        if rest < least:
+            if lot.target <= least:
+                return "dutch: rest of target too small"
+            paid = lot.target - least
+            amount = paid * RAY // price // unit * unit
+        if (lot.lot - amount) * (top * BASIS_POINTS // terms.buf) < least * RAY:
+            return "dutch: rest of lot too small"
+    if not amount:
+        return "dutch: nothing taken"
+    # The payment less a wei for the amount and a wei more, rounded down.
+    is_dear = price > most_price or (paid - 1) * RAY // (amount + 1) >= most_price
+    return "dutch: price too high" if is_dear else ""
+
+
+def _build_take_condition(reason: str) -> Any:
+    def condition(call: CallContext, id: int, *args: Any) -> bool | None:
+        if _is_auction_missing(call, id):
+            return None
+        _, _, low, high = _compute_lot_price(call, id)
+        if low == 0 and low != high:
+            return None
+        # Inside a callback of another take nothing is known of the lot of now.
+        return find_common_value(_find_take_refusal(call, price) == reason for price in (low, high))
+
+    return condition
+
+
+def _is_forbidden_receiver(
+    call: CallContext, id: int, most: int, price: int, receiver: str, data: bytes
+) -> bool:
+    names = ("CollateralAuction", ENGINE, FEED, _LIQUIDATIONS, "Stablecoin")
+    return is_zero_address(receiver) or receiver in [call.step.get_contract(name).address for name in names]
+
+
+def _is_worthless(call: CallContext, id: int, *args: Any) -> bool:
+    return _is_lot_worthless(call.step, call.read_own_slot("lots", id), call.read_own_slot("tops", id))
+
+
+def _compute_lot_principal(call: CallContext, id: int) -> int:
+    return _compute_principal(call.read_own_slot("lots", id), call.read_own_slot("tops", id))
+
+
+_SALES = "CollateralAuction"
+register_conditions(_SALES, "take reset close unwind", "collateral_auction: ", no_auction=_is_auction_missing)
+register_conditions(
+    _SALES, "take", "collateral_auction: ", bad_receiver=_is_forbidden_receiver, needs_reset=_is_reset_due
+)
+for _reason in ("nothing taken", "rest of target too small", "rest of lot too small", "price too high"):
+    register_conditions(_SALES, "take", "dutch: ", **{_reason: _build_take_condition(f"dutch: {_reason}")})
+register_conditions(
+    _SALES,
+    "reset",
+    "collateral_auction: ",
+    no_resets=lambda x, id, to: (
+        x.read_own_slot("terms", x.read_own_slot("lots", id).collateral_type).stop >= 2
+    ),
+    empty_lot=lambda x, id, to: x.read_own_slot("lots", id).lot == 0,
+    not_due=_is_reset_not_due,
+    no_price=lambda x, id, to: not x.has_known_price(x.read_own_slot("lots", id).collateral_type),
+    worthless=lambda x, id, to: (
+        _is_worthless(x, id) if x.has_known_price(x.read_own_slot("lots", id).collateral_type) else None
+    ),
+)
+register_conditions(
+    _SALES,
+    "close",
+    "collateral_auction: ",
+    repaid=lambda x, id: x.read_own_slot("lots", id).lot > 0 and _compute_lot_principal(x, id) == 0,
+    still_open=lambda x, id: (
+        x.read_own_slot("lots", id).lot > 0
+        and _read_auction_clock(x.step)
+        <= x.read_own_slot("lots", id).started_at + _read_lot_terms(x.step, x.read_own_slot("lots", id)).tail
+    ),
+    no_price=lambda x, id: (
+        x.read_own_slot("lots", id).lot > 0
+        and not x.has_known_price(x.read_own_slot("lots", id).collateral_type)
+    ),
+    has_value=lambda x, id: (
+        None
+        if not x.has_known_price(x.read_own_slot("lots", id).collateral_type)
+        else x.read_own_slot("lots", id).lot > 0 and not _is_worthless(x, id)
+    ),
+)
+register_conditions(
+    _SALES,
+    "unwind",
+    "collateral_auction: ",
+    not_settling=lambda x, id: (
+        not x.is_in_settlement and not _read_terms(x, x.read_own_slot("lots", id).collateral_type).settling
+    ),
+)
+register_conditions(
+    _SALES,
+    "sell_salvage",
+    "collateral_auction: ",
+    no_starts=lambda x, c: x.read_own_slot("terms", c).stop >= 1,
+    on_sale=lambda x, c: x.read_own_slot("lots", x.read_own_slot("salvage_sales", c)).lot > 0,
+    no_salvage=lambda x, c: x.read_engine_slot("ledger.salvage", c) == 0,
+    no_price=lambda x, c: not x.has_known_price(c),
+)
+register_conditions(_SALES, "sell_salvage", "ledger: ", in_settlement=lambda x, c: x.is_in_settlement)
+
+
+# ----------------------------------------------------------------------- workouts
+
+_WORKOUTS = "Workouts"
+
+
+def _compute_principal_remainder(call: CallContext, id: int, less: int = 0) -> int:
+    """Return the principal that a workout owes after a payment [rad]."""
+    balance, sums = call.read_own_slot("balances", id), call.read_own_slot("sums", id)
+    return compute_principal_left(balance.left - min(less, balance.left), sums.premium, sums.excess)
+
+
+def _read_workout_owner(call: CallContext, id: int) -> str:
+    return str(call.read_own_slot("schedules", id).owner)
+
+
+def _is_instalment_late(call: CallContext, id: int) -> bool:
+    schedule = call.read_own_slot("schedules", id)
+    return bool(
+        call.now > schedule.entered_at + (call.read_own_slot("balances", id).met + 1) * schedule.interval
+    )
+
+
+def _is_workout_sound(call: CallContext, id: int, to: str) -> bool:
+    balance, schedule = call.read_own_slot("balances", id), call.read_own_slot("schedules", id)
+    worth = balance.lot * call.read_liquidation_price(balance.collateral_type) * BASIS_POINTS
+    return (
+        not _is_instalment_late(call, id) and worth >= _compute_principal_remainder(call, id) * schedule.ratio
+    )
+
+
+def _is_worth_too_little(
+    call: CallContext, collateral_type: int, owner: str, instalments: int
+) -> bool | None:
+    vault, terms = (
+        call.read_engine_slot("vaults", (collateral_type, owner)),
+        call.read_own_slot("terms", collateral_type),
+    )
+    value = (
+        vault.locked_collateral
+        * call.read_risk_price(collateral_type)
+        * (BASIS_POINTS - terms.discount)
+        // BASIS_POINTS
+    )
+    return find_common_value(
+        value < vault.normalized_debt * rate for rate in call.compute_rate_bounds(collateral_type)
+    )
+
+
+def _has_no_room_to_enter(
+    call: CallContext, collateral_type: int, owner: str, instalments: int
+) -> bool | None:
+    room, normalized = (
+        call.compute_auction_room(collateral_type),
+        call.read_engine_slot("vaults", (collateral_type, owner)).normalized_debt,
+    )
+    return (
+        None
+        if room is None
+        else find_common_value(normalized * rate > room for rate in call.compute_rate_bounds(collateral_type))
+    )
+
+
+def _is_above_workout_cap(
+    call: CallContext, collateral_type: int, owner: str, instalments: int
+) -> bool | None:
+    normalized = call.read_engine_slot("vaults", (collateral_type, owner)).normalized_debt
+    cap, taken = (
+        call.read_own_slot("terms", collateral_type).cap * RAD,
+        call.read_own_slot("in_workouts", collateral_type),
+    )
+    return find_common_value(
+        taken + normalized * rate > cap for rate in call.compute_rate_bounds(collateral_type)
+    )
+
+
+def _is_dust_debt_left(call: CallContext, id: int, amount: int) -> bool:
+    floor = _read_terms(call, call.read_own_slot("balances", id).collateral_type).debt_floor * RAD
+    after = _compute_principal_remainder(call, id, amount)
+    return bool(amount and 0 < after < floor <= _compute_principal_remainder(call, id))
+
+
+register_conditions(
+    _WORKOUTS,
+    "enter",
+    "workouts: ",
+    none_offered=lambda x, c, *_: x.read_own_slot("terms", c).cap == 0,
+    not_approved=lambda x, c, owner, n: not x.can_act_as_owner(owner),
+    no_caution=lambda x, *_: x.read(POLICY, "modes").mode < 1 if has_initial_policy(x.step) else None,
+    bad_instalments=lambda x, c, owner, n: not 1 <= n <= x.read_own_slot("terms", c).instalments,
+    too_soon=lambda x, c, owner, n: (
+        x.now < x.read_own_slot("last_entries", (c, owner)) + x.read_own_slot("terms", c).period
+    ),
+    not_called=lambda x, c, owner, n: x.read_engine_slot("vaults", (c, owner)).called_at == 0,
+    no_price=lambda x, c, *_: x.read_risk_price(c) == 0,
+    worth_too_little=_is_worth_too_little,
+    no_room=_has_no_room_to_enter,
+    over_the_cap=_is_above_workout_cap,
+)
+register_conditions(
+    _WORKOUTS, "pay top_up foreclose", "workouts: ", in_settlement=lambda x, *_: x.is_in_settlement
+)
+register_conditions(
+    _WORKOUTS,
+    "pay top_up foreclose flag unwind",
+    "workouts: ",
+    no_workout=lambda x, id, *_: not any(x.read_own_slot("balances", id)),
+)
+register_conditions(_WORKOUTS, "pay", "workouts: ", rest_under_floor=_is_dust_debt_left)
+register_conditions(_WORKOUTS, "unwind", "workouts: ", not_settling=lambda x, id: not x.is_in_settlement)
+
+
+def _read_workout_vault(call: CallContext, id: int) -> Any:
+    return call.read_engine_slot(
+        "vaults", (call.read_own_slot("balances", id).collateral_type, _read_workout_owner(call, id))
+    )
+
+
+register_conditions(
+    _WORKOUTS,
+    "top_up",
+    "workouts: ",
+    not_approved=lambda x, id, amount: not x.can_act_as_owner(_read_workout_owner(x, id)),
+    vault_has_debt=lambda x, id, amount: _read_workout_vault(x, id).normalized_debt > 0,
+    not_enough_locked=lambda x, id, amount: (
+        amount - amount % _compute_token_unit(x, x.read_own_slot("balances", id).collateral_type)
+        > _read_workout_vault(x, id).locked_collateral
+    ),
+    lot_is_full=lambda x, id, amount: (
+        x.read_own_slot("balances", id).lot
+        + amount
+        - amount % _compute_token_unit(x, x.read_own_slot("balances", id).collateral_type)
+        > _MOST_LOT
+    ),
+)
+register_conditions(
+    _WORKOUTS,
+    "flag",
+    "workouts: ",
+    no_price_to_flag_at=lambda x, id: (
+        _compute_principal_remainder(x, id) > 0
+        and not _is_instalment_late(x, id)
+        and _find_lowest_price(x, x.read_own_slot("balances", id).collateral_type) == 0
+    ),
+)
+register_conditions(
+    _WORKOUTS,
+    "foreclose",
+    "workouts: ",
+    repaid=lambda x, id, to: _compute_principal_remainder(x, id) == 0,
+    stale_price=lambda x, id, to: (
+        x.read_liquidation_price(x.read_own_slot("balances", id).collateral_type) == 0
+    ),
+    in_good_standing=_is_workout_sound,
+)

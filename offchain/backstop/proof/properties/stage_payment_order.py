@@ -1,0 +1,267 @@
+"""The property of the order of losses, of one successful step."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, cast
+
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.equity import Equity
+from backstop.model.equity_auction import PRICE_UNIT
+from backstop.model.ledger import MAX_RATE, MAX_TYPE_DEBT
+from backstop.model.listing import ids_of
+from backstop.model.roles import STAGE
+from backstop.model.stage_caps import ALL_TYPES
+from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
+from backstop.proof.properties.independent_arithmetic.price_figures import compute_time_weighted_price
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
+
+NO_CAP = MAX_UINT256
+"""The room of a stage without a cap."""
+
+
+@transition_property(5, calls=["LossWaterfall.cover"])
+def stages_pay_in_order(step: Transition, changes: Changes) -> None:
+    """Assert that a stage pays, or reserves, only after each earlier one is dry, at its cap or has failed.
+
+    None pays while an earlier one holds a reservation, nor beyond its own cap. Loss is left over only after
+    the last, and never less than what stages have reserved.
+    """
+    if step.action.method != "cover" or step.action.contract != "LossWaterfall":
+        return
+    c = step.action.args[0]
+    order = step.read_post_state("LossWaterfall", "lineup").ids
+    # By place, not by id.
+    paid: dict[int, int] = {}
+    for log in step.outcome.logs:
+        if log.event in ("LossCovered", "LossReserved"):
+            k, amount = order.index(log.values[2]), log.values[3]
+            if k < max(paid, default=0):
+                raise PropertyViolationError(f"stage {k} pays after stage {max(paid)}")
+            paid[k] = paid.get(k, 0) + amount
+    reserved = sum(_read_reserved_amount(step, k, c) for k in order)
+    left = step.read_post_state("VaultEngine", "ledger.deficit", c) - reserved
+    if left < 0:
+        raise PropertyViolationError(f"somebody covered {-left} rad of type {c} that a stage has reserved")
+    last = len(order) if left else max(paid, default=0)
+    failed = {log.values[2] for log in step.outcome.logs if log.event == "StageFailed"}
+    hurried = step.read_pre_state("LossWaterfall", "books").winding_up or _is_naive_waterfall(step)
+    for place, k in enumerate(order):
+        terms = step.read_post_state("LossWaterfall", "stages", k)
+        if hurried and terms.asynchronous:
+            continue  # settlement passes it over, and so does the waterfall to compare with
+        if (
+            terms.asynchronous
+            and step.read_pre_state("LossWaterfall", "reservations", (c, terms.stage)).amount
+        ):
+            if max(paid, default=0) > place:
+                raise PropertyViolationError(
+                    f"stage {max(paid)} pays while stage {place} holds a reservation"
+                )
+            return
+        held, mine = compute_capacity(step, k, c), paid.get(place, 0)
+        # A cap is a share of what a stage says it holds, whether it gets at all of that or not.
+        has = held - _compute_withheld_income(step, k)
+        if mine and compute_cap_room(
+            step, k, c, max(held, _compute_available_amount(step, k, c, mine)), mine
+        ) < -_compute_least_loss(step, k, c):
+            raise PropertyViolationError(f"stage {k} pays {mine} rad, beyond its cap")
+        if any(log.event == "LossReserved" and log.values[2] == k for log in step.outcome.logs):
+            if max(paid) > place:
+                raise PropertyViolationError(f"stage {max(paid)} pays although stage {place} has just begun")
+            return
+        later = left + sum(amount for j, amount in paid.items() if j > place)
+        keeps, least = has - mine, _compute_least_loss(step, k, c)
+        if (
+            place < last
+            and k not in failed
+            and keeps >= least > 0
+            and later >= least
+            # Room counts in whole wei, and what is paid of it in grains: each rounds down.
+            and compute_cap_room(step, k, c, has, mine) >= RAY + least
+        ):
+            raise PropertyViolationError(
+                f"stage {k} keeps {keeps} rad of type {c} while somebody later bears {later}"
+            )
+
+
+def compute_capacity(step: Transition, stage_id: int, collateral_type: int) -> int:
+    """Return what a stage held for a type before the step, from the tables behind it [rad]."""
+    stage = get_stage_contract(step, stage_id)
+    if stage.KIND in ("Pool", "LeaveAtOncePool"):
+        return (
+            own.compute_vested_assets(step.read_pre_state(stage.label, "funds.assets"), step.model.timestamp)
+            * RAY
+        )
+    if stage.KIND == "ClawbackStage":
+        pools = [step.model.world.addresses[address].label for address in stage.pool_addresses]
+        # Where an earlier stage's payment has voided all shares, the rest has gone to the reserve.
+        kept = [pool for pool in pools if not _has_become_void(step, pool, stage_id)]
+        return (
+            sum(
+                own.compute_unvested_income(step.read_pre_state(pool, "funds.assets"), step.model.timestamp)
+                for pool in kept
+            )
+            * RAY
+        )
+    if stage.KIND == "LedgerStage" and stage.account == 0:
+        return int(step.read_pre_state("VaultEngine", "ledger.income", collateral_type).buffer)
+    if stage.KIND == "LedgerStage" and stage.account == 1:
+        return int(step.read_pre_state("VaultEngine", "ledger.system").reserve)
+    if stage.KIND == "LedgerStage":
+        # The room before the fee of this step was a little less than it is after it.
+        debts = step.read_pre_state("VaultEngine", "ledger.debts", collateral_type)
+        ratios = step.read_post_state("VaultEngine", "terms.of_types", collateral_type)
+        if ratios.settling:
+            return 0
+        borne = step.read_pre_state("VaultEngine", "ledger.redistributions", collateral_type)
+        length = step.get_contract("LossWaterfall").epoch_length
+        added = own.compute_recent_losses(borne, step.model.timestamp, length)
+        before = debts.accumulated_rate - added
+        # The most that a growing debt needs beyond its ratio: all that its brackets ask of more.
+        guarded = "RiskPolicy" in step.model.world.contracts
+        brackets = step.read_post_state("RiskPolicy", "terms", collateral_type) if guarded else None
+        more = brackets.vault_rate_1 + brackets.vault_rate_2 if brackets else 0
+        gap = ratios.initial_ratio - ratios.liquidation_ratio
+        most = before * min(Fraction(borne.cap, BASIS_POINTS), Fraction(gap, ratios.liquidation_ratio + more))
+        return max(0, int(most) - added) * int(debts.normalized_debt)
+    if stage.KIND == "EquityAuction":
+        return _compute_equity_capacity(step, stage, collateral_type)
+    return 0  # it claims what it does not have
+
+
+def _is_naive_waterfall(step: Transition) -> bool:
+    return bool(step.get_contract("LossWaterfall").KIND != "LossWaterfall")
+
+
+def _compute_withheld_income(step: Transition, stage_id: int) -> int:
+    """Return the income that the clawback cannot take: of pools that lack their role, and fail [rad]."""
+    stage = get_stage_contract(step, stage_id)
+    if stage.KIND != "ClawbackStage":
+        return 0
+    lacking = [
+        step.model.world.addresses[address].label
+        for address in stage.pool_addresses
+        if not step.read_pre_state("VaultEngine", "roles.access_control.hasRole", (STAGE, address))
+    ]
+    kept = [pool for pool in lacking if not _has_become_void(step, pool, stage_id)]
+    return (
+        sum(
+            own.compute_unvested_income(step.read_pre_state(pool, "funds.assets"), step.model.timestamp)
+            for pool in kept
+        )
+        * RAY
+    )
+
+
+def _has_become_void(step: Transition, pool: str, stage_id: int) -> bool:
+    """Return whether a pool that is a stage before stage k has become void in this step."""
+    order = step.read_pre_state("LossWaterfall", "lineup").ids
+    earlier = {get_stage_contract(step, j).label for j in order[: order.index(stage_id)]}
+    before, after = (
+        read(pool, "token.state").generation for read in (step.read_pre_state, step.read_post_state)
+    )
+    return pool in earlier and before != after
+
+
+def _compute_available_amount(step: Transition, stage_id: int, collateral_type: int, paid: int) -> int:
+    """Return what an account of the ledger held when it paid, with what came in during the step [rad].
+
+    Of a stage that only claims: what it claims.
+    """
+    stage = get_stage_contract(step, stage_id)
+    if stage.KIND == "ScriptedStage":
+        return int(step.read_pre_state(stage.label, "claimed_capacity"))
+    if stage.KIND != "LedgerStage" or stage.account == 2:
+        return 0
+    if stage.account == 1:
+        return int(step.read_post_state("VaultEngine", "ledger.system").reserve) + paid
+    return int(step.read_post_state("VaultEngine", "ledger.income", collateral_type).buffer) + paid
+
+
+def _compute_equity_capacity(step: Transition, stage: Any, collateral_type: int) -> int:
+    """Return what there was to sell, with what this step has put under auction, at the floor [rad]."""
+    if step.read_pre_state(stage.label, "sales", collateral_type).target:
+        return 0
+    average, now = (
+        compute_time_weighted_price(step, step.read_post_state, EQUITY_MARKET),
+        step.model.timestamp,
+    )
+    if stage.source_address == ZERO_ADDRESS:
+        issue, equity = (
+            step.read_post_state("Equity", "issue"),
+            step.model.world.addresses[stage.equity_address],
+        )
+        minted = issue.minted if issue.epoch == now // cast(Equity, equity).epoch_length else 0
+        free = max(0, issue.mint_cap * WAD - minted - issue.booked)
+    else:
+        free = own.compute_vested_assets(
+            step.read_post_state(step.model.world.addresses[stage.source_address].label, "funds.assets"), now
+        )
+    lot = step.read_post_state(stage.label, "sales", collateral_type).lot
+    bottom = div_up(average * stage.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
+    return int((free + lot) * bottom // RAY * RAY)
+
+
+def _compute_least_loss(step: Transition, stage_id: int, collateral_type: int) -> int:
+    """Return the least loss that is large enough for a stage [rad].
+
+    Redistribution needs a ray for each unit of debt, an auction a whole stablecoin.
+    """
+    if get_stage_contract(step, stage_id).KIND == "EquityAuction":
+        return RAD
+    if (
+        get_stage_contract(step, stage_id).KIND == "LedgerStage"
+        and get_stage_contract(step, stage_id).account == 2
+    ):
+        # Near the highest debt, and the highest rate, the fields leave less room than the caps.
+        debts = step.read_post_state("VaultEngine", "ledger.debts", collateral_type)
+        if 2 * debts.performing > MAX_TYPE_DEBT or 2 * debts.accumulated_rate > MAX_RATE:
+            return MAX_UINT256
+        return int(debts.normalized_debt)
+    return 1
+
+
+def _read_reserved_amount(step: Transition, stage_id: int, collateral_type: int) -> int:
+    """Return what a stage has reserved of a type's deficit [rad]."""
+    stage = step.read_post_state("LossWaterfall", "stages", stage_id).stage
+    return int(step.read_post_state("LossWaterfall", "reservations", (collateral_type, stage)).amount)
+
+
+def get_stage_contract(step: Transition, stage_id: int) -> Any:
+    """Return the contract that is stage k."""
+    return step.model.world.addresses[step.read_post_state("LossWaterfall", "stages", stage_id).stage]
+
+
+def compute_cap_room(step: Transition, stage_id: int, collateral_type: int, held: int, more: int = 0) -> int:
+    """Return what the caps leave of a stage's payments before the step, less `more` [rad].
+
+    Under a wei is none. They count what it paid in this bucket of time and the one before, and what it has
+    reserved for other types.
+    """
+    waterfall: Any = step.model.world.contracts["LossWaterfall"]
+    terms = step.read_post_state("LossWaterfall", "stages", stage_id)
+    if step.read_pre_state("LossWaterfall", "books").winding_up and terms.lifted:
+        return NO_CAP
+    bucket = step.model.timestamp // waterfall.epoch_length
+    loss = step.read_pre_state("LossWaterfall", "losses", collateral_type)
+    if loss.gave_up >> stage_id & 1 and not (loss.asked and loss.epoch != bucket):
+        return -more
+    cap = step.read_post_state("LossWaterfall", "caps_absolute", stage_id)
+    if terms.cap_bps == BASIS_POINTS and cap == MAX_UINT256:
+        return NO_CAP
+    paid = step.read_pre_state(
+        "LossWaterfall", "used", (stage_id, ALL_TYPES if terms.pooled else collateral_type)
+    )
+    used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
+    if terms.pooled and terms.asynchronous:
+        types = ids_of(step.read_pre_state("VaultEngine", "terms.listed"))
+        used += sum(
+            step.read_pre_state("LossWaterfall", "reservations", (i, terms.stage)).amount for i in types
+        )
+    if terms.cap_bps != BASIS_POINTS:
+        cap = min(cap, (held + used) * terms.cap_bps // BASIS_POINTS)
+    return int(cap - used - more)

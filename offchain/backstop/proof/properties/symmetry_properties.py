@@ -1,0 +1,412 @@
+"""Properties of equals: who does the same ends with the same, whatever is split, repeated or done first."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from backstop.deployment.role_accounts import get_account
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
+from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.property_registry import PropertyViolationError, counterfactual_property
+from backstop.proof.properties.what_if_steps import (
+    VISITOR,
+    accrue_fee,
+    apply_call,
+    apply_or_raise,
+    can_pools_pay,
+    claim_batch,
+    fund_account,
+    get_contract,
+    liquidate_at_zero_price,
+    list_collateral_types,
+    list_stablecoin_pools,
+    pick_item,
+    read_deficit,
+    request_withdrawals,
+    settle_batches,
+    sum_forfeited_assets,
+)
+
+_OTHER, _SELF = get_account("visitor_2"), get_account("visitor_3")
+_EVER = 2**256 - 1
+_GIFTS = 1, 10**6, 10**18
+
+
+@counterfactual_property(45)
+def equal_depositors_end_equal(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that two who enter a pool alike leave it alike, though one of them fidgets; claims included.
+
+    Losses, income and time pass meanwhile. A wei each for every time that one of them was settled.
+    """
+    if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
+        return False
+    name = pick_item(random, list_stablecoin_pools(lockstep))
+    if name is None:
+        return False
+    pool = get_contract(lockstep, name)
+    with lockstep.fork_state():
+        amount = max(get_contract(lockstep, "Stablecoin").balances.values(), default=0) // random.choice(
+            (10, 1_000)
+        )
+        for who in (VISITOR, _OTHER):
+            if not amount or not fund_account(lockstep, who, amount):
+                return False
+            apply_or_raise(lockstep, "Stablecoin", "approve", pool.address, _EVER, by=who)
+            if not apply_call(lockstep, name, "deposit", amount, who, by=who).ok:
+                return False
+        fidgets = 0
+        for _ in range(random.randrange(1, 5)):
+            random.choice((_cause_covered_loss, _add_pool_income, _wait_random_time))(lockstep, name, random)
+            fidgets += _do_neutral_action(lockstep, name, random)
+        ends = [_measure_exit(lockstep, name, who) for who in (VISITOR, _OTHER)]
+    slack = 4 * (fidgets + 4)
+    for what, one, other in zip(("assets", "claims", "cash"), *ends, strict=True):
+        if abs(one - other) > slack:
+            raise PropertyViolationError(
+                f"{name}: of two equal members one ends with {one} of {what}, one with {other}"
+            )
+    return True
+
+
+@counterfactual_property(46)
+def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that two members of a pool are paid the same in either order of their exits, to 2 wei.
+
+    The last exit may be paid more, up to the income that the first forfeits: the reserve, which pays losses
+    before the pool, has that income then.
+    """
+    name = pick_item(random, list_stablecoin_pools(lockstep))
+    if name is None or (lockstep.parameters and lockstep.parameters.has_stage("scripted")):
+        return False
+    pool = get_contract(lockstep, name)
+    members = [who for who in pool.holders() if who not in lockstep.model.world.addresses]
+    if len(members) < 2:
+        return False
+    pair = random.sample(members, 2)
+    with lockstep.fork_state():
+        batch = request_withdrawals(lockstep, name, *pair)
+        settle_batches(lockstep, name)
+        first, last, forfeited = dict[str, int](), dict[str, int](), dict[str, int]()
+        for one, other in (pair, pair[::-1]):
+            with lockstep.fork_state():
+                before = _read_reserve(lockstep)
+                first[one] = _exit_fully(lockstep, name, one, batch)
+                forfeited[one] = -(-(_read_reserve(lockstep) - before) // RAY)
+                last[other] = _exit_fully(lockstep, name, other, batch)
+    for who, other in (pair, pair[::-1]):
+        if not -2 <= last[who] - first[who] <= 2 + forfeited[other]:
+            raise PropertyViolationError(
+                f"{name}: {who} gets {first[who]} or {last[who]} as he is first or last"
+            )
+    return True
+
+
+def _read_reserve(lockstep: LockstepLike) -> int:
+    """Return the reserve [rad]."""
+    return int(get_contract(lockstep, "VaultEngine").system[()].reserve)
+
+
+@counterfactual_property(47)
+def donation_harms_no_account(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that whatever a stranger gives, what somebody could do goes on to work, and brings no less."""
+    found = list(_list_exit_calls(lockstep))
+    if not found:
+        return False
+    contract, method, args, who = pick_item(random, found)
+    coins = get_contract(lockstep, "Stablecoin").balances
+    with lockstep.fork_state():
+        if not fund_account(lockstep, VISITOR, _GIFTS[-1]):
+            return False
+        if method == "repay_and_withdraw":
+            accrue_fee(lockstep, args[0])
+            debt = get_contract(lockstep, "VaultEngine").vaults[args[:2]].normalized_debt
+            owed = debt * get_contract(lockstep, "VaultEngine").debts[args[0]].accumulated_rate
+            if not fund_account(lockstep, who, -(-owed // RAY)):
+                return False
+        elif method == "requestRedeem":
+            request_withdrawals(lockstep, contract, who)
+        ends = []
+        for given in (False, True):
+            with lockstep.fork_state():
+                if given and not _donate_randomly(lockstep, contract, who, random):
+                    return False
+                call, what = method, args
+                if method == "requestRedeem":
+                    settle_batches(lockstep, contract)
+                    call, what = "redeem", (lockstep.view(contract, "maxRedeem", who), who, who)
+                outcome = apply_call(lockstep, contract, call, *what, by=who)
+                ends.append((outcome.ok, coins[who], outcome.reason))
+    (ok, before, _), (still, after, reason) = ends
+    if ok and (not still or after < before - 1):
+        raise PropertyViolationError(
+            f"{who}'s {contract}.{method}: {before} before a gift, {after} after it, {reason!r}"
+        )
+    return ok
+
+
+@counterfactual_property(48)
+def fees_do_not_depend_on_update_count(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that a fee and a pool's income are the same whether anybody looked in between or not."""
+    c = pick_item(random, list_collateral_types(lockstep))
+    engine = get_contract(lockstep, "VaultEngine")
+    if c is None or engine.terms[c].dynamic:
+        return False
+    span = random.choice((3_600, 86_400, 200 * 86_400))
+    ends = []
+    with lockstep.fork_state():
+        accrue_fee(lockstep, c)
+        for parts in (1, random.choice((2, 3))):
+            with lockstep.fork_state():
+                for i in range(parts):
+                    lockstep.advance(span // parts if i else span - (parts - 1) * (span // parts))
+                    apply_or_raise(lockstep, "VaultEngine", "accrue", c, by=VISITOR)
+                    for name in list_stablecoin_pools(lockstep):
+                        apply_call(lockstep, name, "collect_claims", VISITOR, by=VISITOR)
+                pools = [lockstep.view(name, "totalAssets") for name in list_stablecoin_pools(lockstep)]
+                ends.append((engine.debts[c].accumulated_rate, pools))
+    (once, whole), (often, parts_of_it) = ends
+    if abs(once - often) > once * span // RAY + 4 or whole != parts_of_it:
+        raise PropertyViolationError(f"type {c}: {ends} after {span} s in one part and in some")
+    return True
+
+
+@counterfactual_property(49)
+def split_calls_pay_no_more(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that a deposit, a way out, a draw, a payment or a take in two parts is no better than in one.
+
+    Without a cooldown the second part of an exit may be paid more, up to the income that the first forfeits.
+    """
+    found = list(_list_splittable_calls(lockstep))
+    if not found:
+        return False
+    contract, method, place, args, who = pick_item(random, found)
+    half = args[place] // random.choice((2, 3, 1_000))
+    parts = [half, args[place] - half]
+    ends, forfeited = [], 0
+    with lockstep.fork_state():
+        if method == "deposit":
+            apply_or_raise(
+                lockstep, "Stablecoin", "approve", get_contract(lockstep, contract).address, _EVER, by=who
+            )
+        before = _read_reserve(lockstep)
+        for amounts in ([args[place]], parts):
+            with lockstep.fork_state():
+                for amount in amounts:
+                    call = (*args[:place], amount, *args[place + 1 :])
+                    if not apply_call(lockstep, contract, method, *call, by=who).ok:
+                        return False
+                ends.append(_measure_holdings(lockstep, who))
+                if method == "redeem":
+                    forfeited = -(-(_read_reserve(lockstep) - before) // RAY)
+    for what, one in ends[0].items():
+        unit = {"debt": 2, "Stablecoin": 1 + forfeited}.get(what, 1)
+        if ends[1][what] > one + unit and all(ends[1][other] >= ends[0][other] for other in ends[0]):
+            raise PropertyViolationError(f"{who}'s {contract}.{method}{args} in parts {parts}: {ends}")
+    return True
+
+
+# ------------------------------------------------------------------ what happens
+
+
+def _cause_covered_loss(lockstep: LockstepLike, name: str, random: Random) -> None:
+    """Have a type collapse, and its loss covered; nothing once all are retired."""
+    c = pick_item(random, list_collateral_types(lockstep))
+    if c is None:
+        return
+    for id in liquidate_at_zero_price(lockstep, c):
+        apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+    if read_deficit(lockstep, c):
+        apply_call(lockstep, "LossWaterfall", "cover", c, by=_SELF)
+
+
+def _add_pool_income(lockstep: LockstepLike, name: str, random: Random) -> None:
+    """Give the pool some income."""
+    if fund_account(lockstep, _SELF, 10**18):
+        apply_or_raise(
+            lockstep, "Stablecoin", "approve", get_contract(lockstep, name).address, _EVER, by=_SELF
+        )
+        apply_call(lockstep, name, "add_income", random.randint(1, 10**18), by=_SELF)
+
+
+def _wait_random_time(lockstep: LockstepLike, name: str, random: Random) -> None:
+    lockstep.advance(random.choice((1, 3_600, 86_400)))
+
+
+def _do_neutral_action(lockstep: LockstepLike, name: str, random: Random) -> int:
+    """Have the one of two equals do what changes nothing; return how often it was settled."""
+    pool = get_contract(lockstep, name)
+    shares = pool.held(VISITOR)
+    if not shares:
+        return 0
+    what = random.choice(("nothing", "collect", "move", "settle"))
+    if what == "collect":
+        apply_call(lockstep, name, "collect_claims", VISITOR, by=VISITOR)
+    elif what == "move":
+        part = random.randint(1, shares)
+        apply_or_raise(lockstep, name, "transfer", _SELF, part, by=VISITOR)
+        apply_or_raise(lockstep, name, "transfer", VISITOR, part, by=_SELF)
+    elif what == "settle":
+        settle_batches(lockstep, name)
+    return int(what != "nothing")
+
+
+def _measure_exit(lockstep: LockstepLike, name: str, who: str) -> tuple[int, int, int]:
+    """Return what somebody gets out of a pool, who is alone in leaving it: assets, claims, cash."""
+    claims = lockstep.model.world.contracts.get(f"{name}.Claims")
+    with lockstep.fork_state():
+        apply_call(lockstep, name, "collect_claims", who, by=who)
+        tokens = cash = 0
+        if claims is not None:
+            tokens = lockstep.view(claims.label, "balanceOf", who)
+            generation = get_contract(lockstep, claims.label).state[()].generation
+            cash = lockstep.view(claims.label, "cash_of", who, generation)
+        batch = request_withdrawals(lockstep, name, who)
+        settle_batches(lockstep, name)
+        return _exit_fully(lockstep, name, who, batch), tokens, cash
+
+
+def _exit_fully(lockstep: LockstepLike, name: str, who: str, batch: int) -> int:
+    """Have somebody leave with all that may; return what came of it [wei]."""
+    if batch:
+        return claim_batch(lockstep, name, who, batch)
+    shares = lockstep.view(name, "maxRedeem", who)
+    outcome = apply_call(lockstep, name, "redeem", shares, who, who, by=who)
+    return int(outcome.value) if outcome.ok else 0
+
+
+# --------------------------------------------------------------- what one may do
+
+_Call = tuple[str, str, tuple[Any, ...], str]
+
+
+def _list_exit_calls(lockstep: LockstepLike) -> list[_Call]:
+    """Return calls by which people take out what is theirs."""
+    engine, found = get_contract(lockstep, "VaultEngine"), list[_Call]()
+    strangers = lockstep.model.world.addresses
+    if not engine.in_settlement(VISITOR):
+        for (c, owner), vault in engine.vaults.items():
+            if vault.locked_collateral and owner not in strangers:
+                everything = c, owner, _EVER, vault.locked_collateral, owner
+                found.append(("VaultEngine", "repay_and_withdraw", everything, owner))
+    for name in list_stablecoin_pools(lockstep):
+        pool = get_contract(lockstep, name)
+        for who in pool.holders():
+            if who in strangers:
+                continue
+            if pool.cooldown:
+                found.append((name, "requestRedeem", (pool.held(who), who, who), who))
+            else:
+                found.append((name, "redeem", (pool.held(who), who, who), who))
+    return found
+
+
+def _donate_randomly(lockstep: LockstepLike, contract: str, who: str, random: Random) -> bool:
+    """Have a stranger give a little to somebody, or to a contract; False if it is not taken."""
+    amount = random.choice(_GIFTS)
+    target = get_contract(lockstep, contract).address
+    if contract == "VaultEngine" or random.random() < 0.3:
+        return apply_call(lockstep, "Stablecoin", "transfer", target, amount, by=VISITOR).ok
+    apply_or_raise(lockstep, "Stablecoin", "approve", target, _EVER, by=VISITOR)
+    if random.random() < 0.5:
+        return apply_call(lockstep, contract, "add_income", amount, by=VISITOR).ok
+    return apply_call(lockstep, contract, "deposit", amount, who, by=VISITOR).ok
+
+
+def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, tuple[Any, ...], str]]:
+    """Return calls with an amount at some place that could be made in parts."""
+    found = list[tuple[str, str, int, tuple[Any, ...], str]]()
+    coins, strangers = get_contract(lockstep, "Stablecoin").balances, lockstep.model.world.addresses
+    rich = [who for who, held in coins.items() if held > 10**18 and who not in strangers]
+    engine = get_contract(lockstep, "VaultEngine")
+    for who in rich[:4]:
+        for name in list_stablecoin_pools(lockstep):
+            found.append((name, "deposit", 0, (coins[who] // 2, who), who))
+        for id, lot in get_contract(lockstep, "CollateralAuction").lots.items():
+            if lot.target:
+                found.append(("CollateralAuction", "take", 1, (id, lot.lot // 3, _EVER, who, b""), who))
+        for (c, owner), vault in engine.vaults.items():
+            if owner == who and vault.normalized_debt:
+                found.append(("VaultEngine", "repay_and_withdraw", 2, (c, who, coins[who] // 2, 0, who), who))
+                found.append(("VaultEngine", "deposit_and_draw", 3, (c, who, 0, coins[who], who), who))
+    for name in list_stablecoin_pools(lockstep):
+        pool = get_contract(lockstep, name)
+        if not pool.cooldown:
+            for who in pool.holders():
+                if who not in strangers:
+                    found.append((name, "redeem", 0, (pool.held(who), who, who), who))
+    return found
+
+
+def _measure_holdings(lockstep: LockstepLike, who: str) -> dict[str, int]:
+    """Return what somebody has of everything; less what is owed [wei, and debt in normalized units]."""
+    contracts = lockstep.model.world.contracts
+    found = {
+        name: int(get_contract(lockstep, name).balances[who])
+        for name, contract in contracts.items()
+        if not {"erc20.balanceOf", "balanceOf"}.isdisjoint(contract.tables)
+    }
+    for name in list_stablecoin_pools(lockstep):
+        pool = get_contract(lockstep, name)
+        found[name] = pool.held(who)
+    vaults = get_contract(lockstep, "VaultEngine").vaults
+    mine = [vaults[c, who] for c in list_collateral_types(lockstep)]
+    found["locked"] = sum(vault.locked_collateral for vault in mine)
+    found["debt"] = -sum(vault.normalized_debt for vault in mine)
+    return found
+
+
+@counterfactual_property(101)
+def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that what was to reach a stage before a cover is what it bears of it, and what reaches it yet.
+
+    More only by what others pay that it could not count on: later ones, for what it leaves under its cap, and
+    accounts of types. For every stage that has one account for all types; one that needs time bears what it
+    reserves. Not where any fails or owes, or a pool lacks its role. A wei for each stage, the ray for each
+    unit of debt that borrowers' part is rounded by, and what void pools leave to the reserve.
+    """
+    waterfall, engine = get_contract(lockstep, "LossWaterfall"), get_contract(lockstep, "VaultEngine")
+    if lockstep.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):
+        return False
+    c = pick_item(
+        random,
+        [each for each in list_collateral_types(lockstep) if read_deficit(lockstep, each)]
+        or list_collateral_types(lockstep),
+    )
+    if c is None or not can_pools_pay(lockstep):
+        return False
+    with lockstep.fork_state():
+        if not read_deficit(lockstep, c):
+            for id in liquidate_at_zero_price(lockstep, c):
+                apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+        # Debts count at the rate of their last accrual.
+        for each in list_collateral_types(lockstep):
+            accrue_fee(lockstep, each)
+        slots = [waterfall.stages[k] for k in waterfall.lineup[()].ids]
+        stages = [slot.stage for slot in slots]
+        debts = engine.debts[c].normalized_debt
+        reach = [[lockstep.view("LossWaterfall", "losses_beyond", stage) for stage in stages]]
+        if any(waterfall.owed[k] for k in waterfall.lineup[()].ids):
+            return False
+        outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
+        if not outcome.ok or any(log.event == "StageFailed" for log in outcome.logs):
+            return False
+        reach.append([lockstep.view("LossWaterfall", "losses_beyond", stage) for stage in stages])
+        paid, kept = [0] * len(stages), [0] * len(stages)
+        for log in outcome.logs:
+            if log.event in ("LossCovered", "LossReserved"):
+                place = waterfall.lineup[()].ids.index(log.values[2])
+                (paid if log.event == "LossCovered" else kept)[place] += log.values[3]
+        slack = (len(stages) + 1) * (RAY + debts) + sum_forfeited_assets(outcome) * RAY
+        for place, (before, after) in enumerate(zip(*reach, strict=True)):
+            if not slots[place].pooled:
+                continue
+            least = after + paid[place] + kept[place]
+            others = (k for k, slot in enumerate(slots) if k > place or not slot.pooled)
+            most = least + sum(paid[k] for k in others)
+            if not least - slack <= before <= most + slack:
+                raise PropertyViolationError(
+                    f"{before} rad were to reach stage {place}; when type {c} is covered it bears "
+                    f"{least - after}, others {most - least}, and {after} reach it yet"
+                )
+    return bool(sum(paid) + sum(kept))

@@ -1,0 +1,82 @@
+"""What a timelock does was announced; what it does at once only forbids new risk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.signatures import keccak256
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
+
+_AT_ONCE = ("lower_ceiling", "halt_draws")
+_BY_ITSELF = ("execute", "accept_admin", *_AT_ONCE)
+
+
+def get_acting_account(step: Transition) -> str:
+    """Return who acts: the timelock for whoever has it act, else the sender."""
+    contract = step.get_contract(step.action.contract)
+    acts = contract.KIND == "Timelock" and step.action.method in _BY_ITSELF
+    return str(contract.address if acts else step.action.sender)
+
+
+@transition_property(76, writes=["proposals"], calls=["*.execute", *(f"*.{method}" for method in _AT_ONCE)])
+def timelock_executes_only_announced_calls(step: Transition, changes: Changes) -> None:
+    """Assert that a proposal waits for the longest delay of its calls, and is executed before it expires.
+
+    What is executed is what was proposed. The governor proposes; it and the guardian cancel, the guardian not
+    the proposal that replaces it. At once a ceiling falls, and nothing else changes.
+    """
+    name, method = step.action.contract, step.action.method
+    timelock = step.get_contract(name)
+    if timelock.KIND != "Timelock":
+        return
+    now, sender = step.model.timestamp, step.action.sender
+    governor, guardian = step.read_pre_state(name, "governor"), step.read_pre_state(name, "guardian")
+    if method in _AT_ONCE:
+        _check_only_ceilings_lowered(changes, sender in (governor, guardian))
+    done = [id for _, id, _, new in changes.get("proposals", ()) if new.ready_at == 0]
+    if method == "execute" and _compute_proposal_id(*step.action.args) not in done:
+        raise PropertyViolationError(f"{name} made calls of no proposal")
+    for _, id, old, new in changes.get("proposals", ()):
+        late = old.ready_at + timelock.window < now
+        if method == "propose" and new.ready_at:
+            fair = sender == governor and new.ready_at - now == _find_longest_delay(step, step.action.args[0])
+        elif method == "propose":
+            fair = late  # what has expired makes room
+        elif method == "execute":
+            fair = 0 < old.ready_at <= now and not late and new.ready_at == 0
+        else:
+            may = sender == governor or (sender == guardian and not old.governors)
+            fair = method == "cancel" and may and new.ready_at == 0
+        if not fair:
+            raise PropertyViolationError(
+                f"{sender} by {method} at {now}: proposal {id.hex()} was {old} and is {new}"
+            )
+
+
+def _compute_proposal_id(calls: Any, salt: bytes) -> bytes:
+    """Return the id of these calls: what is made is what was proposed."""
+    found = keccak256(salt + len(calls).to_bytes(32, "big"))
+    for target, data in calls:
+        found = keccak256(found + bytes(12) + bytes.fromhex(target[2:]) + keccak256(data))
+    return found
+
+
+def _find_longest_delay(step: Transition, calls: Any) -> int:
+    """Return the longest of what some calls wait for [seconds]."""
+    name = step.action.contract
+    own = (
+        step.read_pre_state(name, "delays", (target, int.from_bytes(data[:4], "big")))
+        for target, data in calls
+    )
+    return max(delay or step.get_contract(name).longest for delay in own)
+
+
+def _check_only_ceilings_lowered(changes: Changes, allowed: bool) -> None:
+    terms, system = changes.get("terms.of_types", []), changes.get("ledger.system", [])
+    falls = all(
+        new == old._replace(debt_ceiling=new.debt_ceiling) and new.debt_ceiling < old.debt_ceiling
+        for _, _, old, new in terms
+    ) and all(new == old._replace(global_debt_ceiling=0) for _, _, old, new in system)
+    if not (allowed and falls) or changes.keys() - {"terms.of_types", "ledger.system"}:
+        raise PropertyViolationError(f"a ceiling was to fall, and these changed: {changes}")

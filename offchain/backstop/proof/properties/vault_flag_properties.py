@@ -1,0 +1,160 @@
+"""Properties of debt in doubt, of one successful step: what is flagged, and what ends a flag."""
+
+from __future__ import annotations
+
+from backstop.proof.properties.incremental_sums import compute_principal_left
+from backstop.proof.properties.independent_arithmetic import risk_policy_figures
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
+from backstop.proof.properties.vault_safety import is_vault_covered
+from backstop.system import Action
+
+_ENGINE, _LIQUIDATIONS, _WORKOUTS, _FEED = "VaultEngine", "LiquidationEngine", "Workouts", "PriceFeed"
+_NOBODY = "0x" + "00" * 20
+_LEAVING = {
+    (_LIQUIDATIONS, "liquidate"),
+    (_LIQUIDATIONS, "write_down"),
+    (_WORKOUTS, "enter"),
+    (_WORKOUTS, "top_up"),
+}
+"""Calls by which debt leaves a vault for an auction, a workout or a deficit."""
+
+
+@transition_property(
+    40,
+    writes=["doubt.of_vaults", "balances"],
+    calls=map(".".join, _LEAVING),
+    events=["*.VaultFlagged", "*.WorkoutFlagged"],
+)
+def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> None:
+    """Assert that a look flags all of a debt that may be liquidated at the lowest known price, or none.
+
+    Of an issuer's vault it is what is missing at the issuer's price. A liquidation leaves a flag at most on
+    what is left of the debt, and nothing else touches one. Of a workout it is all of the principal, or none.
+    """
+    told = {}
+    for log in step.outcome.logs:
+        if log.event == "VaultFlagged":
+            told[log.values[:2]] = log.values[2]
+        elif log.event == "WorkoutFlagged":
+            _check_workout(step, *log.values)
+    flags = {each.key: each.old for each in changes.get("doubt.of_vaults", ())}
+    if not flags.keys() <= told.keys():
+        raise PropertyViolationError(
+            f"flags of {sorted(flags.keys() - told.keys())} changed, and nobody was told"
+        )
+    for (c, owner), flag in told.items():
+        known = step.read_post_state(_LIQUIDATIONS, "doubt.of_vaults", (c, owner))
+        if (step.action.contract, step.action.method) in _LEAVING:
+            left = step.read_post_state(_ENGINE, "vaults", (c, owner)).normalized_debt
+            expected = min(flags.get((c, owner), known), left)
+        else:
+            expected = _compute_debt_at_risk(step, c, owner)
+        if not flag == known == expected:
+            raise PropertyViolationError(
+                f"vault {c, owner} is flagged with {flag}, {known} are kept, not {expected}"
+            )
+    _check_remaining_flags(step, changes)
+
+
+def _check_remaining_flags(step: Transition, changes: Changes) -> None:
+    """Assert that no flag is left on what a liquidation took, and no workout flagged by another call."""
+    if (step.action.contract, step.action.method) in _LEAVING:
+        for contract, key, _, vault in changes.get("vaults", ()):
+            if contract != _ENGINE:
+                continue
+            flag = step.read_post_state(_LIQUIDATIONS, "doubt.of_vaults", key)
+            if flag > vault.normalized_debt:
+                raise PropertyViolationError(
+                    f"vault {key} owes {vault.normalized_debt} and is flagged with {flag}"
+                )
+    for contract, id, old, new in changes.get("balances", ()):
+        is_touched = contract == _WORKOUTS and new.left and new.flagged != old.flagged
+        if is_touched and not step.is_call(_WORKOUTS, "flag"):
+            raise PropertyViolationError(f"{step.action.method} flagged workout {id}, or cleared it")
+
+
+def _compute_debt_at_risk(step: Transition, collateral_type: int, owner: str) -> int:
+    """Return the normalized debt of a vault that is in doubt [wad]."""
+    vault, rate = (
+        step.read_post_state(_ENGINE, "vaults", (collateral_type, owner)),
+        _read_rate(step, collateral_type),
+    )
+    if not vault.normalized_debt:
+        return 0
+    price = _find_lowest_price(step, collateral_type)
+    if not price:
+        raise PropertyViolationError(f"vault {collateral_type, owner} was flagged without a price")
+    if step.read_post_state(_FEED, "issuer_of", collateral_type) != _NOBODY:
+        missing = max(0, vault.normalized_debt * rate - vault.locked_collateral * price)
+        return -(-missing // rate)
+    if not is_vault_covered(
+        step,
+        collateral_type,
+        vault,
+        step.read_post_state(_ENGINE, "terms.of_types", collateral_type).liquidation_ratio,
+        price,
+    ):
+        return int(vault.normalized_debt)
+    if not vault.called_at:
+        return 0
+    terms = risk_policy_figures.read_call_terms(step, collateral_type)
+    due = vault.called_at + terms.grace
+    in_time = due <= step.model.timestamp <= due + terms.valid
+    is_due = (
+        terms.ratio and in_time and not is_vault_covered(step, collateral_type, vault, terms.ratio, price)
+    )
+    return int(vault.normalized_debt) if is_due else 0
+
+
+def _check_workout(step: Transition, id: int, collateral_type: int, told: int) -> None:
+    balance, sums = (
+        step.read_post_state(_WORKOUTS, "balances", id),
+        step.read_post_state(_WORKOUTS, "sums", id),
+    )
+    schedule = step.read_post_state(_WORKOUTS, "schedules", id)
+    principal = compute_principal_left(balance.left, sums.premium, sums.excess)
+    late = step.model.timestamp > schedule.entered_at + (balance.met + 1) * schedule.interval
+    price = _find_lowest_price(step, collateral_type)
+    if principal and not late and not price:
+        raise PropertyViolationError(f"workout {id} was flagged without a price")
+    short = balance.lot * price * BASIS_POINTS < principal * schedule.ratio
+    expected = principal if principal and (late or short) else 0
+    if told != expected or bool(balance.flagged) != bool(expected):
+        raise PropertyViolationError(f"workout {id}, {balance}, is flagged with {told}, not {expected}")
+
+
+def _find_lowest_price(step: Transition, collateral_type: int) -> int:
+    """Return the lower of current and next price [ray]; 0 while the feed is stale and not yet dead."""
+    prices, feed = (
+        step.read_post_state(_FEED, "prices", collateral_type),
+        step.read_post_state(_FEED, "configs", collateral_type),
+    )
+    stale_for = step.model.timestamp - prices.fresh_until
+    if stale_for > 0 and not 0 < feed.dead_after < stale_for:
+        return 0
+    coming = prices.next or step.read_post_state(_FEED, "withheld", collateral_type) or prices.current
+    return int(min(prices.current, coming))
+
+
+def _read_rate(step: Transition, collateral_type: int) -> int:
+    return int(step.read_post_state(_ENGINE, "ledger.debts", collateral_type).accumulated_rate)
+
+
+@transition_property(70, calls=["LiquidationEngine.flag"])
+def no_safe_vault_is_flagged(step: Transition, changes: Changes) -> None:
+    """Assert that a vault flagged at the present price is none that liquidations refuse as safe."""
+    if not step.is_call(_LIQUIDATIONS, "flag"):
+        return
+    for log in step.outcome.logs:
+        if log.event != "VaultFlagged" or not log.values[2]:
+            continue
+        c, owner, flag = log.values
+        prices = step.read_post_state(_FEED, "prices", c)
+        coming = prices.next or step.read_post_state(_FEED, "withheld", c)
+        if step.read_post_state(_FEED, "issuer_of", c) != _NOBODY or 0 < coming < prices.current:
+            continue
+        liquidation = Action(_LIQUIDATIONS, "liquidate", (c, owner, step.action.sender), step.action.sender)
+        if step.model.dry_run(liquidation).reason == "liquidation_engine: safe vault":
+            raise PropertyViolationError(f"vault {c, owner} is safe, and flagged with {flag}")

@@ -1,0 +1,456 @@
+"""Properties of what would happen: each plays one or more futures of the present state, and takes them back.
+
+Model and chain play them together and are compared at every step. A property that finds nothing to try
+in a state says so: it returns False.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any, cast
+
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
+from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
+from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.property_registry import (
+    COUNTERFACTUAL_PROPERTIES,
+    CounterfactualSeed,
+    PropertyViolationError,
+    counterfactual_property,
+)
+from backstop.proof.properties.what_if_steps import (
+    VISITOR,
+    YEAR,
+    accrue_fee,
+    announce_domain_loss,
+    apply_call,
+    apply_or_raise,
+    can_pools_pay,
+    claim_batch,
+    disturb_feed,
+    find_domain,
+    fund_account,
+    get_contract,
+    get_token,
+    liquidate_at_zero_price,
+    list_collateral_types,
+    list_open_workouts,
+    list_payer_names,
+    list_pools,
+    pick_item,
+    raise_mode,
+    read_deficit,
+    read_payer_balances,
+    report_price,
+    request_withdrawals,
+    settle_batches,
+    sum_forfeited_assets,
+)
+
+if TYPE_CHECKING:
+    from backstop.model.erc20 import ERC20
+    from backstop.model.pool import Pool
+
+# Tokens that do what a transfer promises.
+_SOUND = ("Token", "SilentToken")
+
+
+def check_counterfactual(lockstep: LockstepLike, question: CounterfactualSeed) -> bool:
+    """Ask one property about the present state; False if it has nothing to try. Raises Violation."""
+    try:
+        return COUNTERFACTUAL_PROPERTIES[question.number](lockstep, Random(question.seed))
+    except PropertyViolationError as violation:
+        # One from a step on the way has its number.
+        if not violation.number:
+            violation.add_number(question.number)
+        raise
+
+
+@counterfactual_property(6)
+def loss_partition_changes_no_payment(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that a loss covered in n parts moves each payer as one covered in one part does, to n wei."""
+    c = pick_item(random, list_collateral_types(lockstep))
+    if c is None or lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
+        return False
+    with lockstep.fork_state():
+        lots = liquidate_at_zero_price(lockstep, c)
+        n = len(lots) + bool(read_deficit(lockstep, c))
+        if n < 2:
+            return False
+        # The part that borrowers can bear is measured at the rate of the last accrual.
+        accrue_fee(lockstep, c)
+        paid, rest = [], 0
+        for parts in ([lots], [[], *([id] for id in lots)]):
+            with lockstep.fork_state():
+                before = read_payer_balances(lockstep, c)
+                for part in parts:
+                    for id in part:
+                        apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+                    if not read_deficit(lockstep, c):
+                        continue
+                    outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
+                    if not outcome.ok:
+                        return False  # a stage without its role
+                    # The reserve has it before the next part asks the reserve.
+                    rest += sum_forfeited_assets(outcome)
+                paid.append([a - b for a, b in zip(before, read_payer_balances(lockstep, c), strict=True)])
+    # A wei for each stage that pays in tokens; where borrowers bear a loss, a ray for each unit of debt; and
+    # what is too little for an auction of equity goes by it.
+    grain = (
+        RAY * len(list_payer_names(lockstep)) + get_contract(lockstep, "VaultEngine").debts[c].normalized_debt
+    )
+    if any(lockstep.parameters.has_stage(name) for name in ("staked_equity", "minted_equity")):
+        grain = RAD
+    for name, once, split in zip(list_payer_names(lockstep), *paid, strict=True):
+        if abs(once - split) > n * grain + rest * RAY:
+            raise PropertyViolationError(f"type {c}: {name} pays {once} rad at once, {split} in {n} parts")
+    return True
+
+
+@counterfactual_property(7)
+def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that leaving before losses are covered pays no more than right after, but for a wei a type.
+
+    The same holds for leaving between the announcement of a domain's loss and its booking.
+    """
+    if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
+        return False
+    contracts = lockstep.model.world.addresses
+    found = [
+        (name, who)
+        for name in list_pools(lockstep)
+        for who in get_contract(lockstep, name).holders()
+        if who not in contracts
+    ]
+    member, c = pick_item(random, found), pick_item(random, list_collateral_types(lockstep))
+    if member is None or c is None or not can_pools_pay(lockstep):
+        return False
+    name, owner = member
+    pool = get_contract(lockstep, name)
+    with lockstep.fork_state():
+        domain = announce_domain_loss(lockstep, c, random)
+        if domain is None:
+            for id in liquidate_at_zero_price(lockstep, c):
+                apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+        batch = request_withdrawals(lockstep, name, owner)
+        # What is in doubt is measured at the rate of the last accrual: fees since then are nobody's yet.
+        for each in list_collateral_types(lockstep):
+            accrue_fee(lockstep, each)
+        ends = []
+        for known in (True, False):
+            with lockstep.fork_state():
+                if known:
+                    owed = pool.line[()].owed
+                    settle_batches(lockstep, name)
+                    early = _simulate_redemption(lockstep, name, owner, batch)
+                    # What is paid while a loss is in doubt takes its share of a cap along.
+                    ahead = 0 if domain is None else pool.line[()].owed - owed
+                if domain is not None:
+                    apply_or_raise(lockstep, domain.label, "realise_loss", by=VISITOR)
+                losing = [c for c in list_collateral_types(lockstep) if read_deficit(lockstep, c)]
+                for c in losing:
+                    outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
+                    if not outcome.ok or any(log.event == "StageFailed" for log in outcome.logs):
+                        return False  # a stage without its role: nobody knew that it pays nothing
+                settle_batches(lockstep, name)
+                # What a run holds back for losses that are still in doubt comes later.
+                waits = get_contract(lockstep, "LossWaterfall").doubt_total(VISITOR) > 0
+                late = _simulate_redemption(lockstep, name, owner, batch)
+                ends.append(early if known and not pool.cooldown else late)
+    # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
+    alike = pool.cooldown and pool.KIND != "EquityPool" and not waits
+    slack = len(losing) + 2 + _compute_uncovered_remainder(lockstep, name, ahead)
+    if ends[0] > ends[1] + slack or (alike and ends[1] > ends[0] + slack):
+        raise PropertyViolationError(
+            f"{owner} leaves {name} with {ends[0]} before losses are covered, {ends[1]} after"
+        )
+    return bool(losing)
+
+
+def _compute_uncovered_remainder(lockstep: LockstepLike, name: str, ahead: int) -> int:
+    """Return what a pool does not cover, under a cap that is a share of it, as some was paid ahead [wad]."""
+    waterfall = get_contract(lockstep, "LossWaterfall")
+    place = waterfall.ids[get_contract(lockstep, name).address]
+    cap = waterfall.stages[place - 1].cap_bps if place else 10_000
+    tolerated = get_contract(lockstep, name).totalAssets("") // 10_000
+    return int(tolerated + ahead) * cap // 10_000 if cap < 10_000 else 0
+
+
+@counterfactual_property(10)
+def repay_and_withdraw_always_succeed(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that repaying in full, topping up and withdrawing all without debt succeed in any state.
+
+    No halt, price that waits, grace or feed given up as dead stands in the way. A bridge can pay all back
+    with a loss announced, and a workout can be paid in full. Nothing is taken in for a type that is
+    retired, in which nobody owes anything.
+    """
+    engine = get_contract(lockstep, "VaultEngine")
+    if random.random() < 0.2 and not engine.in_settlement(VISITOR):
+        return _can_bridge_repay_all(lockstep, random)
+    workouts = list_open_workouts(lockstep)
+    if workouts and not engine.in_settlement(VISITOR) and random.random() < 0.5:
+        return _can_workout_be_paid(lockstep, random.choice(workouts), random)
+    found = [
+        (c, owner)
+        for (c, owner), vault in engine.vaults.items()
+        if vault.locked_collateral and owner not in lockstep.model.world.addresses
+    ]
+    vault = pick_item(random, found)
+    if vault is None or engine.in_settlement(VISITOR):
+        return False
+    c, owner = vault
+    token = lockstep.model.world.addresses[engine.terms[c].token]
+    with lockstep.fork_state():
+        disturb_feed(lockstep, c, random)
+        raise_mode(lockstep, random)
+        accrue_fee(lockstep, c)
+        debt = engine.vaults[c, owner].normalized_debt * engine.debts[c].accumulated_rate
+        whole = div_up(debt, RAY)
+        if not fund_account(lockstep, owner, whole):
+            return False
+        if whole:
+            _call_engine(lockstep, "repay_and_withdraw", c, owner, whole, 0, owner)
+        if engine.vaults[c, owner].normalized_debt:
+            raise PropertyViolationError(f"vault {c, owner} still owes after repaying all of {whole} wei")
+        if token.KIND not in _SOUND:
+            return True
+        unit = engine.terms[c].unit
+        room = engine.vaults[c, owner].locked_collateral + unit < 2**103
+        if (
+            room
+            and not engine.terms[c].settling
+            and apply_call(lockstep, token.label, "mint", owner, 1, by=owner).ok
+        ):
+            apply_or_raise(lockstep, token.label, "approve", engine.address, 1, by=owner)
+            _call_engine(lockstep, "deposit_and_draw", c, owner, unit, 0, owner)
+        _call_engine(
+            lockstep, "repay_and_withdraw", c, owner, 0, engine.vaults[c, owner].locked_collateral, owner
+        )
+    return True
+
+
+@counterfactual_property(12)
+def round_trip_never_profits(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that in and out again, of a vault at one instant or of a pool, never leaves more than before."""
+    return (_try_vault_round_trip if random.random() < 0.5 else _try_pool_round_trip)(lockstep, random)
+
+
+@counterfactual_property(13)
+def lower_liquidation_price_gains_nothing(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that nothing is gained if a vault is liquidated at a lower price and its lot sold as late."""
+    engine, feed = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "PriceFeed")
+    vault = pick_item(random, [key for key, vault in engine.vaults.items() if vault.normalized_debt])
+    if vault is None:
+        return False
+    c, owner = vault
+    terms, held = engine.terms[c], engine.vaults[vault].locked_collateral
+    if not held or not feed.configs[c].reporters:
+        return False
+    debt = engine.vaults[vault].normalized_debt * engine.debts[c].accumulated_rate
+    # Where it becomes unsafe.
+    edge = debt * terms.liquidation_ratio // (held * BASIS_POINTS)
+    prices = sorted((1 + int(edge * random.random()) for _ in range(2)), reverse=True)
+    wait = get_contract(lockstep, "CollateralAuction").terms[c].tail * random.choice((0, 1, 2, 5)) // 20
+    left = []
+    for price in prices:
+        with lockstep.fork_state():
+            if not report_price(lockstep, c, price):
+                return False
+            liquidated = apply_call(lockstep, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
+            if not liquidated.ok:
+                return False
+            lockstep.advance(wait)
+            fund_account(lockstep, VISITOR, get_contract(lockstep, "Stablecoin").supply[()])
+            taken = (liquidated.value, MAX_UINT256, MAX_UINT256, VISITOR, b"")
+            if not apply_call(lockstep, "CollateralAuction", "take", *taken, by=VISITOR).ok:
+                return False
+            income, system = engine.income[c], engine.system[()]
+            owed = engine.auctions[c].in_auction + engine.deficit[c]
+            left.append(owed - income.buffer - system.reserve)
+    if left[1] < left[0]:
+        raise PropertyViolationError(
+            f"vault {vault} at the prices {prices}: the protocol ends with {left} rad to pay"
+        )
+    return True
+
+
+@counterfactual_property(161)
+def lot_prices_stand_still_without_blocks(lockstep: LockstepLike, random: Random) -> bool:
+    """Assert that where auctions count blocks, time without one changes no lot's price, nor what is due.
+
+    Neither does a feed that goes stale meanwhile, or is halted.
+    """
+    auction = get_contract(lockstep, "CollateralAuction")
+    open_lots = [id for id, lot in auction.lots.items() if lot.target]
+    if not auction.block_time or not open_lots:
+        return False
+    id = random.choice(open_lots)
+    lot, top, feed = auction.lots[id], auction.tops[id].top, get_contract(lockstep, "PriceFeed")
+    terms = auction._terms_of(lot)
+    with lockstep.fork_state():
+        if random.random() < 0.5 and feed.configs[lot.collateral_type].reporters:
+            apply_or_raise(lockstep, "PriceFeed", "set_halted", lot.collateral_type, True, by=feed.admins[()])
+        lockstep.advance(random.choice((1, 3_600, 86_400, YEAR)), 0)
+        due, price, _, _ = lockstep.view("CollateralAuction", "status", id)
+        # On a node the halt has taken a block.
+        elapsed = lockstep.model.block_number * auction.block_time - lot.started_at
+    if elapsed < 0:
+        raise PropertyViolationError(f"auction {id}: it started {-elapsed} seconds after the block of now")
+    right, off = own.compute_auction_price(terms.curve, terms.period, terms.cut, top, elapsed)
+    edge = top * terms.cusp // BASIS_POINTS
+    late = elapsed > terms.tail or right + off < edge
+    early = elapsed <= terms.tail and right - off > edge
+    if abs(price - right) > off or (late and not due) or (early and due):
+        raise PropertyViolationError(
+            f"auction {id}: without a block {right} became {price}, and a reset is due: {due}"
+        )
+    return True
+
+
+def _can_bridge_repay_all(lockstep: LockstepLike, random: Random) -> bool:
+    engine = get_contract(lockstep, "VaultEngine")
+    domain = pick_item(
+        random,
+        [each for c in list_collateral_types(lockstep) if (each := find_domain(lockstep, c)) is not None],
+    )
+    if domain is None:
+        return False
+    vault = domain.collateral_type, domain.address
+    with lockstep.fork_state():
+        lockstep.advance(random.choice((0, 1, YEAR)))
+        raise_mode(lockstep, random)
+        announce_domain_loss(lockstep, vault[0], random)
+        accrue_fee(lockstep, vault[0])
+        debt = engine.vaults[vault].normalized_debt * engine.debts[vault[0]].accumulated_rate
+        if debt == 0 or not fund_account(lockstep, VISITOR, div_up(debt, RAY)):
+            return False
+        apply_or_raise(lockstep, "Stablecoin", "approve", domain.address, MAX_UINT256, by=VISITOR)
+        outcome = apply_call(lockstep, domain.label, "repay", MAX_UINT256, by=VISITOR)
+        if not outcome.ok or engine.vaults[vault].normalized_debt:
+            raise PropertyViolationError(f"{domain.label} cannot be paid back: {outcome.reason!r}")
+    return True
+
+
+def _can_workout_be_paid(lockstep: LockstepLike, id: int, random: Random) -> bool:
+    workout = lockstep.view("Workouts", "workout_of", id)
+    c, owner = workout.collateral_type, workout.owner
+    if get_contract(lockstep, "VaultEngine").vaults[c, owner].locked_collateral + workout.lot >= 2**104:
+        return False
+    with lockstep.fork_state():
+        disturb_feed(lockstep, c, random)
+        raise_mode(lockstep, random)
+        if not fund_account(lockstep, owner, workout.left):
+            return False
+        paid = apply_call(lockstep, "Workouts", "pay", id, MAX_UINT256, by=owner)
+        if not paid.ok:
+            raise PropertyViolationError(f"workout {id} cannot be paid: {paid.reason!r}")
+    return True
+
+
+def _try_vault_round_trip(lockstep: LockstepLike, random: Random) -> bool:
+    engine, stablecoin = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "Stablecoin")
+    c = pick_item(
+        random, [c for c in list_collateral_types(lockstep) if get_token(lockstep, c).KIND in _SOUND]
+    )
+    if c is None:
+        return False
+    owner = pick_item(random, [VISITOR, *(who for at, who in engine.vaults if at == c)])
+    assert owner is not None
+    if owner in lockstep.model.world.addresses:
+        return False
+    token, unit = get_token(lockstep, c), engine.terms[c].unit
+    with lockstep.fork_state():
+        price = get_contract(lockstep, "PriceFeed").prices[c].current
+        deposit = random.randrange(10 * WAD) + (10 * engine.terms[c].debt_floor * WAD * RAY // max(price, 1))
+        raw = deposit // unit + 1
+        if not apply_call(lockstep, token.label, "mint", owner, raw, by=owner).ok:
+            return False
+        apply_or_raise(lockstep, token.label, "approve", engine.address, MAX_UINT256, by=owner)
+        accrue_fee(lockstep, c)
+
+        def wealth() -> tuple[int, int]:
+            """Return the owner's stablecoin without debt [rad] and collateral [wad]."""
+            vault = engine.vaults[c, owner]
+            debt = vault.normalized_debt * engine.debts[c].accumulated_rate
+            locked = vault.locked_collateral
+            return stablecoin.balances[owner] * RAY - debt, token.balances[owner] * unit + locked
+
+        before, done = wealth(), 0
+        for _ in range(4):
+            vault, floor = engine.vaults[c, owner], engine.terms[c].debt_floor * WAD
+            held = stablecoin.balances[owner]
+            if random.random() < 0.5:
+                draw = random.choice((0, floor, random.randint(1, floor + 1)))
+                call = ("deposit_and_draw", c, owner, random.choice((0, deposit)), draw, owner)
+            else:
+                repay = random.choice((0, 1, held // 2, held, MAX_UINT256))
+                out = random.choice((0, unit, vault.locked_collateral))
+                call = ("repay_and_withdraw", c, owner, repay, out, owner)
+            done += apply_call(lockstep, "VaultEngine", *call, by=owner).ok
+            after = wealth()
+            if after[0] > before[0] or after[1] > before[1]:
+                raise PropertyViolationError(
+                    f"{owner} gains from {before} to {after} (rad, wad) by a round trip with type {c}"
+                )
+    return done > 0
+
+
+def _try_pool_round_trip(lockstep: LockstepLike, random: Random) -> bool:
+    name = random.choice(list_pools(lockstep))
+    pool = cast("Pool", get_contract(lockstep, name))
+    asset = cast("ERC20", pool.token)
+    with lockstep.fork_state():
+        most = max(asset.balances.values(), default=0)
+        assets = random.choice((1, most // 1_000, most // 2, 1 + random.randrange(most + 1)))
+        if not fund_account(lockstep, VISITOR, assets, asset.label):
+            return False
+        before = asset.balances[VISITOR]
+        # What leavers are paid meanwhile is rounded down, batch by batch: whoever stays has the wei.
+        open_batches = pool.state[()].open
+        apply_or_raise(lockstep, asset.label, "approve", pool.address, MAX_UINT256, by=VISITOR)
+        method, amount = random.choice((("deposit", assets), ("mint", assets * 10**6), ("mint", assets)))
+        if not apply_call(lockstep, name, method, amount, VISITOR, by=VISITOR).ok:
+            return False
+        # Income that vests meanwhile is earned.
+        earned = lockstep.view(name, "unvested")
+        batch = request_withdrawals(lockstep, name, VISITOR)
+        earned -= lockstep.view(name, "unvested")
+        rest = asset.balances[VISITOR]
+        settle_batches(lockstep, name)
+        if pool.cooldown or random.random() < 0.5:
+            after = rest + _simulate_redemption(lockstep, name, VISITOR, batch)
+        else:
+            most = lockstep.view(name, "maxWithdraw", VISITOR)
+            if most:
+                apply_or_raise(lockstep, name, "withdraw", most, VISITOR, VISITOR, by=VISITOR)
+            after = asset.balances[VISITOR]
+    if after > before + earned + open_batches:
+        raise PropertyViolationError(
+            f"{name}: {method} of {amount} and out again turns {before} wei into {after}"
+        )
+    return True
+
+
+# Nothing is left to pay; equity had no price yet, so nobody knows what losses it will bear.
+_STAY = ("pool: no assets", "equity_auction: no price")
+
+
+def _simulate_redemption(lockstep: LockstepLike, name: str, owner: str, batch: int) -> int:
+    """Return what somebody's part of a batch brings, or all shares without a cooldown; nothing changes."""
+    with lockstep.fork_state():
+        if get_contract(lockstep, name).cooldown:
+            return claim_batch(lockstep, name, owner, batch)
+        shares = lockstep.view(name, "maxRedeem", owner)
+        outcome = apply_call(lockstep, name, "redeem", shares, VISITOR, owner, by=owner)
+        if not outcome.ok and outcome.reason not in _STAY:
+            raise PropertyViolationError(
+                f"{owner} cannot leave {name} with {shares} shares: {outcome.reason!r}"
+            )
+        return int(outcome.value or 0)
+
+
+def _call_engine(lockstep: LockstepLike, method: str, *args: Any) -> None:
+    """Call the vault engine for an operation that nothing may stop."""
+    outcome = apply_call(lockstep, "VaultEngine", method, *args, by=args[1])
+    if not outcome.ok:
+        raise PropertyViolationError(f"{method}{args} is shut: {outcome.reason!r}")

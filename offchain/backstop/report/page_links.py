@@ -1,0 +1,74 @@
+"""Links between pages, up to the whole and down to the parts; before a page is there, its command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from backstop.files.installation import format_command
+from backstop.studies.stress.parameter_sweep import SETTINGS, STUDIES
+
+REPORT = "report.html"
+PATHS = "paths"  # folder of a study for the runs of single paths
+
+
+class PageLink(NamedTuple):
+    """Way to a page: its address once it is there, before that the command that makes it."""
+
+    title: str
+    href: str | None
+    command: str
+
+
+def build_link(directory: Path, target: str, title: str, command: str) -> PageLink:
+    """Return the link from a page in `directory` to a file below or above it."""
+    return PageLink(title, quote(target) if (directory / target).is_file() else None, command)
+
+
+def link_run(directory: Path, place: str, title: str) -> PageLink:
+    """Return the link to a run in a folder of this one, whose tables are there already."""
+    return build_link(directory, f"{place}/{REPORT}", title, report_command(directory / place))
+
+
+def link_path(directory: Path, summary: Mapping[str, Any], path: int) -> PageLink:
+    """Return the link to a path of a study as a run of its own, in a folder of the study."""
+    again = summary["worst"]["replay"].rpartition(" ")[0]  # ends with the number of the path
+    place = f"{PATHS}/{path}"
+    command = f"{again} {path} --host model --out {shlex.quote(str(directory / place))}"
+    return build_link(directory, f"{place}/{REPORT}", f"path {path}", format_command(command))
+
+
+def link_study(directory: Path, summary: Mapping[str, Any], number: int) -> PageLink:
+    """Return the link from a sweep to a study of one of its settings, in a folder of the sweep."""
+    place, file = f"{STUDIES}/{number:04}", directory / SETTINGS / f"{number:04}.yaml"
+    words = ["stress", str(file), "--paths", str(summary["paths"]), "--engine", str(summary["engine"])]
+    words += ["--seed", str(summary["seed"]), "--out", str(directory / place)]
+    return build_link(
+        directory, f"{place}/{REPORT}", f"setting {number + 1}", format_command(shlex.join(words))
+    )
+
+
+def link_parent(directory: Path) -> PageLink | None:
+    """Return the link from a run or study to the page of what it is part of, if that is there."""
+    one, two = directory.parent, directory.parent.parent
+    pages = [(one / "compare.html", "the comparison"), (two / "guards.html", "the comparison of guards")]
+    if one.name == PATHS:
+        pages.append((two / REPORT, "the study"))
+    if one.name == STUDIES:
+        pages.append((two / REPORT, "the sweep"))
+    if (one / "attack.json").is_file():
+        pages.append((one / REPORT, "the search"))
+    return next((_build_upward_link(directory, page, title) for page, title in pages if page.is_file()), None)
+
+
+def _build_upward_link(directory: Path, page: Path, title: str) -> PageLink:
+    return PageLink(title, quote(os.path.relpath(page, directory)), "")
+
+
+def report_command(directory: Path) -> str:
+    """Return the command that writes the page of a folder."""
+    return format_command(f"report {shlex.quote(str(directory))}")

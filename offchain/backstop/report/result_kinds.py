@@ -1,0 +1,160 @@
+"""Kinds of folders that have a page: how each is known, written anew, and what it found, in one sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from backstop.errors import BackstopError
+from backstop.report import (
+    answer_page,
+    attack_page,
+    compare_page,
+    deleverage_page,
+    guards_page,
+    hunt_page,
+    proposal_page,
+    run_page,
+    self_hedge_page,
+    stress_page,
+    summary_panel,
+    sweep_page,
+)
+from backstop.report.loss_sentence import compose_verdict
+from backstop.report.page_links import PATHS, REPORT
+from backstop.simulation.loss_totals import add_totals
+from backstop.studies.stress.parameter_sweep import STUDIES
+
+
+class ResultKind(NamedTuple):
+    """Kind of a folder: the file that only such a folder has, its summary, its page, and what it found."""
+
+    name: str
+    mark: str
+    summary: str
+    page: str
+    write: Callable[[Path], Path]
+    finding: Callable[[Mapping[str, Any]], Markup]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BackstopError(f"{path} cannot be read: {error}") from None
+
+
+def _describe_run(summary: Mapping[str, Any]) -> Markup:
+    return compose_verdict(add_totals(summary))
+
+
+def _describe_proposal(summary: Mapping[str, Any]) -> Markup:
+    return Markup("{}").format(summary["sentence"])
+
+
+KINDS = (
+    ResultKind(
+        "study",
+        "study.json",
+        "summary.json",
+        REPORT,
+        stress_page.write_page,
+        summary_panel.compose_study_finding,
+    ),
+    ResultKind(
+        "sweep",
+        "sweep.json",
+        "summary.json",
+        REPORT,
+        sweep_page.write_page,
+        summary_panel.compose_sweep_finding,
+    ),
+    ResultKind(
+        "search",
+        "attack.json",
+        "summary.json",
+        REPORT,
+        attack_page.write_page,
+        summary_panel.compose_search_finding,
+    ),
+    ResultKind(
+        "proposal", "figures.csv", "summary.json", REPORT, proposal_page.write_page, _describe_proposal
+    ),
+    *(
+        ResultKind(
+            "answer",
+            f"{name}.csv",
+            "summary.json",
+            REPORT,
+            answer_page.write_page,
+            answer_page.compose_finding,
+        )
+        for name in answer_page.QUESTIONS
+    ),
+    ResultKind(
+        *("comparison", "compare.json", "compare.json", compare_page.FILE),
+        lambda folder: compare_page.write_page(_read_json(folder / "compare.json"), folder),
+        summary_panel.compose_comparison_finding,
+    ),
+    ResultKind(
+        *("guards", "guards.json", "guards.json", guards_page.FILE),
+        lambda folder: guards_page.write_page(_read_json(folder / "guards.json"), folder),
+        lambda comparison: Markup(" ").join(
+            summary_panel.compose_guards_finding(each, k, comparison)
+            for k, each in enumerate(comparison["scenarios"])
+        ),
+    ),
+    ResultKind(
+        *("straddle", self_hedge_page.FILE, self_hedge_page.FILE, REPORT),
+        self_hedge_page.write_page,
+        self_hedge_page.compose_finding,
+    ),
+    ResultKind(
+        *("deleveraging", deleverage_page.FILE, deleverage_page.FILE, REPORT),
+        deleverage_page.write_page,
+        deleverage_page.compose_finding,
+    ),
+    ResultKind(
+        "hunt", hunt_page.FILE, hunt_page.FILE, REPORT, hunt_page.write_page, hunt_page.compose_finding
+    ),
+    ResultKind("run", "trace.json", "summary.json", REPORT, run_page.write_report, _describe_run),
+)
+"""All kinds; the first whose file is there is the folder's."""
+
+
+def find_kind(directory: Path) -> ResultKind | None:
+    """Return the kind of a folder; None if nothing here has a page for it."""
+    return next((kind for kind in KINDS if (directory / kind.mark).is_file()), None)
+
+
+def write_page(directory: str | Path) -> Path:
+    """Write the page of a folder, and anew the page of what it is part of, so that this one leads here."""
+    directory = Path(directory)
+    kind = find_kind(directory)
+    page = (kind.write if kind else run_page.write_report)(directory)
+    refresh_parent_page(directory)
+    return page
+
+
+def refresh_parent_page(directory: Path) -> None:
+    """Write anew the page of the whole that a run or study is part of, if it has one."""
+    directory = directory.resolve()
+    parts = {"study": PATHS, "sweep": STUDIES}  # folders of a whole for its parts
+    for folder in (directory.parent, directory.parent.parent):
+        kind = find_kind(folder)
+        if kind is None or not (folder / kind.page).is_file():
+            continue
+        whole = kind.name in ("comparison", "guards", "search")
+        if whole or directory.parent.name == parts.get(kind.name):
+            kind.write(folder)
+            return
+
+
+def read_summary(directory: Path, kind: ResultKind) -> Mapping[str, Any]:
+    """Read the summary of a folder; raise BackstopError where it is not whole."""
+    found: Mapping[str, Any] = _read_json(directory / kind.summary)
+    return found

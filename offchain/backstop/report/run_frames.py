@@ -1,0 +1,61 @@
+"""Data frames of a run's tables: exact integers out, empty frames where the run ended early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from backstop.model.arithmetic import RAY
+from backstop.simulation.run_directory import Run
+
+
+def get_table(run: Run, name: str) -> pd.DataFrame:
+    """Return a table of the run, or an empty one where the run ended before it was written."""
+    frame = run.frames.get(name)
+    return pd.DataFrame() if frame is None else frame
+
+
+def list_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries."""
+    rows: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    return rows
+
+
+def group_by_type(frame: pd.DataFrame) -> Iterator[tuple[int, str, pd.DataFrame]]:
+    """Group the rows by collateral type: its number, its symbol, its rows."""
+    if not frame.empty:
+        for number, rows in frame.groupby("collateral_type", sort=True):
+            yield int(str(number)), str(rows["symbol"].iloc[0]), rows
+
+
+def get_first(rows: pd.DataFrame, column: str) -> int:
+    """Return the column's exact value at the start."""
+    return int(rows[column].iloc[0])
+
+
+def get_last(rows: pd.DataFrame, column: str) -> int:
+    """Return the column's exact value at the end."""
+    return int(rows[column].iloc[-1])
+
+
+def find_lowest(rows: pd.DataFrame, column: str) -> tuple[int, int]:
+    """Return the column's lowest value and when it was reached."""
+    return min((int(v), int(t)) for v, t in zip(rows[column], rows["timestamp"], strict=True))
+
+
+def list_price_pairs(rows: pd.DataFrame) -> list[tuple[int, int]]:
+    """List (price, market price) of each take that has a market price."""
+    pairs = zip(rows["price_ray"], rows["market_price_ray"], strict=True)
+    return [(int(price), int(market)) for price, market in pairs if int(market)]
+
+
+def find_cheapest(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return (price, market price) of the take that paid the smallest part of the market price."""
+    return min(list_price_pairs(rows), key=lambda pair: pair[0] * RAY // pair[1])
+
+
+def find_dearest(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return (price, market price) of the take that paid the largest part of the market price."""
+    return max(list_price_pairs(rows), key=lambda pair: pair[0] * RAY // pair[1])

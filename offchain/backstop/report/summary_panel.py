@@ -1,0 +1,247 @@
+"""First screen of a page: what was lost in all and who bears it, from the figures of the tables below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.report import amounts
+from backstop.report.attack_table import WANTED, format_maximised_figure
+from backstop.report.figure_markup import SummaryFigures, get_figure_unit, render_amount, render_count
+from backstop.simulation.loss_bearers import ALL_GROUPS, MARGIN_GROUPS
+
+_TOGETHER = "\u00a0"
+_TO_RAD = {"rad": 1, "wad": RAY, "micro": RAD // 10**6}
+
+
+_NOTHING = {
+    "loss": "Somebody paid for all that was lost, on every path",
+    "bad-debt": "No path had bad debt",
+    "gain": "Hostile members gained nothing",
+}
+"""What a search found that found none of what it wanted."""
+
+
+class LossShare(NamedTuple):
+    """Part of a whole: whose it is, its colour, its figure, and its value [rad]."""
+
+    label: str
+    color: str
+    figure: Markup
+    value: int
+
+    @property
+    def short(self) -> str:
+        """Label without its explanation, but for nobody's, of which there are two."""
+        return self.label if self.label.startswith("Nobody") else self.label.partition(":")[0]
+
+
+class LossStrip(NamedTuple):
+    """Whole with its parts, which add up to it."""
+
+    title: str
+    shares: list[LossShare]
+
+    @property
+    def value(self) -> int:
+        """Sum of the parts [rad]."""
+        return sum(share.value for share in self.shares)
+
+    @property
+    def whole(self) -> Markup:
+        """Figure of the sum."""
+        return render_amount(self.value, "rad")
+
+    @property
+    def drawn(self) -> int:
+        """Sum of the parts that can be drawn [rad]: a gain has no length."""
+        return sum(max(0, share.value) for share in self.shares)
+
+    def of_whole(self, share: LossShare) -> str:
+        """Return a part as a percentage of what is drawn; nothing for a gain."""
+        return amounts.format_percent(share.value, self.drawn) if share.value >= 0 else "a gain"
+
+    def grow(self, share: LossShare) -> int:
+        """Return the length of a part [1/10,000 of the strip]."""
+        return max(0, share.value) * 10_000 // self.drawn if self.drawn else 0
+
+
+def build_strip(
+    summary: Mapping[str, Any], title: str, parts: Sequence[tuple[str, str, Sequence[str]]]
+) -> LossStrip | None:
+    """Build a strip of parts, each (label, colour, paths in the summary); None where nothing is to be drawn.
+
+    A part of several paths is their sum; parts that are 0 are left out.
+    """
+    numbers = SummaryFigures(summary)
+    shares = []
+    for label, color, paths in parts:
+        value = sum(numbers.get_value(path) * _TO_RAD[get_figure_unit(path)] for path in paths)
+        if value:
+            figure = numbers.render_figure(paths[0]) if len(paths) == 1 else render_amount(value, "rad")
+            shares.append(LossShare(label, color, figure, value))
+    found = LossStrip(title, shares)
+    return found if found.drawn else None
+
+
+def build_run_strip(summary: Mapping[str, Any]) -> LossStrip | None:
+    """Build the strip of a run: everybody who lost anything, vaults and margin market together."""
+    parts = [
+        (ALL_GROUPS[entry["group"]].label, entry["group"], [f"paid_by.{i}.wad"])
+        for i, entry in enumerate(summary["paid_by"])
+    ]
+    return build_strip(summary, "lost in all", parts)
+
+
+def build_group_strip(summary: Mapping[str, Any], title: str, figure: str) -> LossStrip | None:
+    """Build the strip of a summary's `groups`, whose part is at the path `figure` of each."""
+    parts = [
+        (ALL_GROUPS[entry["group"]].label, entry["group"], [f"groups.{i}.{figure}"])
+        for i, entry in enumerate(summary["groups"])
+    ]
+    return build_strip(summary, title, parts)
+
+
+def build_preset_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
+    """Build a strip for each preset: everybody who lost anything, as on the page of its run."""
+    found = []
+    for k, row in enumerate(comparison["presets"]):
+        parts = [
+            (ALL_GROUPS[entry["group"]].label, entry["group"], [f"presets.{k}.loss_paid_by.{i}.rad"])
+            for i, entry in enumerate(row["loss_paid_by"])
+        ]
+        for _, group, paths in parts:
+            if group == "borrowers":  # as on the page of the run itself
+                paths.append(f"presets.{k}.sold_cheaply_wad")
+        if row["margin"]:
+            at = f"presets.{k}.margin"
+            parts += [
+                (group.label, name, [f"{at}.{kind}_wad" for kind in group.stages or ("not_paid",)])
+                for name, group in MARGIN_GROUPS.items()
+            ]
+        found.append(build_strip(comparison, row["title"], parts))
+    return [each for each in found if each is not None]
+
+
+def build_guard_strips(
+    each: Mapping[str, Any], place: int, comparison: Mapping[str, Any]
+) -> Iterator[LossStrip]:
+    """Build strips of a crash: its bad debt without a guard, and in the run with the least."""
+    for k in dict.fromkeys((0, find_best_run(each))):
+        at = f"scenarios.{place}.runs.{k}"
+        parts = [
+            ("Recognised", "holders", [f"{at}.recognised_rad"]),
+            ("Not sold yet: what could not be repaid at the last price", "unpaid", [f"{at}.underwater_rad"]),
+        ]
+        found = build_strip(comparison, each["runs"][k]["title"], parts)
+        if found is not None:
+            yield found
+
+
+def find_best_run(each: Mapping[str, Any]) -> int:
+    """Return which run of a crash has the least bad debt, the first of equals."""
+    return min(range(len(each["runs"])), key=lambda k: int(each["runs"][k]["bad_debt_rad"]))
+
+
+def build_audit_strip(statement: Mapping[str, Any]) -> LossStrip | None:
+    """Build the strip of a statement: who would pay what is to cover, if all of it were lost now."""
+    parts = [
+        (row["stage"].replace("_", " "), row["stage"], [f"stages.{i}.would_pay_rad"])
+        for i, row in enumerate(statement["stages"])
+    ]
+    parts.append(("Nobody", "holders", ["coverage.uncovered_rad"]))
+    return build_strip(statement, "to cover", parts)
+
+
+def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
+    """Compose the finding of a comparison: where most and where least of the loss is paid by nobody."""
+    strips = build_preset_strips(comparison)
+    if not strips:
+        return Markup("No preset was left with a loss.")
+    nobody = {ALL_GROUPS["holders"].label, ALL_GROUPS["unpaid"].label}
+    unpaid = [
+        (sum(share.value for share in each.shares if share.label in nobody), each.title, each.value)
+        for each in strips
+    ]
+    low, high = min(unpaid), max(unpaid)
+    nothing = sum(left == 0 for left, _, _ in unpaid)
+
+    def of(found: tuple[int, str, int]) -> Markup:
+        return Markup("{}, {} of {} lost").format(
+            found[1], render_amount(found[0], "rad"), render_amount(found[2], "rad")
+        )
+
+    if high[0] == 0:
+        return Markup("Under every preset somebody has paid all of the loss.")
+    if low[0] == high[0]:
+        return Markup("Nobody has paid yet, under every preset alike: {}.").format(of(low))
+    if nothing:
+        return Markup("What nobody has paid yet is most under {}; under {} of {} it is nothing.").format(
+            of(high), render_amount(nothing, "count"), render_count(len(unpaid), "preset")
+        )
+    return Markup("What nobody has paid yet is least under {}, and most under {}.").format(of(low), of(high))
+
+
+def compose_guards_finding(each: Mapping[str, Any], place: int, comparison: Mapping[str, Any]) -> Markup:
+    """Compose the finding of one crash: its bad debt without guards, and the run with the least."""
+    numbers = SummaryFigures(comparison)
+    best = find_best_run(each)
+    bare = numbers.render_figure(f"scenarios.{place}.runs.0.bad_debt_rad")
+    if int(each["runs"][0]["bad_debt_rad"]) == 0:
+        return Markup("{}: no bad debt without guards, and so nothing to save.").format(each["title"])
+    if best == 0:
+        return Markup("{}: {} of bad debt, which no guard makes less.").format(each["title"], bare)
+    figure = numbers.render_figure(f"scenarios.{place}.runs.{best}.bad_debt_rad")
+    text = Markup("{}: {} of bad debt without guards, {} with “{}”").format(
+        each["title"], bare, figure, each["runs"][best]["title"]
+    )
+    worst = max(each["runs"], key=lambda row: int(row["bad_debt_rad"]))
+    more = int(worst["bad_debt_rad"]) - int(each["runs"][0]["bad_debt_rad"])
+    return text + (
+        Markup("; “{}” adds {}.").format(worst["title"], render_amount(more, "rad")) if more > 0 else "."
+    )
+
+
+def compose_study_finding(summary: Mapping[str, Any]) -> Markup:
+    """Compose the finding of a study: how often there is bad debt, and how much on the worst paths."""
+    numbers, bad_debt = SummaryFigures(summary), summary["bad_debt"]
+    if bad_debt["largest_micro"] == 0:
+        return Markup("No path had any bad debt.")
+    worst = amounts.format_percent(BASIS_POINTS - bad_debt["levels"][0]["level_bps"], BASIS_POINTS, 0)
+    return Markup(
+        "{} of paths have bad debt. In the worst {} it is {} stablecoins on average, {} on the worst of all."
+    ).format(
+        numbers.render_figure("bad_debt.chance.value_bps"),
+        worst,
+        numbers.render_figure("bad_debt.levels.0.shortfall.value_micro"),
+        numbers.render_figure("bad_debt.largest_micro"),
+    )
+
+
+def compose_sweep_finding(summary: Mapping[str, Any]) -> Markup:
+    """Compose the finding of a sweep: the setting that gains most within the limit."""
+    limit = SummaryFigures(summary).render_figure("limit_micro")
+    if summary["recommended"] is None:
+        return Markup("No setting keeps its expected shortfall to {} stablecoins.").format(limit)
+    values = summary["points"][summary["recommended"]["point"]]["values"]
+    # A figure and its unit stay on one line.
+    setting = "; ".join(
+        f"{axis['title']} {values[axis['name']].replace(' ', _TOGETHER)}" for axis in summary["axes"]
+    )
+    return Markup("{}: the most {} with an expected shortfall of at most {}.").format(
+        setting, summary["gain"], limit
+    )
+
+
+def compose_search_finding(summary: Mapping[str, Any]) -> Markup:
+    """Compose the finding of a search: the worst that was found within the budget."""
+    if int(format_maximised_figure(summary)) <= 0:
+        return Markup("{}, within “{}”.").format(_NOTHING[summary["goal"]], summary["budget"]["title"])
+    return Markup("{} stablecoins {}, within “{}”.").format(
+        render_amount(format_maximised_figure(summary), "wad"),
+        WANTED[summary["goal"]],
+        summary["budget"]["title"],
+    )

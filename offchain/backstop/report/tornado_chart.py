@@ -1,0 +1,138 @@
+"""Tornado charts: how far each driver alone moves a figure, the strongest on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backstop.report import amounts
+from backstop.report.chart_parts import (
+    Chart,
+    LegendKey,
+    build_axis_title,
+    build_vertical_line,
+    shorten_name,
+    to_plot_values,
+)
+from backstop.report.named_bars import build_name_axis
+from backstop.report.stress_table import MICRO
+from backstop.report.sweep_table import find_anchor, list_axis_points
+
+
+class TornadoBar(NamedTuple):
+    """Part of a driver's row: from one figure to another [micro], and what moves it."""
+
+    start: int
+    end: int
+    told: str
+
+
+class TornadoSeries(NamedTuple):
+    """Bars of one colour, one for each driver."""
+
+    name: str
+    color: str
+    bars: Sequence[TornadoBar]
+
+
+def draw_sweep_drivers(summary: Mapping[str, Any]) -> Chart | None:
+    """Draw the least and largest shortfall along each axis of a sweep; None where no axis has two values.
+
+    The other axes stand at the recommended setting, or at the first where there is none.
+    """
+    centre, rows = find_anchor(summary)["shortfall"]["value_micro"], sort_sweep_axes(summary)
+    if not rows:
+        return None
+    series = [
+        TornadoSeries("least", "@third", [TornadoBar(centre, *least) for _, least, _ in rows]),
+        TornadoSeries("most", "@loss", [TornadoBar(centre, *most) for _, _, most in rows]),
+    ]
+    at = "the recommended setting" if summary["recommended"] is not None else "the first setting"
+    level = amounts.format_percent(summary["level_bps"], 10_000, 0)
+    return draw_tornado(
+        [row[0] for row in rows],
+        series,
+        f"expected shortfall at {level}, stablecoins",
+        centre,
+        f"Expected shortfall along each axis, the others at {at}",
+    )
+
+
+def sort_sweep_axes(summary: Mapping[str, Any]) -> list[tuple[str, tuple[int, str], tuple[int, str]]]:
+    """List the axes of a sweep with two values: title, least and largest shortfall [micro] with the value."""
+    rows = []
+    for along in summary["axes"]:
+        found = [
+            (point["shortfall"]["value_micro"], value) for value, point in list_axis_points(summary, along)
+        ]
+        if len(found) > 1:
+            rows.append((along["title"], min(found), max(found)))
+    return sorted(rows, key=lambda row: row[1][0] - row[2][0])
+
+
+def draw_proposal_drivers(summary: Mapping[str, Any]) -> Chart | None:
+    """Draw what each other world adds to the expected shortfall, now and as proposed; None without worlds."""
+    rows = list(summary["tables"]["sensitivity"])
+    base = next(
+        (row for row in summary["tables"]["figures"] if (row["figure"], row["of"]) == ("shortfall", "all")),
+        None,
+    )
+    if base is None or not rows:
+        return None
+    rows.sort(key=lambda row: -abs(row["now_micro"] - base["now_micro"]))
+    series = [
+        TornadoSeries(
+            name, color, [TornadoBar(0, row[f"{name}_micro"] - base[f"{name}_micro"], name) for row in rows]
+        )
+        for name, color in (("now", "@first"), ("proposed", "@second"))
+    ]
+    title = "What each assumption adds to the expected shortfall"
+    return draw_tornado([row["world"] for row in rows], series, "change, stablecoins", 0, title)
+
+
+def draw_tornado(
+    names: Sequence[str], series: Sequence[TornadoSeries], says: str, centre: int, title: str
+) -> Chart:
+    """Draw rows of two bars from a centre [micro], side by side where both go the same way."""
+    pairs = list(zip(*(each.bars for each in series), strict=True))
+    apart = any((a.end - a.start) * (b.end - b.start) > 0 for a, b in pairs)
+    width = 0.66 / (len(series) if apart else 1)
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": each.name,
+            "x": to_plot_values((bar.end - bar.start for bar in each.bars), MICRO),
+            "base": to_plot_values((bar.start for bar in each.bars), MICRO),
+            "y": list(range(len(names))),
+            "width": width,
+            "offset": -0.33 + (width * place if apart else 0),
+            "marker": {"color": each.color},
+            "customdata": [amounts.format_fixed(bar.end, MICRO) for bar in each.bars],
+            "text": [bar.told for bar in each.bars],
+            "textposition": "none" if apart else "auto",
+            "insidetextfont": {"color": "@paper"},
+            "hovertemplate": "%{text}: %{customdata}<extra></extra>",
+        }
+        for place, each in enumerate(series)
+    ]
+    figure = {
+        "data": data,
+        "layout": {
+            "height": 100 + 44 * len(names),
+            "barmode": "overlay",
+            "hovermode": "closest",
+            "xaxis": {"tickformat": "~s", "showgrid": True, "title": build_axis_title(says)},
+            "yaxis": build_name_axis([shorten_name(name, 34) for name in names]),
+            "shapes": [build_vertical_line(centre / MICRO, "solid", "@ink")],
+        },
+    }
+    told = "; ".join(
+        f"{name}: "
+        + ", ".join(
+            f"{each.bars[i].told} {amounts.format_compact(each.bars[i].end, MICRO)}" for each in series
+        )
+        for i, name in enumerate(names)
+    )
+    legend = tuple(LegendKey(each.name, each.color, "area") for each in series)
+    return Chart("drivers", title, f"{title}. {told}.", figure, legend)

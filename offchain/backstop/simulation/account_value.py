@@ -1,0 +1,137 @@
+"""The worth of an account in a run: its coins, margin, shares and vault, and what it took and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from backstop.keepers.keeper_view import KeeperView
+from backstop.model.arithmetic import RAY
+from backstop.model.denominations import VIRTUAL_SHARES, convert_shares
+from backstop.model.exits import SCALE
+from backstop.model.member_pool import MemberPool
+from backstop.model.pool import Pool
+from backstop.simulation.scenario_run import PoolDepositor, ScenarioRun
+from backstop.system import Action
+
+
+def compute_account_value(run: ScenarioRun, owner: str) -> int:
+    """Return the worth of an account, wad.
+
+    It has stablecoins, a margin account, what its members' shares would bring if they left now, and what
+    it took and kept. After settlement a coin is worth the collateral it brings.
+    """
+    view, total = run.view(), run.get_stablecoins(owner)
+    if view.cycles is not None:
+        total += view.cycles.get_account_equity(owner)
+    for member in run.members:
+        if member.address == owner and member.asset == "Stablecoin" and member.pool in run.at:
+            total += compute_share_value(run, member) + compute_claim_payout(run, member)
+    total = total * view.compute_coin_value() // RAY + compute_vault_equity(run, owner, view)
+    for c, price in enumerate(view.outside.prices):
+        total += view.get_uncashed_coins(c, owner) * view.get_collateral_share(c) // RAY * price // RAY
+    return total + run.recorder.inventory.get(owner, 0)
+
+
+def compute_vault_equity(run: ScenarioRun, owner: str, view: KeeperView) -> int:
+    """Return what an attacker could get out of its vault at the market's price, wad.
+
+    At worst it walks away. The collateral that it has to give back is taken off.
+    """
+    state = run.by_address.get(owner)
+    if state is None or state.keeper.group.role != "attacker" or not state.keeper.group.collateral:
+        return 0
+    c = run.scenario.symbols.index(state.keeper.group.collateral)
+    vault = view.get_vault(c, owner)
+    price, debt = view.outside.prices[c], vault.normalized_debt * view.get_current_rate(c)
+    owed = run.recorder.borrowed.get((owner, c), 0) * price
+    return (max(0, vault.locked_collateral * price - debt) - owed) // RAY
+
+
+def compute_claim_payout(run: ScenarioRun, member: PoolDepositor) -> int:
+    """Return what a member was paid on claims for losses borne, collected or not, wad of stablecoin."""
+    claims = f"{member.pool}.Claims"
+    if claims not in run.at:
+        return 0
+    model = run.session.model
+    with model.fork_state():  # somebody has to ask for it
+        before = run.get_stablecoins(member.address)
+        model.apply(Action(member.pool, "collect_claims", (member.address,), member.address))
+        for generation in range(model.view(claims, "generation") + 1):
+            model.apply(Action(claims, "collect", (member.address, generation), member.address))
+        return run.get_stablecoins(member.address) - before
+
+
+def is_loss_avoider(run: ScenarioRun, member: PoolDepositor) -> bool:
+    """Return True if a member is one who runs from losses."""
+    state = run.by_address.get(member.address)
+    return state is not None and state.keeper.group.leaves_at != 0
+
+
+def compute_share_value(run: ScenarioRun, member: PoolDepositor) -> int:
+    """Return what a member's shares, in batches too, bring after the losses that the market shows [wad].
+
+    Nobody is paid by this: an exit holds back all that is in doubt. But most of that is not lost.
+    """
+    with _use_market_losses(run):
+        return compute_stake(cast(MemberPool, run.session.model.world.contracts[member.pool]), member.address)
+
+
+@contextmanager
+def _use_market_losses(run: ScenarioRun) -> Iterator[None]:
+    """Have the waterfall count of what is in doubt what the market's prices leave unpaid."""
+    waterfall = run.session.model.world.contracts["LossWaterfall"]
+    vars(waterfall)["_doubt"] = _compute_shortfalls(run).__getitem__
+    try:
+        yield
+    finally:
+        del vars(waterfall)["_doubt"]
+
+
+def _compute_shortfalls(run: ScenarioRun) -> list[int]:
+    """Return by type what auctions, workouts and flagged vaults owe beyond their collateral [rad]."""
+    model, prices = run.session.model, run.view().outside.prices
+    contracts = model.world.contracts
+    ids = [*contracts["CollateralAuction"].tables["lots"]]
+    if "Workouts" in contracts:
+        ids += contracts["Workouts"].tables["balances"]
+    found = [0] * model.view("VaultEngine", "collateral_types")
+    for id in ids:
+        c, _, lot, principal = model.view("CollateralAuction", "position_of", id)
+        found[c] += max(0, principal - lot * (prices[c] if c < len(prices) else RAY))
+    for (c, owner), flag in contracts["LiquidationEngine"].tables["doubt.of_vaults"].items():
+        if flag:
+            vault = model.view("VaultEngine", "vault", c, owner)
+            rate = model.view("VaultEngine", "debts_of", c).accumulated_rate
+            worth = vault.locked_collateral * (prices[c] if c < len(prices) else RAY)
+            found[c] += max(0, vault.normalized_debt * rate - worth)
+    return found
+
+
+def compute_stake(pool: MemberPool, owner: str) -> int:
+    """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
+    supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._all_vested()
+    lost = everything - pool._left(everything)
+    level, of_live, open = 0, lost, dict[int, int]()
+    if isinstance(pool, Pool) and (groups := pool.groups()):
+        # Live shares and groups bear alike, each group up to its ceiling.
+        level = pool._level(groups, supply, lost)
+        open = {group.id: max(level, group.ceiling) - level for group in groups}
+        kept = sum(group.units * open[group.id] // SCALE for group in groups)
+        of_live = lost - (pool.line[()].held - kept)
+    live = pool._vested() - of_live
+    found = pool.held(owner) * (live + 1) // supply
+    for (id, who), request in pool.requests.items():
+        if who != owner or not request.shares:
+            continue
+        part = pool._claimable(id, owner)
+        found += part.assets
+        cut = max(request.generation, pool.cut_in(id))
+        own = convert_shares(pool.shares_at_cut(id, owner), cut, pool.state[()].generation)
+        first = pool.run_of(id) if isinstance(pool, Pool) and id < pool.line[()].unsettled else id
+        if first in open:
+            found += own * open[first] // SCALE
+        elif not part.over and (id >= pool.line[()].unsettled or not isinstance(pool, Pool)):
+            found += own * (live + 1) // supply
+    return int(found)

@@ -1,0 +1,203 @@
+"""Winners of a crash who try to bear less: they pass positions on, trade off the mark, and withdraw.
+
+They are chosen when the first account loses its positions, among those who have gained by then. They try at
+once, and again after the next roll. Each has a second account that others do not know of. A run in which they
+are chosen and do nothing says what it would have come to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.keepers.cycle_view import CycleView
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
+from backstop.model.margin_fund import MarginFund
+from backstop.model.margin_orders import NANOSECONDS, Order
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.randomness import SeededRandom
+from backstop.system import Action
+
+if TYPE_CHECKING:
+    from backstop.simulation.scenario_run import ScenarioRun
+
+WAYS = (
+    "passes its position on",
+    "trades off the mark with itself",
+    "trades at the mark with itself",
+    "withdraws",
+)
+_PASSES, _OFF_MARK, _ITSELF, _WITHDRAWS = WAYS
+
+
+PURSE = "dodgers"
+"""The account with the margins of second accounts."""
+
+
+@dataclass
+class AdlEvader:
+    """A winner, its second account, and what both tried."""
+
+    name: str
+    pal: str
+    way: str
+    tried: int = 0
+    went: int = 0
+    fees: int = 0  # wad, that both paid
+    brought: int = 0  # wad, into the second account
+
+
+@dataclass
+class AdlEvasion:
+    """The dodgers of a run, once they are chosen, and the cycle in which they have tried last."""
+
+    dodgers: list[AdlEvader] = field(default_factory=list)
+    cycle: int = 0
+    rounds: int = 0
+
+
+def compute_purse(run: ScenarioRun) -> int:
+    """Return what second accounts need for margins [wad]: half of the notional that dodgers may have."""
+    notional = sum(trade.lots * trade.price for trade in run.margin_book.trades)
+    return notional * run.scenario.margin_book.dodgers // BASIS_POINTS // 2
+
+
+def fund_second_accounts(run: ScenarioRun) -> None:
+    """Give second accounts the money for their margins, from what the vaults drew."""
+    amount, maker, purse = (
+        compute_purse(run),
+        run.register_account("market_maker"),
+        run.register_account(PURSE),
+    )
+    if amount:
+        run.apply_or_raise("Stablecoin", "transfer", purse, amount, sender=maker)
+        run.apply_or_raise("Stablecoin", "approve", run.at["PerpetualMarket"], MAX_UINT256, sender=purse)
+
+
+def run_adl_evasion(run: ScenarioRun) -> None:
+    """Choose dodgers once a crash has begun, and have them do what they do, in its cycle and in the next."""
+    book, margin, state = run.scenario.margin_book, run.recorder.margin, run.dodging
+    if not book.dodgers or margin is None or not margin.seized or state.rounds == 2:
+        return
+    cycle = int(_get_perpetual_market(run).clocks[()].cycle)
+    if cycle == state.cycle:
+        return
+    if not state.dodgers:
+        state.dodgers = _choose_evaders(run)
+    state.cycle, state.rounds = cycle, state.rounds + 1
+    for each in state.dodgers:
+        # Marks of now move everybody: they are brought in both runs, so that nothing else differs.
+        run.submit_marks(get_trader_account(each.name))
+        for m in range(len(run.scenario.margin_symbols)):
+            run.apply_or_raise("PerpetualMarket", "accrue", m, sender=get_trader_account(each.name))
+        if book.dodges:
+            _run_evader(run, each)
+
+
+def _get_perpetual_market(run: ScenarioRun) -> PerpetualMarket:
+    return cast(PerpetualMarket, run.session.model.world.contracts["PerpetualMarket"])
+
+
+def _choose_evaders(run: ScenarioRun) -> list[AdlEvader]:
+    """Choose so many of those who have gained in the cycle, by lot, each with one way."""
+    market, winners = _get_perpetual_market(run), list[str]()
+    with run.session.model.fork_state():
+        for name in sorted(run.margin_book.deposits):
+            owner = get_trader_account(name)
+            market._touch(owner)
+            gains = [sum(market._gained_now(owner, m)) for m in range(len(run.scenario.margin_symbols))]
+            if sum(gains) and market.accounts[owner].markets:
+                winners.append(name)
+    dice, left = SeededRandom(run.seed, "dodgers"), winners
+    found = []
+    for i in range(len(winners) * run.scenario.margin_book.dodgers // BASIS_POINTS):
+        name = left.pop(dice.draw_index(len(left)))
+        found.append(AdlEvader(name, f"second_{i + 1}", WAYS[i % len(WAYS)]))
+        run.register_signer(found[-1].pal)
+    return found
+
+
+def _run_evader(run: ScenarioRun, each: AdlEvader) -> None:
+    owner = get_trader_account(each.name)
+    if each.way != _WITHDRAWS:
+        for m in range(len(run.scenario.margin_symbols)):
+            size = int(_get_perpetual_market(run).positions[owner, m].size)
+            if size:
+                _move_position(run, each, m, size)
+    for name in (each.name, each.pal):
+        if _get_perpetual_market(run).accounts[get_trader_account(name)].cycle:
+            _withdraw_margin(run, each, get_trader_account(name))
+
+
+def _move_position(run: ScenarioRun, each: AdlEvader, market: int, size: int) -> None:
+    """Have the second account take a position over, with a fifth of its notional as margin; back, if so."""
+    purse, mark = run.register_account(PURSE), int(_get_perpetual_market(run).paths[market].price)
+    margin = min(abs(size) * mark // 5, run.get_stablecoins(purse))
+    if run.apply(Action("PerpetualMarket", "deposit", (get_trader_account(each.pal), margin), purse)).ok:
+        each.brought += margin
+    off = 0
+    if each.way == _OFF_MARK:
+        assert run.scenario.parameters.margin is not None
+        # What is worse for who had gained is better for its second account.
+        off = mark * run.scenario.parameters.margin.band // BASIS_POINTS * (-1 if size > 0 else 1)
+    _trade_lots(run, each, market, size, mark + off)
+    if each.way == _ITSELF:
+        _trade_lots(run, each, market, -size, mark)
+
+
+def _trade_lots(run: ScenarioRun, each: AdlEvader, market: int, size: int, price: int) -> None:
+    """Move lots from the dodger to its second account, or back if they are under zero."""
+    chain_id, contract = run.session.model.world.chain_id, run.at["MarginOrders"]
+    nonce, signed = run.system.timestamp * NANOSECONDS + each.tried, list[Any]()
+    for name, delta in ((each.name, -size), (each.pal, size)):
+        order = Order(get_trader_account(name), market, delta, price, MAX_UINT256, nonce)
+        signed += [order, sign_order(name, order, chain_id, contract)]
+    fees = _get_perpetual_market(run).fee_table[()]
+    action = Action("MarginOrders", "fill", (*signed, abs(size)), get_trader_account(each.name))
+    _count_attempt(each, run.apply(action).ok)
+    each.fees += _get_perpetual_market(run).fee_table[()] - fees
+
+
+def _withdraw_margin(run: ScenarioRun, each: AdlEvader, owner: str) -> None:
+    """Take out all that there is, and if that is refused what is no gain and no margin."""
+    own = cast(CycleView, run.view().cycles).simulate_reports({}).get_standing(owner).own
+    for amount in (own, run.compute_free_margin(owner)):
+        if amount > 0:
+            went = run.apply(Action("PerpetualMarket", "withdraw", (amount, owner), owner)).ok
+            _count_attempt(each, went)
+            if went:
+                return
+
+
+def _count_attempt(each: AdlEvader, went: bool) -> None:
+    each.tried += 1
+    each.went += went
+
+
+def summarise_evaders(run: ScenarioRun) -> dict[str, Any] | None:
+    """Return what dodgers tried and came to, their second accounts with them; None where nobody is to dodge.
+
+    What they have counts in hand, in accounts and in the fund, less what was brought into second accounts.
+    """
+    margin = run.recorder.margin
+    if not run.scenario.margin_book.dodgers or margin is None:
+        return None
+    pairs = [(get_trader_account(each.name), get_trader_account(each.pal)) for each in run.dodging.dodgers]
+    both = {owner for pair in pairs for owner in pair}
+    brought = sum(each.brought for each in run.dodging.dodgers)
+    return {
+        "dodgers": len(pairs),
+        "tried": sum(each.tried for each in run.dodging.dodgers),
+        "went": sum(each.went for each in run.dodging.dodgers),
+        "fees_wad": str(sum(each.fees for each in run.dodging.dodgers)),
+        "borne_wad": str(sum(margin.all_haircuts.get(owner, 0) for owner in both)),
+        "closed_wad": str(sum(row[5] * row[7] for row in margin.closings if row[3] in both)),
+        "have_wad": str(sum(_compute_holdings(run, owner) for owner in sorted(both)) - brought),
+    }
+
+
+def _compute_holdings(run: ScenarioRun, owner: str) -> int:
+    fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
+    vests = sum(fund.profit_of(owner, owner, bucket) for who, bucket in list(fund.holdings) if who == owner)
+    return run.get_stablecoins(owner) + vests + cast(CycleView, run.view().cycles).get_account_equity(owner)

@@ -1,0 +1,258 @@
+"""The opening of a run: prices, collateral, vaults, margin accounts, members and keepers' capital.
+
+Nothing here depends on what happens from the scenario's start on. A run may instead go on from a state that
+a live deployment had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.deployment_parameters import MarginParameters
+from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.role_accounts import ACCOUNTS
+from backstop.errors import BackstopError
+from backstop.hosts.state_json import RawState, WrongStateError
+from backstop.keepers.backstop_pool_keeper import POOL
+from backstop.keepers.token_approvals import SPENDERS
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.margin_orders import Order as MarginOrder
+from backstop.model.price_path import INTERVAL
+from backstop.model.roles import GUARDIAN
+from backstop.simulation.account_value import compute_account_value
+from backstop.simulation.adl_evaders import compute_purse, fund_second_accounts
+from backstop.simulation.progress import Progress, RunInterruptedError
+from backstop.simulation.run_recorder import AuctionRecord
+from backstop.simulation.scenario_run import KeeperState, ScenarioRun
+
+ENOUGH = 10**9
+"""Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
+
+
+def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) -> None:
+    """Set prices, open vaults and positions, give members and keepers their money, and wait for the start.
+
+    Meanwhile fees fill the buffers. Nothing here depends on what happens from the start on.
+    """
+    if run.scenario.opening is not None:
+        restore_opening_state(run, run.scenario.opening.state)
+        return
+    scenario, maker = run.scenario, run.register_account("market_maker")
+    drawn = sum(vault.debt for vault in run.book) // WAD
+    needed = sum(each.deposit for each in run.members if each.asset == "Stablecoin")
+    groups = [each.keeper.group for each in run.keepers]
+    needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
+    needed += scenario.insurance + scenario.pool_money + sum(run.margin_book.deposits.values())
+    needed += sum(member.money for member in scenario.pool_members) + compute_purse(run)
+    if drawn * WAD < needed:
+        raise BackstopError(
+            f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
+            f"keepers' capital and margins take {needed // WAD:,}"
+        )
+    run.report_opening_prices(run.scenario.opened_at)
+    limit_flows(run, on=False)
+    for symbol in scenario.symbols:
+        stock_market_maker(run, symbol, sum(vault.locked for vault in run.book if vault.symbol == symbol))
+
+    symbols = scenario.symbols
+    for i, vault in enumerate(run.book):
+        if stop():
+            raise RunInterruptedError("stopped while the book was opened")
+        progress(i, len(run.book), "opening vaults")
+        c, owner = symbols.index(vault.symbol), run.register_account(vault.owner)
+        args = (c, owner, vault.locked, 0, owner)
+        run.apply_or_raise("VaultEngine", "deposit_and_draw", *args, sender=maker)
+        if vault.debt:
+            # What borrowers drew they have spent: it is in the market's hands.
+            args = (c, owner, 0, vault.debt, maker)
+            run.apply_or_raise("VaultEngine", "deposit_and_draw", *args, sender=owner)
+        run.recorder.opened[c] += 1
+        approve_restructuring(run, owner)
+
+    limit_flows(run, on=True)
+    if scenario.parameters.margin is not None:
+        open_margin_market(run, scenario.parameters.margin, progress, stop)
+    for member in run.members:
+        holder = maker if member.asset == "Stablecoin" else run.register_account("admin")
+        run.apply_or_raise(member.asset, "transfer", member.address, member.deposit, sender=holder)
+        if member.pool not in run.at:
+            continue
+        run.apply_or_raise(
+            member.asset, "approve", run.at[member.pool], member.deposit, sender=member.address
+        )
+        run.apply_or_raise(member.pool, "deposit", member.deposit, member.address, sender=member.address)
+    for state in run.keepers:
+        group = state.keeper.group
+        if group.role == "member":
+            state.opening = compute_account_value(run, state.keeper.address)
+            continue
+        approve_spenders(run, state)
+        give_capital(run, state)
+        if group.role == "attacker":
+            state.opening = compute_account_value(run, state.keeper.address)
+
+    run.advance_clock(scenario.start - max(feed.step for _, feed, _ in run.iter_opening_prices()))
+    run.report_opening_prices()
+    for c in range(len(symbols)):
+        run.apply_or_raise("VaultEngine", "accrue", c, sender=maker)
+    record_open_auctions(run)
+    run.advance_clock(scenario.start)
+
+
+def open_margin_market(
+    run: ScenarioRun, margin: MarginParameters, progress: Progress, stop: Callable[[], bool]
+) -> None:
+    """Pay in insurance and margins, and trade the positions of the opening book.
+
+    Their prices are the marks, which reporters have just said; funding that follows is over before the start.
+    """
+    maker, book, market = run.register_account("market_maker"), run.margin_book, "PerpetualMarket"
+    for contract in (market, "MarginFund"):
+        run.apply_or_raise("Stablecoin", "approve", run.at[contract], MAX_UINT256, sender=maker)
+    if run.scenario.insurance:
+        run.apply_or_raise("MarginFund", "insure", run.scenario.insurance, sender=maker)
+    if POOL in run.at:
+        run.apply_or_raise("Stablecoin", "approve", run.at[POOL], MAX_UINT256, sender=maker)
+    if run.scenario.pool_money:
+        run.apply_or_raise(POOL, "deposit", run.scenario.pool_money, maker, sender=maker)
+    for member in run.scenario.pool_members:
+        run.apply_or_raise(POOL, "deposit", member.money, run.register_account(member.name), sender=maker)
+    for name, amount in book.deposits.items():
+        run.names[get_trader_account(name)] = name
+        run.apply_or_raise(market, "deposit", get_trader_account(name), amount, sender=maker)
+    for i, trade in enumerate(book.trades):
+        if stop():
+            raise RunInterruptedError("stopped while the margin book was opened")
+        progress(i, len(book.trades), "opening positions")
+        sides: list[Any] = []
+        for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):
+            order = MarginOrder(get_trader_account(name), trade.market, size, trade.price, MAX_UINT256, i + 1)
+            chain_id = run.session.model.world.chain_id
+            sides += [order, sign_order(name, order, chain_id, run.at["MarginOrders"])]
+        run.apply_or_raise("MarginOrders", "fill", *sides, trade.lots, sender=maker)
+    fund_second_accounts(run)
+    for _ in ("a rate that follows from the trades", "none"):
+        run.advance_clock(run.system.timestamp + INTERVAL)
+        for m in range(len(run.scenario.margin_symbols)):
+            run.apply_or_raise(market, "accrue", m, sender=maker)
+
+
+def approve_restructuring(run: ScenarioRun, owner: str) -> None:
+    """Let whoever restructures vaults act for an owner."""
+    for state in run.keepers if "Workouts" in run.at else ():
+        if state.keeper.group.role == "debtor":
+            address = state.keeper.address
+            run.apply_or_raise("VaultEngine", "approve_operator", address, True, sender=owner)
+
+
+def restore_opening_state(run: ScenarioRun, state: RawState) -> None:
+    """Go on from a given state, instead of opening a book."""
+    try:
+        run.restore_state(state)
+    except WrongStateError as error:
+        raise BackstopError(f"{error}: export it again") from None
+    for name in ACCOUNTS:
+        run.register_account(name)
+    record_open_auctions(run)
+    view = run.view()
+    for c, symbol in enumerate(run.scenario.symbols):
+        run.recorder.opened[c] = len(view.list_vaults(c))
+        stock_market_maker(run, symbol)
+    for keeper in run.keepers:
+        approve_spenders(run, keeper)
+        give_capital(run, keeper)
+
+
+def record_open_auctions(run: ScenarioRun) -> None:
+    """Tell the recorder how each type is sold, and which auctions and workouts are open already."""
+    for c in range(len(run.scenario.symbols)):
+        run.recorder.auction_terms[c] = run.session.model.view("CollateralAuction", "terms_of", c)
+    view = run.view()
+    for auction in view.auctions:
+        known = AuctionRecord(
+            auction.id,
+            auction.collateral_type,
+            "",
+            # About: the clock may have missed slots since.
+            view.timestamp - (view.auction_clock - auction.started_at),
+            auction.lot,
+            auction.top,
+            auction.target,
+            auction.principal,
+            auction.started_at,
+        )
+        run.recorder.auctions.setdefault(auction.id, known)
+    for workout in view.workouts:
+        run.recorder.guards.record_open_workout(workout)
+
+
+def stock_market_maker(run: ScenarioRun, symbol: str, locked: int = 0) -> None:
+    """Give the market maker collateral for vaults, and enough for the market however low the price falls."""
+    scenario, maker = run.scenario, run.register_account("market_maker")
+    needed = locked + ENOUGH * scenario.markets[symbol].depth * RAY // run.paths[symbol][0]
+    decimals = scenario.parameters.collateral_types[scenario.symbols.index(symbol)].decimals
+    run.apply_or_raise(symbol, "mint", maker, div_up(needed, 10 ** (18 - decimals)), sender=maker)
+    for spender in ("VaultEngine", f"Market.{symbol}"):
+        run.apply_or_raise(symbol, "approve", run.at[spender], MAX_UINT256, sender=maker)
+    run.apply_or_raise("Stablecoin", "approve", run.at[f"Market.{symbol}"], MAX_UINT256, sender=maker)
+
+
+def approve_spenders(run: ScenarioRun, state: KeeperState) -> None:
+    """Let the auctions that a keeper pays take its money."""
+    group, me = state.keeper.group, state.keeper.address
+    for spender in SPENDERS.get(group.role, ()):
+        if spender in run.at:
+            run.apply_or_raise(group.asset, "approve", run.at[spender], MAX_UINT256, sender=me)
+
+
+def limit_flows(run: ScenarioRun, on: bool) -> None:
+    """Switch the limits of outflows: the book is opened at once, where in truth it grew over months."""
+    for c, collateral in enumerate(run.scenario.parameters.collateral_types):
+        policy = collateral.policy
+        if policy.flow_cap:
+            cap = policy.flow_cap if on else 0
+            run.apply_or_raise(
+                "RiskPolicy",
+                "set_flow_limit",
+                c,
+                cap,
+                policy.flow_window,
+                sender=run.register_account("admin"),
+            )
+
+
+def give_collateral(run: ScenarioRun, state: KeeperState) -> None:
+    """Give a keeper all the collateral that it may lock; what it does lock counts as given away."""
+    group, me = state.keeper.group, state.keeper.address
+    c = run.scenario.symbols.index(group.collateral)
+    unit = 10 ** (18 - run.scenario.parameters.collateral_types[c].decimals)
+    opening = run.sources[group.collateral][0]
+    most = max(group.capital, group.each)
+    amount = ENOUGH * most * group.ratio * RAY // (BASIS_POINTS * opening)
+    run.apply_or_raise(group.collateral, "mint", me, div_up(amount, unit), sender=me)
+    run.apply_or_raise(group.collateral, "approve", run.at["VaultEngine"], MAX_UINT256, sender=me)
+
+
+def appoint_guardian(run: ScenarioRun, state: KeeperState) -> None:
+    """Make a keeper a guardian of whatever it may have to halt, raise or announce."""
+    for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.domains)):
+        if contract in run.at:
+            args = (GUARDIAN, state.keeper.address)
+            run.apply_or_raise(contract, "grant_role", *args, sender=run.register_account("admin"))
+
+
+def give_capital(run: ScenarioRun, state: KeeperState) -> None:
+    """Give a keeper its capital, if what the capital consists of is deployed."""
+    group = state.keeper.group
+    if group.collateral:
+        give_collateral(run, state)
+    if group.role == "guardian":
+        appoint_guardian(run, state)
+    if group.role == "attacker" and (pool := POOLS[group.pool][0]) in run.at:
+        run.apply_or_raise("Stablecoin", "approve", run.at[pool], MAX_UINT256, sender=state.keeper.address)
+    if group.endowment and group.asset in run.at:
+        holder = run.register_account("market_maker" if group.asset == "Stablecoin" else "admin")
+        run.apply_or_raise(group.asset, "transfer", state.keeper.address, group.endowment, sender=holder)
+    state.opening = run.get_stablecoins(state.keeper.address)

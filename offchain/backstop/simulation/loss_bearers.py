@@ -1,0 +1,93 @@
+"""The bearers of a loss: the groups of people behind the stages of the waterfall, first payers first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class LossBearer(NamedTuple):
+    """Some people; `stages` pay with their money."""
+
+    label: str
+    clause: str  # of a sentence, {} is the amount
+    stages: tuple[str, ...] = ()
+
+
+GROUPS: dict[str, LossBearer] = {
+    "borrowers": LossBearer(
+        "Borrowers: collateral sold below its value, penalties, debt passed on to other vaults",
+        "borrowers lost {} in cheap sales and penalties",
+        ("redistribution",),
+    ),
+    "protocol": LossBearer(
+        "The protocol's own funds: buffers and reserve",
+        "the protocol's own funds paid {}",
+        ("buffer", "reserve", "scripted"),
+    ),
+    "junior": LossBearer("The junior pool: members who lose first", "the junior pool lost {}", ("junior",)),
+    "equity": LossBearer(
+        "Equity: stake that was slashed and sold, holders diluted by new tokens",
+        "holders of equity gave up {}",
+        ("staked_equity", "minted_equity"),
+    ),
+    "senior": LossBearer("The senior pool: members who lose later", "the senior pool lost {}", ("senior",)),
+    "members": LossBearer(
+        "All pools: income that had not vested yet", "members of pools lost {} of fresh income", ("clawback",)
+    ),
+    "savers": LossBearer("Savers: a haircut on deposits", "savers lost {}", ("savings",)),
+    "holders": LossBearer(
+        "Nobody yet: outstanding, behind every holder's coins", "{} of bad debt is paid by nobody yet"
+    ),
+}
+"""A new stage joins by its name in one of these."""
+
+MARGIN_GROUPS: dict[str, LossBearer] = {
+    "insurance": LossBearer(
+        "The insurance of the margin market", "the margin market's insurance paid {}", ("insured",)
+    ),
+    "winners": LossBearer(
+        "Traders who had gained: from profits that they withdrew, had then, or made later",
+        "those who gained in the margin market gave up {} of it",
+        ("clawed_back", "taken", "cut"),
+    ),
+    "unpaid": LossBearer(
+        "Nobody yet: owed by accounts of the margin market",
+        "{} that accounts of the margin market owe is paid by nobody yet",
+    ),
+}
+"""The same of the margin market, by kinds of payments in place of stages; what was posted, stages paid."""
+
+PAYERS = {
+    "clawed_back": "withdrawn profits",
+    "insured": "insurance",
+    "taken": "gains of the cycle",
+    "posted": "the protocol",
+    "cut": "later gains",
+}
+"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
+
+
+ALL_GROUPS = GROUPS | MARGIN_GROUPS
+
+_OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.stages}
+
+
+def get_loss_bearer(stage: str) -> str:
+    """Return the group whose money a stage pays with."""
+    return _OF_STAGE[stage]
+
+
+def sum_losses_by_group(
+    stages: Iterable[str], covered: Mapping[str, int], borrowers: int, outstanding: int
+) -> dict[str, int]:
+    """Sum what each group that a deployment knows bore, in the unit of the amounts given."""
+    stages = list(stages)
+    found = {
+        name: sum(covered[stage] for stage in stages if stage in group.stages)
+        for name, group in GROUPS.items()
+        if name in ("borrowers", "holders") or any(stage in group.stages for stage in stages)
+    }
+    found["borrowers"] += borrowers
+    found["holders"] = outstanding
+    return found

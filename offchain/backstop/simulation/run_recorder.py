@@ -1,0 +1,293 @@
+"""The record of a run: rows of its tables, out of actions, events and blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from backstop.keepers.call_costs import find_call_gas
+from backstop.keepers.keeper_view import KeeperView
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.model.dutch import Terms
+from backstop.model.state import Log
+from backstop.simulation.cycle_recorder import CycleRecorder
+from backstop.simulation.guard_recorder import GuardRecorder
+from backstop.simulation.run_directory import Row
+from backstop.system import Action, Outcome
+
+KINDS = {
+    "LossRecognised": "recognised",
+    "LossCovered": "covered",
+    "LossReserved": "reserved",
+    "ReservationReleased": "released",
+    "LossRecovered": "recovered",
+    "LossCarried": "carried",
+}
+"""The waterfall's events, by what a row of its table calls them."""
+
+
+@dataclass
+class AuctionRecord:
+    """One auction from its start to its end."""
+
+    id: int
+    collateral_type: int
+    owner: str
+    started_at: int
+    lot: int
+    top: int
+    target: int
+    principal: int
+    price_since: int  # on the clock of auctions
+    ended_at: int | None = None
+    sold: int = 0
+    returned: int = 0
+    raised: int = 0
+    lost: int = 0
+    resets: int = 0
+    ended_by: str = "open"
+    worth: int = 0  # of what was sold, at the market prices of the takes, wad
+
+    @property
+    def from_owner(self) -> int:
+        """Worth that the owner gave beyond the principal that it was freed of, wad."""
+        return max(0, self.worth - self.principal // RAY)
+
+
+@dataclass
+class RunRecorder:
+    """Rows of every table but the keepers', and the sums that a summary needs."""
+
+    symbols: tuple[str, ...]
+    stages: tuple[str, ...]
+    types: tuple[str, ...]  # the symbols, then the names of domains
+    auction_terms: dict[int, Terms] = field(default_factory=dict)
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    auctions: dict[int, AuctionRecord] = field(default_factory=dict)
+    covered: dict[str, int] = field(default_factory=dict)
+    created: int = 0
+    opened: list[int] = field(default_factory=list)
+    inventory: dict[str, int] = field(default_factory=dict)  # sender -> worth of what it took and kept, wad
+    # Who keeps what it draws has its collateral from outside, to be given back: prices alone earn nothing.
+    borrowed: dict[tuple[str, int], int] = field(default_factory=dict)  # sender and type -> wad
+    equity_price: int = 0  # outside, ray
+    auction_clock: int = 0  # seconds by which prices of lots fall, of the action that is recorded
+    worth: int = 0  # of vaults that settlement has skimmed, rad
+    supply: int | None = None  # wad, when settlement closed the books
+    claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
+    worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
+    guards: GuardRecorder = field(default_factory=GuardRecorder)
+    margin: CycleRecorder | None = None  # if there is a margin market
+
+    def __post_init__(self) -> None:
+        self.opened = [0] * len(self.symbols)
+        self.covered = dict.fromkeys(self.stages, 0)
+        for name in ("actions", "events", "state", "system", "takes", "waterfall"):
+            self.tables[name] = []
+
+    # ------------------------------------------------------------------ actions
+
+    def record_action(
+        self,
+        step: int,
+        timestamp: int,
+        action: Action,
+        sender_name: str,
+        outcome: Outcome,
+        market_prices: tuple[int, ...],
+    ) -> None:
+        """Record one applied action with its events."""
+        gas = find_call_gas(action.contract, action.method)
+        self.tables["actions"].append(
+            (
+                step,
+                timestamp,
+                action.contract,
+                action.method,
+                action.args,
+                action.sender,
+                sender_name,
+                outcome.ok,
+                outcome.reason,
+                gas,
+            )
+        )
+        if outcome.ok and action.method == "deposit_and_draw":
+            c, _, locked, drawn, receiver = action.args
+            if receiver == action.sender:
+                self.borrowed[receiver, c] = self.borrowed.get((receiver, c), 0) + locked
+            else:
+                # It gives its collateral away, and buys what it likes outside.
+                self._add_inventory(action.sender, drawn - locked * market_prices[c] // RAY)
+        elif outcome.ok and action.method == "repay_and_withdraw":
+            c, _, _, withdrawn, receiver = action.args
+            if (receiver, c) in self.borrowed:
+                self.borrowed[receiver, c] -= withdrawn
+        for log in outcome.logs:
+            self.guards.record_event(timestamp, log)
+            if self.margin is not None:
+                self.margin.record_event(step, timestamp, log)
+            self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))
+            if log.contract == "CollateralAuction":
+                self._record_auction(step, timestamp, log, action, sender_name, market_prices)
+            elif log.contract == "Settlement":
+                self._record_settlement(log, market_prices)
+            elif log.contract == "LossWaterfall":
+                self._record_loss(step, timestamp, log)
+            elif log.event == "Taken":
+                self._record_equity_sale(log, action)
+            elif log.event == "LossRecorded":
+                self.claims.setdefault(log.contract, [0, 0])[0] += log.values[1]
+            elif log.event == "Repaid" and log.contract.endswith(".Claims"):
+                self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
+
+    def _add_inventory(self, owner: str, worth: int) -> None:
+        """Add the worth of what an account has outside, wad."""
+        self.inventory[owner] = self.inventory.get(owner, 0) + worth
+
+    def _record_auction(
+        self,
+        step: int,
+        timestamp: int,
+        log: Log,
+        action: Action,
+        sender_name: str,
+        market_prices: tuple[int, ...],
+    ) -> None:
+        values: tuple[Any, ...] = log.values
+        if log.event == "AuctionStarted":
+            id, c, owner, lot, top, target, principal = values
+            since = self.auction_clock
+            self.auctions[id] = AuctionRecord(id, c, owner, timestamp, lot, top, target, principal, since)
+        elif log.event == "Taken":
+            id, taker, collateral, paid, _ = values
+            auction = self.auctions[id]
+            c = auction.collateral_type
+            price, _ = self.auction_terms[c].price(auction.top, self.auction_clock - auction.price_since)
+            worth = collateral * market_prices[c] // RAY
+            auction.sold += collateral
+            auction.raised += paid
+            auction.worth += worth
+            if taker == action.sender:
+                # It keeps what it took; a flash taker has sold it already.
+                self._add_inventory(taker, worth)
+            symbol = self.symbols[c]
+            row = (step, timestamp, id, symbol, taker, sender_name, collateral, paid, price, market_prices[c])
+            self.tables["takes"].append(row)
+        elif log.event == "AuctionReset":
+            auction = self.auctions[values[0]]
+            auction.resets += 1
+            auction.top, auction.price_since = values[1], self.auction_clock
+        elif log.event == "AuctionEnded":
+            auction = self.auctions[values[0]]
+            auction.ended_at, auction.ended_by, auction.returned = timestamp, "cleared", values[3]
+        elif log.event == "AuctionClosed":
+            auction = self.auctions[values[0]]
+            auction.ended_at, auction.ended_by, auction.lost = timestamp, "closed", values[2]
+        elif log.event == "AuctionUnwound":
+            auction = self.auctions[values[0]]
+            auction.ended_at, auction.ended_by, auction.returned = timestamp, "unwound", values[3]
+            auction.lost = values[4]
+
+    def _record_equity_sale(self, log: Log, action: Action) -> None:
+        """Count equity bought, or given for surplus, at the outside price of its sale."""
+        values: tuple[Any, ...] = log.values
+        taker, amount = (values[0], -values[2]) if log.contract == "SurplusAuction" else values[1:3]
+        if taker == action.sender:
+            self._add_inventory(taker, amount * self.equity_price // RAY)
+
+    def _record_settlement(self, log: Log, market_prices: tuple[int, ...]) -> None:
+        """Note the supply and the collateral that pays for it; who is paid keeps what it gets."""
+        values: tuple[Any, ...] = log.values
+        if log.event == "Skimmed":
+            self.worth += values[4]
+        elif log.event == "Fixed":
+            self.supply = values[0]
+        elif log.event == "Cashed":
+            c, owner, _, collateral = values
+            self._add_inventory(owner, collateral * market_prices[c] // RAY)
+
+    @property
+    def netted(self) -> int:
+        """The loss that holders bore when the books were closed, rad: coins that no collateral stands for."""
+        return 0 if self.supply is None else max(0, self.supply * RAY - self.worth)
+
+    def _record_loss(self, step: int, timestamp: int, log: Log) -> None:
+        kind = KINDS.get(log.event)
+        if kind is None:
+            return
+        c, epoch, *place, amount = log.values
+        stage = self.stages[place[0]] if place else ""
+        if kind == "covered":
+            self.covered[stage] += amount
+        elif kind == "recognised":
+            self.created += amount
+        self.tables["waterfall"].append((step, timestamp, c, self.types[c], epoch, kind, stage, amount))
+
+    # -------------------------------------------------------------------- state
+
+    def record_block(self, view: KeeperView, gas_price: int, pending: int) -> None:
+        """Record the state after a block."""
+        self.guards.record_block(view)
+        buffers = 0
+        for c, symbol in enumerate(self.symbols):
+            market = view.outside.prices[c]
+            self.worst[c] = min(self.worst.get(c, market), market)
+            prices, debts, pool = view.get_feed_prices(c), view.get_debts(c), view.get_market_pool(c)
+            locked, performing = view.get_locked_collateral(c), debts.performing
+            buffers += view.get_buffer(c)
+            self.tables["state"].append(
+                (
+                    view.timestamp,
+                    c,
+                    symbol,
+                    market,
+                    0 if pool is None else pool.stable * RAY // pool.collateral,
+                    prices.current,
+                    prices.next,
+                    locked,
+                    performing,
+                    view.get_principal_in_auction(c),
+                    view.get_deficit(c),
+                    view.get_buffer(c),
+                    locked * market * BASIS_POINTS // performing if performing >= RAD else None,
+                    view.count_unsafe_vaults(c),
+                    view.get_terms(c).debt_ceiling,
+                )
+            )
+        self.tables["system"].append(
+            (
+                view.timestamp,
+                view.get_stablecoin_supply(),
+                view.get_reserve(),
+                buffers,
+                view.get_pool_assets("savings"),
+                gas_price,
+                pending,
+                view.count_open_auctions(),
+                view.mode,
+            )
+        )
+
+    def list_auction_rows(self) -> list[Row]:
+        """Return the rows of the table of auctions."""
+        return [
+            (
+                each.id,
+                each.collateral_type,
+                self.symbols[each.collateral_type],
+                each.owner,
+                each.started_at,
+                each.ended_at,
+                each.lot,
+                each.sold,
+                each.returned,
+                each.principal,
+                each.target,
+                each.raised,
+                each.lost,
+                each.resets,
+                each.ended_by,
+            )
+            for each in self.auctions.values()
+        ]

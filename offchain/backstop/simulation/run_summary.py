@@ -1,0 +1,364 @@
+"""The summary of a run: summary.json and the keepers' table, the same for equal seeds, whatever the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth_hash.auto import keccak
+
+from backstop.deployment.contract_names import POOLS
+from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import Auction, Domain, Workout
+from backstop.model.arithmetic import RAY
+from backstop.simulation.account_value import compute_account_value, compute_share_value, is_loss_avoider
+from backstop.simulation.adl_evaders import summarise_evaders
+from backstop.simulation.loss_bearers import sum_losses_by_group
+from backstop.simulation.loss_totals import add_totals
+from backstop.simulation.pool_members import summarise_pool
+from backstop.simulation.run_directory import SCHEMA_VERSION
+from backstop.simulation.scenario_run import PoolDepositor, ScenarioRun
+
+CALLS_END = ("met", "liquidated", "restructured", "lapsed")
+WORKOUTS_END = ("completed", "foreclosed", "unwound", "open")
+
+TRIGGERS = (None, "losses", "fall", "silence", "auctions")
+"""What raised the mode, by its number; none: the guardian did, or it fell."""
+
+
+def list_keeper_rows(run: ScenarioRun) -> list[dict[str, Any]]:
+    """Return the keepers' books. Profit is after gas; collateral kept counts at its take's market price."""
+    rows = []
+    for state in run.keepers:
+        address = state.keeper.address
+        gained = compute_account_value(run, address) - state.opening
+        rows.append(
+            {
+                "name": state.keeper.name,
+                "role": state.keeper.group.role,
+                "sent": state.sent,
+                "included": state.included,
+                "dropped": state.dropped,
+                "failed": state.failed,
+                "profit_wad": str(gained - state.gas_cost),
+                "gas_cost_wad": str(state.gas_cost),
+            }
+        )
+    return rows
+
+
+def summarise_run(run: ScenarioRun) -> dict[str, Any]:
+    """Return the content of summary.json."""
+    scenario, both = run.scenario, run.session.both
+    view, keepers = run.view(), list_keeper_rows(run)
+    found = {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "description": scenario.description,
+        "facts": [f"{fact.statement} ({fact.source})" for fact in scenario.facts],
+        "assumptions": list(scenario.assumptions),
+        "seed": run.seed,
+        "completed": run.completed,
+        "started_at": scenario.start,
+        "ended_at": max(scenario.start, run.system.timestamp),
+        "block_seconds": scenario.block_time,
+        "steps": len(run.steps),
+        "fields_compared": both.fields_compared if both else 0,
+        "differences": run.differences,
+        "outages": _list_outages(run),
+        "actions": _count_actions(run, keepers),
+        "collateral_types": [_summarise_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
+        "domains": [_summarise_domain(name, domain, view) for name, domain in view.domains.items()],
+        "losses": _sum_losses(run, view),
+        "paid_by": _sum_losses_by_bearer(run, view),
+        "guards": _summarise_guards(run, view),
+        "margin": _summarise_margin(run),
+        "settlement": _summarise_settlement(run, view),
+        "claims": _list_claims(run),
+        "equity": _summarise_equity(run),
+        "members": [_summarise_member(run, member) for member in run.members if member.pool in run.at],
+        "keepers": [{name: row[name] for name in row if name != "dropped"} for row in keepers],
+        "ledger": _summarise_ledger(run, view),
+        "state_hash": hash_state(run),
+    }
+    return add_totals(found)
+
+
+def _summarise_margin(run: ScenarioRun) -> dict[str, Any] | None:
+    """Return the margin market's part, and what the pool that takes over positions has come to."""
+    margin = run.recorder.margin
+    if margin is None:
+        return None
+    found = margin.summarise_market(run.scenario.start)
+    return {**found, "pool": summarise_pool(run), "dodgers": summarise_evaders(run)}
+
+
+def _count_actions(run: ScenarioRun, keepers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count the keepers' transactions: sent == succeeded + reverted + dropped + waiting."""
+    total = {name: sum(row[name] for row in keepers) for name in ("sent", "included", "failed", "dropped")}
+    return {
+        "sent": total["sent"],
+        "succeeded": total["included"] - total["failed"],
+        "reverted": dict(sorted(run.reverted.items())),
+        "dropped": total["dropped"],
+        "waiting": len(run.mempool),
+    }
+
+
+def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperView) -> dict[str, Any]:
+    collateral = run.scenario.parameters.collateral_types[type_number]
+    auctions = [each for each in run.recorder.auctions.values() if each.collateral_type == type_number]
+    return {
+        "symbol": collateral.symbol,
+        "liquidation_ratio_bps": collateral.liquidation_ratio,
+        "margins_by_size": run.scenario.parameters.guards is not None and collateral.policy.by_size,
+        "opened_vaults": run.recorder.opened[type_number],
+        "liquidations": len(auctions),
+        "auctions": {
+            "started": len(auctions),
+            "resets": sum(auction.resets for auction in auctions),
+            "cleared": sum(auction.ended_by == "cleared" for auction in auctions),
+            "closed": sum(auction.ended_by == "closed" for auction in auctions),
+        },
+        "worst_price_ray": str(run.recorder.worst.get(type_number, view.outside.prices[type_number])),
+        "final_price_ray": str(view.outside.prices[type_number]),
+        "debt_rad": str(view.get_debts(type_number).performing + view.get_principal_in_auction(type_number)),
+        "deficit_rad": str(view.get_deficit(type_number)),
+        "underwater_rad": str(compute_underwater_debt(view, type_number)),
+        "buffer_rad": str(view.get_buffer(type_number)),
+    }
+
+
+def _summarise_domain(name: str, domain: Domain, view: KeeperView) -> dict[str, Any]:
+    """Return what a bridge owes, has lost and is said to lose at the end."""
+    c = domain.collateral_type
+    return {
+        "name": name,
+        "line": view.get_terms(c).debt_ceiling,
+        "debt_rad": str(domain.debt),
+        "announced_wad": str(domain.announced),
+        "lost_wad": str(domain.lost),
+        "deficit_rad": str(view.get_deficit(c)),
+    }
+
+
+def compute_underwater_debt(view: KeeperView, collateral_type: int) -> int:
+    """Return debt of vaults, auctions and workouts beyond the worth of their collateral outside, rad.
+
+    It is no loss yet.
+    """
+    market = view.outside.prices[collateral_type]
+    positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
+    return view.compute_underwater_debt(collateral_type, market) + sum(
+        max(0, each.principal - each.lot * market)
+        for each in positions
+        if each.collateral_type == collateral_type
+    )
+
+
+def _sum_losses(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
+    """Sum the losses: created == recovered + covered by the stages + outstanding."""
+    created, covered = run.recorder.created, run.recorder.covered
+    outstanding = _sum_unpaid_losses(run, view)
+    return {
+        "created_rad": str(created),
+        "recovered_rad": str(created - sum(covered.values()) - outstanding),
+        "covered": [{"stage": stage, "rad": str(amount)} for stage, amount in covered.items()],
+        "outstanding_rad": str(outstanding),
+    }
+
+
+def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, str]]:
+    """Sum the losses by who bore them.
+
+    Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for.
+    """
+    covered = run.recorder.covered
+    sold_cheaply = sum(auction.from_owner for auction in run.recorder.auctions.values())
+    amounts = sum_losses_by_group(covered, covered, sold_cheaply * RAY, _sum_unpaid_losses(run, view))
+    return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
+
+
+def _summarise_guards(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:
+    """Return margin calls, the mode and the ceilings over the scenario's time; None without guards."""
+    if run.scenario.parameters.guards is None:
+        return None
+    watch, symbols, start = run.recorder.guards, run.scenario.symbols, run.scenario.start
+    ended = [call.ended_by for call in watch.calls]
+    return {
+        "calls": {"made": len(ended), **{how: ended.count(how) for how in CALLS_END}},
+        "open_calls": [
+            {
+                "symbol": symbols[call.collateral_type],
+                "owner": run.names.get(call.owner, call.owner),
+                "called_at": call.called_at,
+                "due_at": call.due,
+                "expires_at": call.expires,
+            }
+            for call in watch.calls
+            if call.ended_by == "open"
+        ],
+        "workouts": _count_workouts(run, view),
+        "mode": view.mode,
+        "modes": [
+            {
+                "at": at,
+                "mode": mode,
+                "trigger": TRIGGERS[trigger],
+                "symbol": symbols[c] if c < len(symbols) else None,
+            }
+            for at, mode, trigger, c in watch.modes
+        ],
+        "ceilings": [
+            {"at": at, "symbol": symbols[c], "ceiling": ceiling}
+            for at, c, ceiling in watch.ceilings
+            if at >= start
+        ],
+    }
+
+
+def _count_workouts(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
+    """Count how workouts ended; list what is still due of those that are open, by instalment."""
+    ended = [each.ended_by for each in run.recorder.guards.workouts.values()]
+    due = [
+        (each.get_due_time(k), each.collateral_type, each.compute_arrears(k) - each.compute_arrears(k - 1))
+        for each in view.workouts
+        for k in range(1, each.instalments + 1)
+    ]
+    return {
+        "entered": len(ended),
+        **{how: ended.count(how) for how in WORKOUTS_END},
+        "principal_rad": str(sum(each.principal for each in view.workouts)),
+        "due": [
+            {"at": at, "symbol": run.scenario.symbols[c], "wad": str(amount)}
+            for at, c, amount in sorted(due)
+            if amount
+        ],
+    }
+
+
+def _summarise_settlement(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:
+    """Return when settlement began and ended, and what holders get; None if it did not begin."""
+    progress = view.settlement
+    if progress.begun_at == 0:
+        return None
+    if progress.fixed_at == 0:
+        return {"begun_at": progress.begun_at, "fixed_at": None, "lost_rad": None, "coin_worth_ray": None}
+    return {
+        "begun_at": progress.begun_at,
+        "fixed_at": progress.fixed_at,
+        "lost_rad": str(run.recorder.netted),
+        "coin_worth_ray": str(view.compute_coin_value()),
+    }
+
+
+def _list_claims(run: ScenarioRun) -> list[dict[str, str]]:
+    """Return the claims of those who bore losses, by series: recorded, repaid from income, still owed."""
+    found = []
+    for contract, _, _ in POOLS.values():
+        series = f"{contract}.Claims"
+        if series in run.at:
+            issued, repaid = run.recorder.claims.get(series, [0, 0])
+            owed = run.session.model.view(series, "outstanding")
+            figures = {"issued_wad": str(issued), "repaid_wad": str(repaid), "owed_wad": str(owed)}
+            found.append({"pool": contract} | figures)
+    return found
+
+
+def _summarise_equity(run: ScenarioRun) -> dict[str, str] | None:
+    """Return the equity token's price and supply at the end; None if there is none."""
+    if "Equity" not in run.at:
+        return None
+    supply = run.session.model.view("Equity", "totalSupply")
+    return {"price_ray": str(run.equity_price), "supply_wad": str(supply)}
+
+
+def _summarise_member(run: ScenarioRun, member: PoolDepositor) -> dict[str, Any]:
+    """Return what a member put in and what it has at the end, in the pool's asset."""
+    if member.asset == "Stablecoin":
+        has = compute_account_value(run, member.address)
+    else:
+        has = compute_share_value(run, member) + run.get_balance(member.asset, member.address)
+    return {
+        "name": member.name,
+        "pool": member.pool,
+        "asset": member.asset,
+        "deposit_wad": str(member.deposit),
+        "end_wad": str(has),
+        "leaves": is_loss_avoider(run, member),
+        "left_at": run.left.get((member.pool, member.address)),
+    }
+
+
+def _summarise_ledger(run: ScenarioRun, view: KeeperView) -> dict[str, str]:
+    types = view.types
+    performing = sum(view.get_debts(c).performing for c in types)
+    in_auction = sum(view.get_principal_in_auction(c) for c in types)
+    buffers = sum(view.get_buffer(c) for c in types)
+    deficit = sum(view.get_deficit(c) for c in types)
+    settled = view.get_settled_debt()
+    gap = (
+        view.get_stablecoin_supply() * RAY
+        + view.get_reserve()
+        + buffers
+        - performing
+        - in_auction
+        - deficit
+        - settled
+    )
+    return {
+        "supply_wad": str(view.get_stablecoin_supply()),
+        "reserve_rad": str(view.get_reserve()),
+        "buffers_rad": str(buffers),
+        "performing_rad": str(performing),
+        "in_auction_rad": str(in_auction),
+        "deficit_rad": str(deficit),
+        "settled_rad": str(settled),
+        "balance_gap_rad": str(gap),
+    }
+
+
+def _sum_unpaid_losses(run: ScenarioRun, view: KeeperView) -> int:
+    """Return what no stage has paid: deficits, or what holders lost when settlement closed the books."""
+    return sum(view.get_deficit(c) for c in view.types) + run.recorder.netted
+
+
+def _list_outages(run: ScenarioRun) -> list[dict[str, Any]]:
+    """List the spans in which keepers are down, and which keepers."""
+    spans: dict[tuple[int, int], list[str]] = {}
+    for group in run.scenario.keepers:
+        for outage in group.outages:
+            spans.setdefault((outage.start, outage.end), []).extend(group.list_keeper_names())
+    start = run.scenario.start
+    return [
+        {"from": start + first, "to": start + last, "keepers": names}
+        for (first, last), names in sorted(spans.items())
+    ]
+
+
+def hash_state(run: ScenarioRun) -> str:
+    """Hash all raw storage with keccak, from the chain if there is one.
+
+    Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.
+    """
+    from backstop.hosts import storage_layout
+    from backstop.hosts.state_json import format_key
+
+    both = run.session.both
+    if both is not None and run.error is None:
+        words = both.chain.host.read_slots(both.chain.slots)
+        entries = [
+            (place.contract, place.path, place.key, word)
+            for place, word in zip(both.chain.places, words, strict=True)
+        ]
+    else:
+        entries = [
+            (name, path, key, storage_layout.encode_word(value))
+            for name, tables in run.session.model.snapshot().items()
+            for path, table in tables.items()
+            for key, value in table.items()
+        ]
+    lines = sorted(
+        f"{contract} {path} {format_key(key)} {word:064x}\n" for contract, path, key, word in entries if word
+    )
+    return "0x" + keccak("".join(lines).encode()).hex()

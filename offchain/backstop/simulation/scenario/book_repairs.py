@@ -1,0 +1,389 @@
+"""Rows of a vault book that the contracts refuse: found before anything runs, and what becomes of them.
+
+Every engine opens the book that comes out of this, so that no figure holds a row that the contracts refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
+from backstop.model.bounds import MAX_PRICE
+from backstop.model.vault_engine import MAX_LOCKED
+from backstop.simulation.scenario.scenario_schema import Scenario, Vault
+
+REFUSE = "refuse"
+
+TREATMENTS: Mapping[str, tuple[str, ...]] = {
+    "duplicate": (REFUSE, "merge", "apart"),
+    "no_collateral": (REFUSE, "drop", "liquidate"),
+    "under_water": (REFUSE, "drop", "liquidate", "open"),
+    "unsafe": (REFUSE, "drop", "liquidate", "open"),
+    "between_ratios": (REFUSE, "drop", "open"),
+    "under_floor": (REFUSE, "drop", "raise", "merge"),
+}
+"""What may become of each kind of row; the first unless a book says otherwise."""
+
+_WHAT = {
+    "duplicate": "of an owner with another vault of the type",
+    "no_collateral": "without collateral that any price would open",
+    "under_water": "worth less than their debt",
+    "unsafe": "under the liquidation ratio",
+    "between_ratios": "between the liquidation ratio and the initial ratio",
+    "under_floor": "under the debt floor",
+}
+
+_DONE = {
+    "apart": "are vaults of their own",
+    "drop": "are left out",
+    "liquidate": "are liquidated before the start, at the first price",
+    "open": "are opened as they are, at a price before the start",
+    "raise": "are raised to the floor, collateral in proportion",
+}
+
+_SHOWN = 5
+_MOST_DRAWN = 2**128 - 1
+
+
+class BookRow(NamedTuple):
+    """A vault of a file, and the number of its row there."""
+
+    number: int
+    vault: Vault
+
+
+@dataclass(frozen=True)
+class VaultTerms:
+    """Terms of one collateral type by which the contracts open its vaults."""
+
+    price: int  # ray, at which the book is opened
+    floor: int  # wad
+    liquidation_ratio: int  # basis points
+    initial_ratio: int  # basis points
+    unit: int  # wad of the token's smallest amount
+    guarded: bool = False  # its feed believes no fall from a higher opening price at once
+
+    def get_refusal_kind(self, vault: Vault) -> str | None:
+        """Return why the contracts refuse a vault for its collateral; None if they do not."""
+        if vault.debt == 0:
+            return None
+        locked = vault.locked // self.unit * self.unit  # as the contracts round it
+        worth, owed = locked * self.price * BASIS_POINTS, vault.debt * RAY
+        if worth >= owed * self.initial_ratio:
+            return None
+        if not locked or self.compute_needed_price(vault) > MAX_PRICE:
+            return "no_collateral"
+        if worth >= owed * self.liquidation_ratio:
+            return "between_ratios"
+        return "unsafe" if worth >= owed * BASIS_POINTS else "under_water"
+
+    def compute_needed_price(self, vault: Vault) -> int:
+        """Return the least price at which a vault with collateral can be opened, ray, rounded up."""
+        locked = vault.locked // self.unit * self.unit
+        return div_up(vault.debt * RAY * self.initial_ratio, locked * BASIS_POINTS)
+
+    def is_below_floor(self, vault: Vault) -> bool:
+        """Return True if a vault owes less than the floor, and something."""
+        return 0 < vault.debt < self.floor
+
+
+@dataclass(frozen=True)
+class RepairedRows:
+    """Rows of one kind, what became of them, and what they owed."""
+
+    kind: str
+    how: str
+    rows: tuple[int, ...]
+    debt: int  # wad
+    left: int = 0  # merged: vaults that they became
+    uncovered: int = 0  # liquidated: debt that their collateral did not repay, wad
+
+
+@dataclass(frozen=True)
+class RepairedBook:
+    """A book that the contracts open: its vaults, at which prices, and what was done to its rows."""
+
+    name: str
+    vaults: tuple[Vault, ...]
+    opened_at: Mapping[str, int]  # ray, of types that open at more than their first price
+    rows: int
+    debt: int  # wad, of all rows as they were
+    touched: tuple[RepairedRows, ...] = field(default_factory=tuple)
+
+    def describe_repairs(self) -> list[str]:
+        """Say in sentences how much of the book was touched."""
+        owed = sum(vault.debt for vault in self.vaults)
+        lines = [
+            f"Of {self.name}, {self.rows:,} rows that owe {_format_coins(self.debt)} stablecoins, "
+            f"{len(self.vaults):,} vaults are opened, which draw {_format_coins(owed)}."
+        ]
+        for each in self.touched:
+            done = _DONE.get(each.how) or f"are merged into {each.left:,}"
+            line = (
+                f"{len(each.rows):,} {_WHAT[each.kind]} ({_format_share(each.debt, self.debt)} of the "
+                f"debt) {done}"
+            )
+            if each.how == "liquidate":
+                line += f"; {_format_coins(each.uncovered)} of it was bad debt already, and is in no figure"
+            lines.append(f"Of its rows, {line}.")
+        return lines
+
+
+def build_terms(scenario: Scenario, prices: Mapping[str, int]) -> dict[str, VaultTerms]:
+    """Return the terms of all types at their first prices (ray), or those at which the book is opened."""
+    seen = {symbol: path.points[0] for symbol, path in scenario.feed_prices.items()}
+    return {
+        each.symbol: VaultTerms(
+            price=scenario.opened_at.get(each.symbol, seen.get(each.symbol, prices[each.symbol])),
+            floor=each.debt_floor * WAD,
+            liquidation_ratio=each.liquidation_ratio,
+            initial_ratio=each.initial_ratio,
+            unit=10 ** (18 - each.decimals),
+            guarded=each.feed.deviation != 0,
+        )
+        for each in scenario.parameters.collateral_types
+    }
+
+
+def repair_book(
+    name: str, rows: Sequence[BookRow], treatments: Mapping[str, str], terms: Mapping[str, VaultTerms]
+) -> RepairedBook:
+    """Return the book that the contracts open; raise BackstopError that lists the rows of refused kinds.
+
+    Rows are judged one after the other: by their owner, by their collateral, by the floor. What is merged or
+    raised keeps at least the ratio of its worst part.
+    """
+    _refuse_huge(name, rows)
+    fitting = _BookRepair(name, treatments, terms)
+    left = fitting.repair_by_owner(rows)
+    left = fitting.repair_by_collateral(left)
+    left = fitting.repair_by_floor(left)
+    if fitting.refused:
+        raise BackstopError(_describe_refusal(name, len(rows), fitting.refused, terms))
+    if not left:
+        raise BackstopError(f"{name}: none of its {len(rows):,} rows is left that can be opened")
+    touched = tuple(each for each in fitting.touched if each.rows)
+    debt = sum(row.vault.debt for row in rows)
+    vaults = tuple(row.vault for row in left)
+    return RepairedBook(name, vaults, fitting.opened_at, len(rows), debt, touched)
+
+
+class _BookRepair:
+    """One book on its way: what was refused, what was touched, and the prices that rows ask for."""
+
+    def __init__(self, name: str, treatments: Mapping[str, str], terms: Mapping[str, VaultTerms]) -> None:
+        self.name = name
+        self.treatments = treatments
+        self.terms = terms
+        self.refused: dict[str, list[int]] = {}
+        self.touched: list[RepairedRows] = []
+        self.opened_at: dict[str, int] = {}
+
+    def get_treatment(self, kind: str) -> str:
+        return self.treatments.get(kind, REFUSE)
+
+    def _record_rows(self, kind: str, rows: Sequence[BookRow], *, left: int = 0, uncovered: int = 0) -> None:
+        numbers = tuple(row.number for row in rows)
+        if self.get_treatment(kind) == REFUSE:
+            if numbers:
+                self.refused.setdefault(kind, []).extend(numbers)
+            return
+        debt = sum(row.vault.debt for row in rows)
+        self.touched.append(RepairedRows(kind, self.get_treatment(kind), numbers, debt, left, uncovered))
+
+    def repair_by_owner(self, rows: Sequence[BookRow]) -> list[BookRow]:
+        """Merge rows of one owner and type, or give each vault after the first an account of its own."""
+        groups: dict[tuple[str, str], list[BookRow]] = {}
+        for row in rows:
+            groups.setdefault((_normalise_owner(row.vault.owner), row.vault.symbol), []).append(row)
+        if len(groups) == len(rows):
+            return list(rows)
+        how = self.get_treatment("duplicate")
+        several = [group for group in groups.values() if len(group) > 1]
+        if how == "merge":
+            self._record_rows("duplicate", [row for group in several for row in group], left=len(several))
+            return [_sum_rows(group, group[0].vault.owner) for group in groups.values()]
+        self._record_rows("duplicate", [row for group in several for row in group[1:]])
+        taken = {_normalise_owner(row.vault.owner) for row in rows}
+        apart = []
+        for group in groups.values():
+            apart += [group[0], *(_rename_owner(row, i, taken) for i, row in enumerate(group[1:], 2))]
+        return apart
+
+    def repair_by_collateral(self, rows: Sequence[BookRow]) -> list[BookRow]:
+        """Drop, sell or open rows that have too little collateral for what they owe."""
+        found: dict[str, list[BookRow]] = {kind: [] for kind in TREATMENTS}
+        left = []
+        for row in rows:
+            kind = self.terms[row.vault.symbol].get_refusal_kind(row.vault)
+            if kind is not None:
+                found[kind].append(row)
+            if kind is None or self.get_treatment(kind) == "open":
+                left.append(row)
+        for kind in ("no_collateral", "under_water", "unsafe", "between_ratios"):
+            self._record_rows(
+                kind, found[kind], uncovered=sum(map(self._compute_uncovered_debt, found[kind]))
+            )
+            if self.get_treatment(kind) == "open":
+                for row in found[kind]:
+                    self._raise_opening_price(row)
+        return left
+
+    def _raise_opening_price(self, row: BookRow) -> None:
+        """Ask for an opening price at which the contracts take a row."""
+        symbol, terms = row.vault.symbol, self.terms[row.vault.symbol]
+        if terms.guarded:
+            raise BackstopError(
+                f"{self.name}: row {row.number} cannot be opened at a higher price: the feed of {symbol} has "
+                "a deviation, and would not believe the fall to its first price"
+            )
+        self.opened_at[symbol] = max(self.opened_at.get(symbol, 0), terms.compute_needed_price(row.vault))
+
+    def _compute_uncovered_debt(self, row: BookRow) -> int:
+        """Return the debt that a sale at the opening price does not repay, wad, rounded up."""
+        worth = row.vault.locked * self.terms[row.vault.symbol].price // RAY
+        return max(0, row.vault.debt - worth)
+
+    def repair_by_floor(self, rows: Sequence[BookRow]) -> list[BookRow]:
+        """Drop, raise or merge rows that owe less than the floor of their type."""
+        short = [row for row in rows if self.terms[row.vault.symbol].is_below_floor(row.vault)]
+        if not short:
+            return list(rows)
+        how, numbers = self.get_treatment("under_floor"), {row.number for row in short}
+        left = [row for row in rows if row.number not in numbers]
+        if how == "merge":
+            merged, lost = self._merge_to_floor(short)
+            kept = [row for row in short if row.number not in {each.number for each in lost}]
+            self._record_rows("under_floor", kept, left=len(merged))
+            if lost:  # the whole type is one crumb
+                debt = sum(row.vault.debt for row in lost)
+                self.touched.append(RepairedRows("under_floor", "drop", tuple(r.number for r in lost), debt))
+            return left + merged
+        self._record_rows("under_floor", short)
+        return left + [self._raise_to_floor(row) for row in short] if how == "raise" else left
+
+    def _raise_to_floor(self, row: BookRow) -> BookRow:
+        """Raise a row's debt to the floor, and its collateral by the same factor, rounded up to the unit."""
+        vault, terms = row.vault, self.terms[row.vault.symbol]
+        locked = div_up(vault.locked * terms.floor, vault.debt * terms.unit) * terms.unit
+        return BookRow(row.number, replace(vault, debt=terms.floor, locked=locked))
+
+    def _merge_to_floor(self, rows: Sequence[BookRow]) -> tuple[list[BookRow], list[BookRow]]:
+        """Merge rows with ratios next to each other up to the floor; also return what never reaches it."""
+        merged, lost = [], []
+        for symbol in dict.fromkeys(row.vault.symbol for row in rows):
+            floor = self.terms[symbol].floor
+            same = [row for row in rows if row.vault.symbol == symbol]
+            same.sort(key=lambda row: (row.vault.locked * WAD * WAD // row.vault.debt, row.number))
+            groups: list[list[BookRow]] = [[]]
+            for row in same:
+                groups[-1].append(row)
+                if sum(each.vault.debt for each in groups[-1]) >= floor:
+                    groups.append([])
+            rest = groups.pop()
+            if groups:
+                groups[-1] += rest
+                merged += [_sum_rows(group, group[0].vault.owner) for group in groups]
+            else:
+                lost += rest
+        return merged, lost
+
+
+def check_vaults(scenario: Scenario, vaults: Sequence[Vault], prices: Mapping[str, int]) -> None:
+    """Refuse a book, drawn or given, that the contracts would not open at the first prices (ray).
+
+    A risk policy may ask for more than the ratio: the exact engine says that when it opens the book.
+    """
+    terms = build_terms(scenario, prices)
+    drawn = dict.fromkeys(terms, 0)
+    wrong = []
+    for vault in vaults:
+        term = terms[vault.symbol]
+        drawn[vault.symbol] += vault.debt
+        kind = term.get_refusal_kind(vault) or ("under_floor" if term.is_below_floor(vault) else None)
+        if kind is not None:
+            wrong.append((vault, kind))
+    if wrong:
+        vault, kind = wrong[0]
+        raise BackstopError(
+            f"the scenario does not fit: {len(wrong):,} of its {len(vaults):,} vaults cannot be opened, the "
+            f"first is that of {vault.owner}, {_describe_row(kind, terms[vault.symbol], vault.symbol)}"
+        )
+    for each in scenario.parameters.collateral_types:
+        if drawn[each.symbol] > each.debt_ceiling * WAD:
+            raise BackstopError(
+                f"the scenario does not fit: its {each.symbol} vaults draw "
+                f"{_format_coins(drawn[each.symbol])} "
+                f"stablecoins, their ceiling is {each.debt_ceiling:,}"
+            )
+    total, highest = sum(drawn.values()), scenario.parameters.global_debt_ceiling
+    if total > highest * WAD:
+        raise BackstopError(
+            f"the scenario does not fit: its vaults draw {_format_coins(total)} stablecoins, "
+            f"the ceiling is {highest:,}"
+        )
+
+
+def _refuse_huge(name: str, rows: Iterable[BookRow]) -> None:
+    for number, vault in rows:
+        if vault.locked > MAX_LOCKED or vault.debt > _MOST_DRAWN:
+            raise BackstopError(f"{name}: row {number}: is more than a vault holds: check the decimals")
+
+
+def _describe_refusal(
+    name: str, count: int, refused: Mapping[str, Sequence[int]], terms: Mapping[str, VaultTerms]
+) -> str:
+    """Say in one line which rows cannot be opened, by kind, and how to mend it."""
+    kinds = [
+        f"{len(numbers):,} {_WHAT[kind]} ({_format_row_numbers(sorted(numbers))})"
+        for kind, numbers in refused.items()
+    ]
+    total = len({number for numbers in refused.values() for number in numbers})
+    example = ", ".join(f"{kind}: {'|'.join(TREATMENTS[kind][1:])}" for kind in refused)
+    return (
+        f"{name}: {total:,} of {count:,} rows cannot be opened: {'; '.join(kinds)}: "
+        f"say under `vault_book` what becomes of them, `rows: {{{example}}}`"
+    )
+
+
+def _describe_row(kind: str, terms: VaultTerms, symbol: str) -> str:
+    if kind == "under_floor":
+        return f"which owes less than the debt floor of {symbol}, {_format_coins(terms.floor)}"
+    return f"which has less {symbol} than the initial ratio of {terms.initial_ratio / 100:g}% asks for"
+
+
+def _format_row_numbers(numbers: Sequence[int]) -> str:
+    listed = ", ".join(str(number) for number in numbers[:_SHOWN])
+    more = f" and {len(numbers) - _SHOWN:,} more" if len(numbers) > _SHOWN else ""
+    return f"row{'s' if len(numbers) > 1 else ''} {listed}{more}"
+
+
+def _normalise_owner(owner: str) -> str:
+    """Return what stands for an owner's account: addresses that differ in capitals are one."""
+    return owner.lower() if owner.startswith("0x") and len(owner) == 42 else owner
+
+
+def _sum_rows(rows: Sequence[BookRow], owner: str) -> BookRow:
+    """Add rows of one type up to one."""
+    locked, debt = sum(row.vault.locked for row in rows), sum(row.vault.debt for row in rows)
+    return BookRow(rows[0].number, Vault(owner, rows[0].vault.symbol, locked, debt))
+
+
+def _rename_owner(row: BookRow, number: int, taken: set[str]) -> BookRow:
+    """Give a vault an account of its own, named after its owner."""
+    while (owner := f"{row.vault.owner}/{number}") in taken:
+        number += 1
+    taken.add(owner)
+    return BookRow(row.number, replace(row.vault, owner=owner))
+
+
+def _format_coins(wad: int) -> str:
+    """Write whole stablecoins, rounded to the nearest."""
+    return f"{(wad + WAD // 2) // WAD:,}"
+
+
+def _format_share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f}%" if whole else "0%"

@@ -1,0 +1,49 @@
+"""Whether a scenario's parameters fit each other, and what it is allowed to break to show a hole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backstop.deployment.parameter_rules import RULES, list_refused_findings
+from backstop.deployment.parameter_rules.parameter_rule import REFUSED
+from backstop.simulation.scenario.scenario_schema import Scenario
+from backstop.simulation.scenario.yaml_document import Field
+
+
+def read_unsafe_rules(field: Field) -> dict[str, str]:
+    """Read which rules a scenario breaks on purpose, by name, and why."""
+    found = {}
+    for name, entry in field.read_entries().items():
+        if name not in {rule.name for rule in RULES if rule.verdict == REFUSED}:
+            entry.raise_error(
+                f"{name!r} is no rule that refuses a setting: `ape run settings --rules` lists them"
+            )
+        found[name] = " ".join(entry.text.split())
+        if not found[name]:
+            entry.raise_error("gives no reason: say what the scenario is there to show")
+    return found
+
+
+def refuse_misfits(scenario: Scenario, field: Field) -> None:
+    """Raise an error for parameters that break a promise of the protocol, unless the scenario says so."""
+    findings = [
+        found
+        for found in list_refused_findings(scenario.parameters, scenario.first_prices)
+        if found.rule.name not in scenario.unsafe
+    ]
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        field.raise_error(
+            f"do not fit each other: {findings[0]}{more}. If the scenario is there to show this, say so "
+            f"under `unsafe`, as `{findings[0].rule.name}: why`"
+        )
+
+
+def refuse_needless(scenario: Scenario, unsafe: Mapping[str, Field]) -> None:
+    """Raise an error for a rule under `unsafe` that the parameters do not break."""
+    broken = {found.rule.name for found in list_refused_findings(scenario.parameters, scenario.first_prices)}
+    for name, entry in unsafe.items():
+        if name not in broken:
+            entry.raise_error(
+                "is not broken by these parameters: take it out, or write `null` if the base has it"
+            )

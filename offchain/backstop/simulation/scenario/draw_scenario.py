@@ -1,0 +1,447 @@
+"""One path of what a scenario leaves to chance: drawn from a seed and a number, the same in every engine.
+
+A path depends on nothing but the study's seed and its number, so it does not matter who draws it, with how
+many others, in which order. Each thing that is drawn has a stream of its own: changing one leaves the others
+as they were. Floats are used to draw, integers come out. What is done with floats is the same
+on every processor, and prices have nine digits: the last bit of a normal number far out, which is numpy's and
+the C library's, hardly ever shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from backstop.keepers.keeper_group import Outage, RandomOutages, StepSeries
+from backstop.model.arithmetic import BASIS_POINTS, RAY
+from backstop.model.bounds import MAX_PRICE
+from backstop.randomness import derive_path_seed
+from backstop.simulation.scenario.deterministic_float import (
+    Floats,
+    decompose_cholesky,
+    exp,
+    log,
+    sum_weighted_rows,
+)
+from backstop.simulation.scenario.scenario_schema import PricePath, Scenario
+from backstop.simulation.scenario.stochastic_processes import (
+    BILLIONTH,
+    FeedFault,
+    PriceCrash,
+    PriceModel,
+    build_correlation_matrix,
+)
+from backstop.simulation.scenario.vault_books import build_vault_book
+
+EQUITY = "equity"
+"""What the price of equity is called where collateral types are called by their symbols."""
+
+YEAR = 365 * 86_400
+HOUR = 3_600
+DIGITS = 9
+# A crash leaves something.
+_DEEPEST = 0.999
+
+Ticks = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TickPrices:
+    """A price at each block: so many ticks, and what a tick is, ray."""
+
+    ticks: Ticks
+    tick: int
+
+
+@dataclass(frozen=True)
+class PathDraw:
+    """The decisions of chance on one path. Times are seconds from the start."""
+
+    prices: Mapping[str, TickPrices]
+    sources: Mapping[str, TickPrices]  # what reporters see, where that is not the market
+    equity: TickPrices | None
+    outages: Mapping[str, tuple[Outage, ...]]  # by keepers' group, those of the file as well
+    runs: Mapping[str, int]  # by group of members
+    gas_prices: StepSeries
+    gas_share: StepSeries
+
+
+def draw_scenario(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
+    """Return the scenario of one path of a study, in which `seed` decides no more than in any run.
+
+    That is the book, and what reporters misread. Without a number a scenario that leaves nothing to chance
+    stays as it is, and any other is its path 0.
+    """
+    if path is None and not scenario.left_to_chance:
+        return scenario
+    return apply_draw(scenario, draw_path(scenario, seed, path or 0), seed)
+
+
+def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
+    """Return the scenario in which everything that is left to chance has come out as `chosen`."""
+    times = range(0, scenario.duration + 1, scenario.block_time)
+
+    def fixed(found: TickPrices) -> PricePath:
+        return PricePath(dict(zip(times, convert_to_rays(found), strict=True)), frozenset(), 0)
+
+    prices = {symbol: fixed(found) for symbol, found in chosen.prices.items()}
+    keepers = tuple(
+        replace(
+            group,
+            fails=None,
+            runs=0,
+            outages=chosen.outages[group.name],
+            leaves_from=scenario.start + chosen.runs[group.name] if group.name in chosen.runs else None,
+        )
+        for group in scenario.keepers
+    )
+    return replace(
+        set_market_depths(scenario, seed),
+        prices=prices,
+        feed_prices={symbol: fixed(found) for symbol, found in chosen.sources.items()},
+        equity_price=None if chosen.equity is None else fixed(chosen.equity),
+        keepers=keepers,
+        gas_prices=chosen.gas_prices,
+        gas_share=chosen.gas_share,
+        spike=None,
+        faults={},
+        shifts={},
+        correlation={},
+    )
+
+
+def set_market_depths(scenario: Scenario, seed: int) -> Scenario:
+    """Return the scenario with markets as deep as the debts of the book ask for."""
+    if not any(market.debt_to_depth for market in scenario.markets.values()):
+        return scenario
+    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
+    debts = dict.fromkeys(scenario.symbols, 0)
+    for vault in build_vault_book(scenario, seed, opening):
+        debts[vault.symbol] += vault.debt
+    markets = {
+        symbol: replace(
+            market, depth=max(1, debts[symbol] * BASIS_POINTS // market.debt_to_depth), debt_to_depth=0
+        )
+        if market.debt_to_depth
+        else market
+        for symbol, market in scenario.markets.items()
+    }
+    return replace(scenario, markets=markets)
+
+
+def draw_path(scenario: Scenario, seed: int, path: int) -> PathDraw:
+    """Draw what chance decides on path number `path` of a study."""
+    return draw_path_from_streams(scenario, RandomStreams(derive_path_seed(seed, path)))
+
+
+def draw_path_from_streams(scenario: Scenario, streams: RandomStreams) -> PathDraw:
+    """Draw what chance decides from streams of numbers."""
+    prices = _draw_prices(scenario, streams)
+    equity = prices.pop(EQUITY, None)
+    duration = scenario.duration
+    sources = {
+        symbol: _draw_bridge(path, scenario, streams.get_stream("bridge of the feed", symbol))
+        for symbol, path in scenario.feed_prices.items()
+    }
+    for symbol, faults in scenario.faults.items():
+        seen = sources.get(symbol, prices[symbol])
+        for fault in faults:
+            seen = _apply_fault(seen, fault, scenario, streams.get_stream("fault", symbol, fault.kind))
+        # Faults end with the scenario's time: prices stand still from there on.
+        seen.ticks[-1] = sources.get(symbol, prices[symbol]).ticks[-1]
+        sources[symbol] = seen
+    outages, runs = {}, {}
+    for group in scenario.keepers:
+        outages[group.name] = group.outages
+        if group.fails is not None:
+            stream = streams.get_stream("outages", group.fails.cause or group.name)
+            outages[group.name] += _draw_spells(group.fails, duration, stream)
+        if group.runs:
+            at = int(streams.get_stream("run", group.name).exponential(group.runs))
+            if at <= duration:
+                runs[group.name] = at
+    gas_prices, gas_share = scenario.gas_prices, scenario.gas_share
+    if scenario.spike is not None:
+        spans = _draw_spells(
+            scenario.spike.spells, duration, streams.get_stream("gas", scenario.spike.spells.cause)
+        )
+        gas_prices = scale_series(gas_prices, scenario.spike.factor, spans)
+        gas_share = scale_series(gas_share, scenario.spike.share, spans)
+    return PathDraw(prices, sources, equity, outages, runs, gas_prices, gas_share)
+
+
+def convert_to_rays(prices: TickPrices) -> list[int]:
+    """Return a price at each block, ray."""
+    return [ticks * prices.tick for ticks in prices.ticks.tolist()]
+
+
+class RandomStreams:
+    """Numbers for each purpose: a counter-based generator whose key is the hash of a seed and labels.
+
+    There is one generator, which is given another key: what a stream is for has to be done before the next.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._bits = np.random.Philox(key=0)
+        self._numbers = np.random.Generator(self._bits)
+        self._state = self._bits.state
+
+    def get_stream(self, *labels: str | int) -> np.random.Generator:
+        """Return the stream of a purpose, from its beginning."""
+        name = "/".join(str(part) for part in (self._seed, *labels)).encode()
+        self._state["state"]["key"] = np.frombuffer(sha256(name).digest()[:16], dtype="<u8")
+        self._bits.state = self._state
+        return self._numbers
+
+
+# ----------------------------------------------------------------------- prices
+
+
+def _draw_prices(scenario: Scenario, streams: RandomStreams) -> dict[str, TickPrices]:
+    """Draw all prices of the market, correlated; that of equity too, where it is deployed."""
+    paths = dict(scenario.prices)
+    if scenario.equity_price is not None and scenario.parameters.equity is not None:
+        paths[EQUITY] = scenario.equity_price
+    modelled = {symbol: path.model for symbol, path in paths.items() if path.model is not None}
+    moves = _draw_moves(modelled, scenario, streams) if modelled else {}
+    found = {}
+    for symbol, path in paths.items():
+        if symbol in moves:
+            found[symbol] = _convert_to_ticks(path.points[0] / RAY * exp(moves[symbol]), path.points[0])
+        else:
+            found[symbol] = _draw_bridge(path, scenario, streams.get_stream("bridge", symbol))
+        if symbol in scenario.shifts:
+            found[symbol] = _shift_prices(found[symbol], scenario.shifts[symbol])
+    return found
+
+
+def _shift_prices(prices: TickPrices, by: int) -> TickPrices:
+    """Move the whole path by basis points, but for its first price, which the book is opened at."""
+    ticks = prices.ticks.copy()
+    whole, rest = np.divmod(ticks[1:], BASIS_POINTS)  # a product of the whole might not fit
+    factor = BASIS_POINTS + by
+    ticks[1:] = np.maximum(1, whole * factor + rest * factor // BASIS_POINTS)
+    return TickPrices(ticks, prices.tick)
+
+
+def _convert_to_ticks(prices: Floats, first: int) -> TickPrices:
+    """Turn floats into ticks that give the first price nine digits, within what the feed takes."""
+    tick = 10 ** max(0, len(str(first)) - DIGITS)
+    most = min(MAX_PRICE // tick, 2**62)
+    return TickPrices(np.clip(np.rint(prices * (RAY / tick)), 1, most).astype(np.int64), tick)
+
+
+def _draw_moves(
+    models: Mapping[str, PriceModel], scenario: Scenario, streams: RandomStreams
+) -> dict[str, Floats]:
+    """Draw by how much each price has moved since the start, at each block, in logarithms."""
+    blocks, years = scenario.blocks, scenario.block_time / YEAR
+    symbols = list(models)
+    independent = [streams.get_stream("price", symbol).standard_normal(blocks) for symbol in symbols]
+    factor = _compute_cholesky_factor(tuple(symbols), tuple(scenario.correlation.items()))
+    # Coins with the same tails have their bad moments together, as in a multivariate t.
+    tails = {
+        degrees: _draw_tail_factors(degrees, blocks, streams)
+        for degrees in {each.degrees for each in models.values()}
+    }
+    crash_at, crash_depth = (
+        streams.get_stream("crash").random(),
+        streams.get_stream("depth").standard_normal(),
+    )
+    found = {}
+    for i, (symbol, model) in enumerate(models.items()):
+        # Added one after the other: a product of matrices adds in an order of its processor's.
+        shocks = sum_weighted_rows(factor[i], independent[: i + 1]) * tails[model.degrees]
+        moved = np.zeros(blocks + 1)
+        volatility = model.volatility / BILLIONTH
+        drift = (model.drift / BILLIONTH - volatility * volatility / 2) * years
+        if model.kind == "bootstrap":
+            steps = _draw_past_moves(model, blocks, streams.get_stream("rows", model.source, model.run))
+        elif model.kind == "garch":
+            steps = _apply_garch(model, shocks, volatility * volatility * years) + drift
+        else:
+            steps = drift + volatility * sqrt(years) * shocks
+        if model.jumps is not None:
+            cause = model.jumps.cause
+            stream = streams.get_stream("jumps of", cause) if cause else streams.get_stream("jumps", symbol)
+            count = stream.poisson(scenario.block_time / model.jumps.every, blocks)
+            spread = model.jumps.deviation * np.sqrt(count) * stream.standard_normal(blocks)
+            steps = steps + (model.jumps.mean * count + spread) / BILLIONTH
+        if model.kind == "peg":
+            _apply_mean_reversion(steps, exp(log(0.5) * (scenario.block_time / model.reversion)), moved)
+        else:
+            np.cumsum(steps, out=moved[1:])
+        if model.crash is not None:
+            moved += _compute_crash_moves(model.crash, crash_at, crash_depth, scenario)
+        found[symbol] = moved
+    return found
+
+
+def _draw_tail_factors(degrees: int, blocks: int, streams: RandomStreams) -> Floats | float:
+    """Draw factors that turn normal numbers into Student's t of variance one; 0 degrees stay normal."""
+    if degrees == 0:
+        return 1.0
+    mixing: Floats = streams.get_stream("tails", degrees).standard_gamma(degrees / 2, blocks)
+    return np.sqrt((degrees - 2) / (2 * mixing))
+
+
+@cache
+def _compute_cholesky_factor(
+    symbols: tuple[str, ...], pairs: tuple[tuple[tuple[str, str], int], ...]
+) -> list[list[float]]:
+    """Return the rows of the correlation matrix's Cholesky factor."""
+    return decompose_cholesky(build_correlation_matrix(symbols, dict(pairs)))
+
+
+def _apply_garch(model: PriceModel, shocks: Floats, long_run: float) -> Floats:
+    """Return moves whose variance follows the last move and variance; it begins at the long run's."""
+    alpha, beta = model.alpha / BILLIONTH, model.beta / BILLIONTH
+    base, variance = (1 - alpha - beta) * long_run, long_run
+    steps = np.empty(len(shocks))
+    for i, shock in enumerate(shocks.tolist()):
+        move = sqrt(variance) * shock
+        steps[i] = move
+        variance = base + alpha * move * move + beta * variance
+    return steps
+
+
+def _apply_mean_reversion(steps: Floats, kept: float, moved: Floats) -> None:
+    """Sum the steps, of which a part is forgotten in each block."""
+    at = 0.0
+    for i, step in enumerate(steps.tolist()):
+        at = at * kept + step
+        moved[i + 1] = at
+
+
+def _draw_past_moves(model: PriceModel, blocks: int, stream: np.random.Generator) -> Floats:
+    """Draw moves of the past, in runs that begin anywhere and go round at the end."""
+    count = len(model.returns)
+    begins = stream.integers(0, count, -(-blocks // model.run))
+    rows = (begins[:, None] + np.arange(model.run)[None, :]).ravel()[:blocks] % count
+    return np.asarray(model.returns)[rows]
+
+
+def _compute_crash_moves(crash: PriceCrash, at: float, depth: float, scenario: Scenario) -> Floats:
+    """Return what a crash adds to the moves: all at once, some of it given back."""
+    first = 1 + int(at * scenario.blocks)
+    fall = min(max((crash.fall + crash.deviation * depth) / BILLIONTH, 0.0), _DEEPEST)
+    left = np.zeros(scenario.blocks + 1)
+    left[first:] = 1
+    if crash.recovery:
+        since = np.arange(scenario.blocks + 1 - first) * scenario.block_time
+        left[first:] = np.maximum(0, 1 - since / crash.recovery)
+    return left * log(1 - fall)
+
+
+# ---------------------------------------------------------------------- bridges
+
+
+def _draw_bridge(path: PricePath, scenario: Scenario, stream: np.random.Generator) -> TickPrices:
+    """Draw a price through the given points, as `price_path` does.
+
+    It is filled by midpoints, stays within the points' range, and turning points stay.
+    """
+    points = tuple(sorted((at // scenario.block_time, value) for at, value in path.points.items()))
+    levels, lowest, highest = _list_bridge_levels(points, scenario.block_time)
+    prices = np.zeros(points[-1][0] + 1)
+    for at, given in points:
+        prices[at] = given / RAY
+    volatility = path.volatility / BASIS_POINTS
+    for left, middle, right, weight, spread in levels:
+        mean = prices[left] * weight + prices[right] * (1 - weight)
+        value = mean * (1 + volatility * spread * stream.standard_normal(len(middle)))
+        value = np.where(value < lowest[middle], 2 * lowest[middle] - value, value)
+        value = np.where(value > highest[middle], 2 * highest[middle] - value, value)
+        prices[middle] = np.clip(value, lowest[middle], highest[middle])
+    return _convert_to_ticks(prices[: scenario.blocks + 1], points[0][1])
+
+
+_Level = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, Floats]
+
+
+@cache
+def _list_bridge_levels(
+    points: tuple[tuple[int, int], ...], block_time: int
+) -> tuple[list[_Level], Floats, Floats]:
+    """Return the midpoints of all spans, level by level, and the range of the price in each block."""
+    blocks, values = [at for at, _ in points], [value / RAY for _, value in points]
+    lowest, highest = np.full(blocks[-1] + 1, min(values)), np.full(blocks[-1] + 1, max(values))
+    spans = []
+    for i in range(len(points) - 1):
+        for turn in (i, i + 1):
+            around = values[max(0, turn - 1) : turn] + values[turn + 1 : turn + 2]
+            inside = slice(blocks[i] + 1, blocks[i + 1])
+            if values[turn] <= min(around):
+                lowest[inside] = np.maximum(lowest[inside], values[turn])
+            if values[turn] >= max(around):
+                highest[inside] = np.minimum(highest[inside], values[turn])
+        spans.append((blocks[i], blocks[i + 1]))
+    levels = []
+    while spans := [(left, right) for left, right in spans if right - left > 1]:
+        begins, ends = np.array(spans, dtype=np.int64).T
+        middles = (begins + ends) // 2
+        weight = (ends - middles) / (ends - begins)
+        spread = np.sqrt((middles - begins) * weight * block_time / HOUR)
+        levels.append((begins, middles, ends, weight, spread))
+        halves = zip(begins.tolist(), middles.tolist(), ends.tolist(), strict=True)
+        spans = [span for a, b, c in halves for span in ((a, b), (b, c))]
+    return levels, lowest, highest
+
+
+# ----------------------------------------------------------------------- spells
+
+
+def _draw_spells(spells: RandomOutages, duration: int, stream: np.random.Generator) -> tuple[Outage, ...]:
+    """Draw the beginnings of a Poisson process, each with a length of its own; whole seconds."""
+    found, at = [], 0.0
+    while (at := at + stream.exponential(spells.every)) <= duration:
+        found.append(Outage(int(at), int(at + stream.exponential(spells.lasts)) + 1))
+    return tuple(found)
+
+
+def scale_series(series: StepSeries, factor: int, spans: tuple[Outage, ...]) -> StepSeries:
+    """Return a series that is a multiple of itself in some spans."""
+    times = {*series.times, *(span.start for span in spans), *(span.end for span in spans)}
+    values = {}
+    for time in sorted(times):
+        within = any(span.start <= time < span.end for span in spans)
+        values[time] = series.get_value(time) * (factor if within else BASIS_POINTS) // BASIS_POINTS
+    return StepSeries(tuple(values), tuple(values.values()))
+
+
+def _apply_fault(
+    prices: TickPrices, fault: FeedFault, scenario: Scenario, stream: np.random.Generator
+) -> TickPrices:
+    """Return the prices of a source that is stuck, late or wrong in some spans."""
+    found, block_time = prices, scenario.block_time
+    for span in _draw_spells(fault.spells, scenario.duration, stream):
+        if fault.kind == "stuck":
+            found = repeat_last_price(found, prices, span, block_time)
+            continue
+        ticks, (first, last) = found.ticks.copy(), get_block_range(span, block_time, len(found.ticks))
+        if fault.kind == "delayed":
+            ticks[first:last] = prices.ticks[np.maximum(0, np.arange(first, last) - fault.by // block_time)]
+        else:
+            off = fault.by if stream.random() < 0.5 else -fault.by
+            ticks[first:last] = np.maximum(1, prices.ticks[first:last] * (BASIS_POINTS + off) // BASIS_POINTS)
+        found = TickPrices(ticks, prices.tick)
+    return found
+
+
+def repeat_last_price(seen: TickPrices, prices: TickPrices, span: Outage, block_time: int) -> TickPrices:
+    """Return the prices of a source that repeats its last price throughout a span."""
+    ticks, (first, last) = seen.ticks.copy(), get_block_range(span, block_time, len(seen.ticks))
+    ticks[first:last] = prices.ticks[max(0, first - 1)]
+    return TickPrices(ticks, prices.tick)
+
+
+def get_block_range(span: Outage, block_time: int, blocks: int) -> tuple[int, int]:
+    """Return the first block in a span, never that of the start, and the first one after it."""
+    return max(1, -(-span.start // block_time)), min(-(-span.end // block_time), blocks)

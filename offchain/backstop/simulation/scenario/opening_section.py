@@ -1,0 +1,111 @@
+"""The opening of a scenario: vaults, members of pools, or the state of a live deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backstop.deployment.contract_names import POOLS
+from backstop.deployment.deployment_file import parameters_from_json
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import read_json
+from backstop.hosts.state_json import RawState
+from backstop.model import bounds
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.book_repairs import TREATMENTS
+from backstop.simulation.scenario.market_sections import read_symbol_entries
+from backstop.simulation.scenario.scenario_schema import GeneratedBook, OpeningState
+from backstop.simulation.scenario.vault_books import ImportedBook, read_book
+from backstop.simulation.scenario.yaml_document import Field
+
+OPENING_VERSION = 1
+
+
+def read_opening_state(field: Field, parameters: Parameters, start: int) -> OpeningState:
+    """Read the state that a live deployment had; fail if it is of other parameters or another time."""
+    file = field.read_section(("file",))["file"]
+    path = file.find_local_file()
+    mend = "take out `opening` to open the vault book anew"
+    try:
+        content = read_json(path, "state", OPENING_VERSION, "export it again", "export it again")
+        of = parameters_from_json(content["parameters"])
+        timestamp, words = content["timestamp"], content["words"]
+        number = content.get("block_number", 1)  # without in states of old
+    except BackstopError as error:
+        file.raise_error(str(error))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        file.raise_error(f"{file.text} is not a whole state ({error!r}): export it again")
+    if of != parameters:
+        field.raise_error(f"is a state of other parameters than these: {mend}")
+    if timestamp != start:
+        field.raise_error(f"is a state of another time than `start`: {mend}")
+    return OpeningState(timestamp, RawState(words, number))
+
+
+def read_vault_book(
+    field: Field, symbols: tuple[str, ...]
+) -> tuple[ImportedBook | None, dict[str, GeneratedBook], int, dict[str, int]]:
+    """Read the vaults given one by one, or those drawn by lot, their total debt and their opening prices.
+
+    All debts are scaled to the total, wad; 0 leaves them. Without opening prices the first ones count.
+    """
+    section = field.read_section((), ("file", "rows", "generated", "total", "opened_at"))
+    total = (
+        section["total"].read_bounded(quantity_units.read_stablecoin, 10**18, 10**28)
+        if "total" in section
+        else 0
+    )
+    opened_at = {}
+    if "opened_at" in section:
+        prices = read_symbol_entries(section["opened_at"], symbols)
+        opened_at = {
+            symbol: entry.read_bounded(quantity_units.read_price, 1, bounds.MAX_PRICE)
+            for symbol, entry in prices.items()
+        }
+    if field.read_exclusive_key("file", "generated") == "file":
+        file = section["file"]
+        treatments = read_treatments(section["rows"]) if "rows" in section else {}
+        return read_book(file.find_local_file(), symbols, treatments, file.raise_error), {}, total, opened_at
+    if "rows" in section:
+        section["rows"].raise_error(
+            "says what becomes of a file's rows, and this book is generated: remove it"
+        )
+    entries = section["generated"].read_entries()
+    for symbol, entry in entries.items():
+        if symbol not in symbols:
+            entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
+    return None, {symbol: _read_generated_book(entry) for symbol, entry in entries.items()}, total, opened_at
+
+
+def read_treatments(field: Field) -> dict[str, str]:
+    """Read what becomes of rows that the contracts refuse, by their kind."""
+    section = field.read_section((), tuple(TREATMENTS))
+    return {kind: section[kind].read_choice(TREATMENTS[kind]) for kind in section}
+
+
+def _read_generated_book(field: Field) -> GeneratedBook:
+    """Read the ranges from which vaults are drawn."""
+    section = field.read_section(("vaults", "debt", "ratio"))
+    return GeneratedBook(
+        vaults=section["vaults"].read_bounded(quantity_units.read_count, 1, 1_000_000),
+        debt=_read_range(section["debt"], quantity_units.read_stablecoin, 10**18, 10**27),
+        ratio=_read_range(section["ratio"], quantity_units.read_basis_points, 10_000, 1_000_000),
+    )
+
+
+def _read_range(field: Field, reader: Callable[[str], int], least: int, most: int) -> tuple[int, int]:
+    section = field.read_section(("from", "to"))
+    lowest = section["from"].read_bounded(reader, least, most)
+    return lowest, section["to"].read_bounded(reader, lowest, most)
+
+
+def read_members(field: Field) -> dict[str, dict[str, int]]:
+    """Read the deposits of members, by pool; a pool that is not deployed has none."""
+    section = field.read_section((), tuple(POOLS))
+    return {
+        pool: {
+            name: entry.read_bounded(quantity_units.get_pool_reader(pool), 1, 10**27)
+            for name, entry in section[pool].read_entries().items()
+        }
+        for pool in section
+    }

@@ -1,0 +1,266 @@
+"""The section `parameters`: what the protocol of a scenario is made of."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from backstop.deployment.contract_names import POOLS, STAGES
+from backstop.deployment.deployment_parameters import (
+    DomainParameters,
+    EquityParameters,
+    GuardsParameters,
+    Parameters,
+    PolicyParameters,
+    PoolParameters,
+    SettlementParameters,
+    StageParameters,
+    TimelockParameters,
+    TreasuryParameters,
+)
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY
+from backstop.model.redeem_queue import collecting_time
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.collateral_section import read_collateral_type, read_feed
+from backstop.simulation.scenario.guards_section import read_flow_limit, read_guards
+from backstop.simulation.scenario.margin_sections import read_margin_market
+from backstop.simulation.scenario.yaml_document import Field
+
+# The scripted stage is for tests of the contracts.
+_STAGES = tuple(name for name in STAGES if name != "scripted")
+
+_OF_EQUITY = ("staked_equity", "minted_equity")
+
+
+def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
+    """Read what the protocol is made of; market fees and the number of reporters stand elsewhere."""
+    section = field.read_section(
+        (
+            "global_debt_ceiling",
+            "global_auction_limit",
+            "epoch_length",
+            "waterfall",
+            "collateral_types",
+        ),
+        (
+            "cap_delay",
+            "pools",
+            "equity",
+            "treasury",
+            "settlement",
+            "guards",
+            "domains",
+            "margin",
+            "timelock",
+            "waterfall_contract",
+            "block_time",
+        ),
+    )
+    types = section["collateral_types"].read_entries()
+    if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
+        section["collateral_types"].raise_error(f"must have 1 to {bounds.MAX_COLLATERAL_TYPES} entries")
+    fees = {
+        symbol: entry.read_entries()["fee"].read_bounded(quantity_units.read_basis_points, 0, 9_999)
+        for symbol, entry in markets.read_entries().items()
+        if isinstance(entry.value, dict) and "fee" in entry.value
+    }
+    waterfall = section["waterfall"].read_section((), _STAGES)
+    if not section["waterfall"].read_entries():
+        section["waterfall"].raise_error("needs at least one stage")
+    optional: dict[str, Any] = {"equity": None}
+    if "cap_delay" in section:
+        optional["cap_delay"] = section["cap_delay"].read_bounded(
+            quantity_units.read_seconds, 1, bounds.MAX_CAP_DELAY
+        )
+    if "equity" in section:
+        optional["equity"] = _read_equity(section["equity"], reporters)
+    for name in waterfall:
+        if name in _OF_EQUITY and "equity" not in section:
+            waterfall[name].raise_error("needs the section parameters.equity")
+    if "treasury" in section:
+        optional["treasury"] = _read_treasury(section["treasury"], "equity" in section)
+    if "settlement" in section:
+        optional["settlement"] = _read_settlement(section["settlement"])
+    if "pools" in section:
+        cap_delay = optional.get("cap_delay", Parameters.cap_delay)
+        optional |= _read_pools(section["pools"], cap_delay, "equity" in section)
+    listed = tuple(
+        read_collateral_type(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
+    )
+    if "domains" in section:
+        optional["domains"] = _read_domains(section["domains"], len(types))
+    if "margin" in section:
+        domains = [domain.name for domain in optional.get("domains", ())]
+        optional["margin"] = read_margin_market(section["margin"], tuple(types), domains, "equity" in section)
+    if "waterfall_contract" in section:
+        known = ("LossWaterfall", "EpochCapsWaterfall")
+        optional["waterfall_contract"] = section["waterfall_contract"].read_choice(known)
+    if "block_time" in section:
+        optional["block_time"] = section["block_time"].read_bounded(
+            quantity_units.read_seconds, 0, bounds.MAX_BLOCK_TIME
+        )
+    if "timelock" in section:
+        optional["timelock"] = _read_timelock(section["timelock"])
+    if "guards" in section:
+        optional["guards"] = read_guards(section["guards"], tuple(types))
+    elif any(domain.flow_cap for domain in optional.get("domains", ())) or any(
+        each.policy != PolicyParameters() for each in listed
+    ):
+        optional["guards"] = GuardsParameters()
+    return Parameters(
+        collateral_types=listed,
+        global_debt_ceiling=section["global_debt_ceiling"].read_bounded(
+            quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+        ),
+        global_auction_limit=section["global_auction_limit"].read_bounded(
+            quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+        ),
+        epoch_length=section["epoch_length"].read_bounded(
+            quantity_units.read_seconds, bounds.MIN_EPOCH, bounds.MAX_EPOCH
+        ),
+        stages=tuple(_read_stage(name, waterfall[name]) for name in waterfall),
+        **optional,
+    )
+
+
+def _read_pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, PoolParameters]:
+    section = field.read_section((), tuple(POOLS))
+    pools = {name: _read_pool(section[name], name, cap_delay, has_treasury) for name in section}
+    if sum(pool.income_share for pool in pools.values()) > BASIS_POINTS:
+        field.raise_error("have more than 100% of income_share together")
+    return pools
+
+
+def _read_pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolParameters:
+    section = field.read_section(("cooldown",), ("vesting", "income_share", "contract"))
+    cooldown = section["cooldown"].read_bounded(quantity_units.read_seconds, 0, bounds.MAX_COOLDOWN)
+    if 0 < cooldown < bounds.MIN_COOLDOWN:
+        section["cooldown"].raise_error(f"is under {bounds.MIN_COOLDOWN} s: write 0 s for none")
+    # Members can leave before new caps count.
+    until = cooldown + collecting_time(cooldown) + bounds.LOOK
+    if cooldown and until >= cap_delay:
+        section["cooldown"].raise_error(
+            f"is too high: members are paid after {until} s, caps count after {cap_delay} s"
+        )
+    optional: dict[str, Any] = {}
+    if "contract" in section:
+        # A pool of equity is left while nothing of it is under auction, which the naive one knows nothing of.
+        known = ("Pool",) if name == "staked_equity" else ("Pool", "LeaveAtOncePool")
+        optional["contract"] = section["contract"].read_choice(known)
+        if optional["contract"] != "Pool" and cooldown != 0:
+            section["cooldown"].raise_error(f"{optional['contract']} has no cooldown: write 0 s")
+    if "vesting" in section:
+        optional["vesting"] = section["vesting"].read_bounded(
+            quantity_units.read_seconds, bounds.MIN_VESTING, bounds.MAX_VESTING
+        )
+    if "income_share" in section:
+        share = section["income_share"]
+        if name == "staked_equity":
+            share.raise_error("income is stablecoin, and this pool holds equity")
+        if not has_treasury:
+            share.raise_error("needs the section parameters.equity: without it no treasury is deployed")
+        optional["income_share"] = share.read_bounded(quantity_units.read_basis_points, 0, BASIS_POINTS)
+    return PoolParameters(cooldown, **optional)
+
+
+def _read_treasury(field: Field, has_equity: bool) -> TreasuryParameters:
+    if not has_equity:
+        field.raise_error("needs the section parameters.equity: without it no treasury is deployed")
+    target = field.read_section(("target",))["target"]
+    return TreasuryParameters(
+        target.read_bounded(quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING)
+    )
+
+
+def _read_timelock(field: Field) -> TimelockParameters:
+    section = field.read_section(("delay", "window", "retraction"))
+    delay = section["delay"].read_bounded(
+        quantity_units.read_seconds, bounds.MIN_LONGEST_DELAY, bounds.MAX_LONGEST_DELAY
+    )
+    return TimelockParameters(
+        delay=delay,
+        window=section["window"].read_bounded(
+            quantity_units.read_seconds, bounds.MIN_EXECUTION_WINDOW, bounds.MAX_EXECUTION_WINDOW
+        ),
+        retraction=section["retraction"].read_bounded(quantity_units.read_seconds, bounds.MIN_DELAY, delay),
+    )
+
+
+def _read_settlement(field: Field) -> SettlementParameters:
+    section = field.read_section(("delay", "bound", "epochs"))
+    return SettlementParameters(
+        delay=section["delay"].read_bounded(
+            quantity_units.read_seconds, bounds.MIN_SETTLEMENT_DELAY, bounds.MAX_SETTLEMENT_DELAY
+        ),
+        bound=section["bound"].read_bounded(
+            quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+        ),
+        epochs=section["epochs"].read_bounded(quantity_units.read_count, 1, bounds.MAX_SETTLEMENT_EPOCHS),
+    )
+
+
+def _read_equity(field: Field, reporters: int) -> EquityParameters:
+    section = field.read_section(
+        ("supply", "mint_cap", "buf", "floor", "duration", "surplus_lot", "feed"), ("conversion_price",)
+    )
+    conversion = section.get("conversion_price")
+    return EquityParameters(
+        supply=section["supply"].read_bounded(quantity_units.read_whole_equity, 0, bounds.MAX_EQUITY_SUPPLY),
+        mint_cap=section["mint_cap"].read_bounded(quantity_units.read_whole_equity, 0, bounds.MAX_MINT_CAP),
+        buf=section["buf"].read_bounded(quantity_units.read_basis_points, bounds.MIN_BUF, bounds.MAX_BUF),
+        floor=section["floor"].read_bounded(
+            quantity_units.read_basis_points, bounds.MIN_FLOOR, bounds.MAX_FLOOR
+        ),
+        duration=section["duration"].read_bounded(
+            quantity_units.read_seconds, bounds.MIN_DURATION, bounds.MAX_DURATION
+        ),
+        surplus_lot=section["surplus_lot"].read_bounded(
+            quantity_units.read_whole_stablecoin, 1, bounds.MAX_SURPLUS_LOT
+        ),
+        conversion_price=(
+            0
+            if conversion is None
+            else conversion.read_bounded(quantity_units.read_price, 1, bounds.MAX_PRICE)
+        ),
+        feed=read_feed(section["feed"], reporters),
+    )
+
+
+def _read_stage(name: str, field: Field) -> StageParameters:
+    section = field.read_section(("share",), ("amount",))
+    amount = section.get("amount")
+    return StageParameters(
+        name,
+        cap_absolute=None
+        if amount is None
+        else amount.read_bounded(quantity_units.read_stablecoin, 0, 10**30) * RAY,
+        cap_bps=section["share"].read_bounded(quantity_units.read_basis_points, 0, 10_000),
+    )
+
+
+def _read_domains(field: Field, before: int) -> tuple[DomainParameters, ...]:
+    """Read the bridges that draw here for somewhere else, by name; their types follow the others."""
+    entries = field.read_entries()
+    if before + len(entries) > bounds.MAX_COLLATERAL_TYPES:
+        field.raise_error(f"are too many: there may be {bounds.MAX_COLLATERAL_TYPES} types, domains included")
+    return tuple(_read_domain(name, entry) for name, entry in entries.items())
+
+
+def _read_domain(name: str, field: Field) -> DomainParameters:
+    if re.fullmatch(r"[A-Z][A-Za-z0-9]{1,11}", name) is None:
+        field.raise_error(f"{name!r} is not a name: 2 to 12 letters and digits, a capital first")
+    section = field.read_section(("line", "delay"), ("minter", "flow"))
+    found: dict[str, Any] = {}
+    if "minter" in section:
+        found["minter"] = section["minter"].text
+    if "flow" in section:
+        found |= read_flow_limit(section["flow"])
+    return DomainParameters(
+        name=name,
+        line=section["line"].read_bounded(quantity_units.read_whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        delay=section["delay"].read_bounded(
+            quantity_units.read_seconds, bounds.MIN_LOSS_DELAY, bounds.MAX_LOSS_DELAY
+        ),
+        **found,
+    )

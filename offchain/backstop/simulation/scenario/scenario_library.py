@@ -1,0 +1,103 @@
+"""The files of scenarios: where they are, and each together with what it extends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+from backstop.errors import BackstopError, refuse_url
+from backstop.simulation.scenario.yaml_document import Field, merge_documents, read_document, remove_nulls
+
+LIBRARY = Path(__file__).parent / "library"
+
+# Scenarios of the library that had another name.
+_RENAMED = {"oct-2025": "october-2025-perpetuals", "october-2025": "october-2025-vaults"}
+# Sections that mean something by their order.
+ORDERS = ("parameters.waterfall",)
+
+# Sections with an entry for each collateral type, or pair of these, of which a file may take types out.
+_BY_SYMBOL = (
+    *("prices", "feed_prices", "feed_faults", "correlation", "markets"),
+    *("vault_book.generated", "vault_book.opened_at", "margin_book.pairs"),
+    *("parameters.guards.ceilings", "parameters.guards.workouts", "parameters.margin.markets"),
+)
+
+
+def scenario_names() -> list[str]:
+    """List the scenarios that come with the package."""
+    return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+
+
+def read_scenario(name_or_file: str | Path) -> tuple[Field, str]:
+    """Read a scenario's file together with what it extends, not checked yet; also return its name."""
+    path = _find_file(str(name_or_file))
+    return _read_merged_file(path), path.stem
+
+
+def _find_file(name: str, beside: Path | None = None) -> Path:
+    """Find the file of a scenario by its name in the library or by its path."""
+    refuse_url(name, _raise_missing_scenario)
+    path = Path(name) if beside is None else beside / name
+    listed = LIBRARY / f"{name}.yaml"
+    if path.suffix not in (".yaml", ".yml") and "/" not in name and listed.is_file():
+        return listed
+    if path.is_dir():
+        _raise_missing_scenario(f"{name!r} is a directory: give a .yaml file in it")
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        _raise_missing_scenario(f"there is no scenario file {path}")
+    if path.is_file():
+        _raise_missing_scenario(f"{name!r} is no scenario file: its name has to end in .yaml or .yml")
+    if name in _RENAMED:
+        _raise_missing_scenario(f"the scenario {name!r} is called {_RENAMED[name]!r} now")
+    _raise_missing_scenario(
+        f"there is no scenario {name!r}; there are {', '.join(scenario_names())}, or give a .yaml file"
+    )
+
+
+def _raise_missing_scenario(problem: str) -> NoReturn:
+    raise BackstopError(problem)
+
+
+def _read_merged_file(path: Path) -> Field:
+    """Read a file together with what it extends."""
+    documents = [read_document(path)]
+    seen = {path.resolve()}
+    while (base := documents[-1].read_entries().pop("extends", None)) is not None and not base.null:
+        try:
+            parent = _find_file(
+                base.text, base.file.parent if base.text.endswith((".yaml", ".yml")) else None
+            )
+        except BackstopError as error:
+            base.raise_error(str(error))
+        if parent.resolve() in seen:
+            base.raise_error(f"{base.text!r} extends this file in turn")
+        seen.add(parent.resolve())
+        documents.append(read_document(parent))
+    # From the base on, so that every file finds whole what it changes.
+    whole = documents.pop()
+    for document in reversed(documents):
+        whole = _remove_dropped_types(merge_documents(whole, document, ORDERS), document)
+    return remove_nulls(whole, keep=("tries",))
+
+
+def _remove_dropped_types(whole: Field, change: Field) -> Field:
+    """Leave out what the file says of collateral types that a change removes, unless the change says it."""
+    types = _get_section_entries(change, "parameters.collateral_types")
+    gone = {symbol for symbol, entry in types.items() if entry.null}
+    for place in _BY_SYMBOL if gone else ():
+        entries, said = _get_section_entries(whole, place), _get_section_entries(change, place)
+        for name in set(entries) - set(said):
+            if name in gone or (place == "correlation" and gone & set(name.split("/"))):
+                del entries[name]
+    return whole
+
+
+def _get_section_entries(document: Field, path: str) -> dict[str, Field]:
+    """Return the entries of a section; none if there is no such section."""
+    for name in path.split("."):
+        if not isinstance(document.value, dict) or name not in document.value:
+            return {}
+        document = document.value[name]
+    return document.value if isinstance(document.value, dict) else {}

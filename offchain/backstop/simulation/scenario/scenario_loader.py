@@ -1,0 +1,236 @@
+"""The reading of a scenario: from its file to a Scenario. docs/do/scenarios.md describes every field."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.backstop_pool_section import read_backstop_money, read_pool_members
+from backstop.simulation.scenario.collateral_section import read_symbols
+from backstop.simulation.scenario.consistency_check import read_unsafe_rules, refuse_misfits, refuse_needless
+from backstop.simulation.scenario.draw_scenario import EQUITY
+from backstop.simulation.scenario.keepers_section import check_domains, read_keepers
+from backstop.simulation.scenario.margin_sections import read_insurance, read_margin_book
+from backstop.simulation.scenario.market_sections import (
+    read_market_depth,
+    read_price_path,
+    read_series,
+    read_symbol_entries,
+)
+from backstop.simulation.scenario.named_shocks import apply_shocks
+from backstop.simulation.scenario.opening_section import read_members, read_opening_state, read_vault_book
+from backstop.simulation.scenario.parameters_section import read_parameters
+from backstop.simulation.scenario.scenario_library import read_scenario
+from backstop.simulation.scenario.scenario_schema import DAY, LONGEST, MarginBook, Scenario, SourcedFact
+from backstop.simulation.scenario.stochastic_sections import read_correlation, read_faults, read_spike
+from backstop.simulation.scenario.vault_books import repair_imported_book
+from backstop.simulation.scenario.yaml_document import Field, Section
+
+SCHEMA_VERSION = 1
+
+# What a comparison of guards calls its other runs.
+RESERVED_TRIES = ("off", "all")
+
+_REQUIRED = (
+    "schema_version",
+    "title",
+    "description",
+    "facts",
+    "assumptions",
+    "start",
+    "duration",
+    "block_time",
+    "opened_before",
+    "parameters",
+    "prices",
+    "gas_token",
+    "vault_book",
+    "markets",
+    "members",
+    "keepers",
+    "congestion",
+)
+
+_OPTIONAL = (
+    "equity_price",
+    "feed_prices",
+    "tries",
+    "opening",
+    "correlation",
+    "feed_faults",
+    "scarcity",
+    "margin_book",
+    "aftermath",
+    "unsafe",
+)
+
+
+def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario:
+    """Load a scenario by its name in the library, or from a file.
+
+    With `fitting` its parameters fit each other, but for what it says under `unsafe`, which they do break.
+    """
+    top, name = read_scenario(name_or_file)
+    if not fitting:
+        return _parse_sections(top, name)
+    scenario = parse_scenario(top, name)
+    if scenario.unsafe:
+        refuse_needless(scenario, top.read_entries()["unsafe"].read_entries())
+    return scenario
+
+
+def parse_scenario(top: Field, name: str, *, anew: bool = False) -> Scenario:
+    """Read a scenario out of its file, checked; `anew` leaves out a state that it opens with.
+
+    What a study makes of a file may mend what that breaks on purpose: only `load_scenario` insists on it.
+    """
+    scenario = _parse_sections(top, name, anew=anew)
+    refuse_misfits(scenario, top.read_entries()["parameters"])
+    return scenario
+
+
+def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
+    top = apply_shocks(top)
+    version = top.read_entries().get("schema_version")
+    if version is not None and version.read_value(quantity_units.read_count) != SCHEMA_VERSION:
+        version.raise_error(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
+    section = top.read_section(_REQUIRED, _OPTIONAL)
+    if "tries" in section:
+        read_guard_variants(section["tries"])
+
+    block_time = section["block_time"].read_bounded(quantity_units.read_seconds, 1, 3_600)
+    duration = section["duration"].read_bounded(quantity_units.read_seconds, block_time, LONGEST)
+    if duration % block_time:
+        section["duration"].raise_error(f"{section['duration'].text!r} is not a whole number of blocks")
+    start = section["start"].read_value(quantity_units.read_moment)
+    if start % DAY and "opening" not in section:
+        section["start"].raise_error("must be midnight UTC: the times of the file count from there")
+
+    # The keys of the section are read before the section: keepers may name a collateral type.
+    symbols = tuple(read_symbols(section["parameters"]))
+    keepers = read_keepers(section["keepers"], duration, symbols)
+    reporters = sum(group.count for group in keepers if group.role == "reporter")
+    parameters = read_parameters(section["parameters"], section["markets"], reporters)
+    if parameters.block_time not in (0, block_time):
+        counted = section["parameters"].read_entries()["block_time"]
+        counted.raise_error(
+            f"{counted.text!r} is not the scenario's block_time, by which auctions would count blocks"
+        )
+    prices = {
+        symbol: read_price_path(entry, duration, block_time)
+        for symbol, entry in read_symbol_entries(section["prices"], symbols).items()
+    }
+    feed_prices = {}
+    if "feed_prices" in section:
+        for symbol, entry in section["feed_prices"].read_entries().items():
+            if symbol not in symbols:
+                entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
+            feed_prices[symbol] = read_price_path(entry, duration, block_time)
+            if feed_prices[symbol].model is not None:
+                entry.raise_error(
+                    "has no model of its own: say under `feed_faults` what goes wrong with a source"
+                )
+    check_domains(section["keepers"], keepers, parameters)
+    if parameters.equity is not None and "equity_price" not in section:
+        top.raise_error("'equity_price' is missing: the parameters have equity")
+    if section["gas_token"].text not in symbols:
+        section["gas_token"].raise_error(f"{section['gas_token'].text!r} is not one of: {', '.join(symbols)}")
+    equity_price = None
+    if "equity_price" in section:
+        equity_price = read_price_path(section["equity_price"], duration, block_time)
+    correlation = {}
+    if "correlation" in section:
+        known = prices if equity_price is None else prices | {EQUITY: equity_price}
+        correlation = read_correlation(section["correlation"], known)
+    book, generated, book_total, opened_at = read_vault_book(section["vault_book"], symbols)
+    markets = {
+        symbol: read_market_depth(entry, block_time)
+        for symbol, entry in read_symbol_entries(section["markets"], symbols).items()
+    }
+    congestion = section["congestion"].read_section(
+        ("block_gas", "gas_prices", "protocol_share"), ("spikes",)
+    )
+    gas_prices, published_gas = read_series(congestion["gas_prices"], quantity_units.read_gas_price)
+    share, _ = read_series(congestion["protocol_share"], quantity_units.read_basis_points)
+    scenario = Scenario(
+        name=name,
+        title=_read_line(section["title"]),
+        description=_read_line(section["description"]),
+        facts=tuple(_read_fact(item) for item in section["facts"].read_items()),
+        assumptions=tuple(_read_line(item) for item in section["assumptions"].read_items()),
+        start=start,
+        duration=duration,
+        block_time=block_time,
+        opened_before=section["opened_before"].read_bounded(quantity_units.read_seconds, 2 * DAY, 365 * DAY),
+        parameters=parameters,
+        prices=prices,
+        equity_price=equity_price,
+        gas_token=section["gas_token"].text,
+        vaults=(),
+        generated=generated,
+        markets=markets,
+        members=read_members(section["members"]),
+        keepers=keepers,
+        gas_prices=gas_prices,
+        gas_share=share,
+        block_gas=congestion["block_gas"].read_bounded(quantity_units.read_gas, 1_000_000, 10**10),
+        published_gas=published_gas,
+        feed_prices=feed_prices,
+        opened_at=opened_at,
+        opening=(
+            read_opening_state(section["opening"], parameters, start)
+            if "opening" in section and not anew
+            else None
+        ),
+        book_total=book_total,
+        correlation=correlation,
+        faults=read_faults(section["feed_faults"], symbols) if "feed_faults" in section else {},
+        spike=read_spike(congestion["spikes"]) if "spikes" in congestion else None,
+        scarcity=section["scarcity"].read_bounded(quantity_units.read_basis_points, 0, 100_000)
+        if "scarcity" in section
+        else 0,
+        insurance=read_insurance(section["parameters"].read_entries().get("margin")),
+        pool_money=read_backstop_money(section["parameters"].read_entries().get("margin")),
+        pool_members=read_pool_members(section["parameters"].read_entries().get("margin"), duration),
+        margin_book=(
+            read_margin_book(section["margin_book"], parameters.margin, duration)
+            if "margin_book" in section
+            else MarginBook()
+        ),
+        aftermath=section["aftermath"].read_bounded(quantity_units.read_seconds, 0, LONGEST)
+        if "aftermath" in section
+        else 0,
+        unsafe=read_unsafe_rules(section["unsafe"]) if "unsafe" in section else {},
+    )
+    return scenario if book is None or scenario.opening is not None else repair_imported_book(scenario, book)
+
+
+def read_guard_variants(field: Field) -> dict[str, Section]:
+    """Read the guards that a comparison turns on, one by one: each with what it changes of the file."""
+    found = {}
+    for name, entry in field.read_entries().items():
+        if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) is None or name in RESERVED_TRIES:
+            entry.raise_error(
+                f"{name!r} is not a guard's name: small letters, digits and -, and not 'off' or 'all'"
+            )
+        found[name] = entry.read_section(("title",), ("parameters", "keepers", "unsafe"))
+        _read_line(found[name]["title"])
+        if "parameters" not in found[name] and "keepers" not in found[name]:
+            entry.raise_error("changes neither `parameters` nor `keepers`")
+    if not found:
+        field.raise_error("names no guard")
+    return found
+
+
+def _read_fact(field: Field) -> SourcedFact:
+    section = field.read_section(("fact", "source"))
+    return SourcedFact(_read_line(section["fact"]), _read_line(section["source"]))
+
+
+def _read_line(field: Field) -> str:
+    """Read text, joined to one line."""
+    text = " ".join(field.text.split())
+    if not text:
+        field.raise_error("is empty")
+    return text

@@ -1,0 +1,201 @@
+"""The sections of a scenario that leave something to chance: models of prices, spells, correlations."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from backstop.keepers.keeper_group import RandomOutages
+from backstop.model.bounds import MAX_PRICE
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.csv_table import read_table
+from backstop.simulation.scenario.deterministic_float import decompose_cholesky, log
+from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.scenario.stochastic_processes import (
+    BILLIONTH,
+    FeedFault,
+    GasSpike,
+    PriceCrash,
+    PriceJumps,
+    PriceModel,
+    build_correlation_matrix,
+)
+from backstop.simulation.scenario.yaml_document import Field, Section
+
+DAY = 86_400
+YEAR = 365 * DAY
+# A price that moves more than this in a year says nothing.
+_MOST = 100 * BILLIONTH
+
+_KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "brownian": (("drift", "volatility"), ("degrees", "jumps", "crash")),
+    "garch": (("drift", "volatility", "alpha", "beta"), ("degrees", "jumps", "crash")),
+    "peg": (("volatility", "reversion"), ("degrees", "jumps", "crash")),
+    "bootstrap": (("file", "column", "every", "run"), ("crash",)),
+}
+"""What each kind of model needs, and what it may have."""
+
+
+def read_price_model(field: Field, block_time: int) -> PricePath:
+    """Read a price that is drawn: where it starts, and how it moves."""
+    kind = field.read_entries().get("kind")
+    if kind is None:
+        field.raise_error("'kind' is missing")
+    required, optional = _KINDS[kind.read_choice(tuple(_KINDS))]
+    section = field.read_section(("kind", "start", *required), ("like", *optional))
+
+    def given(name: str, least: int, most: int) -> int:
+        return (
+            section[name].read_bounded(quantity_units.read_yearly_billionths, least, most)
+            if name in section
+            else 0
+        )
+
+    def share(name: str) -> int:
+        return (
+            section[name].read_bounded(quantity_units.read_billionths, 0, BILLIONTH) if name in section else 0
+        )
+
+    if share("alpha") + share("beta") >= BILLIONTH:
+        section["beta"].raise_error("with alpha is 100% or more: the variance would grow without bound")
+    model = PriceModel(
+        kind=kind.text,
+        drift=given("drift", -_MOST, _MOST),
+        volatility=given("volatility", 0, _MOST),
+        degrees=section["degrees"].read_bounded(quantity_units.read_count, 3, 1_000)
+        if "degrees" in section
+        else 0,
+        jumps=_read_jumps(section["jumps"]) if "jumps" in section else None,
+        alpha=share("alpha"),
+        beta=share("beta"),
+        reversion=section["reversion"].read_bounded(quantity_units.read_seconds, 1, YEAR)
+        if "reversion" in section
+        else 0,
+        crash=_read_crash(section["crash"]) if "crash" in section else None,
+        **(_read_bootstrap(section, block_time) if "file" in section else {}),
+    )
+    start = section["start"].read_bounded(quantity_units.read_price, 1, MAX_PRICE)
+    return PricePath({0: start}, frozenset(), 0, model)
+
+
+def _read_jumps(field: Field) -> PriceJumps:
+    section = field.read_section(("every", "mean", "deviation"), ("cause",))
+    return PriceJumps(
+        every=section["every"].read_bounded(quantity_units.read_seconds, 60, 100 * YEAR),
+        mean=section["mean"].read_bounded(quantity_units.read_billionths, -5 * BILLIONTH, 5 * BILLIONTH),
+        deviation=section["deviation"].read_bounded(quantity_units.read_billionths, 0, 5 * BILLIONTH),
+        cause=section["cause"].text if "cause" in section else "",
+    )
+
+
+def _read_crash(field: Field) -> PriceCrash:
+    section = field.read_section(("fall",), ("deviation", "recovery"))
+    deviation, recovery = section.get("deviation"), section.get("recovery")
+    return PriceCrash(
+        fall=section["fall"].read_bounded(quantity_units.read_billionths, 0, BILLIONTH - 1),
+        deviation=0
+        if deviation is None
+        else deviation.read_bounded(quantity_units.read_billionths, 0, BILLIONTH),
+        recovery=0 if recovery is None else recovery.read_bounded(quantity_units.read_seconds, 1, YEAR),
+    )
+
+
+def _read_bootstrap(section: Section, block_time: int) -> dict[str, Any]:
+    """Read the moves of a column of prices, one for each block.
+
+    A price that is further from the next than a block is long holds till then.
+    """
+    every = section["every"].read_bounded(quantity_units.read_seconds, 1, DAY)
+    if block_time % every and every % block_time:
+        section["every"].raise_error("must divide the time of a block, or be a multiple of it")
+    run = section["run"].read_bounded(quantity_units.read_seconds, block_time, YEAR)
+    file = section["file"]
+    prices = _read_column(file, section["column"])[:: max(1, block_time // every)]
+    if len(prices) < 3:
+        file.raise_error("has prices for fewer than two blocks")
+    moves = []
+    for before, after in pairwise(prices):
+        moves += [log(after / before), *[0.0] * (every // block_time - 1)]
+    return {"returns": tuple(moves), "source": file.text, "run": run // block_time}
+
+
+def _read_column(file: Field, column: Field) -> list[float]:
+    """Read the prices of a CSV file's column, from the first row to the last."""
+    path, name, prices = file.find_local_file(), column.text, []
+    for number, cells in read_table(path, file.raise_error, (name,), exactly=False):
+        try:
+            price = float(cells[name])
+        except ValueError:
+            price = 0.0
+        if not 0 < price < float("inf"):
+            problem = f"{cells[name]!r} is no price: write a number above 0, as 195.21"
+            file.raise_error(f"{path.name}: row {number}, column {name}: {problem}")
+        prices.append(price)
+    return prices
+
+
+def read_correlation(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str, str], int]:
+    """Read pairs of prices that have models, as `ETH/WBTC`, and the correlation of their moves."""
+    known = [symbol for symbol, path in prices.items() if path.model is not None]
+    found: dict[tuple[str, str], int] = {}
+    for pair, entry in field.read_entries().items():
+        one, _, other = pair.partition("/")
+        if one not in known or other not in known or one == other:
+            entry.raise_error(
+                f"{pair!r} is not a pair, as A/B, of prices that have a model: {', '.join(known)}"
+            )
+        if (other, one) in found:
+            entry.raise_error("this pair is given twice")
+        found[one, other] = entry.read_bounded(quantity_units.read_billionths, -BILLIONTH, BILLIONTH)
+    try:
+        decompose_cholesky(build_correlation_matrix(known, found))
+    except ValueError:
+        field.raise_error("is no correlation matrix: moves cannot be correlated like this, nor by 100%")
+    return found
+
+
+def read_spells(section: Section) -> RandomOutages:
+    """Read how often spells begin, how long they last, and what causes them."""
+    cause = section.get("cause")
+    return RandomOutages(
+        every=section["every"].read_bounded(quantity_units.read_seconds, 60, 100 * YEAR),
+        lasts=section["lasts"].read_bounded(quantity_units.read_seconds, 1, YEAR),
+        cause="" if cause is None else cause.text,
+    )
+
+
+def read_failures(field: Field) -> RandomOutages:
+    """Read when a group of keepers is down."""
+    return read_spells(field.read_section(("every", "lasts"), ("cause",)))
+
+
+def read_spike(field: Field) -> GasSpike:
+    """Read `spikes`: frequency, length, gas-price factor, share of blocks."""
+    section = field.read_section(("every", "lasts", "factor", "share"), ("cause",))
+    return GasSpike(
+        read_spells(section),
+        factor=section["factor"].read_bounded(quantity_units.read_basis_points, 1, 10_000_000),
+        share=section["share"].read_bounded(quantity_units.read_basis_points, 0, 10_000),
+    )
+
+
+def read_faults(field: Field, symbols: tuple[str, ...]) -> dict[str, tuple[FeedFault, ...]]:
+    """Read what goes wrong with the sources that reporters read, by symbol."""
+    found = {}
+    for symbol, entry in field.read_entries().items():
+        if symbol not in symbols:
+            entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
+        kinds = entry.read_section((), ("stuck", "delayed", "wrong"))
+        found[symbol] = tuple(_read_fault(kind, kinds[kind]) for kind in kinds)
+    return found
+
+
+def _read_fault(kind: str, field: Field) -> FeedFault:
+    extra = () if kind == "stuck" else ("by",)
+    section = field.read_section(("every", "lasts", *extra), ("cause",))
+    by = 0
+    if kind == "delayed":
+        by = section["by"].read_bounded(quantity_units.read_seconds, 1, YEAR)
+    elif kind == "wrong":
+        by = section["by"].read_bounded(quantity_units.read_basis_points, 1, 9_999)
+    return FeedFault(kind, read_spells(section), by)

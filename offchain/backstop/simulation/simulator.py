@@ -1,0 +1,127 @@
+"""A run of a scenario: its book is opened, its days pass block by block, everything is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.proof.trace import Trace
+from backstop.simulation import book_opening
+from backstop.simulation.progress import Progress, RunInterruptedError
+from backstop.simulation.run_directory import Row, TableSpool, write_run
+from backstop.simulation.run_metadata import build_run_metadata
+from backstop.simulation.run_summary import list_keeper_rows, summarise_run
+from backstop.simulation.scenario import Scenario, draw_scenario
+from backstop.simulation.scenario_run import ScenarioRun
+from backstop.simulation.session import open_session
+
+AFTERMATH_STEP = 6 * 3_600
+"""Seconds between two blocks after the scenario's end, when prices stand still."""
+
+
+class RunResult(NamedTuple):
+    """The results of a run: the summary, the tables, and the steps to do it again."""
+
+    summary: dict[str, Any]
+    tables: dict[str, list[Row]]
+    trace: Trace
+
+
+class Simulation(ScenarioRun):
+    """One run of a scenario on a session, start to end."""
+
+    def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """Open the scenario's book, or go on from the state that it begins with."""
+        book_opening.open_book(self, progress, stop)
+
+    def run_scenario(
+        self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0, *, sell_out: bool = False
+    ) -> None:
+        """Run the whole scenario and some quiet time after it; raise Interrupted if `stop` says so.
+
+        With `sell_out` it first goes on as the paths of studies do, until nothing is left to sell.
+        """
+        self.open_book(progress, stop)
+        self.run_blocks(progress, stop)
+        if sell_out:
+            self.run_until_sold(stop)
+        for i in range(aftermath // AFTERMATH_STEP):
+            if stop():
+                raise RunInterruptedError(f"stopped {i * AFTERMATH_STEP // 3_600} hours after the last block")
+            progress(i, aftermath // AFTERMATH_STEP, "what comes after")
+            self.now += AFTERMATH_STEP
+            self.run_block()
+            self.include_transactions()  # nobody waits for hours
+        if self.session.both is not None:
+            self.session.both.compare_state()
+        self.completed = True
+
+    def build_result(self) -> RunResult:
+        """Return what the run has come to so far."""
+        tables = dict(self.recorder.tables)
+        tables["auctions"] = self.recorder.list_auction_rows()
+        tables["calls"] = self.recorder.guards.rows(self.scenario.symbols)
+        tables["workouts"] = self.recorder.guards.list_workout_rows(self.scenario.symbols)
+        if (margin := self.recorder.margin) is not None:
+            tables["margin_closings"] = margin.closings
+            tables["margin_payments"] = margin.payments
+            tables["margin_liquidations"] = margin.liquidations
+        tables["keepers"] = [tuple(row.values()) for row in list_keeper_rows(self)]
+        reason = "a simulation" if self.error is None else str(self.error).partition("\n")[0]
+        both, started_at = self.session.both, self.session.started_at
+        if both is not None:
+            trace = both.record_trace(reason)  # has the step that went wrong as well
+        else:
+            trace = Trace(self.scenario.parameters, self.steps, started_at, self.seed, reason)
+        return RunResult(summarise_run(self), tables, trace)
+
+
+def simulate(
+    scenario: Scenario,
+    host: str = "revm",
+    seed: int = 1,
+    out: Path | None = None,
+    *,
+    path: int | None = None,
+    command: str = "",
+    aftermath: int | None = None,
+    spool: bool = False,
+    progress: Progress = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> RunResult:
+    """Run a scenario and write its run directory; if it breaks off, what there is so far is written.
+
+    `path` is the number of a path in the study of that seed, which goes on until nothing is left to sell, for
+    a day at most. `aftermath` (seconds) takes the place of the
+    scenario's own. With `spool` tables that grow with every step go to `out` as the run goes: it takes less
+    memory, and the result is without them.
+    """
+    began = time.monotonic()
+    scenario = draw_scenario(scenario, seed, path)
+    with open_session(scenario, host, seed) as session, ExitStack() as spools:
+        simulation = Simulation(scenario, session, seed)
+        tables = simulation.recorder.tables
+        if spool and out is not None:
+            for name in tables:
+                tables[name] = waiting = TableSpool(out, name)
+                spools.callback(waiting.discard_file)
+        try:
+            quiet = scenario.aftermath if aftermath is None else aftermath
+            simulation.run_scenario(progress, stop, quiet, sell_out=path is not None)
+        except BackstopError as error:
+            simulation.error = error
+        simulation.differences = len(getattr(simulation.error, "differences", ()))
+        result = simulation.build_result()
+        if out is not None:
+            meta = build_run_metadata(host, command, out, time.monotonic() - began)
+            if simulation.error is not None:
+                meta["error"] = str(simulation.error)
+            write_run(out, result.summary, meta, result.tables, result.trace)
+    if simulation.error is not None:
+        raise simulation.error
+    whole = {name: rows for name, rows in result.tables.items() if not isinstance(rows, TableSpool)}
+    return result._replace(tables=whole)

@@ -1,0 +1,368 @@
+"""Books of strangers: positions of a file or a frame, read exactly into vaults."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pyarrow.fs as pafs
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_files
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.book_repairs import BookRow
+from backstop.simulation.scenario.csv_table import CsvRow as TableRow
+from backstop.simulation.scenario.scenario_schema import Vault
+from backstop.simulation.scenario.scenario_writer import format_decimal
+from backstop.simulation.scenario.vault_books import COLUMNS
+from backstop.simulation.sources.account_pooling import AccountPosition, PooledAccounts, pool_accounts
+from backstop.simulation.sources.column_mapping import ColumnMapping, load_mapping
+from backstop.simulation.sources.symbols import name_symbols
+from backstop.simulation.sources.table_reader import (
+    FloatCell,
+    SourceTable,
+    TableFault,
+    TableFaultsError,
+    read_cells,
+    require_columns,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backstop.simulation.sources.table_reader import Source
+
+MOST_DECIMALS = 77  # of an integer of 256 bits
+_MEND = "say which columns mean what, by a mapping or by names of columns"
+
+
+@dataclass(frozen=True)
+class VaultBook:
+    """Positions that were read: rows of vaults, and what their file says of each type."""
+
+    name: str
+    rows: tuple[BookRow, ...]
+    decimals: Mapping[str, int]  # by symbol, of its token
+    prices: Mapping[str, int] = field(default_factory=dict)  # ray, by symbol, where the file has prices
+    ratios: Mapping[str, int] = field(
+        default_factory=dict
+    )  # basis points: liquidation ratios, from thresholds
+    told: tuple[str, ...] = ()  # what was left out, split or rounded, counted
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols in the order of their debt, the largest first."""
+        debts: dict[str, int] = {}
+        for _, vault in self.rows:
+            debts[vault.symbol] = debts.get(vault.symbol, 0) + vault.debt
+        return tuple(sorted(debts, key=lambda symbol: (-debts[symbol], symbol)))
+
+    @property
+    def debt(self) -> int:
+        """Debt of all rows, wad."""
+        return sum(vault.debt for _, vault in self.rows)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row for each vault: `row` of the source, and integers of wad."""
+        import pandas as pd
+
+        rows = [(number, vault.owner, vault.symbol, vault.locked, vault.debt) for number, vault in self.rows]
+        frame = pd.DataFrame(rows, columns=["row", "owner", "collateral", "locked_wad", "debt_wad"])
+        return frame.astype({"locked_wad": object, "debt_wad": object})
+
+    def to_csv(self) -> str:
+        """Return the book as scenarios read it."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for _, vault in self.rows:
+            writer.writerow(
+                (
+                    vault.owner,
+                    vault.symbol,
+                    format_decimal(vault.locked, WAD),
+                    format_decimal(vault.debt, WAD),
+                )
+            )
+        return text.getvalue()
+
+    def write_csv(self, folder: str | Path) -> Path:
+        """Write `book.csv` into a folder, which scenarios read."""
+        path = Path(folder)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_files(path, {"book.csv": self.to_csv()})
+        except OSError as error:
+            raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None
+        return path / "book.csv"
+
+
+def read_book(
+    source: Source,
+    *,
+    like: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    fixed: Mapping[str, str] | None = None,
+    decimals: Mapping[str, str | int] | None = None,
+    only: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    accounts: str | None = None,
+    prices: Mapping[str, int] | None = None,
+    floats: bool = False,
+    bad_rows: str = "refuse",
+    filesystem: pafs.FileSystem | None = None,
+) -> VaultBook:
+    """Read positions of a CSV or Parquet file, a DataFrame or an Arrow table; docs/do/own-data.md.
+
+    `like` names a mapping or its file; the others say it anew, field by field. Figures are exact: floats are
+    refused unless `floats`, collateral is then rounded down and debt up to 18 digits. All faults are found
+    before the first is raised (`Faults.faults`); `bad_rows="drop"` leaves such rows out and counts them.
+    `prices` (ray, by symbol) stand in where debt has to be split and the file has none.
+    """
+    if bad_rows not in ("refuse", "drop"):
+        raise BackstopError(f"bad_rows: {bad_rows!r} is not one of: refuse, drop")
+    mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename, accounts)
+    reading = _BookReader(read_cells(source, filesystem), mapping, floats)
+    return reading.build_book(prices or {}, bad_rows == "drop")
+
+
+class _BookReader:
+    """One table on its way to a book."""
+
+    def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool) -> None:
+        self.table = table
+        self.mapping = mapping
+        self.floats = floats
+        self.faults: list[TableFault] = []
+        self.told: list[str] = []
+        self.rounded = 0
+        self._cells: Mapping[str, str] = {}
+        self._number = 0
+
+    def build_book(self, prices: Mapping[str, int], drop: bool) -> VaultBook:
+        mapping, table = self.mapping, self.table
+        used = [column for name in _list_fields(mapping) if (column := mapping.get_column(name)) is not None]
+        used += [column for column in mapping.decimals.values() if not column.isdigit()]
+        require_columns(table, [*used, *mapping.only], _MEND)
+        rows = [row for row in table.rows if self._is_selected(row)]
+        if len(rows) < len(table.rows):
+            wanted = ", ".join(f"{column} {'|'.join(cells)}" for column, cells in mapping.only.items())
+            self.told.append(f"{len(table.rows) - len(rows):,} rows are not {wanted}, and are left out.")
+        positions = [each for row in rows if (each := self._read_position(row)) is not None]
+        if self.faults and not drop:
+            raise TableFaultsError(table.name, self.faults)
+        if self.faults:
+            count = len({fault.row for fault in self.faults})
+            self.told.append(f"{count:,} rows cannot be read, and are left out.")
+        full = [each for each in positions if each.locked or each.debt]
+        if len(full) < len(positions):
+            count = len(positions) - len(full)
+            self.told.append(f"{count:,} rows lock nothing and owe nothing, and are left out.")
+        names = self._rename_symbols(full, prices)
+        vaults = self._build_vaults(
+            full, {names.get(symbol, symbol): price for symbol, price in prices.items()}
+        )
+        if not vaults:
+            raise BackstopError(f"{table.name}: has no positions: write a row for each under the header")
+        if self.rounded:
+            self.told.append(
+                f"{self.rounded:,} figures had more than 18 digits behind the point: collateral was rounded "
+                "down, debt up."
+            )
+        held = [each for each in reversed(full) if each.symbol]  # of several the first row counts
+        thresholds = self._find_lowest_thresholds(held)
+        return VaultBook(
+            name=table.name,
+            rows=tuple(vaults),
+            decimals={each.symbol: each.decimals for each in held},
+            prices={each.symbol: each.price for each in held if each.price},
+            ratios={
+                symbol: div_up(BASIS_POINTS * BASIS_POINTS, least) for symbol, least in thresholds.items()
+            },
+            told=tuple(self.told),
+        )
+
+    def _find_lowest_thresholds(self, held: list[AccountPosition]) -> dict[str, int]:
+        """Return the lowest threshold of each symbol, and say which have several."""
+        found: dict[str, set[int]] = {}
+        for each in held:
+            if each.threshold:
+                found.setdefault(each.symbol, set()).add(each.threshold)
+        several = sorted(symbol for symbol, values in found.items() if len(values) > 1)
+        if several:
+            self.told.append(f"{', '.join(several)} have several thresholds: the lowest counts for all.")
+        return {symbol: min(values) for symbol, values in found.items()}
+
+    # --------------------------------------------------------------------- rows
+
+    def _is_selected(self, row: TableRow) -> bool:
+        return all(row.cells[column] in cells for column, cells in self.mapping.only.items())
+
+    def _read_position(self, row: TableRow) -> AccountPosition | None:
+        """Read a row; None if something is wrong with it, which is noted."""
+        self._number, self._cells = row.number, row.cells
+        before, mapping = len(self.faults), self.mapping
+        owner = self._get_text("owner")
+        if mapping.has_field("position"):
+            owner = self._get_text("position") or owner
+        if not owner:
+            self._add_fault(
+                "position" if mapping.has_field("position") else "owner", "is empty: name the owner"
+            )
+        symbol, pooled = self._get_text("collateral"), mapping.accounts == "pooled"
+        locked = self._read_amount("locked", down=True, empty=pooled)
+        if mapping.has_field("counts") and not self._read_boolean("counts"):
+            locked = 0
+        debt = self._read_amount("debt", down=False, empty=pooled)
+        if mapping.has_field("rate") and debt:
+            debt = div_up(debt * self._read_amount("rate", down=False, scale=RAY), RAY)
+        if mapping.has_field("repaid"):
+            debt = max(0, debt - self._read_amount("repaid", down=True, empty=True))
+        if not symbol and (locked or not pooled):
+            self._add_fault("collateral", "is empty: name the collateral")
+        price = (
+            self._read_amount("price", down=True, scale=RAY, empty=True) if mapping.has_field("price") else 0
+        )
+        threshold = self._read_threshold() if locked and mapping.has_field("threshold") else 0
+        priced = False
+        if debt and mapping.has_field("debt_price"):
+            of = self._read_amount("debt_price", down=False, scale=RAY)
+            debt, priced = div_up(debt * of, RAY), of != RAY
+        elif debt and mapping.has_field("debt_token") and not mapping.has_field("debt_price"):
+            self._add_fault(
+                "debt_token", "has no price beside it: map a column to `debt_price`, or leave it out"
+            )
+        if len(self.faults) > before:
+            return None
+        return AccountPosition(
+            number=row.number,
+            account=owner,
+            symbol=symbol if locked or not pooled else "",
+            locked=locked,
+            debt=debt,
+            price=price,
+            threshold=threshold,
+            decimals=min(18, self._read_decimals("locked") or 18),
+            priced=priced,
+        )
+
+    def _add_fault(self, name: str, problem: str) -> None:
+        self.faults.append(TableFault(self._number, self.mapping.get_column(name) or name, problem))
+
+    def _get_text(self, name: str) -> str:
+        if name in self.mapping.fixed:
+            return self.mapping.fixed[name]
+        column = self.mapping.get_column(name)
+        return "" if column is None else self._cells[column]
+
+    def _read_boolean(self, name: str) -> bool:
+        text = self._get_text(name).lower()
+        if text not in ("true", "false", "1", "0", "yes", "no"):
+            self._add_fault(name, f"{text!r} is neither true nor false")
+        return text in ("true", "1", "yes")
+
+    def _read_decimals(self, name: str) -> int:
+        """Return how many digits of a field's integer are behind the point; 0 if it is in whole coins."""
+        said = self.mapping.decimals.get(name, "0")
+        text = said if said.isdigit() else self._cells[said]
+        if text.isascii() and text.isdigit() and int(text) <= MOST_DECIMALS:
+            return int(text)
+        self.faults.append(
+            TableFault(self._number, said, f"{text!r} is no number of decimals: write e.g. '18'")
+        )
+        return 0
+
+    def _read_amount(self, name: str, *, down: bool, scale: int = WAD, empty: bool = False) -> int:
+        """Read a figure times scale, exactly; what is finer is refused, or rounded where it was a float."""
+        text = self._get_text(name)
+        if not text and empty:
+            return 0
+        if isinstance(text, FloatCell) and not self.floats:
+            self._add_fault(name, f"{text} is a float: give text or integers, or ask for floats")
+            return 0
+        try:
+            digits, below = quantity_units.read_fraction(text, "an amount", "12.5")
+        except ValueError as error:
+            self._add_fault(name, str(error))
+            return 0
+        if digits < 0:
+            self._add_fault(name, f"{text!r} is negative")
+            return 0
+        value, rest = divmod(digits * scale, below * 10 ** self._read_decimals(name))
+        if rest:
+            if not self.floats:
+                most = len(str(scale)) - 1
+                self._add_fault(name, f"{text!r} is finer than {most} decimals: round it, or ask for floats")
+                return 0
+            self.rounded += 1
+            value += 0 if down else 1
+        return value
+
+    def _read_threshold(self) -> int:
+        """Read a liquidation threshold (debt over collateral), basis points, rounded down."""
+        text = self._get_text("threshold")
+        if not text:
+            return 0
+        try:
+            digits, below = quantity_units.read_fraction(text, "a threshold", "0.825")
+        except ValueError as error:
+            self._add_fault("threshold", str(error))
+            return 0
+        value = digits * BASIS_POINTS // (below * 10 ** self._read_decimals("threshold"))
+        if not 0 < value <= BASIS_POINTS:
+            problem = f"{text!r} is no threshold: the share of collateral that may be owed, up to 1"
+            self._add_fault("threshold", problem)
+        return value
+
+    # ------------------------------------------------------------------- vaults
+
+    def _rename_symbols(self, positions: list[AccountPosition], prices: Mapping[str, int]) -> dict[str, str]:
+        """Call each symbol as scenarios can, and say which are called otherwise."""
+        try:
+            names = name_symbols((each.symbol for each in positions if each.symbol), self.mapping.rename)
+        except BackstopError as error:
+            raise BackstopError(f"{self.table.name}: {error}") from None
+        for each in positions:
+            each.symbol = names.get(each.symbol, each.symbol)
+        other = [f"{symbol!r} is called {name}" for symbol, name in names.items() if symbol != name]
+        if other:
+            self.told.append(f"{', '.join(other)}.")
+        return names
+
+    def _build_vaults(self, positions: list[AccountPosition], prices: Mapping[str, int]) -> list[BookRow]:
+        priced = sum(each.priced for each in positions)
+        if priced:
+            self.told.append(
+                f"{priced:,} debts are of other tokens, and count at their price, in stablecoins."
+            )
+        if self.mapping.accounts == "apart":
+            return [
+                BookRow(each.number, Vault(each.account, each.symbol, each.locked, each.debt))
+                for each in positions
+            ]
+        found: PooledAccounts = pool_accounts(positions, prices, self._raise_fault)
+        if found.split:
+            self.told.append(
+                f"{found.split:,} accounts have several collaterals: their debt is split by what each is "
+                f"worth, into {found.parts:,} vaults."
+            )
+        if found.bare:
+            owed = f"{(found.bare_debt + WAD // 2) // WAD:,}"
+            self.told.append(
+                f"{found.bare:,} accounts owe {owed} stablecoins and lock nothing: they are left out, and "
+                "what they owe is bad debt already."
+            )
+        return found.rows
+
+    def _raise_fault(self, number: int, problem: str) -> NoReturn:
+        raise TableFaultsError(self.table.name, [TableFault(number, "", problem)])
+
+
+def _list_fields(mapping: ColumnMapping) -> list[str]:
+    """List the fields that a mapping reads."""
+    return list(dict.fromkeys((*COLUMNS, *mapping.columns)))

@@ -1,0 +1,37 @@
+"""What was measured of prices and markets, as a scenario's file writes it, with where figures are from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class PriceLaw:
+    """The model of one price, in a scenario's words, and where its figures are from."""
+
+    volatility: str  # "68.42% a year"
+    degrees: int = 0
+    jumps: str = ""  # "{every: 9 d, mean: -4%, deviation: 3%, cause: market}"
+    told: tuple[str, ...] = ()  # a comment each
+
+
+@dataclass(frozen=True)
+class MarketEstimate:
+    """The market of one asset; an empty text leaves the template's."""
+
+    depth: int  # whole stablecoins
+    fee: str = ""
+    recovery: int = 0  # seconds
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CalibratedValues:
+    """Laws and markets by symbol, correlations by pair (`A/B`: `81.3%`)."""
+
+    laws: Mapping[str, PriceLaw]
+    correlation: Mapping[str, str] = field(default_factory=dict)
+    markets: Mapping[str, MarketEstimate] = field(default_factory=dict)
+    facts: tuple[tuple[str, str], ...] = ()  # what was measured, and in which file
+    assumptions: tuple[str, ...] = ()

@@ -1,0 +1,127 @@
+"""Mappings: which column of a stranger's file means what, and in which units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario.yaml_document import Field, read_document
+
+LIBRARY = Path(__file__).parent / "mappings"
+
+REQUIRED = ("owner", "collateral", "locked", "debt")
+FIELDS = (
+    *REQUIRED,
+    "position",
+    "rate",
+    "repaid",
+    "debt_token",
+    "price",
+    "debt_price",
+    "threshold",
+    "counts",
+)
+SCALED = ("locked", "debt", "rate", "repaid", "price", "debt_price", "threshold")
+ACCOUNTS = ("apart", "pooled")
+"""Whether each row is a vault, or the rows of one owner are one account with one debt."""
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """What the columns of a file of positions mean."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)  # field -> column; its own name without
+    fixed: Mapping[str, str] = field(default_factory=dict)  # field -> the same cell in all rows
+    decimals: Mapping[str, str] = field(default_factory=dict)  # field -> digits behind the point, or a column
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> cells of rows that count
+    rename: Mapping[str, str] = field(default_factory=dict)  # symbol -> symbol
+    accounts: str = "apart"
+
+    def get_column(self, name: str) -> str | None:
+        """Return the column of a field; None where the file has none or one cell stands for all."""
+        if name in self.fixed:
+            return None
+        return self.columns.get(name, name if name in REQUIRED else None)
+
+    def has_field(self, name: str) -> bool:
+        """Return True if a field is said of every row."""
+        return name in self.fixed or self.get_column(name) is not None
+
+    def override_fields(
+        self,
+        columns: Mapping[str, str] | None = None,
+        fixed: Mapping[str, str] | None = None,
+        decimals: Mapping[str, str | int] | None = None,
+        only: Mapping[str, str] | None = None,
+        rename: Mapping[str, str] | None = None,
+        accounts: str | None = None,
+    ) -> ColumnMapping:
+        """Return the mapping with some of it said anew; refuse what it does not know."""
+        _refuse_unknown("columns", columns, FIELDS)
+        _refuse_unknown("fixed", fixed, FIELDS)
+        _refuse_unknown("decimals", decimals, SCALED)
+        if accounts not in (None, *ACCOUNTS):
+            raise BackstopError(f"accounts: {accounts!r} is not one of: {', '.join(ACCOUNTS)}")
+        settled = {name: cell for name, cell in self.fixed.items() if name not in (columns or {})}
+        return replace(
+            self,
+            columns={**self.columns, **(columns or {})},
+            fixed={**settled, **(fixed or {})},
+            decimals={**self.decimals, **{name: str(each) for name, each in (decimals or {}).items()}},
+            only={**self.only, **{name: tuple(cells.split("|")) for name, cells in (only or {}).items()}},
+            rename={**self.rename, **(rename or {})},
+            accounts=accounts or self.accounts,
+        )
+
+
+def mapping_names() -> list[str]:
+    """List the mappings that come with the package."""
+    return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+
+
+def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
+    """Read a mapping by its name or from a file; without one a file has Backstop's own columns."""
+    if name_or_file is None:
+        return ColumnMapping()
+    path = LIBRARY / f"{name_or_file}.yaml"
+    if not path.is_file():
+        path = Path(name_or_file)
+        if path.suffix not in (".yaml", ".yml") or not path.is_file():
+            names = ", ".join(mapping_names())
+            raise BackstopError(
+                f"there is no mapping {str(name_or_file)!r}; there are {names}, or give a .yaml file"
+            )
+    section = read_document(path).read_section(
+        (), ("title", "columns", "fixed", "decimals", "only", "rename", "accounts")
+    )
+    for name, known in (("columns", FIELDS), ("fixed", FIELDS), ("decimals", SCALED)):
+        if name in section:
+            section[name].read_section((), known)
+    accounts = section.get("accounts")
+
+    def texts(name: str) -> dict[str, str]:
+        return (
+            {key: each.text for key, each in section[name].read_entries().items()} if name in section else {}
+        )
+
+    only = section["only"].read_entries() if "only" in section else {}
+    return ColumnMapping(
+        columns=texts("columns"),
+        fixed=texts("fixed"),
+        decimals=texts("decimals"),
+        only={column: _list_cells(each) for column, each in only.items()},
+        rename=texts("rename"),
+        accounts="apart" if accounts is None else accounts.read_choice(ACCOUNTS),
+    )
+
+
+def _list_cells(given: Field) -> tuple[str, ...]:
+    return tuple(item.text for item in given.read_items()) if isinstance(given.value, list) else (given.text,)
+
+
+def _refuse_unknown(what: str, given: Mapping[str, object] | None, known: tuple[str, ...]) -> None:
+    for name in given or ():
+        if name not in known:
+            raise BackstopError(f"{what}: {name!r} is not one of: {', '.join(known)}")

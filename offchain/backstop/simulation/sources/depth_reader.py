@@ -1,0 +1,100 @@
+"""Depths of strangers: what sales of a size lose on each venue, read as tables of prices are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.csv_table import CsvRow
+from backstop.simulation.sources.price_reader import parse_time
+from backstop.simulation.sources.symbols import name_symbols
+from backstop.simulation.sources.table_reader import TableFault, TableFaultsError, read_cells, require_columns
+
+if TYPE_CHECKING:
+    from backstop.simulation.sources.table_reader import Source
+
+FIELDS = ("asset", "venue", "size", "impact")
+MICRO = 10**6
+BILLIONTH = 10**9
+
+
+@dataclass(frozen=True)
+class DepthQuote:
+    """What a sale of a size loses on a venue, on average over the sale, fees included."""
+
+    symbol: str
+    venue: str
+    time: int  # seconds of the epoch; 0 where the file has no times
+    size: int  # micro dollars at the price before the sale
+    impact: int  # billionths of that price
+
+
+@dataclass(frozen=True)
+class DepthQuotes:
+    """Quotes of a file, in the order of their times."""
+
+    name: str
+    quotes: tuple[DepthQuote, ...]
+
+    def get_quotes(self, symbol: str) -> tuple[DepthQuote, ...]:
+        """Return the quotes of one asset."""
+        return tuple(quote for quote in self.quotes if quote.symbol == symbol)
+
+
+def read_depth(
+    source: Source, *, columns: Mapping[str, str] | None = None, rename: Mapping[str, str] | None = None
+) -> DepthQuotes:
+    """Read what sales lose: `asset`, `venue`, `size` in dollars, `impact` as a share (`0.004`), `time`.
+
+    `columns` says which columns these are; `time` may be missing. The impact is that of the average coin of
+    the sale, so that a sale of `size` brings `size` times one minus `impact`. All faults are found first.
+    """
+    table = read_cells(source)
+    names = {field: field for field in (*FIELDS, "time")} | dict(columns or {})
+    unknown = sorted(set(names) - {*FIELDS, "time"})
+    if unknown:
+        raise BackstopError(f"columns: {unknown[0]!r} is not one of: {', '.join((*FIELDS, 'time'))}")
+    timed = names["time"] in table.columns or "time" in (columns or {})
+    needed = [names[field] for field in FIELDS] + ([names["time"]] if timed else [])
+    require_columns(table, needed, "say which columns mean what: asset, venue, size, impact")
+    faults: list[TableFault] = []
+    quotes = [quote for row in table.rows if (quote := _read_quote(row, names, timed, faults)) is not None]
+    if faults:
+        raise TableFaultsError(table.name, faults)
+    if not quotes:
+        raise BackstopError(f"{table.name}: has no depths: write rows under the header")
+    symbols = name_symbols(list(dict.fromkeys(quote.symbol for quote in quotes)), rename or {})
+    ordered = sorted(quotes, key=lambda quote: quote.time)
+    return DepthQuotes(
+        table.name,
+        tuple(DepthQuote(symbols[q.symbol], q.venue, q.time, q.size, q.impact) for q in ordered),
+    )
+
+
+def _read_quote(
+    row: CsvRow, names: Mapping[str, str], timed: bool, faults: list[TableFault]
+) -> DepthQuote | None:
+    """Read a row; note what is wrong with it."""
+    cells, found = row.cells, dict.fromkeys(("time", "size", "impact"), 0)
+    before = len(faults)
+    for field, most, unit in (("size", 10**15, MICRO), ("impact", 1, BILLIONTH)):
+        try:
+            digits, below = quantity_units.read_fraction(cells[names[field]], f"a {field}", "0.004")
+            if not 0 < digits < most * below:
+                raise ValueError(f"{cells[names[field]]!r} is no {field}: write dollars, and a share under 1")
+            found[field] = digits * unit // below
+        except ValueError as error:
+            faults.append(TableFault(row.number, names[field], str(error)))
+    if timed:
+        try:
+            found["time"] = parse_time(cells[names["time"]])
+        except ValueError as error:
+            faults.append(TableFault(row.number, names["time"], str(error)))
+    if not cells[names["asset"]]:
+        faults.append(TableFault(row.number, names["asset"], "is empty: name the asset"))
+    if len(faults) > before:
+        return None
+    return DepthQuote(cells[names["asset"]], cells[names["venue"]], **found)

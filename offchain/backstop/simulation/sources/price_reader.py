@@ -1,0 +1,410 @@
+"""Prices of strangers: any spacing, many assets, read exactly; gaps, doubles, splits and zeros are named."""
+
+from __future__ import annotations
+
+import csv
+import io
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import median_low
+from typing import TYPE_CHECKING
+
+import pyarrow.fs as pafs
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_files
+from backstop.model.arithmetic import RAY
+from backstop.model.bounds import MAX_PRICE
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.csv_table import CsvRow
+from backstop.simulation.scenario.scenario_writer import format_decimal
+from backstop.simulation.sources.symbols import name_symbols
+from backstop.simulation.sources.table_reader import (
+    SourceTable,
+    TableFault,
+    TableFaultsError,
+    read_cells,
+    require_columns,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backstop.simulation.sources.table_reader import Source
+
+SPACINGS = (
+    *(1, 2, 5, 10, 12, 15, 30, 60, 120, 300, 600, 900, 1_800),
+    *(3_600, 7_200, 14_400, 21_600, 43_200, 86_400),
+)
+"""Spacings that a written file may have, seconds: whole numbers of blocks of five minutes, or less."""
+
+DAY = 86_400
+# Units of an epoch by their size: seconds till the year 5138, then thousandths, millionths, billionths.
+_EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
+_GAP = 3
+_FACTOR = 5
+
+
+@dataclass(frozen=True)
+class PriceSeries:
+    """Prices of one asset in the order of their times."""
+
+    times: tuple[int, ...]  # seconds of the epoch, rising
+    values: tuple[int, ...]  # ray
+
+    def get_price(self, time: int) -> int:
+        """Return the price that holds at a time: the last one; before the first, that."""
+        return self.values[max(0, bisect_right(self.times, time) - 1)]
+
+
+@dataclass(frozen=True)
+class PriceHistory:
+    """Prices that were read, by symbol."""
+
+    name: str
+    series: Mapping[str, PriceSeries]
+    told: tuple[str, ...] = ()  # what was left out, held or kept, counted
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols in the order of the file."""
+        return tuple(self.series)
+
+    @property
+    def first(self) -> int:
+        """First time at which every asset has a price, seconds of the epoch."""
+        return max(each.times[0] for each in self.series.values())
+
+    @property
+    def last(self) -> int:
+        """Last time to which every asset has a price, seconds of the epoch."""
+        return min(each.times[-1] for each in self.series.values())
+
+    @property
+    def every(self) -> int:
+        """Spacing of the file when it is written: that of most prices, or the next one below, seconds."""
+        found = find_usual_spacing(
+            [time for each in self.series.values() for time in _list_steps(each.times)]
+        )
+        return max((each for each in SPACINGS if each <= found), default=1)
+
+    @property
+    def lasts(self) -> dict[str, int]:
+        """The last price of each asset, ray."""
+        return {symbol: each.get_price(self.last) for symbol, each in self.series.items()}
+
+    def is_on_grid(self, begin: int) -> bool:
+        """Return True if every price is of a time that a file from `begin` on has a row for."""
+        return all((time - begin) % self.every == 0 for each in self.series.values() for time in each.times)
+
+    def select_symbols(self, symbols: Sequence[str]) -> PriceHistory:
+        """Return the prices of some assets; refuse one that has none."""
+        missing = [symbol for symbol in symbols if symbol not in self.series]
+        if missing:
+            there = ", ".join(self.series)
+            raise BackstopError(f"{self.name}: has no prices of {', '.join(missing)}; there are {there}")
+        return PriceHistory(self.name, {symbol: self.series[symbol] for symbol in symbols}, self.told)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the prices [ray] at each time of the file; an asset's last one holds."""
+        import pandas as pd
+
+        times = sorted({time for each in self.series.values() for time in each.times})
+        held = {symbol: [each.get_price(time) for time in times] for symbol, each in self.series.items()}
+        index = pd.Index(pd.to_datetime(times, unit="s", utc=True), name="time")
+        return pd.DataFrame(held, index=index, dtype=object)
+
+    def to_csv(self, begin: int | None = None, every: int = 0) -> str:
+        """Return prices `every` so many seconds from `begin` on.
+
+        Without either that is the file's own distance, from the first time on at which all have one. A price
+        holds till the next one; what lies between two rows is in neither.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("time", *self.series))
+        first = self.first if begin is None else begin
+        for time in range(first, self.last + 1, every or self.every):
+            stamp = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            writer.writerow(
+                (stamp, *(format_decimal(each.get_price(time), RAY) for each in self.series.values()))
+            )
+        return text.getvalue()
+
+    def write_csv(self, folder: str | Path, begin: int | None = None) -> Path:
+        """Write `prices.csv` into a folder, which scenarios read."""
+        path = Path(folder)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_files(path, {"prices.csv": self.to_csv(begin)})
+        except OSError as error:
+            raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None
+        return path / "prices.csv"
+
+
+def read_prices(
+    source: Source,
+    *,
+    time: str = "time",
+    columns: Mapping[str, str] | Sequence[str] | None = None,
+    symbol: str | None = None,
+    price: str = "price",
+    rename: Mapping[str, str] | None = None,
+    duplicates: str = "refuse",
+    splits: str = "refuse",
+    bad_rows: str = "refuse",
+    filesystem: pafs.FileSystem | None = None,
+) -> PriceHistory:
+    """Read prices in dollars of a CSV or Parquet file, a DataFrame or an Arrow table; docs/do/own-data.md.
+
+    A file has a column for each asset (all but `time`, or `columns`, by symbol), or a row for each asset and
+    time (`symbol` and `price` name columns). Times are of the epoch (seconds to nanoseconds) or of ISO 8601,
+    without a zone in UTC. Two prices of a time are refused, or the `first` or `last` counts; a step that
+    looks like a split is refused, or `keep`.
+    """
+    for name, given, known in (
+        ("duplicates", duplicates, ("refuse", "first", "last")),
+        ("splits", splits, ("refuse", "keep")),
+        ("bad_rows", bad_rows, ("refuse", "drop")),
+    ):
+        if given not in known:
+            raise BackstopError(f"{name}: {given!r} is not one of: {', '.join(known)}")
+    table = read_cells(source, filesystem)
+    reading = _PriceReader(table, duplicates, splits)
+    if symbol is not None:
+        require_columns(table, [time, symbol, price], "say which columns mean what: time, symbol, price")
+        found = reading.read_long_table(time, symbol, price)
+    else:
+        wide = _map_columns(table, time, columns)
+        require_columns(
+            table, [time, *wide.values()], "say which columns mean what: time, and one for each asset"
+        )
+        found = reading.read_wide_table(time, wide)
+    return reading.build_prices(found, rename or {}, bad_rows == "drop")
+
+
+def _map_columns(
+    table: SourceTable, time: str, columns: Mapping[str, str] | Sequence[str] | None
+) -> dict[str, str]:
+    """Return the columns of a file with one for each asset, by symbol."""
+    if columns is None:
+        columns = [column for column in table.columns if column != time]
+        if not columns:
+            raise BackstopError(f"{table.name}: has no column of prices beside {time!r}")
+    return dict(columns) if isinstance(columns, Mapping) else {column: column for column in columns}
+
+
+class _PriceQuote:
+    """A price of a time, and where it stands."""
+
+    __slots__ = ("column", "row", "time", "value")
+
+    def __init__(self, row: int, column: str, time: int, value: int) -> None:
+        self.row, self.column, self.time, self.value = row, column, time, value
+
+
+class _PriceReader:
+    """One table on its way to prices."""
+
+    def __init__(self, table: SourceTable, duplicates: str, splits: str) -> None:
+        self.table = table
+        self.duplicates = duplicates
+        self.splits = splits
+        self.faults: list[TableFault] = []
+        self.told: list[str] = []
+        self.told_of: dict[str, list[str]] = {}  # symbols by what is told of them
+
+    def read_wide_table(self, time: str, columns: Mapping[str, str]) -> dict[str, list[_PriceQuote]]:
+        """Read a column for each asset; an empty cell is a price that is not there."""
+        found: dict[str, list[_PriceQuote]] = {symbol: [] for symbol in columns}
+        missing = 0
+        for row in self.table.rows:
+            at = self._read_time(row, time)
+            for symbol, column in columns.items():
+                if row.cells[column]:
+                    self._add_quote(found[symbol], row, column, at)
+                else:
+                    missing += 1
+        if missing:
+            self.told.append(f"Empty cells, where the price before holds: {missing:,}.")
+        return found
+
+    def read_long_table(self, time: str, symbol: str, price: str) -> dict[str, list[_PriceQuote]]:
+        """Read a row for each asset and time."""
+        found: dict[str, list[_PriceQuote]] = {}
+        for row in self.table.rows:
+            at = self._read_time(row, time)
+            if row.cells[symbol]:
+                self._add_quote(found.setdefault(row.cells[symbol], []), row, price, at)
+            else:
+                self.faults.append(TableFault(row.number, symbol, "is empty: name the asset"))
+        return found
+
+    def _read_time(self, row: CsvRow, column: str) -> int | None:
+        try:
+            return parse_time(row.cells[column])
+        except ValueError as error:
+            self.faults.append(TableFault(row.number, column, str(error)))
+            return None
+
+    def _add_quote(self, quotes: list[_PriceQuote], row: CsvRow, column: str, at: int | None) -> None:
+        text = row.cells[column]
+        try:
+            digits, below = quantity_units.read_fraction(text, "a price", "195.21")
+            value = digits * RAY // below
+            if digits <= 0 or not value:
+                raise ValueError(f"{text!r} is no price: write a number above 0, as 195.21")
+            if value > MAX_PRICE:
+                raise ValueError(f"{text!r} is more than a feed takes: give dollars for a whole coin")
+        except ValueError as error:
+            self.faults.append(TableFault(row.number, column, str(error)))
+            return
+        if at is not None:
+            quotes.append(_PriceQuote(row.number, column, at, value))
+
+    # ------------------------------------------------------------------- series
+
+    def build_prices(
+        self, found: Mapping[str, list[_PriceQuote]], rename: Mapping[str, str], drop: bool
+    ) -> PriceHistory:
+        """Sort each asset's prices; refuse, or count, what is odd about them."""
+        name = self.table.name
+        if self.faults and drop:
+            self.told.append(f"{len(self.faults):,} cells cannot be read, and are left out.")
+            self.faults = []
+        if self.faults:
+            raise TableFaultsError(name, self.faults)
+        found = {symbol: quotes for symbol, quotes in found.items() if quotes}
+        if not found:
+            raise BackstopError(f"{name}: has no prices: write rows under the header")
+        unordered = sum(b.time < a.time for quotes in found.values() for a, b in pairwise(quotes))
+        if unordered:
+            self.told.append(f"{unordered:,} prices are not in the order of their times, and were sorted.")
+        try:
+            names = name_symbols(found, rename)
+        except BackstopError as error:
+            raise BackstopError(f"{name}: {error}") from None
+        other = [f"{symbol!r} is called {new}" for symbol, new in names.items() if symbol != new]
+        if other:
+            self.told.append(f"{', '.join(other)}.")
+        series = {
+            names[symbol]: self._build_series(names[symbol], quotes) for symbol, quotes in found.items()
+        }
+        if self.faults:
+            raise TableFaultsError(name, self.faults)
+        told = [f"{', '.join(symbols)}: {text}" for text, symbols in self.told_of.items()]
+        prices = PriceHistory(name, series, (*self.told, *told))
+        if prices.last <= prices.first:
+            raise BackstopError(f"{name}: {_describe_missing_overlap(series)}")
+        return prices
+
+    def _build_series(self, symbol: str, quotes: list[_PriceQuote]) -> PriceSeries:
+        quotes = sorted(quotes, key=lambda quote: quote.time)
+        kept: list[_PriceQuote] = []
+        twice = 0
+        for quote in quotes:
+            if kept and kept[-1].time == quote.time:
+                twice += 1
+                if kept[-1].value != quote.value:
+                    self._resolve_duplicate(kept, quote)
+            else:
+                kept.append(quote)
+        if twice:
+            self._note_oddity(symbol, f"prices of a time that has one already: {twice:,}.")
+        self._name_gaps(symbol, kept)
+        self._name_splits(symbol, kept)
+        return PriceSeries(tuple(quote.time for quote in kept), tuple(quote.value for quote in kept))
+
+    def _note_oddity(self, symbol: str, text: str) -> None:
+        """Note what is odd about an asset's prices; of several assets the same is said once."""
+        self.told_of.setdefault(text, []).append(symbol)
+
+    def _resolve_duplicate(self, kept: list[_PriceQuote], quote: _PriceQuote) -> None:
+        """Settle which of two prices of one time counts, or note that it is not said."""
+        if self.duplicates == "refuse":
+            problem = (
+                f"another price of that time is in row {kept[-1].row}: say whether the first or last counts"
+            )
+            self.faults.append(TableFault(quote.row, quote.column, problem))
+        elif self.duplicates == "last":
+            kept[-1] = quote
+
+    def _name_gaps(self, symbol: str, quotes: Sequence[_PriceQuote]) -> None:
+        usual = find_usual_spacing(_list_steps([quote.time for quote in quotes]))
+        gaps = [(b.time - a.time, a) for a, b in pairwise(quotes) if b.time - a.time > _GAP * usual]
+        if gaps:
+            longest, before = max(gaps, key=lambda gap: gap[0])
+            self._note_oddity(
+                symbol,
+                f"gaps: {len(gaps):,}, the longest of {quantity_units.format_duration(longest)} from "
+                f"{format_time(before.time)} "
+                "on; the price before holds.",
+            )
+
+    def _name_splits(self, symbol: str, quotes: Sequence[_PriceQuote]) -> None:
+        """Name steps that look like a split, a change of unit or a slip of the point."""
+        found = [(a, b) for a, b in pairwise(quotes) if _is_split(a.value, b.value)]
+        if not found:
+            return
+        if self.splits == "keep":
+            self._note_oddity(symbol, f"steps that look like splits, and are kept: {len(found):,}.")
+            return
+        for a, b in found:
+            of = f"from {format_decimal(a.value, RAY)} to {format_decimal(b.value, RAY)} in one step"
+            problem = f"{of} looks like a split or a slip: mend it, or say that splits are to be kept"
+            self.faults.append(TableFault(b.row, b.column, problem))
+
+
+def parse_time(text: str) -> int:
+    """Read a time as seconds of the epoch, rounded down; without a zone it is in UTC."""
+    bare = text.removesuffix(".0")
+    if bare.isascii() and bare.isdigit():
+        value = int(bare)
+        scale = next((scale for most, scale in _EPOCHS if value < most), None)
+        if scale is not None and value >= 10**8 * scale:
+            return value // scale
+        raise ValueError(f"{text!r} is no time of the epoch: write e.g. '1710201600' or '2024-03-12T00:00Z'")
+    try:
+        parsed = datetime.fromisoformat(text.removesuffix(" UTC"))
+    except ValueError:
+        raise ValueError(f"{text!r} is no time: write e.g. '2024-03-12T00:00Z' or '1710201600'") from None
+    zoned = parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+    return int(zoned.timestamp() // 1)
+
+
+def find_usual_spacing(steps: Sequence[int]) -> int:
+    """Return the usual distance between prices: the middle one, seconds."""
+    return median_low(steps) if steps else 1
+
+
+def format_time(time: int) -> str:
+    """Write a time as `2024-03-12T08:00Z`."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _list_steps(times: Sequence[int]) -> list[int]:
+    return [after - before for before, after in pairwise(times)]
+
+
+def _is_split(before: int, after: int) -> bool:
+    """Return True for a step by a factor of five or more, or by a small whole number to one per cent."""
+    large, small = max(before, after), min(before, after)
+    if large >= _FACTOR * small:
+        return True
+    return any(100 * abs(large - n * small) <= n * small for n in range(2, _FACTOR))
+
+
+def _describe_missing_overlap(series: Mapping[str, PriceSeries]) -> str:
+    if len({time for each in series.values() for time in each.times}) == 1:
+        return "has a single time: prices move between two or more"
+    late = max(series, key=lambda symbol: series[symbol].times[0])
+    early = min(series, key=lambda symbol: series[symbol].times[-1])
+    return (
+        f"{early} ends {format_time(series[early].times[-1])}, {late} begins "
+        f"{format_time(series[late].times[0])}: "
+        "all assets need a time in common"
+    )

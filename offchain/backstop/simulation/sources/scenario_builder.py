@@ -1,0 +1,359 @@
+"""The scenario file of a book and prices of one's own: whole and readable, so that it can be changed.
+
+All that the two files do not say is the template's, in proportion to the book, and named as assumed.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_files
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.bounds import (
+    MAX_COLLATERAL_TYPES,
+    MAX_DEBT_CEILING,
+    MAX_GLOBAL_DEBT_CEILING,
+    MAX_RATIO,
+)
+from backstop.simulation.scenario import Scenario, load_scenario, quantity_units
+from backstop.simulation.scenario.book_repairs import TREATMENTS
+from backstop.simulation.scenario.scenario_schema import DAY, LONGEST
+from backstop.simulation.scenario.scenario_writer import format_decimal, format_price
+from backstop.simulation.sources.book_reader import VaultBook
+from backstop.simulation.sources.calibrated_values import CalibratedValues
+from backstop.simulation.sources.price_reader import PriceHistory
+
+ROWS: Mapping[str, str] = {
+    "duplicate": "apart",
+    "no_collateral": "liquidate",
+    "under_water": "liquidate",
+    "unsafe": "open",
+    "between_ratios": "open",
+    "under_floor": "merge",
+}
+"""What becomes of rows that the contracts refuse, unless it is said: debt stays in the book if it can."""
+
+USES = ("history", "replay", "measured")
+"""What prices may be for."""
+
+FLOOR = 2_000
+RATIO = "150%"
+ROOM = 500  # basis points between the two ratios
+TIP = 100
+_BLOCK = 300
+_LONG = 31 * DAY
+_GAS_TOKENS = ("ETH", "WETH", "wstETH", "stETH", "weETH", "rETH", "cbETH")
+# Parts of the book's debt: what members hold and keepers have adds up to a fifth of it.
+_JUNIOR, _SAVINGS, _DESK, _OPPORTUNIST = 50, 10, 100, 20
+_EQUITY = 10**6  # tokens that are worth as much as the debt
+_TEMPLATE = "template.yaml"
+
+
+@dataclass(frozen=True)
+class _CollateralTerms:
+    """What the file says of one collateral type."""
+
+    symbol: str
+    decimals: int
+    ceiling: int
+    limit: int
+    ratio: str
+    initial: str
+    penalty: str
+    price: str
+
+
+def write_scenario(
+    book: VaultBook,
+    prices: PriceHistory,
+    out: str | Path,
+    *,
+    use: str = "history",
+    duration: str | None = None,
+    block_time: str | None = None,
+    ratios: Mapping[str, str] | None = None,
+    floor: int = FLOOR,
+    total: int | None = None,
+    rows: Mapping[str, str] | None = None,
+    gas_token: str | None = None,
+    measured: CalibratedValues | None = None,
+) -> Scenario:
+    """Write `scenario.yaml`, `book.csv` and `prices.csv` into a folder; return the scenario, checked.
+
+    `use` is what prices are for: `history` draws a day from them on each path, in runs of a day, beginning at
+    their last; `replay` takes them as they are, from the midnight before the first on; `measured` draws days
+    by laws that a calibration `measured`, and has markets as deep as it found them. `ratios` are
+    liquidation ratios by symbol (`{"wstETH": "125%"}`), in place of those of the book or 150%; `floor` and
+    `total`, the debt that all vaults are scaled to, are whole stablecoins; `rows` says what becomes of rows
+    that the contracts refuse.
+    """
+    writing = _ScenarioBuilder(book, prices, use, block_time, duration, measured)
+    settled = {**ROWS, **(rows or {})}
+    for kind, how in settled.items():
+        if how not in TREATMENTS.get(kind, ()):
+            known = ", ".join(TREATMENTS.get(kind, TREATMENTS))
+            raise BackstopError(
+                f"rows: {f'{kind}: {how}' if kind in TREATMENTS else kind!r} is not of: {known}"
+            )
+    values = writing.build_values(ratios or {}, floor, total, settled, gas_token)
+    files = {
+        "book.csv": writing.book.to_csv(),
+        "prices.csv": writing.prices.to_csv(writing.begin, writing.every),
+        "scenario.yaml": _render_template(values),
+    }
+    # What does not load is not left behind.
+    with tempfile.TemporaryDirectory(prefix="backstop-scenario-") as temporary:
+        write_files(Path(temporary), files)
+        scenario = load_scenario(Path(temporary) / "scenario.yaml")
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_files(folder, files)
+    except OSError as error:
+        raise BackstopError(f"{folder} cannot be written: {error.strerror or error}") from None
+    return scenario
+
+
+class _ScenarioBuilder:
+    """One book and its prices on their way to a file."""
+
+    def __init__(
+        self,
+        book: VaultBook,
+        prices: PriceHistory,
+        use: str,
+        block_time: str | None,
+        duration: str | None,
+        measured: CalibratedValues | None,
+    ) -> None:
+        if use not in USES:
+            raise BackstopError(f"use: {use!r} is not one of: {', '.join(USES)}")
+        if (use == "measured") != (measured is not None):
+            raise BackstopError("use: 'measured' goes with what a calibration measured, and only that does")
+        self.book, left_out = _remove_debtless_types(book)
+        self.symbols = self.book.symbols
+        if len(self.symbols) > MAX_COLLATERAL_TYPES:
+            raise BackstopError(
+                f"{book.name}: has {len(self.symbols)} types, and a protocol {MAX_COLLATERAL_TYPES} at most: "
+                "leave the smallest out"
+            )
+        self.prices = prices.select_symbols(self.symbols)
+        self.replay = use == "replay"
+        self.measured = measured
+        self.notes = [*book.told, *left_out, *prices.told]
+        self.every = self.prices.every
+        # Blocks of a scenario are of five minutes, or an hour where a replay has months of them.
+        span = self.prices.last - self.prices.first
+        usual = min(self.every, 3_600 if self.replay and span > _LONG else _BLOCK)
+        self.block = _read_seconds("block_time", block_time) or usual
+        if self.block % self.every and self.every % self.block:
+            raise BackstopError(
+                f"block_time: {self.block} s and the {self.every} s between prices: one must be a multiple "
+                "of the other"
+            )
+        # A replay begins at midnight, from where the times of a scenario's file count. Prices that lie
+        # between its rows would come late by up to one: then it has a row for each block.
+        self.begin = self.prices.first // DAY * DAY if self.replay else self.prices.first
+        if self.replay and not self.prices.is_on_grid(self.begin):
+            self.every = min(self.every, self.block)
+        held = (self.prices.last - self.begin) // self.every * self.every
+        whole = min(held, LONGEST) // self.block * self.block
+        self.duration = _read_seconds("duration", duration) or (whole if self.replay else DAY)
+        if self.replay and not 0 < self.duration <= whole:
+            there = quantity_units.format_duration(whole)
+            raise BackstopError(
+                f"duration: {prices.name} can be replayed for {there}, not {duration or 'at all'}"
+            )
+        if use == "history" and held < 2 * max(self.every, self.block):
+            raise BackstopError(f"{prices.name}: has prices for fewer than two blocks: too few to draw from")
+
+    def build_values(
+        self,
+        ratios: Mapping[str, str],
+        floor: int,
+        total: int | None,
+        rows: Mapping[str, str],
+        gas_token: str | None,
+    ) -> dict[str, Any]:
+        """Return what the template asks for."""
+        for symbol in (*ratios, *([gas_token] if gas_token else [])):
+            if symbol not in self.symbols:
+                raise BackstopError(f"{symbol!r} is not one of the book's: {', '.join(self.symbols)}")
+        debts = dict.fromkeys(self.symbols, 0)
+        for _, vault in self.book.rows:
+            debts[vault.symbol] += vault.debt
+        whole = sum(debts.values())
+        if total is not None:
+            debts = {symbol: debt * total * WAD // whole for symbol, debt in debts.items()}
+        coins = {symbol: debt // WAD + 1 for symbol, debt in debts.items()}
+        types = [self._build_type(symbol, coins[symbol], ratios, floor) for symbol in self.symbols]
+        owed = sum(coins.values())
+        gas = gas_token or next((each for each in _GAS_TOKENS if each in self.symbols), self.symbols[0])
+        prices = self.prices
+        run = max(self.block, min(DAY, (prices.last - prices.first) // 4 // self.block * self.block))
+        return {
+            "written_by": _join_lines(f"Written of {self.book.name} and {prices.name} by Backstop."),
+            "title": _quote_text(f"{self.book.name} at the prices of {prices.name}"),
+            "description": _join_lines(self._describe_scenario()),
+            "assumptions": [_quote_text(line) for line in self._list_assumptions(gas)],
+            "start": datetime.fromtimestamp(self._compute_start(), UTC).strftime("%Y-%m-%dT%H:%MZ"),
+            "duration": _format_time(self.duration),
+            "block_time": _format_time(self.block),
+            "types": types,
+            "global_ceiling": min(MAX_GLOBAL_DEBT_CEILING, sum(each.ceiling for each in types)),
+            "global_limit": max(10 * floor, owed // 8),
+            "floor": floor,
+            "tip": min(TIP, floor // 20),
+            "replay": self.replay,
+            "measured": self.measured,
+            "every": _format_time(self.every),
+            "run": _format_time(run),
+            "gas_token": gas,
+            "total": total,
+            "rows": rows,
+            "visit_seconds": max(self.block, _BLOCK),
+            "visits": _format_time(max(self.block, _BLOCK)),
+            "recovery": _format_time(max(self.block, 4 * _BLOCK)),
+            "junior": max(1, owed // _JUNIOR),
+            "savings": max(1, owed // _SAVINGS),
+            "desk": max(1, owed // _DESK),
+            "opportunist": max(1, owed // _OPPORTUNIST),
+            "equity": format_decimal(max(10_000, owed), _EQUITY),
+            "block_gas": max(1_000_000, 30_000_000 * self.block // 12),
+        }
+
+    def _compute_start(self) -> int:
+        """Return when the scenario begins: with a replay's prices, or on the day after a history."""
+        return self.begin if self.replay else -(-self.prices.last // DAY) * DAY
+
+    def _build_type(self, symbol: str, owed: int, ratios: Mapping[str, str], floor: int) -> _CollateralTerms:
+        if owed > MAX_DEBT_CEILING:
+            raise BackstopError(
+                f"{self.book.name}: its {symbol} vaults owe {owed:,} stablecoins, and a type may owe "
+                f"{MAX_DEBT_CEILING:,}: scale the book by a `total`"
+            )
+        ratio = self._get_ratio(symbol, ratios)
+        return _CollateralTerms(
+            symbol=symbol,
+            decimals=self.book.decimals[symbol],
+            ceiling=min(MAX_DEBT_CEILING, 2 * owed + 1_000_000),
+            limit=max(10 * floor, owed // 10),
+            ratio=f"{format_decimal(ratio, 100)}%",
+            initial=f"{format_decimal(min(MAX_RATIO, ratio + ROOM), 100)}%",
+            # A vault that has just become unsafe is worth its debt and the penalty.
+            penalty=f"{format_decimal(min(1_300, (ratio - BASIS_POINTS) // 2), 100)}%",
+            price=format_price(self.prices.lasts[symbol]),
+        )
+
+    def _get_ratio(self, symbol: str, ratios: Mapping[str, str]) -> int:
+        if symbol not in ratios:
+            found = self.book.ratios.get(symbol)
+            return quantity_units.read_basis_points(RATIO) if found is None else found
+        try:
+            value = quantity_units.read_basis_points(ratios[symbol])
+        except ValueError as error:
+            raise BackstopError(f"ratios: {symbol}: {error}") from None
+        if not BASIS_POINTS <= value <= MAX_RATIO - ROOM:
+            highest = format_decimal(MAX_RATIO - ROOM, 100)
+            raise BackstopError(f"ratios: {symbol}: {ratios[symbol]!r} is not between 100% and {highest}%")
+        return value
+
+    def _describe_scenario(self) -> str:
+        if self.replay:
+            return (
+                f"The positions of {self.book.name}, opened at the first price, and the prices of "
+                f"{self.prices.name} as they are."
+            )
+        drawn = "from its history, runs of all assets together"
+        if self.measured is not None:
+            drawn = "by laws that were measured in it"
+        return (
+            f"The positions of {self.book.name}, opened at the last price of {self.prices.name}, and days "
+            f"drawn {drawn}."
+        )
+
+    def _list_assumptions(self, gas: str) -> list[str]:
+        ratios = [symbol for symbol in self.symbols if symbol not in self.book.ratios]
+        measured = self.measured or CalibratedValues({})
+        guessed = [symbol for symbol in self.symbols if symbol not in measured.markets]
+        of = f" of {', '.join(guessed)}" if measured.markets else ""
+        lines = [
+            *self.notes,
+            *measured.assumptions,
+            *(
+                []
+                if self.measured
+                else [f"A price holds till the next, {quantity_units.format_duration(self.every)} later."]
+            ),
+            "All debt is the protocol's stablecoin, which counts as one dollar, and pays no stability fee.",
+            "Members of pools hold 2% (junior) and 10% (savings) of the debt, buyers of auctions have 8%.",
+            *(
+                [f"Markets{of} are as deep as a fifth of each type's debt, and recover within 20 minutes."]
+                if guessed
+                else []
+            ),
+            f"Gas is paid in {gas}, at 25 gwei.",
+            "Equity, where a preset has it: a million tokens are worth the debt at first.",
+            "Keepers and their failures, auctions, floors and limits are the template's.",
+        ]
+        if ratios and len(ratios) < len(self.symbols):
+            lines.append(f"Without a threshold in the book: {', '.join(ratios)}.")
+        return lines
+
+
+def _remove_debtless_types(book: VaultBook) -> tuple[VaultBook, list[str]]:
+    """Leave out types of which nobody owes anything; return the book and what to say of that."""
+    owing = {vault.symbol for _, vault in book.rows if vault.debt}
+    if not owing:
+        raise BackstopError(f"{book.name}: nobody owes anything: there is nothing to lose")
+    idle = [symbol for symbol in book.symbols if symbol not in owing]
+    if not idle:
+        return book, []
+    rows = tuple(row for row in book.rows if row.vault.symbol in owing)
+    kept = VaultBook(book.name, rows, book.decimals, book.prices, book.ratios, book.told)
+    return kept, [f"Nobody owes anything against {', '.join(idle)}: left out."]
+
+
+def _render_template(values: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader(__package__, "."), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters |= {"coins": "{:_}".format, "time": _format_time, "quoted": _quote_text}
+    return environment.get_template(_TEMPLATE).render(values)
+
+
+def _read_seconds(name: str, text: str | None) -> int:
+    """Read a time that may not be given; 0 if it is not."""
+    if text is None:
+        return 0
+    try:
+        return quantity_units.read_seconds(text)
+    except ValueError as error:
+        raise BackstopError(f"{name}: {error}") from None
+
+
+def _format_time(seconds: int) -> str:
+    """Write a time as scenarios do, in the largest unit that it is whole in."""
+    for unit, length in (("d", DAY), ("h", 3_600), ("min", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _quote_text(text: str) -> str:
+    """Write text as a YAML scalar whatever is in it: JSON's are YAML's."""
+    return json.dumps(_join_lines(text), ensure_ascii=False)
+
+
+def _join_lines(text: str) -> str:
+    """Return text on one line."""
+    return " ".join(text.split())

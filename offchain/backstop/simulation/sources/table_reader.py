@@ -1,0 +1,189 @@
+"""Tables of strangers as text: CSV, Parquet, frames, local or in an object store. Rows know their number."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario.csv_table import CsvRow, parse_table
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import pandas as pd
+
+    Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_SHOWN = 3
+_PATIENCE = 20
+
+
+class FloatCell(str):
+    """A cell that was a float: its shortest decimal, which whoever asked for floats may round."""
+
+
+class SourceTable(NamedTuple):
+    """A table's name, its columns and its rows, counted as an editor shows them, of frames from 1."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: list[CsvRow]
+
+
+class TableFault(NamedTuple):
+    """Something wrong in a table: the row (0: the whole table), its column and how to mend it."""
+
+    row: int
+    column: str
+    problem: str
+
+    def __str__(self) -> str:
+        place = [f"row {self.row}"] if self.row else []
+        place += [f"column {self.column}"] if self.column else []
+        return f"{', '.join(place)}: {self.problem}" if place else self.problem
+
+
+class TableFaultsError(BackstopError):
+    """All that is wrong in a table; the message has the first ones."""
+
+    def __init__(self, name: str, faults: Sequence[TableFault]) -> None:
+        self.name = name
+        self.faults = tuple(faults)
+        shown = "; ".join(str(fault) for fault in faults[:_SHOWN])
+        more = f"; and {len(faults) - _SHOWN:,} more faults" if len(faults) > _SHOWN else ""
+        super().__init__(f"{name}: {shown}{more}")
+
+
+def read_cells(source: Source, filesystem: pafs.FileSystem | None = None) -> SourceTable:
+    """Read a table: a path, an address of an object store, a pandas frame or an Arrow table.
+
+    Paths are of `filesystem`, where one is given. What is compressed (.gz, .zst, .bz2) is read as it is.
+    """
+    if isinstance(source, pa.Table):
+        return _from_arrow("table", source)
+    if not isinstance(source, str | Path):
+        import pandas as pd
+
+        if not isinstance(source, pd.DataFrame):
+            kind = type(source).__name__
+            raise BackstopError(f"a {kind} is no table: give a path, a DataFrame or a pyarrow Table")
+        return _from_frame(source)
+    name, content = _fetch_file(str(source), filesystem)
+    if content[:4] == b"PAR1":
+        try:
+            return _from_arrow(name, pq.read_table(io.BytesIO(content)))
+        except (OSError, pa.ArrowException) as error:
+            raise BackstopError(f"{name} is no whole Parquet file: {_get_first_line(error)}") from None
+    return _from_text(name, content)
+
+
+def _fetch_file(path: str, filesystem: pafs.FileSystem | None) -> tuple[str, bytes]:
+    """Return a file's name and its bytes."""
+    given, name = path, path.rstrip("/").rsplit("/", 1)[-1]
+    if not name:
+        raise BackstopError("'' is no file: give a path")
+    try:
+        if filesystem is None and _URI.match(path):
+            filesystem, path = pafs.FileSystem.from_uri(_limit_retries(path))
+        filesystem = filesystem or pafs.LocalFileSystem()
+        if filesystem.get_file_info(path).type == pafs.FileType.Directory:
+            raise BackstopError(f"{given} is a directory: give a file in it")
+        with filesystem.open_input_stream(path) as stream:
+            return name, stream.read()
+    except FileNotFoundError:
+        raise BackstopError(f"there is no file {given}") from None
+    except (OSError, pa.ArrowException) as error:
+        unknown = "Unrecognized filesystem" in str(error)
+        hint = ": give a file, s3://, gs://, abfs:// or hdfs://" if unknown else ""
+        raise BackstopError(f"{given} cannot be read: {_get_first_line(error)}{hint}") from None
+
+
+def _limit_retries(address: str) -> str:
+    """Have Google's store give up after a while: it would try for a quarter of an hour."""
+    if not address.startswith(("gs://", "gcs://")) or "retry_limit_seconds" in address:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}retry_limit_seconds={_PATIENCE}"
+
+
+def _get_first_line(error: Exception) -> str:
+    """Return the first line of what another library says."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
+
+
+def _from_text(name: str, content: bytes) -> SourceTable:
+    if content[:2] == b"PK":
+        raise BackstopError(f"{name} is a spreadsheet or an archive: save the sheet as CSV in UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BackstopError(f"{name} cannot be read: not UTF-8 text: save it as CSV in UTF-8") from None
+    if text.lstrip()[:1] in ("{", "["):
+        raise BackstopError(f"{name} is JSON: write it as CSV or Parquet, a row for each position or price")
+    _, header, rows = parse_table(io.StringIO(text, newline=""), name)
+    if not header:
+        raise BackstopError(f"{name}: row 1: is empty: write a header and rows under it")
+    return SourceTable(name, tuple(header), rows)
+
+
+def _from_arrow(name: str, table: pa.Table) -> SourceTable:
+    _refuse_duplicate_columns(name, table.column_names)
+    columns = [[_format_cell(value) for value in column.to_pylist()] for column in table.columns]
+    return _build_table(name, table.column_names, columns)
+
+
+def _from_frame(frame: pd.DataFrame) -> SourceTable:
+    names = [str(column) for column in frame.columns]
+    _refuse_duplicate_columns("frame", names)
+    columns = [[_format_cell(value) for value in frame.iloc[:, i].tolist()] for i in range(len(names))]
+    return _build_table("frame", names, columns)
+
+
+def _build_table(name: str, names: Sequence[str], columns: Sequence[Sequence[str]]) -> SourceTable:
+    cells = zip(*columns, strict=True)
+    rows = [CsvRow(number, dict(zip(names, row, strict=True))) for number, row in enumerate(cells, 1)]
+    return SourceTable(name, tuple(names), rows)
+
+
+def _refuse_duplicate_columns(name: str, names: Sequence[str]) -> None:
+    for column in names:
+        if list(names).count(column) > 1:
+            raise BackstopError(f"{name}: the column {column!r} is there twice: remove one")
+
+
+def _format_cell(value: Any) -> str:
+    """Return a cell as text: nothing for what is missing, floats marked as what they are."""
+    if value is None or value != value:  # NaN and NaT are not themselves
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return FloatCell(repr(float(value)))  # numpy's floats show their type
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value.isoformat() if isinstance(value, datetime) else str(value).strip()
+
+
+def require_columns(table: SourceTable, columns: Sequence[str], fail_hint: str) -> None:
+    """Refuse a table without some columns, in one line that says which there are."""
+    missing = [column for column in dict.fromkeys(columns) if column not in table.columns]
+    if missing:
+        _raise_missing_columns(table, missing, fail_hint)
+
+
+def _raise_missing_columns(table: SourceTable, missing: Sequence[str], hint: str) -> NoReturn:
+    listed = ", ".join(repr(column) for column in missing)
+    there = ", ".join(table.columns[:20])
+    commas = ", with commas between" if len(table.columns) == 1 else ""
+    are = "columns are" if len(missing) > 1 else "column is"
+    raise BackstopError(f"{table.name}: the {are} missing: {listed}{commas}; there are {there}: {hint}")
