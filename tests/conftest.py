@@ -21,7 +21,7 @@ from backstop.files.installation import refuse_other_checkout
 from backstop.hosts import host_registry as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host_interface import Host
-from backstop.proof.lockstep import Lockstep, lockstep
+from backstop.proof.lockstep import Lockstep, deploy_lockstep
 from tests.support.cached_deployments import CachedDeployment, DeploymentCache
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices, with_guards
@@ -195,7 +195,7 @@ def new_protocol(
     diverges = request.node.get_closest_marker("diverges") is not None
 
     def deployed(host: Host, parameters: Parameters, prices: bool, check_every: int | None) -> Lockstep:
-        both = lockstep(host, parameters, artifacts=artifacts, check_every=check_every, traces=traces)
+        both = deploy_lockstep(host, parameters, artifacts=artifacts, check_every=check_every, traces=traces)
         for symbol, price in PRICES.items() if prices else ():
             DeployedProtocol(both).post_price(symbol, price)
         return both

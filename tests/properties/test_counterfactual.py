@@ -23,7 +23,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MIN_NOTICE
 from backstop.model.roles import Administered
 from backstop.model.state import Revert, external
-from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.properties import (
     COUNTERFACTUAL_PROPERTIES,
     CounterfactualSeed,
@@ -316,15 +316,19 @@ def test_who_leaves_before_a_workouts_loss_is_told(alone_with_workouts, monkeypa
 
 
 def test_a_campaign_asks_and_changes_nothing(artifacts, new_host):
-    machine = Machine(
-        new_host(), run_seed(1, 3), artifacts=artifacts, parameters=build_standard_parameters(), traces=None
+    machine = FuzzRun(
+        new_host(),
+        derive_run_seed(1, 3),
+        artifacts=artifacts,
+        parameters=build_standard_parameters(),
+        traces=None,
     )
-    for _ in zip(range(800), machine.run(1_000), strict=False):
+    for _ in zip(range(800), machine.play_steps(1_000), strict=False):
         pass  # the last of the run may be a settlement, which leaves little to ask
     both = machine.both
     before = both.model.snapshot(), both.timestamp, len(both.trace)
     for _ in range(50):
-        machine.ask()
+        machine.check_random_what_if()
     both.compare_state()
     assert before == (both.model.snapshot(), both.timestamp, len(both.trace))
     assert len(machine.asked) > 2

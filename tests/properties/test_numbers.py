@@ -105,7 +105,7 @@ def test_the_page_lists_the_promises_of_today():
 
 def test_each_number_is_written_once_in_the_sources():
     decorator = re.compile(
-        r"^\s*@(?:asserts|(?:state|transition|history|refusal|counterfactual)_(?:property|promise))\(\s*(\d+)\b",
+        r"^\s*@(?:asserts_property|(?:state|transition|history|refusal|counterfactual)_(?:property|promise))\(\s*(\d+)\b",
         re.M,
     )
     found = [

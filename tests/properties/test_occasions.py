@@ -16,8 +16,8 @@ from backstop.deployment.example_parameters import (
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.model.state import Table
-from backstop.proof.fuzz.deployments import draw_parameters
-from backstop.proof.fuzz.machine import Machine
+from backstop.proof.fuzz.fuzz_run import FuzzRun
+from backstop.proof.fuzz.parameter_generator import draw_parameters
 from backstop.proof.properties import Transition
 from backstop.proof.properties.property_registry import (
     HISTORY_PROPERTIES,
@@ -102,10 +102,10 @@ class Recorder:
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_who_is_not_asked_sees_and_remembers_nothing(seed):
-    machine = Machine(RevmHost(), seed, artifacts=ARTIFACTS, opened=False)
+    machine = FuzzRun(RevmHost(), seed, artifacts=ARTIFACTS, opened=False)
     recorder = machine.both.step_check = Recorder(machine.both.model)
-    machine.open()
-    for _ in machine.run(STEPS):
+    machine.prepare_deployment()
+    for _ in machine.play_steps(STEPS):
         pass
     assert recorder.left_out == {*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES}
 
@@ -119,9 +119,9 @@ class Paths(dict):
 def test_a_property_of_states_names_all_that_it_reads():
     read = set()
     for seed in {*SEEDS, *OF_MARGIN}:
-        machine = Machine(RevmHost(), seed, artifacts=ARTIFACTS)
+        machine = FuzzRun(RevmHost(), seed, artifacts=ARTIFACTS)
         both = machine.both
-        for _ in machine.run(STEPS):
+        for _ in machine.play_steps(STEPS):
             pass
         state = {name: Paths(tables) for name, tables in both.snapshot().items()}
         for number, holds in STATE_PROPERTIES.items():

@@ -65,7 +65,7 @@ def alone(new_protocol, monkeypatch):
 def believing(protocol, monkeypatch):
     """The protocol with a chain that believes whatever the model says."""
     both = protocol.lockstep
-    monkeypatch.setattr(both, "settle", both._waiting.clear)
+    monkeypatch.setattr(both, "flush_pending_steps", both._waiting.clear)
     monkeypatch.setattr(both, "view", both.model.view)
     monkeypatch.setattr(both, "_assert_state", lambda action, **how: None)
     monkeypatch.setattr(both, "_check_state", lambda action, **how: None)

@@ -12,7 +12,7 @@ def promised(protocol, monkeypatch):
     """That nobody ever borrows is promised."""
 
     def nobody_borrows(step, changes):
-        if step.calls("VaultEngine", "deposit_and_draw"):
+        if step.is_call("VaultEngine", "deposit_and_draw"):
             raise PropertyViolationError("somebody borrows")
 
     monkeypatch.setitem(TRANSITION_PROMISES, 999, nobody_borrows)

@@ -209,7 +209,7 @@ def test_a_guardian_halts_for_a_while_and_not_again_at_once(protocol, model, aga
 
 
 def test_an_adapter_reports_what_its_aggregator_says(protocol, model):
-    create, now = protocol.lockstep.create, protocol.timestamp
+    create, now = protocol.lockstep.create_contract, protocol.timestamp
     aggregator = create("ScriptedAggregator", "Aggregator", 8)
     args = protocol.address("PriceFeed"), 9, aggregator, 3_600, 0, 10**12, "0x" + "00" * 20, 0
     create("ChainlinkReporter", "Adapter", *args)

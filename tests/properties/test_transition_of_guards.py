@@ -70,7 +70,7 @@ def test_a_policy_that_does_not_know(guarded, escalated):
 
 
 def test_a_fall_too_early(guarded, calmed):
-    guarded.lockstep.model.changes[("CircuitBreaker", "state", ())] = calmed.before(
+    guarded.lockstep.model.changes[("CircuitBreaker", "state", ())] = calmed.read_pre_state(
         "CircuitBreaker", "state"
     )._replace(calm_from=guarded.timestamp)
     expect_violation(21, calmed)

@@ -53,7 +53,7 @@ def change(step, contract, path, key=(), **fields):
 
 def was(step, contract, path, key, **fields):
     """The state before the step had other fields."""
-    old = step.before(contract, path, key)
+    old = step.read_pre_state(contract, path, key)
     step.model.changes[contract, path, key] = old._replace(**fields) if fields else old
 
 

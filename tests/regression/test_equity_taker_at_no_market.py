@@ -13,7 +13,9 @@ from tests.support.saver_steps import lose_new_vault
 def test_equity_taker_at_no_market(new_protocol):
     protocol = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000)))
     equity, stablecoin = map(protocol.address, ("Equity", "Stablecoin"))
-    protocol.lockstep.create("EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin)
+    protocol.lockstep.create_contract(
+        "EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin
+    )
     lose_new_vault(protocol)
     report_equity(protocol, 100 * RAY)
     cover_deficit(protocol)
@@ -29,6 +31,8 @@ def test_equity_taker_at_another_auction(new_protocol):
     """The model called the collateral auction's `take`, which has other arguments."""
     protocol = new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000))
     equity, stablecoin = map(protocol.address, ("Equity", "Stablecoin"))
-    protocol.lockstep.create("EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin)
+    protocol.lockstep.create_contract(
+        "EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin
+    )
     with reverts(""):
         protocol.do("EquityTaker.take_and_buy", "CollateralAuction", 0, 0, "stranger", 0, sender="taker")

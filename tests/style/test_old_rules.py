@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.proof.old_rules import ATTACKS, PATCHES, applies
+from backstop.proof.reverted_fixes import ATTACKS, PATCHES, explain_patch_failure
 from tests.support.checkout_paths import ROOT
 
 KEPT = sorted(PATCHES.glob("*.patch"))
@@ -20,6 +20,6 @@ def test_there_are_some() -> None:
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_it_applies_to_the_rules_alone_and_belongs_to_an_attack(path: Path) -> None:
     assert (ATTACKS / f"{path.stem}.py").is_file()
-    assert applies(path.stem, ROOT) == ""
+    assert explain_patch_failure(path.stem, ROOT) == ""
     files = re.findall(r"^\+\+\+ b/(\S+)", path.read_text(), re.MULTILINE)
     assert files and all(file.startswith(RULES) for file in files)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.deployment.contract_creation import create_model
 from backstop.deployment.deployment_plan import Deployment
 from backstop.model.state import Log
-from backstop.proof.difference import as_tuples
+from backstop.proof.lockstep_difference import convert_to_tuples
 from backstop.system import Action
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Replay:
         assert outcome.ok is not receipt.failed, (action, outcome.reason)
         if outcome.ok:
             logs = [
-                Log(name, event, as_tuples(to_plain_value(values))) for name, event, values in outcome.logs
+                Log(name, event, convert_to_tuples(to_plain_value(values)))
+                for name, event, values in outcome.logs
             ]
             assert decode_events(receipt, self.names) == logs, action
         self.transactions += 1

@@ -154,7 +154,7 @@ class DeployedProtocol:
 
     def deploy_token(self, kind: str, name: str, symbol: str, decimals: int) -> str:
         """A new token contract, named by its symbol."""
-        self.lockstep.create(kind, symbol, name, symbol, decimals)
+        self.lockstep.create_contract(kind, symbol, name, symbol, decimals)
         return symbol
 
     def provide(self, symbol: str, collateral: int, stable: int) -> None:

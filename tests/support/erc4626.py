@@ -24,7 +24,7 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.state import Revert
-from backstop.proof.lockstep import lockstep
+from backstop.proof.lockstep import deploy_lockstep
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.equity_steps import price_equity
 from tests.support.saver_steps import XAU, give_stablecoin, lose_new_vault, mature_batch, redeem_all_shares
@@ -72,7 +72,7 @@ def deploy_pools(
     host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: bool, empty: bool
 ) -> DeployedProtocol:
     """Three members of every pool, half of whose shares may leave, or wait in a batch; income, and a loss."""
-    both = lockstep(host, build_parameters(cooldown), artifacts=artifacts, check_every=0, traces=None)
+    both = deploy_lockstep(host, build_parameters(cooldown), artifacts=artifacts, check_every=0, traces=None)
     made = DeployedProtocol(both)
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)

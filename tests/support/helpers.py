@@ -62,7 +62,7 @@ def edit_contracts(folder: Path, file: str, old: str, new: str) -> Artifacts:
 def check_cannot_be_made(protocol, kind: str, *args, reason: str) -> None:
     """Neither the model nor the chain makes a contract of these arguments; not every host tells why."""
     with pytest.raises(BackstopError, match=reason):
-        protocol.lockstep.create(kind, "Refused", *args)
+        protocol.lockstep.create_contract(kind, "Refused", *args)
     chain = protocol.lockstep.chain
     artifact = chain.artifacts[kind]
     code = artifact.bytecode + artifact.abi.constructor.encode(args)

@@ -12,7 +12,7 @@ DAY = 86_400
 def own_fund(protocol: DeployedProtocol) -> DeployedProtocol:
     """The fund `Fund`, with a cap of 2,000 a day, and a market that has some stablecoin."""
     coin, market, admin = (protocol.address(name) for name in ("Stablecoin", "market", "admin"))
-    protocol.lockstep.create("MarginFund", "Fund", coin, market, ZERO_ADDRESS, admin, DAY, 7)
+    protocol.lockstep.create_contract("MarginFund", "Fund", coin, market, ZERO_ADDRESS, admin, DAY, 7)
     protocol.do("Fund.set_cap", 2_000, sender="admin")
     protocol.do("Stablecoin.transfer", "market", 10_000 * WAD, sender="rich")
     protocol.do("Stablecoin.approve", "Fund", MAX_UINT256, sender="rich")

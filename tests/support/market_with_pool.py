@@ -43,7 +43,7 @@ class MarketWithPool:
         wired = (*(market.at(name) for name in (HOUSE, DESK, ORDERS)), market.at("admin"))
         arguments = (*NAMES, wired, tuple(rules))
         if isinstance(market.system, Lockstep):
-            market.system.create(POOL, POOL, *arguments)
+            market.system.create_contract(POOL, POOL, *arguments)
         else:
             at = compute_contract_address(get_account(f"deployer_of_{POOL}"), 0)
             create_on_model(market.world, Creation(POOL, POOL, arguments, at))

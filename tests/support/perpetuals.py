@@ -94,7 +94,7 @@ class Perpetuals:
         engine, policy, coin = (self.at(each) for each in ("VaultEngine", "MarginPolicy", "Stablecoin"))
         wired = (engine, policy, coin, desk, self.at(FUND))
         assert isinstance(self.system, Lockstep)
-        self.system.create(HOUSE, name, wired, tuple(rules))
+        self.system.create_contract(HOUSE, name, wired, tuple(rules))
 
     def read(self, call: str, *args: Any) -> Any:
         """Call the view "Contract.method"."""

@@ -23,9 +23,9 @@ from typing import Any
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.keepers import call_costs, gas_table
-from backstop.proof.fuzz.machine import Machine, run_seed
-from backstop.proof.lockstep import Lockstep, lockstep
-from backstop.proof.trace import read_trace, write_trace
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
+from backstop.proof.lockstep import Lockstep, deploy_lockstep
+from backstop.proof.step_trace import read_trace, write_trace
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.system import Action, Outcome
@@ -144,14 +144,14 @@ def play_again(content: dict[str, Any], artifacts: Artifacts, renames: RenameTab
         trace = read_trace(path, artifacts)
     expected = iter(content["outcomes"])
     host = RevmHost(trace.started_at)
-    both = lockstep(host, trace.parameters, artifacts=artifacts, check_every=0, traces=None)
+    both = deploy_lockstep(host, trace.parameters, artifacts=artifacts, check_every=0, traces=None)
     for place, step in enumerate(trace.steps):
         if isinstance(step.step, Action):
             both.advance(step.timestamp - both.timestamp)
             was, now = renames.translate_outcome(next(expected)), describe_outcome(both.apply(step.step))
             assert now == was, f"step {place}, {step.step}: was {was}, is {now}"
         else:
-            both.play(step)
+            both.play_step(step)
     both.compare_state()
     balances = {renames.translate_name("contracts", name): each for name, each in content["balances"].items()}
     assert read_balances(both) == balances
@@ -198,9 +198,11 @@ def write_records() -> None:
 
 def _record_run(index: int, artifacts: Artifacts) -> dict[str, Any]:
     outcomes: list[Any] = []
-    machine = Machine(RevmHost(), run_seed(SEED, index), artifacts=artifacts, check_every=0, traces=None)
+    machine = FuzzRun(
+        RevmHost(), derive_run_seed(SEED, index), artifacts=artifacts, check_every=0, traces=None
+    )
     both = machine.both
-    for _ in machine.run(STEPS):
+    for _ in machine.play_steps(STEPS):
         pass
     trace = both.record_trace()
     with tempfile.TemporaryDirectory() as folder:
@@ -208,7 +210,7 @@ def _record_run(index: int, artifacts: Artifacts) -> dict[str, Any]:
         write_trace(trace, path)
         content = json.loads(path.read_text(encoding="utf-8"))
     # Played once more for the outcomes of the opening, too.
-    again = lockstep(
+    again = deploy_lockstep(
         RevmHost(trace.started_at), trace.parameters, artifacts=artifacts, check_every=0, traces=None
     )
     for step in trace.steps:
@@ -216,7 +218,7 @@ def _record_run(index: int, artifacts: Artifacts) -> dict[str, Any]:
             again.advance(step.timestamp - again.timestamp)
             outcomes.append(describe_outcome(again.apply(step.step)))
         else:
-            again.play(step)
+            again.play_step(step)
     return {"trace": content, "outcomes": outcomes, "balances": read_balances(again)}
 
 

@@ -57,7 +57,7 @@ def pool_arguments(protocol: DeployedProtocol, token: str = "Stablecoin", **othe
 
 def make_pool(protocol: DeployedProtocol, name: str = "Made", **others: Any) -> str:
     """A pool beside those of the deployment, which may cover; its name."""
-    protocol.lockstep.create("Pool", name, *pool_arguments(protocol, **others))
+    protocol.lockstep.create_contract("Pool", name, *pool_arguments(protocol, **others))
     protocol.do("VaultEngine.grant_role", STAGE, name, sender="admin")
     return name
 
@@ -67,7 +67,7 @@ def make_equity_pool(protocol: DeployedProtocol, name: str, token: str, stage: s
     values: dict[str, Any] = {"loss_waterfall": "LossWaterfall", "cooldown": DAY, "vesting": 7 * DAY} | others
     wiring = (protocol.address(each) for each in (token, values["loss_waterfall"], stage))
     times = values["cooldown"], values["vesting"]
-    protocol.lockstep.create("EquityPool", name, "Staked", "STK", *wiring, *times)
+    protocol.lockstep.create_contract("EquityPool", name, "Staked", "STK", *wiring, *times)
     return name
 
 
@@ -75,14 +75,14 @@ def make_claims(protocol: DeployedProtocol, pool: str, price: int = 0, equity: s
     """A series of claims of a pool, or of an account, for a token that anyone mints as equity; its name."""
     protocol.deploy_token("Token", "Equity", equity, 18)
     wiring = (protocol.address(name) for name in ("Stablecoin", pool, equity, "PriceFeed"))
-    protocol.lockstep.create("RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, price)
+    protocol.lockstep.create_contract("RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, price)
     return f"{pool}.Claims"
 
 
 def make_junior(protocol: DeployedProtocol, **others: Any) -> str:
     """A pool whose members get claims, that pays what `bear` says and whose clawback stage is an account."""
     name = "Young"
-    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
     others = {"loss_waterfall": "Waterfall"} | others
     claims = compute_contract_address(get_account(f"deployer_of_{name}.Claims"), 0)
     make_pool(protocol, name, clawback="clawback", claims=claims, **others)

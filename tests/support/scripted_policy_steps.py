@@ -12,7 +12,7 @@ REVERTS, EATS = 1, 2
 
 def replace_policy(protocol: DeployedProtocol) -> None:
     """The admin puts a policy in force that asks for nothing, and will say what it is told to."""
-    protocol.lockstep.create("ScriptedPolicy", "ScriptedPolicy", protocol.address("VaultEngine"))
+    protocol.lockstep.create_contract("ScriptedPolicy", "ScriptedPolicy", protocol.address("VaultEngine"))
     set_policy_answers(protocol)
     protocol.do("VaultEngine.set_risk_policy", "ScriptedPolicy", sender="admin")
 

@@ -27,7 +27,7 @@ from backstop.errors import BackstopError
 from backstop.files.installation import CHECKOUT, CONTRACTS
 
 if TYPE_CHECKING:
-    from backstop.proof.trace import Trace
+    from backstop.proof.step_trace import Trace
 
 SCENARIO, HEALTHY = "black-thursday", "black-thursday-healthy"
 
@@ -51,7 +51,7 @@ def cli(host: str, seed: int, fresh: bool) -> None:
     """
     from backstop.hosts.artifacts import Artifacts
     from backstop.model.arithmetic import RAD
-    from backstop.proof.trace import read_trace
+    from backstop.proof.step_trace import read_trace
     from backstop.simulation.scenario import load_scenario
     from backstop.simulation.simulator import simulate
 
@@ -91,8 +91,8 @@ def catch_bug(trace: Trace) -> str:
     """Replay a run against contracts with one line changed; the first difference, in words."""
     from backstop.hosts.artifacts import Artifacts
     from backstop.hosts.host_registry import open_host
-    from backstop.proof.difference import Divergence
-    from backstop.proof.lockstep import replay
+    from backstop.proof.lockstep import replay_trace
+    from backstop.proof.lockstep_difference import DivergenceError
     from backstop.system import Action
 
     with tempfile.TemporaryDirectory() as folder:
@@ -104,8 +104,8 @@ def catch_bug(trace: Trace) -> str:
         (copy / BUGGY_FILE).write_text(source.replace(RIGHT, WRONG))
         with open_host("revm", trace.started_at) as host:
             try:
-                replay(trace, host, artifacts=Artifacts(copy))
-            except Divergence as divergence:
+                replay_trace(trace, host, artifacts=Artifacts(copy))
+            except DivergenceError as divergence:
                 first = divergence.differences[0]
                 assert isinstance(first.action, Action)
                 return f"step {first.step}, {first.action.contract}.{first.action.method}\n  {first}"

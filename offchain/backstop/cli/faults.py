@@ -49,35 +49,42 @@ def cli(
     turn. Exit codes: 0 if all of them work, 1 if one does not. See docs/do/faults.md.
     """
     from backstop.hosts.artifacts import Artifacts
-    from backstop.proof.faults.parts import PARTS, part
-    from backstop.proof.faults.printing import broken, check_out, overview, printed_json, summary, write
-    from backstop.proof.faults.table import WORKS, count, table
-    from backstop.proof.faults.ways import check_way
+    from backstop.proof.faults.components import PARTS, get_component
+    from backstop.proof.faults.failure_modes import check_failure_mode
+    from backstop.proof.faults.fault_table import WORKS, build_table, count_cells
+    from backstop.proof.faults.fault_table_output import (
+        build_failure_table,
+        build_overview,
+        check_output_path,
+        format_json,
+        format_summary,
+        write_table,
+    )
 
-    parts = [part(name) for name in part_names] or PARTS
+    parts = [get_component(name) for name in part_names] or PARTS
     for way in ways:
-        check_way(way)
-    check_out(out)
-    asked = count(parts, ways or None)
+        check_failure_mode(way)
+    check_output_path(out)
+    asked = count_cells(parts, ways or None)
     if not asked:
         raise BackstopError("none of these parts breaks in one of these ways: leave --part or --way out")
     with progress_bar() as bar:
-        cells = table(
+        cells = build_table(
             parts,
             ways or None,
             artifacts=Artifacts(contracts),
             progress=lambda done: bar(done, asked, f"{done} of {asked} cells"),
         )
-    write(cells, out)
+    write_table(cells, out)
     if as_json:
-        click.echo(printed_json(cells))
+        click.echo(format_json(cells))
     else:
         console = wide_console(8)
-        console.print(overview(cells))
+        console.print(build_overview(cells))
         console.print()
         if any(cell.verdict != WORKS for cell in cells):
-            console.print(broken(cells))
+            console.print(build_failure_table(cells))
             console.print()
         click.echo(f"table {out}")
-        click.echo(summary(cells))
+        click.echo(format_summary(cells))
     raise SystemExit(0 if all(cell.verdict == WORKS for cell in cells) else 1)

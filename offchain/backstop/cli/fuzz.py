@@ -27,13 +27,13 @@ from backstop.files.output_directories import hash_content
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_registry import HOSTS
 from backstop.parallel.dask_cluster import build_cluster_workers
-from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
-from backstop.proof.fuzz.clock import Clock
-from backstop.proof.fuzz.coverage import write_coverage
-from backstop.proof.fuzz.coverer import Coverer
-from backstop.proof.fuzz.findings import Finding, shrink_file
+from backstop.proof.fuzz.campaign_output import print_campaign
+from backstop.proof.fuzz.coverage_process import CoverageProcess
+from backstop.proof.fuzz.decision_coverage import write_coverage
+from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignProgress, CampaignSettings
 from backstop.proof.fuzz.planted_faults import read_faults, result_lines
-from backstop.proof.fuzz.printing import print_campaign
+from backstop.proof.fuzz.progress_text import ProgressFormatter
+from backstop.proof.fuzz.shrunk_failures import Finding, shrink_file
 
 # The share of --seconds in which runs are played; the rest is for shrinking and covering.
 PLAYING = 0.8
@@ -43,7 +43,7 @@ INTERRUPTED = 130
 ENDLESS = 2**63
 """Steps of a campaign that only time ends."""
 
-RUN_BY = ("backstop.proof.fuzz.worker", "backstop.proof.fuzz.coverer")
+RUN_BY = ("backstop.proof.fuzz.fuzz_worker", "backstop.proof.fuzz.coverage_process")
 """What a folder goes on with as long as it is unchanged."""
 
 
@@ -118,7 +118,7 @@ def cli(
     steered = not unsteered and dask is None
     faults = read_faults(planted) if planted else []
     file = str(planted.resolve()) if planted else None
-    settings = Settings(seed, steps, host, check_every, str(contracts), promises, steered, file)
+    settings = CampaignSettings(seed, steps, host, check_every, str(contracts), promises, steered, file)
     inputs = {
         **{"seed": seed, "host": host, "check-every": check_every, "promises": promises},
         "steered": steered,
@@ -126,7 +126,7 @@ def cli(
     }
     asked = {"steps": ENDLESS if steps is None else steps}
     output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh, runs=RUN_BY)
-    campaign = Campaign.open(settings, out)
+    campaign = Campaign.load_or_start(settings, out)
     deadline = inf
     with (
         handle_stop_signals("stopping, what was done is kept ...") as stopped,
@@ -136,27 +136,27 @@ def cli(
         def over() -> bool:
             return stopped() or monotonic() > deadline
 
-        with Coverer(artifacts, over) as coverer:
+        with CoverageProcess(artifacts, over) as coverer:
             bar(0, 1, "compiling")
-            if not coverer.compile():  # before the workers ask for it
+            if not coverer.compile_contracts():  # before the workers ask for it
                 raise BackstopError("stopped while the contracts were compiled: there is nothing to keep")
-            clock = Clock(steps, seconds)
+            clock = ProgressFormatter(steps, seconds)
             if seconds is not None:
                 deadline = clock.began + seconds
             playing = None if seconds is None else seconds * PLAYING
             spread = None if dask is None else build_cluster_workers(dask)
-            progress = campaign.run(
-                workers, playing, keep_going, stopped, lambda p: bar(*clock.show(p)), spread
+            progress = campaign.play_runs(
+                workers, playing, keep_going, stopped, lambda p: bar(*clock.format_progress(p)), spread
             )
             findings = list(_shrink_failures(progress, out, artifacts, over))
             covered = None
             if not progress.failures:
                 bar(0, 1, "compiling with marks")
                 kept = [out / name for name in progress.corpus]
-                covered = coverer.cover(
+                covered = coverer.cover_traces(
                     kept, lambda n: bar(n, len(kept), f"covering {n} of {len(kept)} traces")
                 )
-            surveyed = coverer.survey()
+            surveyed = coverer.survey_contracts()
     if covered is not None:
         write_coverage(covered.coverage, out / "coverage.json")
     for line in result_lines(faults, progress.reported) if faults else ():
@@ -184,7 +184,7 @@ def cli(
 
 
 def _shrink_failures(
-    progress: Progress, out: Path, artifacts: Artifacts, over: Callable[[], bool]
+    progress: CampaignProgress, out: Path, artifacts: Artifacts, over: Callable[[], bool]
 ) -> Iterator[Finding]:
     """Shrink what failed, while there is time."""
     for failure in progress.failures:

@@ -29,14 +29,14 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_registry import HOSTS
 from backstop.parallel.worker_selection import select_workers
 from backstop.report.hunt_page import write_page
-from backstop.studies.hunt.campaign import Campaign
-from backstop.studies.hunt.case import ALARMS, Effort
-from backstop.studies.hunt.search import FIRST, LATER
-from backstop.studies.hunt.telling import Story, group, replay_story
+from backstop.studies.exploit_search.case_alarms import ALARMS, SearchEffort
+from backstop.studies.exploit_search.exploit_reports import ExploitReport, group_findings, replay_report
+from backstop.studies.exploit_search.plan_search import FIRST, LATER
+from backstop.studies.exploit_search.search_campaign import SearchCampaign
 
 INTERRUPTED = 130
 
-RUN_BY = ("backstop.studies.hunt.campaign",)
+RUN_BY = ("backstop.studies.exploit_search.search_campaign",)
 """What a folder goes on with as long as it is unchanged."""
 
 
@@ -129,12 +129,12 @@ def cli(
         )
         return
     out = out or RUNS / f"hunt-{seed}"
-    effort = Effort(
+    effort = SearchEffort(
         tuple(each for each in ALARMS if each in (alarms or ALARMS)), *_split_plans(plans), trials
     )
     inputs = {"seed": seed, "plans": plans, "trials": trials, "alarms": " and ".join(effort.alarms)}
     output = open_output(out, "hunt", inputs, {"cases": cases}, contracts=contracts, fresh=fresh, runs=RUN_BY)
-    campaign = Campaign(out, seed)
+    campaign = SearchCampaign(out, seed)
     with handle_stop_signals() as stopped, progress_bar() as bar:
         campaign.run(
             cases,
@@ -144,10 +144,10 @@ def cli(
             effort,
         )
         done = len(campaign.found) >= cases
-        stories = group(campaign.found.values())
+        stories = group_findings(campaign.found.values())
         artifacts = Artifacts(contracts)
         told = [each for alarm in ALARMS for each in [s for s in stories if s.alarm == alarm][:best]]
-        steps = [None if stopped() else replay_story(each, host, artifacts) for each in told]
+        steps = [None if stopped() else replay_report(each, host, artifacts) for each in told]
     page = write_page(out) if campaign.file.exists() else None
     if as_json:
         click.echo(json.dumps([_build_json(each) for each in stories], indent=2))
@@ -177,23 +177,30 @@ def _search_reverted_fixes(
 ) -> None:
     """Hunt under each old rule; raise BackstopError unless each has a story of its own."""
     require_checkout("hunt --old-rule")
-    from backstop.proof.old_rules import old_rules, pair_of
-    from backstop.studies.hunted.trials import Kept, Trials, table, total
+    from backstop.proof.reverted_fixes import list_reverted_fixes, read_fix_pair
+    from backstop.studies.exploit_search_score.mutant_search_trials import (
+        FindingStore,
+        MutantSearchTrials,
+        build_verdict_table,
+        summarize_verdicts,
+    )
 
-    wanted = [pair_of(name) for name in old_rules(names)]
+    wanted = [read_fix_pair(name) for name in list_reverted_fixes(names)]
     done = []
     with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
-        trials = Trials(wanted, Kept(out / "hunted.json", fresh), cases, seed, alarms, stop)
-        unchanged = trials.unchanged(lambda n: bar(n, len(trials.more), "the present rules"))
-        for verdict in trials.run(unchanged):
+        trials = MutantSearchTrials(
+            wanted, FindingStore(out / "hunted.json", fresh), cases, seed, alarms, stop
+        )
+        unchanged = trials.run_baseline(lambda n: bar(n, len(trials.more), "the present rules"))
+        for verdict in trials.run_mutants(unchanged):
             done.append(verdict)
             bar(len(done), len(wanted), verdict.pair.name)
     if as_json:
         click.echo(json.dumps([each.to_json() for each in done], indent=2))
     else:
         console = Console(highlight=False)
-        console.print(table(done))
-        console.print(total(done))
+        console.print(build_verdict_table(done))
+        console.print(summarize_verdicts(done))
     if len(done) < len(wanted):
         raise BackstopError("stopped: these are the results so far; the same command goes on")
     if missed := [each.pair.name for each in done if each.found is None]:
@@ -206,7 +213,7 @@ def _split_plans(plans: int) -> tuple[int, int]:
     return first, plans - first
 
 
-def _print_finding(story: Story, steps: int | None, host: str) -> None:
+def _print_finding(story: ExploitReport, steps: int | None, host: str) -> None:
     click.echo(f"{story.alarm}: {story.kind} ({story.cases} of the cases; this is {story.seed})")
     click.echo(f"  {story.says}")
     for line in story.lines:
@@ -216,6 +223,6 @@ def _print_finding(story: Story, steps: int | None, host: str) -> None:
     click.echo()
 
 
-def _build_json(story: Story) -> dict[str, object]:
+def _build_json(story: ExploitReport) -> dict[str, object]:
     names = ("alarm", "kind", "cases", "seed", "says", "lines")
     return {name: getattr(story, name) for name in names} | {"size": str(story.size)}

@@ -25,7 +25,7 @@ from backstop.errors import BackstopError
 from backstop.files.installation import require_checkout
 
 if TYPE_CHECKING:
-    from backstop.proof.mutation.pairs import Pair
+    from backstop.proof.mutation.correlated_mutants import CorrelatedMutant
 
 
 @click.command(
@@ -147,15 +147,15 @@ def cli(
     if pairs or names or file is not None:
         _try_pairs(only, names, file, steps, seed, out or RUNS / "pairs.json", fresh, as_json)
         return
-    from backstop.proof.mutation.equivalent import read_equivalent
-    from backstop.proof.mutation.mutants import FILES
-    from backstop.proof.mutation.results import Results
-    from backstop.proof.mutation.score import complaints, table
-    from backstop.proof.mutation.trials import Trials
+    from backstop.proof.mutation.contract_mutants import FILES
+    from backstop.proof.mutation.contract_scores import build_score_table, iter_score_complaints
+    from backstop.proof.mutation.equivalent_mutants import read_equivalent
+    from backstop.proof.mutation.mutant_results import MutantResultStore
+    from backstop.proof.mutation.mutant_runs import MutantRuns
 
     argued = read_equivalent()
-    results = Results(out or RUNS / "mutants.json", fresh)
-    trials = Trials(only or FILES, results, None if everything else sample, seed, argued)
+    results = MutantResultStore(out or RUNS / "mutants.json", fresh)
+    trials = MutantRuns(only or FILES, results, None if everything else sample, seed, argued)
     with (
         handle_stop_signals("stopping after the present mutants, results are kept ...") as stop,
         progress_bar() as bar,
@@ -164,16 +164,16 @@ def cli(
         def show(contract, mutant, result):
             bar(sum(score.mutants for score in trials.scores.values()), trials.expected, contract)
 
-        done = trials.run(workers, stop, show)
+        done = trials.try_mutants(workers, stop, show)
     scores = trials.scores.values()
     if as_json:
         print(json.dumps([score.to_json(argued) for score in scores], indent=2))
     else:
         for score in scores:
             for mutant in score.survived:
-                print(f"survived: {mutant.operator} in {mutant.function}\n{mutant.diff()}\n")
-        Console(highlight=False).print(table(scores))
-    _check_complete(done, complaints(scores, argued))
+                print(f"survived: {mutant.operator} in {mutant.function}\n{mutant.make_diff()}\n")
+        Console(highlight=False).print(build_score_table(scores))
+    _check_complete(done, iter_score_complaints(scores, argued))
 
 
 def _try_pairs(
@@ -186,24 +186,32 @@ def _try_pairs(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    from backstop.proof.mutation.pair_trials import PairResults, complaints, table, total, tried
-    from backstop.proof.mutation.pairs import HUNTED, read_file, read_pairs
+    from backstop.proof.mutation.correlated_mutant_runs import (
+        PairResultStore,
+        build_pair_table,
+        format_pair_total,
+        iter_pair_complaints,
+        try_pairs,
+    )
+    from backstop.proof.mutation.correlated_mutants import HUNTED, read_pair_file, read_pairs
 
-    known = read_file(file) if file is not None else [*read_pairs(), *(read_pairs(HUNTED) if names else ())]
+    known = (
+        read_pair_file(file) if file is not None else [*read_pairs(), *(read_pairs(HUNTED) if names else ())]
+    )
     wanted = _select_pairs(known, contracts, names)
     done = []
     with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
         bar(0, len(wanted), "compiling")
-        for pair, result in tried(wanted, PairResults(out, fresh), steps, seed, stop):
+        for pair, result in try_pairs(wanted, PairResultStore(out, fresh), steps, seed, stop):
             done.append((pair, result))
             bar(len(done), len(wanted), pair.name)
     content = [{"pair": pair.name, **asdict(result)} for pair, result in done]
-    _print_results(content, (table(done), total(done)), as_json)
-    _check_complete(len(done) == len(wanted), complaints(done))
+    _print_results(content, (build_pair_table(done), format_pair_total(done)), as_json)
+    _check_complete(len(done) == len(wanted), iter_pair_complaints(done))
 
 
 def _try_changed_lines(revision: str, count: int, steps: int, seed: int) -> None:
-    from backstop.proof.mutation.changed_lines import (
+    from backstop.proof.mutation.changed_line_mutants import (
         draw_mutants,
         list_results,
         read_changed_lines,
@@ -223,7 +231,7 @@ def _try_changed_lines(revision: str, count: int, steps: int, seed: int) -> None
 
 
 def _draw_mutants(count: int, seed: int, out: Path | None) -> None:
-    from backstop.proof.mutation.draw import draw_mutants, read_known_ids, write_draw
+    from backstop.proof.mutation.mutant_draw import draw_mutants, read_known_ids, write_draw
 
     if out is None:
         raise BackstopError("--draw: no file to write; expected --out FILE")
@@ -242,28 +250,40 @@ def _hunt_pairs(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    from backstop.proof.mutation.pairs import HUNTED, read_file, read_pairs
-    from backstop.studies.hunted.trials import Kept, Trials, complaints, table, total
+    from backstop.proof.mutation.correlated_mutants import HUNTED, read_pair_file, read_pairs
+    from backstop.studies.exploit_search_score.mutant_search_trials import (
+        FindingStore,
+        MutantSearchTrials,
+        build_verdict_table,
+        list_false_alarms,
+        summarize_verdicts,
+    )
 
-    known = read_file(file) if file is not None else [*read_pairs(HUNTED), *(read_pairs() if names else ())]
+    known = (
+        read_pair_file(file) if file is not None else [*read_pairs(HUNTED), *(read_pairs() if names else ())]
+    )
     wanted = _select_pairs(known, contracts, names)
     done = []
     with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
-        trials = Trials(wanted, Kept(out, fresh), cases, seed, stopped=stop)
-        unchanged = trials.unchanged(lambda n: bar(n, len(trials.more), "the unchanged rules"))
-        for verdict in trials.run(unchanged):
+        trials = MutantSearchTrials(wanted, FindingStore(out, fresh), cases, seed, stopped=stop)
+        unchanged = trials.run_baseline(lambda n: bar(n, len(trials.more), "the unchanged rules"))
+        for verdict in trials.run_mutants(unchanged):
             done.append(verdict)
             bar(len(done), len(wanted), verdict.pair.name)
-    _print_results([each.to_json() for each in done], (table(done), total(done)), as_json)
-    _check_complete(len(done) == len(wanted), complaints(done))
+    _print_results(
+        [each.to_json() for each in done], (build_verdict_table(done), summarize_verdicts(done)), as_json
+    )
+    _check_complete(len(done) == len(wanted), list_false_alarms(done))
 
 
-def _select_pairs(pairs: Iterable[Pair], contracts: Iterable[str], names: Sequence[str]) -> list[Pair]:
+def _select_pairs(
+    pairs: Iterable[CorrelatedMutant], contracts: Iterable[str], names: Sequence[str]
+) -> list[CorrelatedMutant]:
     """Return the pairs that are named, or that concern the contracts; all if neither is."""
-    from backstop.proof.mutation.mutants import files_of
-    from backstop.proof.mutation.pairs import chosen
+    from backstop.proof.mutation.contract_mutants import list_files
+    from backstop.proof.mutation.correlated_mutants import select_pairs
 
-    return chosen(pairs, names, [file for name in contracts for file in files_of(name)])
+    return select_pairs(pairs, names, [file for name in contracts for file in list_files(name)])
 
 
 def _print_results(content: list[Any], tables: Iterable[Any], as_json: bool) -> None:

@@ -7,8 +7,8 @@ import click
 from backstop.cli.command_helpers import Command, contracts_option, handle_errors
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_registry import HOSTS, open_host
-from backstop.proof.lockstep import replay
-from backstop.proof.trace import read_trace
+from backstop.proof.lockstep import replay_trace
+from backstop.proof.step_trace import read_trace
 
 
 @click.command(cls=Command, short_help="Run a recorded trace again")
@@ -28,8 +28,8 @@ def cli(trace, host, check_every, contracts):
     artifacts = Artifacts(contracts)
     recorded = read_trace(trace, artifacts)
     with open_host(host, recorded.started_at) as opened:
-        both = replay(recorded, opened, artifacts=artifacts, check_every=check_every)
-        slots = both.audit()
+        both = replay_trace(recorded, opened, artifacts=artifacts, check_every=check_every)
+        slots = both.audit_storage()
     click.echo(f"steps            {both.steps}")
     click.echo(f"fields compared  {both.fields_compared}")
     click.echo(f"slots audited    {slots}")

@@ -12,7 +12,7 @@ from backstop.cli.command_helpers import (
     progress_bar,
 )
 from backstop.hosts.artifacts import Artifacts
-from backstop.proof.fuzz.findings import SECONDS, shrink_file
+from backstop.proof.fuzz.shrunk_failures import SECONDS, shrink_file
 
 
 @click.command(cls=Command, short_help="Make a failing trace small, and a test of it")

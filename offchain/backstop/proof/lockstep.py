@@ -28,7 +28,7 @@ from backstop.hosts.host_interface import Host, Slot
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.state_json import RawState, count_missing_blocks, load_state
 from backstop.model.state import Revert, Written
-from backstop.proof.difference import Difference, Divergence, unequal_outcomes
+from backstop.proof.lockstep_difference import Difference, DivergenceError, compare_outcomes
 from backstop.proof.properties import (
     CounterfactualSeed,
     PropertyMonitor,
@@ -40,8 +40,8 @@ from backstop.proof.properties import (
     check_transition,
 )
 from backstop.proof.properties.incremental_sums import copy_snapshot, iter_incremental_sums, new_table
-from backstop.proof.storage_audit import unequal_storage
-from backstop.proof.trace import Step, Trace, write_trace
+from backstop.proof.step_trace import Trace, TraceStep, write_trace
+from backstop.proof.storage_audit import compare_storage
 from backstop.system import Action, Outcome, Snapshot, System, count_slots
 
 TRACES = Path("runs") / "traces"
@@ -51,7 +51,7 @@ StateCheck = Callable[[Snapshot, Mapping[str, str], Iterable[str] | None], None]
 StepCheck = Callable[[Transition], None]
 
 
-class _Waiting(NamedTuple):
+class _PendingStep(NamedTuple):
     """A step that the model has taken: what it expects, the words that change, all slots written."""
 
     action: Action
@@ -105,20 +105,20 @@ class Lockstep:
         self.produced = 0
         # How many of the first steps belong to the deployment rather than to what is looked for.
         self.opening = 0
-        self.trace: list[Step] = []
+        self.trace: list[TraceStep] = []
         self.steps = 0
         self.fields_compared = 0
         self._expected: list[int] = []
         self._changed: set[int] = set()
         self._fields = 0
         self._unread_steps = 0
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_PendingStep] = []
         self._chain_state: dict[str, dict[str, dict[Hashable, Any]]] = {}
         if model.timestamp != chain.timestamp:
             raise BackstopError(f"the model is at {model.timestamp}, the chain at {chain.timestamp}")
         model.world.block_number = chain.block_number
         if known is None:
-            self._learn_all()
+            self._learn_tables()
         else:
             self._copy_state(known)
         self._check_state(None, everything=known is None)
@@ -141,29 +141,29 @@ class Lockstep:
     def apply(self, action: Action) -> Outcome:
         """Run one action on both; raises Divergence if anything differs."""
         self.steps += 1
-        self.trace.append(self._step(action))
+        self.trace.append(self._make_step(action))
         self.model.world.block_number = self.chain.block_number
         try:
             expected = self.model.apply(action)
         except Exception as error:
             error.add_note(f"the model failed at step {self.steps}: {self._write_trace(repr(error))}")
             raise
-        self._waiting.append(_Waiting(action, expected, *self._expect_written()))
+        self._waiting.append(_PendingStep(action, expected, *self._expect_written()))
         if len(self._waiting) >= self.block:
-            self.settle()
+            self.flush_pending_steps()
         if self.step_check is not None:
             check = self.step_check if expected.reason is None else check_refused_call
             try:
                 check(Transition(action, expected, self.model))
             except BackstopError as violation:
-                self._place(violation, action)
+                self._locate_violation(violation, action)
                 raise
         if self.check_every is None:
             self._unread_steps += 1
             if self._unread_steps * _READS_A_STEP >= len(self._expected):
                 self._check_state(action)
             else:
-                self.settle()
+                self.flush_pending_steps()
                 self._assert_state(action, everything=False)
         elif self.check_every and self.steps % self.check_every == 0:
             # Between two steps a property that reads nothing of what was written holds as it did.
@@ -171,7 +171,7 @@ class Lockstep:
         return expected
 
     @asserts_property(20)
-    def settle(self) -> None:
+    def flush_pending_steps(self) -> None:
         """Have the chain take the steps that it has not taken yet, in one block, and compare each."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
@@ -184,14 +184,14 @@ class Lockstep:
             # A difference is that of its step: what came later in the block is not part of it.
             self.steps = last - len(waiting) + place
             self.fields_compared += 2 + sum([len(values) + 1 for _, _, values in actual.logs])
-            wrong = unequal_outcomes(self.steps, one.action, one.expected, actual)
+            wrong = compare_outcomes(self.steps, one.action, one.expected, actual)
             if changed is None:
                 unread |= dict.fromkeys(one.written, one.action)
             elif changed != one.changes:
-                wrong = wrong or self._unequal_changes(one.action, one.changes, changed)
+                wrong = wrong or self._compare_changes(one.action, one.changes, changed)
             if wrong:
                 del self.trace[length - len(waiting) + place :]
-                raise self._diverge(wrong)
+                raise self._make_divergence(wrong)
             self.fields_compared += sum([places[i].fields for i in one.written])
         if unread:
             slots, expected = self.chain.slots, self._expected
@@ -199,18 +199,18 @@ class Lockstep:
             if words != [expected[i] for i in unread]:
                 found = dict(zip(unread, words, strict=True))
                 i = next(i for i, word in found.items() if word != expected[i])
-                raise self._diverge(self._differences(unread[i], [i], found))
+                raise self._make_divergence(self._list_differences(unread[i], [i], found))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Call a view on both; raises Revert as the contract does."""
-        self.settle()
+        self.flush_pending_steps()
         self.model.world.block_number = self.chain.block_number
         action = Action(contract, method, args, "a view")
-        expected, actual = _view(self.model, action), _view(self.chain, action)
+        expected, actual = _call_view(self.model, action), _call_view(self.chain, action)
         self.fields_compared += 2
-        wrong = unequal_outcomes(self.steps, action, expected, actual)
+        wrong = compare_outcomes(self.steps, action, expected, actual)
         if wrong:
-            raise self._diverge(wrong)
+            raise self._make_divergence(wrong)
         if expected.reason is not None:
             raise Revert(expected.reason)
         return expected.value
@@ -219,7 +219,7 @@ class Lockstep:
         if blocks is None:
             blocks = count_slots(self.model.timestamp, seconds, self.model.block_time)
         if seconds or blocks:
-            self.settle()
+            self.flush_pending_steps()
         self.produced += blocks
         self.model.advance(seconds, 0)
         self.chain.advance(seconds, blocks)
@@ -227,33 +227,33 @@ class Lockstep:
 
     def snapshot(self) -> Snapshot:
         """Return the chain's state, for every slot that the model ever wrote."""
-        self.settle()
+        self.flush_pending_steps()
         return self.chain.snapshot()
 
     # -------------------------------------------------------------------- more
 
-    def play(self, step: Step) -> None:
+    def play_step(self, step: TraceStep) -> None:
         """Run a step of a trace, at its time."""
         blocks = None if step.blocks is None else max(0, step.blocks - self.produced)
         self.advance(step.timestamp - self.timestamp, blocks)
         what = step.step
         if isinstance(what, Creation):
-            self.add(what)
+            self.add_contract(what)
         elif isinstance(what, RawState):
-            self.load(what)
+            self.restore_state(what)
         elif isinstance(what, CounterfactualSeed):
-            self.ask(what)
+            self.check_what_if(what)
         else:
             self.apply(what)
 
-    def ask(self, question: CounterfactualSeed) -> bool:
+    def check_what_if(self, question: CounterfactualSeed) -> bool:
         """Ask a counterfactual property; False if it has nothing to try here. Nothing changes."""
-        self.settle()
+        self.flush_pending_steps()
         try:
             return check_counterfactual(self, question)
         except BackstopError as error:
-            self.trace.append(self._step(question))
-            self._place(error, question)
+            self.trace.append(self._make_step(question))
+            self._locate_violation(error, question)
             raise
 
     @contextmanager
@@ -264,7 +264,7 @@ class Lockstep:
         holds actions, views and time; contracts cannot be created in it. All state is not looked at: a future
         may begin with what only the protocol itself could do.
         """
-        self.settle()
+        self.flush_pending_steps()
         check_every, self.check_every = self.check_every, 0
         # What is imagined is no part of what has happened.
         step_check = self.step_check
@@ -276,7 +276,7 @@ class Lockstep:
         try:
             with self.model.fork_state():
                 yield self
-                self.settle()
+                self.flush_pending_steps()
         finally:
             self._waiting.clear()
             self.chain.host.restore_snapshot(snapshot)
@@ -290,38 +290,38 @@ class Lockstep:
                 self._changed.update([i for i, (now, then) in enumerate(pairs) if now != then])
             self._expected[:] = expected
 
-    def create(self, kind: str, name: str, *args: Any) -> str:
+    def create_contract(self, kind: str, name: str, *args: Any) -> str:
         """Add a contract from an account of its own, and return its address."""
         deployer = get_account(f"deployer_of_{name}")
         creation = Creation(name, kind, args, compute_contract_address(deployer, 0))
-        self.add(creation)
+        self.add_contract(creation)
         return creation.address
 
-    def add(self, creation: Creation) -> None:
+    def add_contract(self, creation: Creation) -> None:
         """Add one contract to both."""
-        self.settle()
-        self.trace.append(self._step(creation))
+        self.flush_pending_steps()
+        self.trace.append(self._make_step(creation))
         self.model.world.block_number = self.chain.block_number
         create_on_model(self.model.world, creation)
         deployer = get_account(f"deployer_of_{creation.name}")
         create_on_chain(self.chain.host, self.chain.artifacts, creation, deployer)
         self.chain.add_contract(creation.name, creation.kind, creation.address)
-        self._learn_all([creation.name])
+        self._learn_tables([creation.name])
         self._check_state(creation)
 
-    def learn(self, contract: str, path: str, key: Hashable) -> None:
+    def track_slot(self, contract: str, path: str, key: Hashable) -> None:
         """Have a slot read and compared from now on, though the model has not written it yet."""
-        self._learn(contract, path, key, self.model.world.contracts[contract].tables[path].default)
+        self._expect_slot(contract, path, key, self.model.world.contracts[contract].tables[path].default)
 
-    def load(self, state: RawState) -> None:
+    def restore_state(self, state: RawState) -> None:
         """Continue on both from a state that another deployment with the same parameters had."""
-        self.settle()
-        self.trace.append(self._step(state))
+        self.flush_pending_steps()
+        self.trace.append(self._make_step(state))
         self.advance(0, count_missing_blocks(self.model.world, state))
         load_state(self.model.world, state)
         if self._watch and self.step_check:
             self.step_check = self._watch(self.model)
-        self._learn_all()
+        self._learn_tables()
         tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
         for i, place in enumerate(self.chain.places):
             self._expected[i] = storage_layout.encode_word(tables[place.contract][place.path][place.key])
@@ -333,16 +333,16 @@ class Lockstep:
         """Compare all known state now; a difference is put down to `after`."""
         self._check_state(after)
 
-    def audit(self) -> int:
+    def audit_storage(self) -> int:
         """Compare the chain's whole storage, also slots that the model does not know; return how many.
 
         Slow. What only the chain keeps (a variable without a table in the model) is left out.
         """
-        self.settle()
+        self.flush_pending_steps()
         actual = self.chain.host.read_storage(list(self.addresses.values()))
         expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
-        if differences := unequal_storage(self.steps, self.model.world, self.chain, expected, actual):
-            raise self._diverge(differences)
+        if differences := compare_storage(self.steps, self.model.world, self.chain, expected, actual):
+            raise self._make_divergence(differences)
         return len(actual)
 
     def record_trace(self, reason: str = "") -> Trace:
@@ -353,13 +353,13 @@ class Lockstep:
             self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening, self.promises
         )
 
-    def _step(self, what: Action | Creation | CounterfactualSeed | RawState) -> Step:
+    def _make_step(self, what: Action | Creation | CounterfactualSeed | RawState) -> TraceStep:
         """Note a step at the time of now, and at its block where blocks count."""
-        return Step(self.model.timestamp, what, self.produced if self.model.block_time else None)
+        return TraceStep(self.model.timestamp, what, self.produced if self.model.block_time else None)
 
     # --------------------------------------------------------------- comparison
 
-    def _learn_all(self, names: Iterable[str] | None = None) -> None:
+    def _learn_tables(self, names: Iterable[str] | None = None) -> None:
         """Take over all tables of the model, or of some contracts."""
         contracts = self.model.world.contracts
         for name in contracts if names is None else names:
@@ -370,8 +370,8 @@ class Lockstep:
                 if path not in known:
                     known[path] = new_table(name, path, known)
                 for key, value in table.items():
-                    index = self._learn(name, path, key, table.default)
-                    self._expected[index] = self._encode(Written(name, path, key), value)
+                    index = self._expect_slot(name, path, key, table.default)
+                    self._expected[index] = self._encode_value(Written(name, path, key), value)
 
     def _copy_state(self, known: Lockstep) -> None:
         """Copy slots, words and state of another lockstep."""
@@ -388,15 +388,15 @@ class Lockstep:
             table = contracts[name].tables[path]
             index = known.get(slot)
             if index is None:
-                index = self._learn(name, path, key, table.default)
+                index = self._expect_slot(name, path, key, table.default)
             written.append(index)
-            word = self._encode(slot, table[key])
+            word = self._encode_value(slot, table[key])
             if word != expected[index]:
                 changes[self.chain.slots[index]] = expected[index] = word
         self._changed.update(written)
         return changes, written
 
-    def _encode(self, slot: Written, value: Any) -> int:
+    def _encode_value(self, slot: Written, value: Any) -> int:
         """Return the word of a model's value; one that its slot has no room for is a difference by itself."""
         try:
             return storage_layout.encode_word(value)
@@ -404,9 +404,11 @@ class Lockstep:
             step = self.trace[-1].step if self.trace else None
             action = step if isinstance(step, Action | Creation) else None
             pair = misfit.value, f"room for {misfit.room}"
-            raise self._diverge([Difference(self.steps, action, *slot, misfit.field, *pair)]) from None
+            raise self._make_divergence(
+                [Difference(self.steps, action, *slot, misfit.field, *pair)]
+            ) from None
 
-    def _learn(self, name: str, path: str, key: Hashable, default: Any) -> int:
+    def _expect_slot(self, name: str, path: str, key: Hashable, default: Any) -> int:
         """Expect a slot to be empty from now on, until the model writes it; return its index."""
         index = self.chain.track_slot(name, path, key, default)
         for place in self.chain.places[len(self._expected) :]:
@@ -416,12 +418,12 @@ class Lockstep:
         return index
 
     def _check_state(self, action: Action | Creation | None, *, everything: bool = True) -> None:
-        self.settle()
+        self.flush_pending_steps()
         words = self.chain.host.read_slots(self.chain.slots)
         self.fields_compared += self._fields
         if words != self._expected:
             wrong = [i for i, word in enumerate(words) if word != self._expected[i]]
-            raise self._diverge(self._differences(action, wrong, dict(enumerate(words))))
+            raise self._make_divergence(self._list_differences(action, wrong, dict(enumerate(words))))
         self._unread_steps = 0
         self._assert_state(action, everything=everything)
         if everything:
@@ -445,11 +447,11 @@ class Lockstep:
         try:
             self.state_check(self._chain_state, self.addresses, None if everything else written)
         except BackstopError as violation:
-            self._place(violation, action)
+            self._locate_violation(violation, action)
             raise
         self._changed.clear()
 
-    def _unequal_changes(
+    def _compare_changes(
         self, action: Action, model: Mapping[Slot, int], chain: Mapping[Slot, int]
     ) -> list[Difference]:
         """Return the slots that only one side changed, or each to another word."""
@@ -459,7 +461,7 @@ class Lockstep:
         words = dict(
             zip(known, self.chain.host.read_slots([self.chain.slots[i] for i in known]), strict=True)
         )
-        found = self._differences(action, known, words)
+        found = self._list_differences(action, known, words)
         for address, slot in wrong:
             if (address, slot) not in index:
                 name = self.chain.names.get(address, address)
@@ -467,7 +469,7 @@ class Lockstep:
                 found.append(Difference(self.steps, action, name, f"slot {slot:#x}", (), "", None, word))
         return found
 
-    def _differences(
+    def _list_differences(
         self, action: Action | Creation | None, indices: list[int], words: Mapping[int, int]
     ) -> list[Difference]:
         found = []
@@ -479,20 +481,22 @@ class Lockstep:
             ]
         return found
 
-    def _place(self, violation: BackstopError, what: Action | Creation | CounterfactualSeed | None) -> None:
+    def _locate_violation(
+        self, violation: BackstopError, what: Action | Creation | CounterfactualSeed | None
+    ) -> None:
         """Add to an error where it is, and write a trace that leads to it."""
         text = str(violation)
         violation.args = (f"{text} at step {self.steps}, {what}: {self._write_trace(text)}",)
 
-    def _diverge(self, differences: list[Difference]) -> Divergence:
+    def _make_divergence(self, differences: list[Difference]) -> DivergenceError:
         reason = str(differences[0])
-        return Divergence(differences, self._trace_file(reason))
+        return DivergenceError(differences, self._write_trace_file(reason))
 
     def _write_trace(self, reason: str) -> str:
-        path = self._trace_file(reason)
+        path = self._write_trace_file(reason)
         return "no trace" if path is None else f"run it again with: {format_command('replay')} {path}"
 
-    def _trace_file(self, reason: str) -> Path | None:
+    def _write_trace_file(self, reason: str) -> Path | None:
         if self.traces is None or self.parameters is None:
             return None
         trace = self.record_trace(reason)
@@ -502,7 +506,7 @@ class Lockstep:
         return path
 
 
-def lockstep(
+def deploy_lockstep(
     host: Host,
     parameters: Parameters | None = None,
     *,
@@ -531,7 +535,7 @@ def lockstep(
     )
 
 
-def replay(
+def replay_trace(
     trace: Trace,
     host: Host,
     *,
@@ -540,7 +544,7 @@ def replay(
     block: int = 1,
 ) -> Lockstep:
     """Run a trace again from its start; raises Divergence where it did."""
-    both = lockstep(
+    both = deploy_lockstep(
         host,
         trace.parameters,
         artifacts=artifacts,
@@ -551,12 +555,12 @@ def replay(
         promises=trace.promises,
     )
     for step in trace.steps:
-        both.play(step)
-    both.settle()
+        both.play_step(step)
+    both.flush_pending_steps()
     return both
 
 
-def _view(system: System, action: Action) -> Outcome:
+def _call_view(system: System, action: Action) -> Outcome:
     try:
         return Outcome(None, system.view(action.contract, action.method, *action.args), ())
     except Revert as revert:

@@ -9,14 +9,14 @@ from backstop.hosts import storage_layout
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import Slot
 from backstop.model.state import World
-from backstop.proof.difference import Difference
+from backstop.proof.lockstep_difference import Difference
 
 
-def unequal_storage(
+def compare_storage(
     step: int, world: World, chain: ChainSystem, expected: Mapping[Slot, int], actual: Mapping[Slot, int]
 ) -> list[Difference]:
     """Return the slots whose word on the chain is not the expected one; both sides leave empty slots out."""
-    ignored = _unmodelled(world, chain)
+    ignored = _find_unmodelled_slots(world, chain)
     found = [
         (slot, expected.get(slot), word)
         for slot, word in actual.items()
@@ -29,7 +29,7 @@ def unequal_storage(
     ]
 
 
-def _unmodelled(world: World, chain: ChainSystem) -> set[Slot]:
+def _find_unmodelled_slots(world: World, chain: ChainSystem) -> set[Slot]:
     """Return the slots of variables without a table in the model: scalars, mappings by known addresses."""
     ignored = set()
     deployers = [get_account("admin"), *(get_account(f"deployer_of_{name}") for name in chain.addresses)]

@@ -16,9 +16,9 @@ from backstop.report.figure_markup import render_amount, render_count
 from backstop.report.page_links import REPORT
 from backstop.report.rendering import render_template
 from backstop.report.study_files import read_study_files
-from backstop.studies.hunt.campaign import FILE, found_in
-from backstop.studies.hunt.case import ALARMS
-from backstop.studies.hunt.telling import Story, group
+from backstop.studies.exploit_search.case_alarms import ALARMS
+from backstop.studies.exploit_search.exploit_reports import ExploitReport, group_findings
+from backstop.studies.exploit_search.search_campaign import FILE, parse_results
 
 MOST_STORIES = 100
 
@@ -53,10 +53,11 @@ def write_page(directory: Path) -> Path:
     return directory / REPORT
 
 
-def select_largest_findings(content: Mapping[str, Any]) -> list[Story]:
+def select_largest_findings(content: Mapping[str, Any]) -> list[ExploitReport]:
     """Return one story of each kind that a hunt found, the largest first, then the shortest."""
     return sorted(
-        group(found_in(content).values()), key=lambda each: (-each.size, len(each.lines), each.kind)
+        group_findings(parse_results(content).values()),
+        key=lambda each: (-each.size, len(each.lines), each.kind),
     )
 
 
@@ -78,7 +79,7 @@ def compose_finding(content: Mapping[str, Any]) -> Markup:
     return Markup("{} in {}: {}{}.").format(render_count(len(stories), "story"), cases, parts, worth)
 
 
-def _compose_headings(stories: list[Story]) -> dict[str, Markup]:
+def _compose_headings(stories: list[ExploitReport]) -> dict[str, Markup]:
     if not stories:
         return {"stories": Markup("Nothing"), "mirror": Markup("The same command searches on")}
     first = stories[0]
@@ -91,7 +92,7 @@ def _compose_headings(stories: list[Story]) -> dict[str, Markup]:
     }
 
 
-def _to_record(story: Story) -> dict[str, Any]:
+def _to_record(story: ExploitReport) -> dict[str, Any]:
     kept = story._asdict()
     del kept["source"]
     return {**kept, "size_wad": str(kept.pop("size")), "lines": list(story.lines)}

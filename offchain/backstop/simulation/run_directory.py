@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyarrow.parquet import ParquetWriter
 
-    from backstop.proof.trace import Trace
+    from backstop.proof.step_trace import Trace
 
 SCHEMA_VERSION = 1
 
@@ -228,7 +228,7 @@ def write_run(
     trace: Trace | None,
 ) -> None:
     """Write everything but the report. Rows hold Python integers; columns decide how they are kept."""
-    from backstop.proof.trace import write_trace
+    from backstop.proof.step_trace import write_trace
 
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.margin_orders import Order
 from backstop.model.signed_reports import Span
-from backstop.proof.trace import Step
+from backstop.proof.step_trace import TraceStep
 from backstop.simulation.adl_evaders import AdlEvasion, run_adl_evasion
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.margin_trades import announce_delistings, list_withdrawing_accounts, trade_margin
@@ -145,7 +145,7 @@ class ScenarioRun:
         self.keepers = [state for _, states in self._groups for state in states]
         self.by_address = {state.keeper.address: state for state in self.keepers}
         self.members = list(self._iter_depositors())
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
         self.left: dict[tuple[str, str], int] = {}  # pool and member -> when it redeemed or claimed
         self.reverted: dict[str, int] = {}
         self.block = 0
@@ -239,7 +239,7 @@ class ScenarioRun:
 
     def record_step(self, timestamp: int, number: int, action: Action, outcome: Outcome) -> None:
         """Record what was done in a block, by whomever."""
-        self.steps.append(Step(timestamp, action))
+        self.steps.append(TraceStep(timestamp, action))
         name = self.names.get(action.sender, "")
         if outcome.ok and action.method in ("redeem", "withdraw"):
             self.left[action.contract, action.sender] = timestamp
@@ -321,9 +321,9 @@ class ScenarioRun:
 
     def restore_state(self, state: RawState) -> None:
         """Put model and chain into a state, to the last slot."""
-        self.steps.append(Step(self.system.timestamp, state))
+        self.steps.append(TraceStep(self.system.timestamp, state))
         if self.session.both is not None:
-            self.session.both.load(state)
+            self.session.both.restore_state(state)
         else:
             world = self.session.model.world
             world.block_number += count_missing_blocks(world, state)

@@ -40,8 +40,10 @@ def open_session(scenario: Scenario, host: str, seed: int, traces: Path | None =
         yield Session(model, model, None, started_at)
         return
     from backstop.hosts.host_registry import open_host
-    from backstop.proof.lockstep import TRACES, lockstep
+    from backstop.proof.lockstep import TRACES, deploy_lockstep
 
     with open_host(host, started_at) as chain:
-        both = lockstep(chain, scenario.parameters, seed=seed, check_every=None, traces=traces or TRACES)
+        both = deploy_lockstep(
+            chain, scenario.parameters, seed=seed, check_every=None, traces=traces or TRACES
+        )
         yield Session(both, both.model, both, started_at)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.proof.trace import Trace
+from backstop.proof.step_trace import Trace
 from backstop.simulation import book_opening
 from backstop.simulation.progress import Progress, RunInterruptedError
 from backstop.simulation.run_directory import Row, TableSpool, write_run

@@ -22,7 +22,7 @@ from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.revm import RevmHost
 from backstop.parallel.workers import build_process_workers
 from backstop.proof.lockstep import Lockstep
-from backstop.proof.trace import Trace
+from backstop.proof.step_trace import Trace
 from backstop.simulation.scenario import Scenario, draw_scenario
 from backstop.simulation.session import open_session
 from backstop.simulation.simulator import Simulation
@@ -103,7 +103,7 @@ def _replay_actions(way: str, trace: Trace, compared: bool) -> CallSpeed:
         assert chain is not None
         both = Lockstep(model, chain, parameters=trace.parameters, check_every=0)
         for step in trace.steps[: trace.opening]:
-            both.play(step)
+            both.play_step(step)
         calls = [(timestamp, encode_raw_call(chain, action)) for timestamp, action, _ in played]
         seconds = used = 0.0
         for _ in range(AGAIN):
@@ -111,7 +111,7 @@ def _replay_actions(way: str, trace: Trace, compared: bool) -> CallSpeed:
                 began, spent = time.perf_counter(), sum_cpu_seconds()
                 if compared:
                     for step in played:
-                        both.play(step)
+                        both.play_step(step)
                 else:
                     for timestamp, call in calls:
                         host.set_time(timestamp)

@@ -32,9 +32,9 @@ from backstop.hosts.host_registry import open_host
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.revm import RevmHost
 from backstop.hosts.rpc_client import NodeClient
-from backstop.proof.fuzz.machine import BLOCK, Machine
-from backstop.proof.lockstep import replay
-from backstop.proof.trace import Trace
+from backstop.proof.fuzz.fuzz_run import BLOCK, FuzzRun
+from backstop.proof.lockstep import replay_trace
+from backstop.proof.step_trace import Trace
 from backstop.system import Action
 from benchmarks.speed.speed_row import SpeedRow
 
@@ -72,9 +72,9 @@ def record_campaign(runs: int = RUNS, length: int = RUN_LENGTH) -> RecordedCampa
     artifacts = Artifacts()
     for seed in range(runs):
         with open_host("revm") as host:
-            machine = Machine(host, seed, artifacts=artifacts)
+            machine = FuzzRun(host, seed, artifacts=artifacts)
             began = _read_clock()
-            mix.update([played.move for played in machine.run(length)])
+            mix.update([played.move for played in machine.play_steps(length)])
             seconds += time.perf_counter() - began
             traces.append(machine.both.record_trace())
     return RecordedCampaign(
@@ -179,11 +179,11 @@ def _make_lockstep_runner(host: str, block: int, check_every: int = 100) -> Call
     def run(trace: Trace, steps: int) -> float:
         opening, rest = _split_trace(trace, steps)
         with open_host(host, trace.started_at) as chain:
-            both = replay(opening, chain, check_every=check_every, block=block)
+            both = replay_trace(opening, chain, check_every=check_every, block=block)
             began = _read_clock()
             for step in rest.steps:
-                both.play(step)
-            both.settle()
+                both.play_step(step)
+            both.flush_pending_steps()
             return time.perf_counter() - began
 
     return run

@@ -31,7 +31,7 @@ from backstop.deployment.parameter_rules import (
     list_refused_findings,
 )
 from backstop.model.arithmetic import RAY
-from backstop.proof.fuzz.deployments import draw_parameters
+from backstop.proof.fuzz.parameter_generator import draw_parameters
 from backstop.studies.self_hedge.pair_market import ALLOWED
 
 HOUR, DAY = 3_600, 86_400

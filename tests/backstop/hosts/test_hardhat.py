@@ -19,7 +19,7 @@ from backstop.hosts.free_ports import find_free_port
 from backstop.hosts.host_interface import CALL_GAS
 from backstop.hosts.rpc_client import NodeClient
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.proof.lockstep import lockstep
+from backstop.proof.lockstep import deploy_lockstep
 from tests.support.auction_steps import (
     WETH,
     get_only_event,
@@ -112,7 +112,7 @@ def test_a_transaction_has_no_more_gas_than_a_chain_of_today_allows(hardhat):
 def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
     with closing(RpcHost(NodeClient(hardhat))) as host:
         assert "hardhat" in str(host.client.request("web3_clientVersion")).lower()
-        protocol = DeployedProtocol(lockstep(host, artifacts=artifacts, traces=None))
+        protocol = DeployedProtocol(deploy_lockstep(host, artifacts=artifacts, traces=None))
         for symbol, price in PRICES.items():
             protocol.post_price(symbol, price)
         deposit_savings(protocol, "saver", 20_000 * WAD)

@@ -11,10 +11,10 @@ from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import WAD
 from backstop.model.state import Log, Revert, World
-from backstop.proof.difference import Divergence
-from backstop.proof.lockstep import Lockstep, lockstep, replay
+from backstop.proof.lockstep import Lockstep, deploy_lockstep, replay_trace
+from backstop.proof.lockstep_difference import DivergenceError
 from backstop.proof.properties import PropertyViolationError
-from backstop.proof.trace import read_trace, write_trace
+from backstop.proof.step_trace import read_trace, write_trace
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import edit_contracts
@@ -50,7 +50,7 @@ def mutated(tmp_path):
 
 
 def with_token(both):
-    both.create("Token", "GOLD", "Gold", "GOLD", 18)
+    both.create_contract("Token", "GOLD", "Gold", "GOLD", 18)
     both.apply(Action("GOLD", "mint", (SAVER, 100), SAVER))
     return both
 
@@ -88,7 +88,7 @@ def test_one_wrong_line_is_found(empty_on, mutated, old, new, action, path, mode
     if new is None:
         new = old.replace("+= amount", "+= amount + 1").replace("return True", "return False")
     both = with_token(empty_on("revm", mutated("devnet/Token.vy", old, new)))
-    with pytest.raises(Divergence) as caught:
+    with pytest.raises(DivergenceError) as caught:
         both.apply(action)
     difference = caught.value.differences[0]
     assert (difference.step, difference.action, difference.contract) == (2, action, "GOLD")
@@ -103,11 +103,11 @@ def test_a_slot_that_the_model_did_not_write_is_found(empty_on, mutated):
         "    self._move(msg.sender, to, amount)\n",
         "    self._move(msg.sender, to, amount)\n    self.totalSupply += 1\n",
     )
-    with pytest.raises(Divergence, match=r"GOLD totalSupply: model 100, chain 101"):
+    with pytest.raises(DivergenceError, match=r"GOLD totalSupply: model 100, chain 101"):
         with_token(empty_on("revm", artifacts)).apply(SPEND)
     only_written = with_token(empty_on("revm", artifacts, check_every=0))
     only_written.apply(SPEND)
-    with pytest.raises(Divergence, match="totalSupply"):
+    with pytest.raises(DivergenceError, match="totalSupply"):
         only_written.compare_state()
 
 
@@ -122,7 +122,7 @@ def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
     for i in range(400):
         both.apply(Action("GOLD", "mint", (get_account(f"holder_{i}"), 1), SAVER))
     compared = both.fields_compared
-    with pytest.raises(Divergence, match=r"GOLD totalSupply: model 500, chain 7") as caught:
+    with pytest.raises(DivergenceError, match=r"GOLD totalSupply: model 500, chain 7") as caught:
         while both.steps < 600:
             both.apply(SPEND if both.steps == 401 else Action("GOLD", "approve", (TAKER, 1), SAVER))
     assert 401 < caught.value.differences[0].step <= 401 + 402 // 8 + 1
@@ -131,7 +131,7 @@ def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
     for i in range(400):
         once.apply(Action("GOLD", "mint", (get_account(f"holder_{i}"), 1), SAVER))
     once.apply(SPEND)
-    with pytest.raises(Divergence, match="totalSupply"):
+    with pytest.raises(DivergenceError, match="totalSupply"):
         once.compare_state()  # as a run ends
 
 
@@ -140,9 +140,9 @@ def test_a_wrong_field_of_a_record_is_named(mutated, new_host, tmp_path):
     artifacts = mutated(
         "VaultEngine.vy", "(vault.normalized_debt << 104)", "(vault.normalized_debt + 1 << 104)"
     )
-    both = DeployedProtocol(lockstep(new_host("revm"), artifacts=artifacts, traces=tmp_path))
+    both = DeployedProtocol(deploy_lockstep(new_host("revm"), artifacts=artifacts, traces=tmp_path))
     both.fund("WETH", "borrower", WAD)
-    with pytest.raises(Divergence) as caught:
+    with pytest.raises(DivergenceError) as caught:
         both.do("VaultEngine.deposit_and_draw", 0, "borrower", WAD, 0, "borrower", sender="borrower")
     difference = caught.value.differences[0]
     assert (difference.path, difference.key) == ("vaults", (0, get_account("borrower")))
@@ -160,17 +160,17 @@ def with_a_hidden_write(mutated):
 
 def test_an_audit_finds_a_slot_that_the_model_does_not_know(empty_on, with_a_hidden_write):
     both = with_token(empty_on("revm", with_a_hidden_write))
-    assert both.audit() == 2
+    assert both.audit_storage() == 2
     both.apply(SPEND)
-    with pytest.raises(Divergence, match=r"GOLD slot 0x\w+: model None, chain 5"):
-        both.audit()
+    with pytest.raises(DivergenceError, match=r"GOLD slot 0x\w+: model None, chain 5"):
+        both.audit_storage()
 
 
 @pytest.mark.anvil
 def test_anvil_tells_of_a_slot_that_the_model_does_not_know(empty_on, with_a_hidden_write):
     both = with_token(empty_on("anvil", with_a_hidden_write))
-    assert both.audit() == 2
-    with pytest.raises(Divergence, match=r"GOLD slot 0x\w+: model None, chain 5"):
+    assert both.audit_storage() == 2
+    with pytest.raises(DivergenceError, match=r"GOLD slot 0x\w+: model None, chain 5"):
         both.apply(SPEND)
 
 
@@ -178,14 +178,14 @@ def test_anvil_tells_of_a_slot_that_the_model_does_not_know(empty_on, with_a_hid
 def test_anvil_tells_of_a_wrong_word_at_once(empty_on, mutated):
     artifacts = mutated("devnet/Token.vy", "self.balanceOf[to] += amount\n    log T", "log T")
     both = empty_on("anvil", artifacts, check_every=0)
-    both.create("Token", "GOLD", "Gold", "GOLD", 18)
-    with pytest.raises(Divergence, match=r"GOLD balanceOf\[0x\w+\]: model 100, chain 0"):
+    both.create_contract("Token", "GOLD", "Gold", "GOLD", 18)
+    with pytest.raises(DivergenceError, match=r"GOLD balanceOf\[0x\w+\]: model 100, chain 0"):
         both.apply(Action("GOLD", "mint", (SAVER, 100), SAVER))
 
 
 def test_a_view_that_differs_is_found(empty_on, mutated):
     both = with_token(empty_on("revm", mutated("devnet/Token.vy", "decimals = decimals_", "decimals = 7")))
-    with pytest.raises(Divergence, match="GOLD value: model 18, chain 7"):
+    with pytest.raises(DivergenceError, match="GOLD value: model 18, chain 7"):
         both.view("GOLD", "decimals")
 
 
@@ -195,7 +195,7 @@ def test_a_violated_property_is_reported_with_its_step(empty_on, artifacts):
             raise PropertyViolationError("property 0 is violated")
 
     both = empty_on("revm", artifacts)
-    both.create("Token", "GOLD", "Gold", "GOLD", 18)
+    both.create_contract("Token", "GOLD", "Gold", "GOLD", 18)
     both.state_check = nobody_is_rich
     both.apply(Action("GOLD", "mint", (SAVER, 80), SAVER))
     with pytest.raises(PropertyViolationError) as caught:
@@ -214,7 +214,7 @@ def test_a_fault_of_the_model_keeps_its_place(empty_on, artifacts):
 def test_a_value_without_room_in_its_slot_is_a_difference(empty_on, artifacts):
     both = with_token(empty_on("revm", artifacts))
     dict.__setitem__(both.model.world.contracts["GOLD"].balances, SAVER, 2**256 + 100)
-    with pytest.raises(Divergence) as caught:
+    with pytest.raises(DivergenceError) as caught:
         both.apply(SPEND)
     (difference,) = caught.value.differences
     assert (difference.step, difference.action, difference.contract) == (2, SPEND, "GOLD")
@@ -240,7 +240,7 @@ def test_what_is_imagined_is_compared_and_taken_back(empty_on, artifacts, host):
     )
     assert both.view("GOLD", "balanceOf", TAKER) == 0
     both.compare_state()
-    both.audit()
+    both.audit_storage()
     # Life goes on from where it was.
     both.advance(60)
     assert both.apply(SPEND).ok
@@ -250,8 +250,8 @@ def test_what_is_imagined_is_compared_and_taken_back(empty_on, artifacts, host):
 def test_a_difference_in_what_is_imagined_is_found(empty_on, mutated):
     wrong = mutated("devnet/Token.vy", "self.balanceOf[to] += amount", "self.balanceOf[to] += 2 * amount")
     both = empty_on("revm", wrong)
-    both.create("Token", "GOLD", "Gold", "GOLD", 18)
-    with pytest.raises(Divergence), both.fork_state():
+    both.create_contract("Token", "GOLD", "Gold", "GOLD", 18)
+    with pytest.raises(DivergenceError), both.fork_state():
         both.apply(Action("GOLD", "mint", (SAVER, 100), SAVER))
 
 
@@ -265,22 +265,22 @@ def test_both_have_to_start_at_one_time(new_host, artifacts):
 @pytest.mark.parametrize("host", ALL)
 def test_a_divergence_is_written_down_and_can_be_run_again(mutated, artifacts, new_host, tmp_path, host):
     broken = mutated("devnet/Token.vy", "token: insufficient balance", "token: too poor")
-    both = lockstep(new_host("revm"), artifacts=broken, seed=7, traces=tmp_path / "traces")
+    both = deploy_lockstep(new_host("revm"), artifacts=broken, seed=7, traces=tmp_path / "traces")
     protocol = DeployedProtocol(both)
-    both.create("SilentToken", "MORE", "More", "MORE", 6)
+    both.create_contract("SilentToken", "MORE", "More", "MORE", 6)
     protocol.post_price("WETH", 2_000 * 10**27)
     protocol.advance(17)
     protocol.do("MORE.mint", "saver", 2**255, sender="saver")
-    with pytest.raises(Divergence) as caught:
+    with pytest.raises(DivergenceError) as caught:
         protocol.do("WETH.transfer", "taker", 1, sender="saver")
     assert caught.value.trace is not None
     assert f"ape run replay {caught.value.trace}" in str(caught.value)
     trace = read_trace(caught.value.trace, artifacts)
     assert (trace.seed, trace.parameters, list(trace.steps)) == (7, both.parameters, both.trace)
-    with pytest.raises(Divergence) as again:
-        replay(trace, new_host(host), artifacts=broken)
+    with pytest.raises(DivergenceError) as again:
+        replay_trace(trace, new_host(host), artifacts=broken)
     assert again.value.differences == caught.value.differences
-    repaired = replay(trace, new_host(host), artifacts=artifacts)
+    repaired = replay_trace(trace, new_host(host), artifacts=artifacts)
     assert (repaired.steps, repaired.timestamp) == (both.steps, both.timestamp)
 
 
@@ -322,7 +322,7 @@ def test_random_tokens_and_markets(empty_on, artifacts, host, steps):
     """Everything that surrounds the protocol, over ordinary and absurd amounts."""
     both = empty_on(host, artifacts)
     maker = get_account("market_maker")
-    both.create("Token", "USD", "Dollar", "USD", 18)
+    both.create_contract("Token", "USD", "Dollar", "USD", 18)
     tokens = {
         "T18": ("Token", 18),
         "T8": ("SilentToken", 8),
@@ -330,9 +330,9 @@ def test_random_tokens_and_markets(empty_on, artifacts, host, steps):
         "FEE": ("FeeToken", 18),
     }
     for name, (kind, decimals) in tokens.items():
-        both.create(kind, name, name, name, decimals)
+        both.create_contract(kind, name, name, name, decimals)
         token, dollar = both.addresses[name], both.addresses["USD"]
-        both.create("ConstantProductMarket", f"Market.{name}", token, decimals, dollar, 30, maker)
+        both.create_contract("ConstantProductMarket", f"Market.{name}", token, decimals, dollar, 30, maker)
     random_ = random.Random(1)
     people = [get_account(f"owner_{i}") for i in range(6)] + [maker] * 3
     succeeded = set()
@@ -359,7 +359,7 @@ def test_random_tokens_and_markets(empty_on, artifacts, host, steps):
         both.view(market, "price")
         for quote in ("quote_sell", "quote_buy"):
             both.view(market, quote, min(amount, 10**30))
-    assert both.audit() > 10
+    assert both.audit_storage() > 10
     if steps > 1_000:
         assert succeeded >= {"mint", "approve", "transfer", "transferFrom", "set_liquidity", "sell", "buy"}
 
@@ -378,7 +378,7 @@ def test_steps_in_one_block_are_those_of_blocks_of_their_own(empty_on, artifacts
     together.compare_state()
     assert together.snapshot() == alone.snapshot()
     assert together.fields_compared >= 20 * 2
-    together.audit()
+    together.audit_storage()
 
 
 @pytest.mark.anvil
@@ -386,8 +386,8 @@ def test_a_difference_inside_a_block_is_that_of_its_step(empty_on, mutated):
     wrong = mutated("devnet/Token.vy", "self.balanceOf[to] += amount", "self.balanceOf[to] += amount % 13")
     both = empty_on("anvil", wrong, block=50, check_every=0)
     spends(both, 20)
-    with pytest.raises(Divergence) as caught:
-        both.settle()
+    with pytest.raises(DivergenceError) as caught:
+        both.flush_pending_steps()
     # The faucet gave 100 % 13 instead of 100 already.
     assert caught.value.differences[0].step == 1
     assert len(both.trace) == 2  # the token, and the step

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from backstop.hosts.host_registry import open_host
-from backstop.proof.fuzz.deployments import draw_parameters
-from backstop.proof.fuzz.machine import Machine, run_seed
-from backstop.proof.lockstep import replay
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
+from backstop.proof.fuzz.parameter_generator import draw_parameters
+from backstop.proof.lockstep import replay_trace
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
@@ -46,22 +46,24 @@ def test_a_crash_of_a_margin_market_is_the_same():
 )
 def test_random_steps_and_futures_taken_back(artifacts):
     with open_host("py-evm") as host:
-        machine = Machine(host, run_seed(1, 3), artifacts=artifacts, traces=None)
-        for _ in machine.run(STEPS):
+        machine = FuzzRun(host, derive_run_seed(1, 3), artifacts=artifacts, traces=None)
+        for _ in machine.play_steps(STEPS):
             pass
         for _ in range(20):  # not every question has an answer
-            machine.ask()
+            machine.check_random_what_if()
         machine.both.compare_state()
-        assert machine.asked and machine.both.audit() > 0
+        assert machine.asked and machine.both.audit_storage() > 0
 
 
 @pytest.fixture(scope="module")
 def random_trace(artifacts):
     # Where blocks count, a node has its own.
-    parameters = replace(draw_parameters(Random(run_seed(1, 3))), block_time=0)
+    parameters = replace(draw_parameters(Random(derive_run_seed(1, 3))), block_time=0)
     with open_host("revm") as host:
-        machine = Machine(host, run_seed(1, 3), artifacts=artifacts, parameters=parameters, traces=None)
-        for _ in machine.run(STEPS):
+        machine = FuzzRun(
+            host, derive_run_seed(1, 3), artifacts=artifacts, parameters=parameters, traces=None
+        )
+        for _ in machine.play_steps(STEPS):
             pass
         return machine.both.record_trace()
 
@@ -73,9 +75,9 @@ def random_trace(artifacts):
 def test_each_call_takes_the_gas_that_the_node_takes(artifacts, random_trace):
     def played(name):
         with open_host(name, random_trace.started_at) as host:
-            both = replay(replace(random_trace, steps=()), host, artifacts=artifacts)
+            both = replay_trace(replace(random_trace, steps=()), host, artifacts=artifacts)
             for step in random_trace.steps:
-                both.play(step)
+                both.play_step(step)
                 yield both.chain.gas, both.chain.changed
 
     costs = list(played("py-evm"))

@@ -670,7 +670,9 @@ def test_settlement_leaves_other_roles_nothing_but_prices(doomed) -> None:
     assert [role for role in ROLES if doomed.wants(groups[role])] == ["poker", "reporter", "settler"]
     doomed.run.advance_clock(doomed.run.system.timestamp + FINAL_DEADLINE)
     for c in doomed.view.types:
-        doomed.run.apply_or_raise("Settlement", "fix_price", c, sender=doomed.run.register_account("borrower"))
+        doomed.run.apply_or_raise(
+            "Settlement", "fix_price", c, sender=doomed.run.register_account("borrower")
+        )
     assert [role for role in ROLES if doomed.wants(groups[role])] == ["settler"]
 
 

@@ -7,11 +7,11 @@ import pytest
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAY, WAD
-from backstop.proof.fuzz.machine import Machine
-from backstop.proof.fuzz.regression import _steps
-from backstop.proof.fuzz.shrink import _moved
-from backstop.proof.lockstep import lockstep, replay
-from backstop.proof.trace import Step, read_trace, write_trace
+from backstop.proof.fuzz.delta_debugging import _move_earlier
+from backstop.proof.fuzz.fuzz_run import FuzzRun
+from backstop.proof.fuzz.regression_test_writer import _render_steps
+from backstop.proof.lockstep import deploy_lockstep, replay_trace
+from backstop.proof.step_trace import TraceStep, read_trace, write_trace
 from backstop.system import Action, count_slots
 from tests.support.auction_steps import start_auction, take_collateral
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
@@ -21,7 +21,7 @@ SLOT = 12
 
 def protocol_on(host, artifacts):
     made = DeployedProtocol(
-        lockstep(host, replace(build_standard_parameters(), block_time=SLOT), artifacts=artifacts)
+        deploy_lockstep(host, replace(build_standard_parameters(), block_time=SLOT), artifacts=artifacts)
     )
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
@@ -54,7 +54,7 @@ def test_a_trace_keeps_its_blocks(recorded, artifacts, tmp_path, host):
     first, second, third = (step.blocks or 0 for step in again.steps[-3:])
     assert (second - first, third - second) == (0, 25)
     with open_host(host, again.started_at) as opened:
-        both = replay(again, opened, artifacts=artifacts)
+        both = replay_trace(again, opened, artifacts=artifacts)
         assert both.timestamp == again.steps[-1].timestamp
         if host == "revm":
             assert both.block_number == third + 1
@@ -63,7 +63,7 @@ def test_a_trace_keeps_its_blocks(recorded, artifacts, tmp_path, host):
 
 def test_traces_of_seconds_have_no_blocks(artifacts, tmp_path):
     with open_host("revm") as host:
-        made = DeployedProtocol(lockstep(host, build_standard_parameters(), artifacts=artifacts))
+        made = DeployedProtocol(deploy_lockstep(host, build_standard_parameters(), artifacts=artifacts))
         made.post_price("WETH", 2_000 * RAY)
         assert {step.blocks for step in made.lockstep.trace} == {None}
         write_trace(made.lockstep.record_trace(), tmp_path / "trace.json")
@@ -91,7 +91,7 @@ def test_futures_take_blocks_back(artifacts, host):
 
 
 def test_a_regression_test_lets_the_same_blocks_pass(recorded):
-    lines = list(_steps(recorded))
+    lines = list(_render_steps(recorded))
     assert "protocol.advance(3_600, 0)" in lines and "protocol.advance(600, 25)" in lines
 
 
@@ -99,8 +99,8 @@ def test_a_shorter_gap_has_as_large_a_part_of_its_blocks():
     action = Action("VaultEngine", "accrue", (0,), "0x01")
 
     def moved(shorter, *times):
-        steps = [Step(time, action, blocks) for time, blocks in times]
-        return [(step.timestamp, step.blocks) for step in _moved(steps, 1, 1_200, shorter)]
+        steps = [TraceStep(time, action, blocks) for time, blocks in times]
+        return [(step.timestamp, step.blocks) for step in _move_earlier(steps, 1, 1_200, shorter)]
 
     assert moved(600, (100, 4), (1_300, 54), (1_400, 60)) == [(700, 29), (800, 35)]
     assert moved(0, (100, 4), (1_300, 54), (1_400, 60)) == [(100, 4), (200, 10)]
@@ -118,7 +118,7 @@ def test_the_fuzzers_chain_misses_slots(artifacts, monkeypatch):
     """Time passes with all blocks of its slots, some, none, or one more."""
     with open_host("revm") as host:
         parameters = replace(build_standard_parameters(), block_time=SLOT)
-        machine = Machine(host, 5, artifacts=artifacts, parameters=parameters, traces=None)
+        machine = FuzzRun(host, 5, artifacts=artifacts, parameters=parameters, traces=None)
         seen = set()
         advance = machine.both.advance
 
@@ -129,6 +129,6 @@ def test_the_fuzzers_chain_misses_slots(artifacts, monkeypatch):
             advance(seconds, blocks)
 
         monkeypatch.setattr(machine.both, "advance", noted)
-        for _ in machine.run(400):
+        for _ in machine.play_steps(400):
             pass
         assert seen == {"none", -1, 0, 1}

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.hosts.storage_layout import encode_word
 from backstop.model.arithmetic import WAD
-from backstop.proof.lockstep import lockstep
+from backstop.proof.lockstep import deploy_lockstep
 from tests.support.cached_deployments import CachedDeployment, DeploymentCache, SharedRevmHost
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 
@@ -14,7 +14,7 @@ from tests.support.deployed_protocol import PRICES, DeployedProtocol
 @pytest.fixture
 def make(artifacts):
     def made(host: SharedRevmHost):
-        both = lockstep(host, artifacts=artifacts)
+        both = deploy_lockstep(host, artifacts=artifacts)
         for symbol, price in PRICES.items():
             DeployedProtocol(both).post_price(symbol, price)
         return both
@@ -33,7 +33,7 @@ def test_what_was_done_is_gone(kept, make, tmp_path):
     before, storage = first.snapshot(), first.chain.host.read_storage(list(first.addresses.values()))
     protocol = DeployedProtocol(first)
     protocol.make_deficit("WETH")
-    token = first.create("Token", "Later", "Later", "LTR", 18)
+    token = first.create_contract("Token", "Later", "Later", "LTR", 18)
     world = first.model.world
     world.contracts["Stablecoin"].extra = world.contracts["WETH"].table("extra")  # and what no test should do
 
@@ -44,9 +44,9 @@ def test_what_was_done_is_gone(kept, make, tmp_path):
     assert again.model.snapshot() == fresh.model.snapshot()
     assert again.trace == fresh.trace and again.steps == fresh.steps and again.timestamp == fresh.timestamp
     assert again.chain.host.get_code_size(token) == 0 and "Later" not in again.addresses
-    assert again.audit() == fresh.audit()
+    assert again.audit_storage() == fresh.audit_storage()
     # The name and the address are free again.
-    assert again.create("Token", "Later", "Later", "LTR", 18) == token
+    assert again.create_contract("Token", "Later", "Later", "LTR", 18) == token
     DeployedProtocol(again).borrow("borrower", "WETH", 100 * WAD, 50_000 * WAD)
 
 

@@ -144,7 +144,11 @@ def test_what_a_campaign_does_not_import_is_no_part_of_it(tmp_path, monkeypatch)
         file.write(edit)
     assert hash_program(CONTRACTS) != whole
     assert hash_program(CONTRACTS, *RUN_BY) == campaign
-    for part in ("model/pool.py", "proof/properties/pools.py", "proof/fuzz/catalogue/savings.py"):
+    for part in (
+        "model/pool.py",
+        "proof/properties/pool_properties.py",
+        "proof/fuzz/action_generators/savings_actions.py",
+    ):
         with (tmp_path / "backstop" / part).open("a") as file:
             file.write(edit)
         changed = hash_program(CONTRACTS, *RUN_BY)

@@ -20,7 +20,7 @@ from backstop.cli.sweep import cli as sweep
 from backstop.errors import BackstopError
 from backstop.parallel import dask_cluster as module
 from backstop.parallel.dask_cluster import build_cluster_workers
-from backstop.proof.fuzz.campaign import Campaign, Settings
+from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignSettings
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.stress_study import Study
 from tests.support.certificates import make_certificates
@@ -140,16 +140,16 @@ def counted(out: Path) -> dict[str, Any]:
 def test_a_campaign_on_a_cluster_plays_the_same_runs(
     local: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("backstop.proof.fuzz.campaign.RUN_LENGTH", 200)
-    settings = Settings(5, 1_000)
-    Campaign.open(settings, tmp_path / "here").run()
+    monkeypatch.setattr("backstop.proof.fuzz.fuzz_campaign.RUN_LENGTH", 200)
+    settings = CampaignSettings(5, 1_000)
+    Campaign.load_or_start(settings, tmp_path / "here").play_runs()
     seen: list[int] = []
 
     def show(progress: Any) -> None:
         if len(progress.done) == 1 and not seen:
             seen.append(kill_workers(local))
 
-    progress = Campaign.open(settings, tmp_path / "there").run(
+    progress = Campaign.load_or_start(settings, tmp_path / "there").play_runs(
         cluster=build_cluster_workers(local.scheduler_address), show=show
     )
     assert seen and counted(tmp_path / "there") == counted(tmp_path / "here")

@@ -18,7 +18,7 @@ class Adapter:
 
     def __init__(self, protocol):
         self.protocol = protocol
-        create = protocol.lockstep.create
+        create = protocol.lockstep.create_contract
         self.aggregator = create("ScriptedAggregator", "Aggregator", 8)
         self.sequencer = create("ScriptedAggregator", "Sequencer", 0)
         feed = protocol.address("PriceFeed")
@@ -35,7 +35,7 @@ class Adapter:
 
     def of_another(self, decimals, answer):
         """List "Second", an adapter of an aggregator with other decimals, which has just answered."""
-        create, now = self.protocol.lockstep.create, self.protocol.timestamp
+        create, now = self.protocol.lockstep.create_contract, self.protocol.timestamp
         other = create("ScriptedAggregator", "Other", decimals)
         feed = self.protocol.address("PriceFeed")
         create("ChainlinkReporter", "Second", feed, MARKET, other, 60, 0, 10**31, NOBODY, 0)

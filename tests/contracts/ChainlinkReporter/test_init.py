@@ -37,4 +37,4 @@ def test_bounds(protocol, heartbeat, lowest, highest, grace, reason):
 
 def test_at_the_bounds(protocol):
     args = ADDRESS, 0, ADDRESS, 7 * DAY, 0, 2**112 - 1, ADDRESS, 7 * DAY
-    protocol.lockstep.create("ChainlinkReporter", "Extreme", *args)
+    protocol.lockstep.create_contract("ChainlinkReporter", "Extreme", *args)

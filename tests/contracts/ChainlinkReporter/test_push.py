@@ -109,7 +109,7 @@ def test_a_feed_that_does_not_list_it(adapter):
 
 def test_an_aggregator_that_is_gone(adapter):
     args = adapter.protocol.address("PriceFeed"), adapter.market, "0x" + "12" * 20, 60, 0, 1
-    adapter.protocol.lockstep.create("ChainlinkReporter", "Blind", *args, "0x" + "00" * 20, 0)
+    adapter.protocol.lockstep.create_contract("ChainlinkReporter", "Blind", *args, "0x" + "00" * 20, 0)
     with reverts(""):
         adapter.push("Blind")
 

@@ -16,7 +16,7 @@ def test_is_wired(guarded):
 
 def test_begins_with_all_triggers_off_and_the_shortest_calm(protocol):
     wiring = ("VaultEngine", "PriceFeed", "admin")
-    protocol.lockstep.create("CircuitBreaker", "Fresh", *map(protocol.address, wiring))
+    protocol.lockstep.create_contract("CircuitBreaker", "Fresh", *map(protocol.address, wiring))
     assert tuple(protocol.read("Fresh.triggers_of")) == ((0, 0),) * 4
     assert tuple(protocol.read("Fresh.state_of")) == (NORMAL, 0, 600)
     assert protocol.read("Fresh.level_of", LOSSES, ALL_TYPES) == NORMAL

@@ -11,7 +11,7 @@ def two(new_protocol):
     """A breaker, and a second policy beside the one in force."""
     protocol = deploy_with_prices(new_protocol, with_guards(breaker=BREAKER))
     wiring = ("VaultEngine", "PriceFeed", "CircuitBreaker", "admin")
-    protocol.lockstep.create("RiskPolicy", "Second", *map(protocol.address, wiring))
+    protocol.lockstep.create_contract("RiskPolicy", "Second", *map(protocol.address, wiring))
     return protocol
 
 
@@ -35,7 +35,7 @@ def test_what_takes_no_mode_reverts(two):
 
 def test_a_policy_of_another_breaker_refuses(two):
     wiring = ("VaultEngine", "PriceFeed", "breaker", "admin")
-    two.lockstep.create("RiskPolicy", "Other", *map(two.address, wiring))
+    two.lockstep.create_contract("RiskPolicy", "Other", *map(two.address, wiring))
     with reverts("risk_policy: not circuit breaker"):
         two.do("CircuitBreaker.tell", "Other", sender="stranger")
 

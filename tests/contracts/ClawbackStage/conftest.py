@@ -13,7 +13,7 @@ from tests.support.saver_steps import give_stablecoin, make_pool
 def earning(protocol):
     """The stage pays what the scripted waterfall says; a day of seven has vested."""
     stage = compute_contract_address(get_account("deployer_of_Clawback"), 0)
-    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
     give_stablecoin(protocol, "payer", 1_000 * WAD)
     for name, income in (("First", 700), ("Second", 70)):
         make_pool(protocol, name, clawback=stage)
@@ -21,6 +21,8 @@ def earning(protocol):
         protocol.do(f"{name}.add_income", income * WAD, sender="payer")
     pools = (protocol.address("First"), protocol.address("Second"))
     ledger = protocol.address("VaultEngine")
-    protocol.lockstep.create("ClawbackStage", "Clawback", ledger, protocol.address("Waterfall"), pools)
+    protocol.lockstep.create_contract(
+        "ClawbackStage", "Clawback", ledger, protocol.address("Waterfall"), pools
+    )
     protocol.advance(86_400)
     return protocol

@@ -64,7 +64,7 @@ def test_a_pool_that_fails_is_passed_over(earning):
 def test_a_pool_that_is_none_has_nothing(protocol):
     engine, waterfall = protocol.address("VaultEngine"), protocol.address("LossWaterfall")
     pools = protocol.address("stranger"), engine
-    protocol.lockstep.create("ClawbackStage", "Clawback", engine, waterfall, pools)
+    protocol.lockstep.create_contract("ClawbackStage", "Clawback", engine, waterfall, pools)
     assert protocol.read("Clawback.capacity", 0) == 0
 
 
@@ -75,5 +75,5 @@ def test_names_its_pools(earning):
 
 def test_without_pools_it_has_nothing(protocol):
     engine, waterfall = protocol.address("VaultEngine"), protocol.address("LossWaterfall")
-    protocol.lockstep.create("ClawbackStage", "Clawback", engine, waterfall, ())
+    protocol.lockstep.create_contract("ClawbackStage", "Clawback", engine, waterfall, ())
     assert protocol.read("Clawback.capacity", 0) == 0

@@ -39,8 +39,8 @@ def test_half_of_the_field_is_left_for_its_starts(new_protocol, host_kind):
         return
     protocol = new_protocol()
     protocol.advance(0, 178_956_970 - protocol.lockstep.block_number)
-    protocol.lockstep.create("CollateralAuction", "Late", *wired(protocol), 12)
+    protocol.lockstep.create_contract("CollateralAuction", "Late", *wired(protocol), 12)
     protocol.advance(0, 1)
     args = *wired(protocol), 12
     check_cannot_be_made(protocol, "CollateralAuction", *args, reason="collateral_auction: bad slot")
-    protocol.lockstep.create("CollateralAuction", "BySeconds", *wired(protocol), 0)
+    protocol.lockstep.create_contract("CollateralAuction", "BySeconds", *wired(protocol), 0)

@@ -51,7 +51,7 @@ def test_out_of_bounds(bridged, delay):
 def test_within_bounds(bridged, delay):
     names = ("VaultEngine", "PriceFeed", "LiquidationEngine", "LossWaterfall", "Stablecoin", "admin")
     wiring = [bridged.address(name) for name in names]
-    bridged.lockstep.create("Domain", "Other", "Other", 5, *wiring, delay)
+    bridged.lockstep.create_contract("Domain", "Other", "Other", 5, *wiring, delay)
     assert bridged.read("Other.DELAY") == delay
     assert bridged.read("Other.balanceOf", "admin") == WAD
 

@@ -12,7 +12,7 @@ NEXT = 5
 @pytest.fixture
 def made(bridged):
     names = ("VaultEngine", "PriceFeed", "LiquidationEngine", "LossWaterfall", "Stablecoin", "admin")
-    bridged.lockstep.create("Domain", "New", "New", NEXT, *map(bridged.address, names), 3_600)
+    bridged.lockstep.create_contract("Domain", "New", "New", NEXT, *map(bridged.address, names), 3_600)
     bridged.do("New.approve", "VaultEngine", WAD, sender="admin")
     return bridged
 

@@ -14,7 +14,7 @@ def equity(new_protocol):
     like it whose auction is an account."""
     made = new_protocol(with_equity("buffer", "savings", mint_cap=1_000))
     args = made.address("admin"), made.address("auction"), made.address("admin"), 1_000_000, 7 * 86_400, 1_000
-    made.lockstep.create("Equity", "Issued", *args)
+    made.lockstep.create_contract("Equity", "Issued", *args)
     for name in ("Equity", "Issued"):
         made.do(f"{name}.grant_role", MINTER, "minter", sender="admin")
     return made

@@ -18,7 +18,7 @@ def test_is_named(equity):
 
 def test_the_first_supply_is_the_holders(equity):
     admin = equity.address("admin")
-    equity.lockstep.create("Equity", "Other", admin, admin, equity.address("holder"), 5, WEEK, 7)
+    equity.lockstep.create_contract("Equity", "Other", admin, admin, equity.address("holder"), 5, WEEK, 7)
     assert equity.read("Other.balanceOf", "holder") == equity.read("Other.totalSupply") == 5 * WAD
     assert equity.read("Other.mintable") == 7 * WAD
     assert equity.read("Other.admin") == admin
@@ -26,14 +26,14 @@ def test_the_first_supply_is_the_holders(equity):
 
 def test_it_may_start_without_a_supply(equity):
     nobody = "0x" + "00" * 20
-    equity.lockstep.create("Equity", "Other", equity.address("admin"), nobody, nobody, 0, WEEK, 7)
+    equity.lockstep.create_contract("Equity", "Other", equity.address("admin"), nobody, nobody, 0, WEEK, 7)
     assert equity.read("Other.totalSupply") == 0
 
 
 def test_bounds_are_met(equity):
     admin = equity.address("admin")
-    equity.lockstep.create("Equity", "Most", admin, admin, admin, 10**10, 365 * 86_400, 10**9)
-    equity.lockstep.create("Equity", "Least", admin, admin, admin, 0, 3_600, 0)
+    equity.lockstep.create_contract("Equity", "Most", admin, admin, admin, 10**10, 365 * 86_400, 10**9)
+    equity.lockstep.create_contract("Equity", "Least", admin, admin, admin, 0, 3_600, 0)
 
 
 @pytest.mark.parametrize(

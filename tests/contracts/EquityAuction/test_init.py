@@ -25,7 +25,7 @@ def test_belongs_to_its_deployment(priced):
 
 @pytest.mark.parametrize("sale", [(1_000, 10_000, 600), (10_000, 60_000, WEEK)])
 def test_bounds_are_met(priced, sale):
-    priced.lockstep.create("EquityAuction", "Other", *wiring(priced), NOBODY, *sale)
+    priced.lockstep.create_contract("EquityAuction", "Other", *wiring(priced), NOBODY, *sale)
 
 
 @pytest.mark.parametrize(

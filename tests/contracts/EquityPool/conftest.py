@@ -10,7 +10,7 @@ from tests.support.saver_steps import make_equity_pool
 def staked(protocol):
     """A pool of equity whose auction does what it is told to; two members, of 300 and 100."""
     protocol.deploy_token("Token", "Equity", "BSE", 18)
-    protocol.lockstep.create("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
+    protocol.lockstep.create_contract("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
     make_equity_pool(protocol, "Staked", "BSE", "Auction")
     for who, assets in (("staker", 300 * WAD), ("neighbour", 100 * WAD), ("newcomer", 0)):
         protocol.do("BSE.mint", who, 1_000 * WAD, sender=who)
@@ -24,8 +24,8 @@ def staked(protocol):
 def selling(protocol):
     """A pool of equity whose auction claims what it is told to: 100 of 400 are under auction."""
     protocol.deploy_token("Token", "Equity", "BSE", 18)
-    protocol.lockstep.create("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
-    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    protocol.lockstep.create_contract("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
+    protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
     make_equity_pool(protocol, "Staked", "BSE", "Auction", loss_waterfall="Waterfall")
     for who in ("staker", "newcomer"):
         protocol.do("BSE.mint", who, 1_000 * WAD, sender=who)

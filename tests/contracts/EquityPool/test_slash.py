@@ -123,7 +123,7 @@ def test_what_is_under_auction_keeps_its_worth_and_lets_nothing_be_divided(selli
 def test_nobody_there_is_nobody_void(protocol):
     """An empty pool goes on in its generation."""
     protocol.deploy_token("Token", "Equity", "BSE", 18)
-    protocol.lockstep.create("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
+    protocol.lockstep.create_contract("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
     make_equity_pool(protocol, "Staked", "BSE", "Auction")
     protocol.do("BSE.mint", "staker", WAD, sender="staker")
     protocol.do("BSE.approve", "Staked", WAD, sender="staker")

@@ -37,8 +37,8 @@ def scripted(protocol):
     """A second waterfall of the same ledger, and three stages that claim what they are told to."""
     engine, liquidations = map(protocol.address, ("VaultEngine", "LiquidationEngine"))
     for name in ("First", "Second", "Third"):
-        protocol.lockstep.create("ScriptedStage", name, protocol.address("LossWaterfall"))
-    protocol.lockstep.create(
+        protocol.lockstep.create_contract("ScriptedStage", name, protocol.address("LossWaterfall"))
+    protocol.lockstep.create_contract(
         "LossWaterfall", "Other", engine, liquidations, protocol.address("admin"), 86_400, 86_400
     )
     return protocol

@@ -122,7 +122,9 @@ def test_only_after_the_delay_and_as_proposed(made):
 
 def test_before_there_is_an_order_none_is_proposed(made):
     engine, liquidations = map(made.address, ("VaultEngine", "LiquidationEngine"))
-    made.lockstep.create("LossWaterfall", "Other", engine, liquidations, made.address("admin"), DAY, DAY)
+    made.lockstep.create_contract(
+        "LossWaterfall", "Other", engine, liquidations, made.address("admin"), DAY, DAY
+    )
     with reverts("loss_waterfall: none are set"):
         made.do("Other.propose_stages", present(made), sender="admin")
 
@@ -179,7 +181,7 @@ def test_one_that_was_left_out_does_not_come_back(made):
 
 def test_there_are_16_ids_in_all(made):
     for i in range(12):
-        made.lockstep.create("ScriptedStage", f"stage_{i}", made.address("LossWaterfall"))
+        made.lockstep.create_contract("ScriptedStage", f"stage_{i}", made.address("LossWaterfall"))
     new = [(f"stage_{i}", False, False, False, False, NONE, 10_000) for i in range(12)]
     change(made, [*present(made), *new])
     change(made, without(made, JUNIOR))

@@ -13,7 +13,7 @@ def wiring(protocol):
 
 @pytest.mark.parametrize("length", [HOUR, YEAR], ids=["least", "most"])
 def test_within_bounds(protocol, length):
-    protocol.lockstep.create("LossWaterfall", "Other", *wiring(protocol), length, 0)
+    protocol.lockstep.create_contract("LossWaterfall", "Other", *wiring(protocol), length, 0)
     assert protocol.read("Other.EPOCH_LENGTH") == length
     assert protocol.read("Other.VAULT_ENGINE") == protocol.address("VaultEngine")
 
@@ -28,7 +28,7 @@ def test_out_of_bounds(protocol, length, reason):
 
 @pytest.mark.parametrize("delay", [0, YEAR], ids=["least", "most"])
 def test_a_delay_within_bounds(protocol, delay):
-    protocol.lockstep.create("LossWaterfall", "Other", *wiring(protocol), HOUR, delay)
+    protocol.lockstep.create_contract("LossWaterfall", "Other", *wiring(protocol), HOUR, delay)
     assert protocol.read("Other.CAP_DELAY") == delay
 
 

@@ -42,7 +42,7 @@ def test_the_hash_is_that_of_the_abi_encoded_list(scripted):
 
 def test_there_is_room_for_16(scripted):
     for i in range(16):
-        scripted.lockstep.create("ScriptedStage", f"stage_{i}", scripted.address("Other"))
+        scripted.lockstep.create_contract("ScriptedStage", f"stage_{i}", scripted.address("Other"))
     terms = [(f"stage_{i}", False, False, False, False, NONE, 10_000) for i in range(16)]
     scripted.do(CALL, terms, sender="admin")
     assert scripted.read("Other.stage_count") == 16
@@ -121,8 +121,8 @@ def test_one_without_its_role_is_none(protocol):
     """The stages of a deployment have it before they are set."""
     engine, liquidations = map(protocol.address, ("VaultEngine", "LiquidationEngine"))
     other = compute_contract_address(get_account("deployer_of_Other"), 0)
-    protocol.lockstep.create("LedgerStage", "Mine", engine, other, 0)
-    protocol.lockstep.create(
+    protocol.lockstep.create_contract("LedgerStage", "Mine", engine, other, 0)
+    protocol.lockstep.create_contract(
         "LossWaterfall", "Other", engine, liquidations, protocol.address("admin"), 86_400, 86_400
     )
     terms = [("Mine", False, False, False, False, NONE, 10_000)]

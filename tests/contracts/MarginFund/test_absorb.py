@@ -79,7 +79,7 @@ def test_a_bucket_begins_again_65535_times_at_most(profits):
         world = profits.lockstep.model.world
         table = world.contracts["Fund"].tables["buckets"]
         table[now] = table[now]._replace(generation=generation)
-        profits.lockstep.load(RawState(encode_world(world)))
+        profits.lockstep.restore_state(RawState(encode_world(world)))
         with reverts(reason) if reason else nullcontext():
             absorb_loss(profits, 400 * WAD - 8)
     assert profits.read("Fund.bucket_of", now).generation == 2**16 - 1

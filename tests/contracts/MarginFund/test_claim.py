@@ -97,5 +97,5 @@ def test_bounds(margin, length, buckets, reason):
 def test_the_longest_and_the_shortest_bucket(margin):
     for index, length in enumerate((600, 7 * DAY)):
         name = f"Fund {index}"
-        margin.lockstep.create("MarginFund", name, ZERO, ZERO, ZERO, ZERO, length, 7)
+        margin.lockstep.create_contract("MarginFund", name, ZERO, ZERO, ZERO, ZERO, length, 7)
         assert margin.read(f"{name}.LENGTH") == length

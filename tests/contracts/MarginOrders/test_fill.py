@@ -215,7 +215,7 @@ def test_the_smallest_size_there_is(margin, orders):
 @pytest.fixture
 def wallet(margin):
     """An account that is a contract."""
-    margin.lockstep.create("Wallet", "Wallet")
+    margin.lockstep.create_contract("Wallet", "Wallet")
     return margin.address("Wallet")
 
 

@@ -26,7 +26,7 @@ from tests.support.perpetuals import DESK, HOUSE, ORDERS
 def test_bounds(pool, rule, amount, fits, reason):
     market = pool.market
     wired = tuple(market.at(name) for name in (HOUSE, DESK, ORDERS, "admin"))
-    market.system.create(POOL, "Fine", *NAMES, wired, POOL_RULES._replace(**{rule: fits}))
+    market.system.create_contract(POOL, "Fine", *NAMES, wired, POOL_RULES._replace(**{rule: fits}))
     refused = POOL_RULES._replace(**{rule: amount})
     check_cannot_be_made(DeployedProtocol(market.system), POOL, *NAMES, wired, refused, reason=reason)
 

@@ -21,4 +21,4 @@ def test_bounds(market, rule, amount, reason):
     wired = [market.at(name) for name in ("VaultEngine", "MarginPolicy", *("stranger",) * 4)]
     rules = DESK_RULES._replace(**{rule: amount})
     check_cannot_be_made(DeployedProtocol(market.system), "PerpetualDesk", *wired, rules, reason=reason)
-    market.system.create("PerpetualDesk", "Fine", *wired, DESK_RULES._replace(**{rule: amount - 1}))
+    market.system.create_contract("PerpetualDesk", "Fine", *wired, DESK_RULES._replace(**{rule: amount - 1}))

@@ -183,7 +183,7 @@ def test_an_account_beside_the_margin_of_another(crowd):
 
 def test_the_account_of_a_contract_is_its_own_alone(market):
     """Whoever makes a contract might have looked for an address beside that of a key."""
-    market.system.create("Wallet", "Wallet")
+    market.system.create_contract("Wallet", "Wallet")
     wallet = market.at("Wallet")
     market.do(f"{HOUSE}.deposit", wallet, 100 * WAD, sender="rich")
     with reverts("perpetuals: not its owner"):

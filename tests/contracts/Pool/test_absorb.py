@@ -183,7 +183,7 @@ def test_members_get_claims_for_what_they_lose(junior):
 
 
 def test_a_pool_without_claims_gives_none(protocol):
-    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
     make_pool(protocol, loss_waterfall="Waterfall")
     deposit_savings(protocol, "saver", 1_000 * WAD, "Made")
     charge_pool(protocol, "Made", 100 * WAD)

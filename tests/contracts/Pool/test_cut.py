@@ -84,7 +84,7 @@ def test_of_the_last_who_leave_the_reserve_gets_all(junior):
 
 def test_a_pool_that_is_no_stage_keeps_income_that_has_not_vested(protocol):
     """It may give nothing to the reserve: the others get it, and the cut goes through."""
-    protocol.lockstep.create("Pool", "Made", *pool_arguments(protocol))
+    protocol.lockstep.create_contract("Pool", "Made", *pool_arguments(protocol))
     for who, assets in (("saver", 3_000), ("neighbour", 1_000)):
         deposit_savings(protocol, who, assets * WAD, "Made")
     give_stablecoin(protocol, "payer", 700 * WAD)

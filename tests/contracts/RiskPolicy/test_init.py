@@ -14,7 +14,7 @@ def test_knows_its_wiring(guarded):
 def test_limits_hold_in_full_until_set_otherwise(guarded):
     made = guarded.lockstep
     args = (*(guarded.address(name) for name in ("VaultEngine", "PriceFeed", "breaker", "admin")),)
-    made.create("RiskPolicy", "Fresh", *args)
+    made.create_contract("RiskPolicy", "Fresh", *args)
     assert guarded.read("Fresh.effects") == (0, 10_000)
     assert guarded.read("Fresh.mode") == 0
     assert guarded.read("Fresh.limits_factor") == 10_000

@@ -29,7 +29,7 @@ def test_is_wired(protocol):
     ("delay", "bound", "epochs"), [(HOUR, 0, 1), (YEAR, 8_000_000_000, 1_000)], ids=["least", "most"]
 )
 def test_within_bounds(protocol, delay, bound, epochs):
-    protocol.lockstep.create("Settlement", "Other", *arguments(protocol, delay, bound, epochs))
+    protocol.lockstep.create_contract("Settlement", "Other", *arguments(protocol, delay, bound, epochs))
     assert [protocol.read(f"Other.{view}") for view in ("DELAY", "BOUND", "EPOCHS")] == [delay, bound, epochs]
 
 

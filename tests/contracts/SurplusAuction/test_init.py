@@ -21,7 +21,7 @@ def test_belongs_to_its_deployment(offering):
 
 @pytest.mark.parametrize("sale", [(1, 1_000, 10_000, 600), (10**9, 10_000, 60_000, WEEK)])
 def test_bounds_are_met(offering, sale):
-    offering.lockstep.create("SurplusAuction", "Other", *wiring(offering), *sale)
+    offering.lockstep.create_contract("SurplusAuction", "Other", *wiring(offering), *sale)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ SELECTOR = b"\x01\x02\x03\x04"
 
 def create(protocol, longest=DAY, window=3_600, rules=()):
     names = ("VaultEngine", "admin", "guardian")
-    protocol.lockstep.create("Timelock", "Other", *map(protocol.address, names), longest, window, rules)
+    protocol.lockstep.create_contract(
+        "Timelock", "Other", *map(protocol.address, names), longest, window, rules
+    )
 
 
 def test_it_is_the_admin_of_everything(timelocked):

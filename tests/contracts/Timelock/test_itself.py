@@ -89,7 +89,7 @@ def test_no_governor_at_all(timelocked):
 
 
 def test_it_accepts_what_it_is_offered_and_nothing_else(timelocked):
-    timelocked.lockstep.create("PriceFeed", "Other", timelocked.address("keeper"))
+    timelocked.lockstep.create_contract("PriceFeed", "Other", timelocked.address("keeper"))
     with reverts("roles: not pending admin"):
         timelocked.do("Timelock.accept_admin", "Other", sender="keeper")
     with reverts(""):

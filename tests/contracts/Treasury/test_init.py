@@ -26,7 +26,7 @@ def test_as_many_as_there_are(treasury, many):
     names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", NOBODY, "admin")
     claims = tuple(treasury.address(f"claims_{i}") for i in range(many))
     pools = tuple(treasury.address(f"pool_{i}") for i in range(many))
-    treasury.lockstep.create("Treasury", "Other", *map(treasury.address, names), claims, pools)
+    treasury.lockstep.create_contract("Treasury", "Other", *map(treasury.address, names), claims, pools)
     assert treasury.read("Other.claims") == claims
     assert treasury.read("Other.pools") == pools
     assert treasury.read("Other.target") == treasury.read("Other.share_of", 0) == 0
@@ -38,4 +38,4 @@ def test_too_many(treasury, lists):
     names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", NOBODY, "admin")
     claims, pools = ((NOBODY,) * many for many in lists)
     with pytest.raises(BackstopError, match="reverted with ''"):
-        treasury.lockstep.create("Treasury", "Other", *map(treasury.address, names), claims, pools)
+        treasury.lockstep.create_contract("Treasury", "Other", *map(treasury.address, names), claims, pools)

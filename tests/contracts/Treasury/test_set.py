@@ -56,7 +56,7 @@ def test_no_more_than_there_may_be(treasury):
 def test_together_no_more_than_the_whole(treasury):
     names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", "nobody", "admin")
     pools = tuple(treasury.address(f"pool_{i}") for i in range(3))
-    treasury.lockstep.create("Treasury", "Other", *map(treasury.address, names), (), pools)
+    treasury.lockstep.create_contract("Treasury", "Other", *map(treasury.address, names), (), pools)
     treasury.do("Other.set_shares", (5_000, 4_000, 1_000), sender="admin")
     for shares in ((5_000, 4_000, 1_001), (2**256 - 1, 0, 0)):
         with reverts("treasury: shares above the whole"):

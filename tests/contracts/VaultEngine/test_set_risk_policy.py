@@ -21,7 +21,7 @@ CURVE = (100, 300, 5_000, 9_000)
 
 def create(protocol, name="Second", breaker="breaker"):
     wiring = ("VaultEngine", "PriceFeed", breaker, "admin")
-    protocol.lockstep.create("RiskPolicy", name, *map(protocol.address, wiring))
+    protocol.lockstep.create_contract("RiskPolicy", name, *map(protocol.address, wiring))
 
 
 def set_policy(protocol, new="Second", sender="admin"):
@@ -85,7 +85,7 @@ def test_what_is_no_policy_is_not_taken_for_one(guarded, named):
     ],
 )
 def test_one_that_answers_beyond_its_bounds_is_refused(guarded, wrong):
-    guarded.lockstep.create("ScriptedPolicy", "ScriptedPolicy", guarded.address("VaultEngine"))
+    guarded.lockstep.create_contract("ScriptedPolicy", "ScriptedPolicy", guarded.address("VaultEngine"))
     set_policy_answers(guarded, **wrong)
     with reverts("terms: not a policy"):
         set_policy(guarded, "ScriptedPolicy")
@@ -106,7 +106,7 @@ def test_one_that_fails_is_refused_and_can_be_replaced(guarded, how):
 
 
 def test_the_policy_of_another_ledger_is_refused(guarded):
-    guarded.lockstep.create("ScriptedPolicy", "ScriptedPolicy", guarded.address("PriceFeed"))
+    guarded.lockstep.create_contract("ScriptedPolicy", "ScriptedPolicy", guarded.address("PriceFeed"))
     with reverts("terms: not a policy"):
         set_policy(guarded, "ScriptedPolicy")
 

@@ -103,7 +103,7 @@ def test_a_token_that_fails_silently_stops_the_trade(protocol):
     token = protocol.deploy_token("FalseToken", "False", "FALSE", 18)
     both = protocol.lockstep
     stable, maker = both.addresses["Stablecoin"], protocol.address("market_maker")
-    both.create("ConstantProductMarket", "Market.FALSE", both.addresses[token], 18, stable, 0, maker)
+    both.create_contract("ConstantProductMarket", "Market.FALSE", both.addresses[token], 18, stable, 0, maker)
     with reverts("market: transfer in failed"):
         protocol.do("Market.FALSE.set_liquidity", WAD, 0, sender="market_maker")
 
@@ -111,7 +111,9 @@ def test_a_token_that_fails_silently_stops_the_trade(protocol):
 def test_a_token_of_more_than_18_decimals_is_refused(protocol):
     with pytest.raises(BackstopError, match="'market: token decimals'"):
         stable = protocol.address("Stablecoin")
-        protocol.lockstep.create("ConstantProductMarket", "Market.DEEP", stable, 19, stable, 0, stable)
+        protocol.lockstep.create_contract(
+            "ConstantProductMarket", "Market.DEEP", stable, 19, stable, 0, stable
+        )
 
 
 @pytest.mark.parametrize("fee", [10_000, 2**255])

@@ -22,8 +22,10 @@ HOURS = 36_000
 def with_market(protocol):
     """A market with 1,000 equity at 100, and a taker of its own for `taker`."""
     equity, stablecoin, maker = map(protocol.address, ("Equity", "Stablecoin", "market_maker"))
-    protocol.lockstep.create("ConstantProductMarket", "Market.BSE", equity, 18, stablecoin, 0, maker)
-    protocol.lockstep.create("EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin)
+    protocol.lockstep.create_contract("ConstantProductMarket", "Market.BSE", equity, 18, stablecoin, 0, maker)
+    protocol.lockstep.create_contract(
+        "EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin
+    )
     protocol.do("Equity.transfer", "market_maker", 1_000 * WAD, sender="admin")
     give_stablecoin(protocol, "market_maker", 100_000 * WAD)
     for token in ("Equity", "Stablecoin"):

@@ -7,7 +7,7 @@ from tests.support.helpers import reverts
 
 @pytest.fixture
 def told(protocol):
-    protocol.lockstep.create("ScriptedAggregator", "Aggregator", 8)
+    protocol.lockstep.create_contract("ScriptedAggregator", "Aggregator", 8)
     protocol.do("Aggregator.say", 2**80 - 1, -5, 1, 2, 3, sender="stranger")
     return protocol
 

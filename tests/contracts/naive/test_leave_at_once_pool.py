@@ -76,7 +76,7 @@ def test_assets_are_taken_out_at_book_value(pool):
 def test_what_it_cannot_be(protocol, others, reason):
     arguments = pool_arguments(protocol, **others)
     with pytest.raises(BackstopError, match=reason):
-        protocol.lockstep.create("LeaveAtOncePool", "Made", *arguments)
+        protocol.lockstep.create_contract("LeaveAtOncePool", "Made", *arguments)
 
 
 def test_no_other_contract_stands_for_a_pool():

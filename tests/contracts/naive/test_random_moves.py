@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from backstop.proof.fuzz.deployments import draw_parameters
-from backstop.proof.fuzz.machine import ASK_EVERY, Machine
+from backstop.proof.fuzz.fuzz_run import ASK_EVERY, FuzzRun
+from backstop.proof.fuzz.parameter_generator import draw_parameters
 
 POOLS = ("junior", "senior", "savings")
 
@@ -26,7 +26,7 @@ def test_model_and_contracts_agree(new_host, tmp_path):
     called = set()
     for seed in range(6):
         parameters = naive_parameters(seed)
-        machine = Machine(new_host(), seed, parameters=parameters, check_every=50, traces=tmp_path)
-        called |= {played.action.method for played in machine.run(ASK_EVERY - 1) if played.outcome.ok}
-        machine.both.audit()
+        machine = FuzzRun(new_host(), seed, parameters=parameters, check_every=50, traces=tmp_path)
+        called |= {played.action.method for played in machine.play_steps(ASK_EVERY - 1) if played.outcome.ok}
+        machine.both.audit_storage()
     assert {"deposit", "cover"} <= called and not called.isdisjoint(("redeem", "withdraw"))

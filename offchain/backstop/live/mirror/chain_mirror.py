@@ -34,8 +34,8 @@ from backstop.live.node.live_host import LiveHost, raw_logs
 from backstop.live.node.rpc_node import TEST_CHAINS, Node, RetryError
 from backstop.live.node.signers import Signers
 from backstop.model.state import Log, World, Written
-from backstop.proof.difference import as_tuples
-from backstop.proof.trace import Step
+from backstop.proof.lockstep_difference import convert_to_tuples
+from backstop.proof.step_trace import TraceStep
 from backstop.system import Action, Outcome
 
 DEPTH = 64
@@ -111,7 +111,7 @@ class Mirror:
         self._past = ReorgBuffer(self.model.world, self.depth)
         self.seen: list[MinedCall] = []
         # What it would take to do it all again, from the end of the configuration on.
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
         self.repeatable = not (self.deployment.first_nonce or self.deployment.accounts)
         self.configured_at: int | None = None
         self._to_configure = self._configured
@@ -366,7 +366,7 @@ class Mirror:
                     continue
                 logs = self._decode_events(receipt)
                 outcome = self._apply_call(action, logs) if ok else self._explain_failure(action)
-                self._record_step(Step(timestamp, action))
+                self._record_step(TraceStep(timestamp, action))
                 gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
                 self.seen.append(MinedCall(name, number, timestamp, action, outcome, gas, price))
 
@@ -415,7 +415,7 @@ class Mirror:
         except (ValueError, OverflowError, IndexError):
             return None
 
-    def _record_step(self, step: Step) -> None:
+    def _record_step(self, step: TraceStep) -> None:
         if not self._to_configure:
             if self.history:
                 self.steps.append(step)
@@ -446,7 +446,7 @@ class Mirror:
         if not outcome.ok:
             self._note_difference(action, f"model reverts with {outcome.reason!r}, chain succeeds")
             return Outcome(None, None, logs)
-        if as_tuples(outcome.logs) != as_tuples(logs):
+        if convert_to_tuples(outcome.logs) != convert_to_tuples(logs):
             self._note_difference(action, f"events: model {outcome.logs!r}, chain {logs!r}")
         return outcome._replace(logs=logs)
 

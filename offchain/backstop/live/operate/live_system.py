@@ -25,7 +25,7 @@ from backstop.live.node.rpc_node import FEE_CAP, TEST_CHAINS, Node, Outlook, Ret
 from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties
-from backstop.proof.trace import Trace
+from backstop.proof.step_trace import Trace
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 # The most empty blocks that are mined as time is set: whoever follows looks at each.

@@ -13,7 +13,7 @@ from backstop.model import bounds
 from backstop.model.exits import Exits
 from backstop.model.interfaces import CAUTION
 from backstop.model.redeem_queue import MOST_UNSETTLED
-from backstop.proof.fuzz.scene import Scene
+from backstop.proof.fuzz.generation_context import GenerationContext
 from backstop.proof.fuzz.state_predicates import Predicate
 
 ENTRIES: tuple[Predicate, ...] = tuple(
@@ -49,40 +49,40 @@ class NamedState(NamedTuple):
 
     name: str
     contract: str
-    holds: Callable[[Scene], bool]
+    holds: Callable[[GenerationContext], bool]
 
     def __str__(self) -> str:
         return self.name
 
 
-def has_retired_type(s: Scene) -> bool:
+def has_retired_type(context: GenerationContext) -> bool:
     """Return whether a type was taken off the list."""
-    listed = (s.engine.listing[()].bit_length() + 7) // 8  # a byte for each type
-    return bool(listed < s.engine.type_count[()])
+    listed = (context.engine.listing[()].bit_length() + 7) // 8  # a byte for each type
+    return bool(listed < context.engine.type_count[()])
 
 
-def has_workout_of_retired_type(s: Scene) -> bool:
+def has_workout_of_retired_type(context: GenerationContext) -> bool:
     """Return whether a workout runs whose type was taken off the list."""
-    listed = s.engine.listing[()].to_bytes(32)  # a byte for each type, its id and 1
-    balances = () if s.workouts is None else s.workouts.balances.values()
+    listed = context.engine.listing[()].to_bytes(32)  # a byte for each type, its id and 1
+    balances = () if context.workouts is None else context.workouts.balances.values()
     return any([each.left and each.collateral_type + 1 not in listed for each in balances])
 
 
-def has_most_batches(s: Scene) -> bool:
+def has_most_batches(context: GenerationContext) -> bool:
     """Return whether a pool has as many batches waiting for their time as it may."""
-    pools = [s.world.contracts[name] for name in s.savers]
+    pools = [context.world.contracts[name] for name in context.savers]
     return any([len(pool.unsettled_batches()) >= MOST_UNSETTLED for pool in pools if isinstance(pool, Exits)])
 
 
-def has_overdue_reservation(s: Scene) -> bool:
+def has_overdue_reservation(context: GenerationContext) -> bool:
     """Return whether a stage has kept a loss for longer than a reservation lasts."""
-    limit = s.now - bounds.MAX_RESERVATION
-    return any([each.since < limit for each in s.waterfall.reservations.values() if each.amount])
+    limit = context.now - bounds.MAX_RESERVATION
+    return any([each.since < limit for each in context.waterfall.reservations.values() if each.amount])
 
 
-def has_stale_price(s: Scene) -> bool:
+def has_stale_price(context: GenerationContext) -> bool:
     """Return whether a collateral type has a price that is no longer fresh."""
-    return any([each.fresh_until < s.now for each in s.feed.prices.values() if each.current])
+    return any([each.fresh_until < context.now for each in context.feed.prices.values() if each.current])
 
 
 STATES: tuple[NamedState, ...] = (

@@ -29,11 +29,11 @@ import yaml
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import read_json, write_text
 from backstop.model.state import Contract
-from backstop.proof.fuzz.campaign import SCHEMA_VERSION as CAMPAIGN_VERSION
+from backstop.proof.fuzz.campaign_counts import CampaignCounts
+from backstop.proof.fuzz.fuzz_campaign import SCHEMA_VERSION as CAMPAIGN_VERSION
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.state_observer import ENTRIES, NAMED, StateObserver, predicate_names
-from backstop.proof.fuzz.state_predicates import derived_predicates, model_modules
-from backstop.proof.fuzz.tally import Tally
+from backstop.proof.fuzz.state_predicates import derive_predicates, load_model_modules
 from backstop.proof.lockstep import Lockstep
 from backstop.proof.properties import PropertyViolationError, check_state
 from backstop.system import Action, Outcome
@@ -41,7 +41,7 @@ from backstop.system import Action, Outcome
 SCHEMA_VERSION = 1
 
 
-class Write(NamedTuple):
+class LedgerWrite(NamedTuple):
     """An entry of a ledger that is a unit too much; the first one that is not zero."""
 
     contract: str
@@ -50,10 +50,10 @@ class Write(NamedTuple):
 
 
 WRITES = (
-    Write("Stablecoin", "erc20.totalSupply"),
-    Write("VaultEngine", "ledger.system", "buffers"),
-    Write("VaultEngine", "ledger.system", "reserve"),
-    Write("VaultEngine", "vaults", "normalized_debt"),
+    LedgerWrite("Stablecoin", "erc20.totalSupply"),
+    LedgerWrite("VaultEngine", "ledger.system", "buffers"),
+    LedgerWrite("VaultEngine", "ledger.system", "reserve"),
+    LedgerWrite("VaultEngine", "vaults", "normalized_debt"),
 )
 """Ledgers that a property adds up anew in every state."""
 
@@ -66,9 +66,9 @@ class PlantedFault:
     predicates: tuple[str, str]
     contract: str  # the Vyper file
     method: str
-    write: Write
+    write: LedgerWrite
 
-    def places(self) -> tuple[int, int]:
+    def find_places(self) -> tuple[int, int]:
         """Return the places of the predicates; raises BackstopError if the model has them no more."""
         names = {name: place for place, name in enumerate(predicate_names())}
         missing = [each for each in self.predicates if each not in names]
@@ -88,7 +88,9 @@ def read_faults(path: Path) -> list[PlantedFault]:
         for each in content["faults"]:
             contract, method = each["function"].split(".")
             first, second = each["predicates"]
-            found.append(PlantedFault(each["name"], (first, second), contract, method, Write(*each["write"])))
+            found.append(
+                PlantedFault(each["name"], (first, second), contract, method, LedgerWrite(*each["write"]))
+            )
         return found
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError) as error:
         raise BackstopError(f"{path}: no list of planted faults ({error!r}); draw it anew") from None
@@ -101,17 +103,17 @@ class FaultTrial:
         self._both, self._observer = both, observer
         self._by_call: dict[tuple[str, str], list[tuple[PlantedFault, int]]] = {}
         for fault in faults:
-            first, second = fault.places()
+            first, second = fault.find_places()
             waiting = self._by_call.setdefault((fault.contract, fault.method), [])
             waiting.append((fault, 1 << first | 1 << second))
         self.reported: dict[str, int] = {}
 
-    def faults_of(self, action: Action) -> list[PlantedFault]:
+    def find_met_faults(self, action: Action) -> list[PlantedFault]:
         """Return the faults that a call meets which is about to be made."""
         waiting = self._by_call.get((self._both.chain.kinds[action.contract], action.method))
         if not waiting:
             return []
-        self._observer.look("")
+        self._observer.update_predicates("")
         held = self._observer.held
         return [fault for fault, both in waiting if held & both == both and fault.name not in self.reported]
 
@@ -119,14 +121,14 @@ class FaultTrial:
         """Put the state that each fault would make of a call that succeeded before the properties."""
         for fault in faults if outcome.ok else ():
             snapshot = self._both.snapshot()
-            if _spoil(snapshot, fault.write):
+            if _apply_write(snapshot, fault.write):
                 try:
                     check_state(snapshot, self._both.addresses)
                 except PropertyViolationError:
                     self.reported[fault.name] = step
 
 
-def _spoil(snapshot: Any, write: Write) -> bool:
+def _apply_write(snapshot: Any, write: LedgerWrite) -> bool:
     """Add one to the first entry that is not zero; return whether there is one."""
     table = snapshot.get(write.contract, {}).get(write.path, {})
     for key, value in table.items():
@@ -141,11 +143,11 @@ def _spoil(snapshot: Any, write: Write) -> bool:
 
 
 def draw_faults(
-    coverages: tuple[StateCoverage, StateCoverage], tally: Tally, seed: int, count: int
+    coverages: tuple[StateCoverage, StateCoverage], tally: CampaignCounts, seed: int, count: int
 ) -> list[PlantedFault]:
     """Draw planted faults from pairs of predicates that one of two campaigns reached."""
     random, names = Random(f"planted faults {seed}"), predicate_names()
-    one, other = (each.together() for each in coverages)
+    one, other = (each.compute_joint_rows() for each in coverages)
     rare = [
         (a, b)
         for a in sorted(one.keys() | other.keys())
@@ -159,7 +161,7 @@ def draw_faults(
     found: list[PlantedFault] = []
     while len(found) < count and rare:
         a, b = rare.pop(random.randrange(len(rare)))
-        readers = [each for each in _readers(a) if succeeded[each]]
+        readers = [each for each in _find_readers(a) if succeeded[each]]
         if readers:
             (function,) = random.choices(readers, [succeeded[each] for each in readers])
             write = random.choice(WRITES)
@@ -168,41 +170,42 @@ def draw_faults(
     return found
 
 
-def _readers(place: int) -> list[tuple[str, str]]:
+def _find_readers(place: int) -> list[tuple[str, str]]:
     """Return the functions, by Vyper file and name, whose decisions read what a predicate asks about."""
     if len(ENTRIES) <= place < len(NAMED):
         return []
-    asked = ENTRIES[place] if place < len(ENTRIES) else derived_predicates()[place - len(NAMED)]
+    asked = ENTRIES[place] if place < len(ENTRIES) else derive_predicates()[place - len(NAMED)]
     found = []
-    for module, _ in model_modules():
+    for module, _ in load_model_modules():
         kinds: list[Any] = [kind for _, kind in getmembers(module, isclass) if issubclass(kind, Contract)]
         for kind in kinds:
             own = kind.__module__ == module.__name__ and hasattr(kind, "KIND")
             if own and asked.contract in [each.__name__ for each in kind.__mro__]:
-                attributes = _attributes_of(asked.contract, asked.path, asked.text)
+                attributes = _find_predicate_attributes(asked.contract, asked.path, asked.text)
                 found += [
                     (kind.KIND, name)
                     for name, method in getmembers(kind, isfunction)
-                    if getattr(method, "abi", "") == "external" and attributes & _reached(kind, name)
+                    if getattr(method, "abi", "") == "external"
+                    and attributes & _find_read_attributes(kind, name)
                 ]
     return sorted(set(found))
 
 
 @cache
-def _attributes_of(contract: str, path: str, text: str) -> frozenset[str]:
+def _find_predicate_attributes(contract: str, path: str, text: str) -> frozenset[str]:
     """Return the names by which the model's code reads what a predicate asks about."""
-    from backstop.proof.fuzz.state_predicates import declared_tables
+    from backstop.proof.fuzz.state_predicates import iter_declared_tables
 
     fields = {each.attr for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Attribute)}
     if fields:
         return frozenset(fields)
     return frozenset(
-        each.attribute for each in declared_tables() if (each.contract, each.path) == (contract, path)
+        each.attribute for each in iter_declared_tables() if (each.contract, each.path) == (contract, path)
     )
 
 
 @cache
-def _reached(kind: type, name: str) -> frozenset[str]:
+def _find_read_attributes(kind: type, name: str) -> frozenset[str]:
     """Return the attributes that a method reads, itself or through other methods of its contract."""
     found: set[str] = set()
     waiting, seen = [name], {name}
@@ -251,14 +254,14 @@ def result_lines(faults: Sequence[PlantedFault], reported: Mapping[str, int]) ->
 @click.option("--count", type=click.IntRange(1), default=20, show_default=True)
 def draw(file: Path, campaigns: tuple[Path, Path], seed: int, count: int) -> None:
     """Draw planted faults from two campaign.json of other seeds, and write them into FILE."""
-    coverages, tally, origin = [], Tally(), {"seed": seed}
+    coverages, tally, origin = [], CampaignCounts(), {"seed": seed}
     for path in campaigns:
         content = read_json(path, "campaign", CAMPAIGN_VERSION, "run it", "run it again")
         found = StateCoverage()
         for each in content["rounds"].values():
-            found.add(StateCoverage.from_json(each))
+            found.add_coverage(StateCoverage.from_json(each))
         coverages.append(found)
-        tally.add(Tally.from_json(content["tally"]))
+        tally.add_counts(CampaignCounts.from_json(content["tally"]))
         origin[f"steps with seed {content['settings']['seed']}"] = content["steps_done"]
     write_faults(draw_faults((coverages[0], coverages[1]), tally, seed, count), origin, file)
 

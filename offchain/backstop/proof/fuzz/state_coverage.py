@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from backstop.proof.fuzz.state_observer import NAMED, Bits, StateObserver, places_in, predicate_names
+from backstop.proof.fuzz.state_observer import NAMED, Bits, StateObserver, list_places, predicate_names
 
 Changes = dict[str, Counter[int]]
 """By move: how often each predicate came true, or ended, while it was watched."""
@@ -30,12 +30,12 @@ class StateCoverage:
     fallen: Changes = field(default_factory=dict)
 
     @classmethod
-    def of_run(cls, observer: StateObserver) -> StateCoverage:
+    def from_run(cls, observer: StateObserver) -> StateCoverage:
         """Return what one run says."""
         rows = observer.rows
         return cls(rows, Counter(list(rows)), observer.watched, observer.risen, observer.fallen)
 
-    def add(self, other: StateCoverage) -> None:
+    def add_coverage(self, other: StateCoverage) -> None:
         """Take over what other runs say."""
         for place, held in other.rows.items():
             self.rows[place] = self.rows.get(place, 0) | held
@@ -45,35 +45,36 @@ class StateCoverage:
             for move, counts in theirs.items():
                 own.setdefault(move, Counter()).update(counts)
 
-    def together(self) -> dict[int, Bits]:
+    def compute_joint_rows(self) -> dict[int, Bits]:
         """Return for each predicate that ever held those that held together with it, itself included.
 
         A row has what held when its predicate came true: of each pair the later one has the other.
         """
         found = dict(self.rows)
         for place, held in self.rows.items():
-            for other in places_in(held):
+            for other in list_places(held):
                 found[other] = found.get(other, 0) | 1 << place
         return found
 
-    def pairs(self) -> int:
+    def count_pairs(self) -> int:
         """Count the pairs that held together."""
-        return sum(held.bit_count() - 1 for held in self.together().values()) // 2
+        return sum(held.bit_count() - 1 for held in self.compute_joint_rows().values()) // 2
 
-    def missing_named(self) -> Iterator[tuple[int, int]]:
+    def iter_missing_named_pairs(self) -> Iterator[tuple[int, int]]:
         """Yield the pairs of named predicates that never held together."""
-        together = self.together()
+        together = self.compute_joint_rows()
         for place in range(len(NAMED)):
             for other in range(place + 1, len(NAMED)):
                 if not together.get(place, 0) >> other & 1:
                     yield place, other
 
-    def lines(self) -> list[str]:
+    def format_lines(self) -> list[str]:
         """Return what was reached as text, the missing pairs of named predicates by name."""
-        names, missing = predicate_names(), list(self.missing_named())
+        names, missing = predicate_names(), list(self.iter_missing_named_pairs())
         whole = len(NAMED) * (len(NAMED) - 1) // 2
         lines = [
-            f"states: {len(self.rows)} of {len(names)} predicates held, {self.pairs():,} pairs together, "
+            f"states: {len(self.rows)} of {len(names)} predicates held, {self.count_pairs():,} pairs "
+            "together, "
             f"{whole - len(missing)} of {whole} pairs of named ones"
         ]
         for place in range(len(NAMED)):
@@ -87,10 +88,10 @@ class StateCoverage:
         """Return the coverage for a file; predicates are their places."""
         return {
             "rows": {str(place): f"{held:x}" for place, held in sorted(self.rows.items())},
-            "runs": _plain(self.runs),
+            "runs": _encode_counts(self.runs),
             "watched": dict(sorted(self.watched.items())),
-            "risen": {move: _plain(counts) for move, counts in sorted(self.risen.items())},
-            "fallen": {move: _plain(counts) for move, counts in sorted(self.fallen.items())},
+            "risen": {move: _encode_counts(counts) for move, counts in sorted(self.risen.items())},
+            "fallen": {move: _encode_counts(counts) for move, counts in sorted(self.fallen.items())},
         }
 
     @classmethod
@@ -98,16 +99,16 @@ class StateCoverage:
         """Read the coverage back; raises KeyError, TypeError or ValueError for anything else."""
         return cls(
             {int(place): int(held, 16) for place, held in content["rows"].items()},
-            _counter(content["runs"]),
+            _decode_counts(content["runs"]),
             Counter(content["watched"]),
-            {move: _counter(counts) for move, counts in content["risen"].items()},
-            {move: _counter(counts) for move, counts in content["fallen"].items()},
+            {move: _decode_counts(counts) for move, counts in content["risen"].items()},
+            {move: _decode_counts(counts) for move, counts in content["fallen"].items()},
         )
 
 
-def _plain(counts: Counter[int]) -> dict[str, int]:
+def _encode_counts(counts: Counter[int]) -> dict[str, int]:
     return {str(place): count for place, count in sorted(counts.items())}
 
 
-def _counter(content: dict[str, int]) -> Counter[int]:
+def _decode_counts(content: dict[str, int]) -> Counter[int]:
     return Counter({int(place): count for place, count in content.items()})

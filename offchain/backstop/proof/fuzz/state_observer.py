@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any
 
 from backstop.model.state import Written
+from backstop.proof.fuzz.generation_context import GenerationContext
 from backstop.proof.fuzz.named_states import ENTRIES, STATES, NamedState
-from backstop.proof.fuzz.scene import Scene
-from backstop.proof.fuzz.state_predicates import Predicate, derived_predicates
+from backstop.proof.fuzz.state_predicates import Predicate, derive_predicates
 
 Bits = int
 """A set of predicates, by their places in the list of all."""
@@ -25,21 +25,21 @@ NAMED = (*(each.name for each in ENTRIES), *(each.name for each in STATES))
 @cache
 def predicate_names() -> tuple[str, ...]:
     """Return the names of all predicates, by their places."""
-    return (*NAMED, *(each.name for each in derived_predicates()))
+    return (*NAMED, *(each.name for each in derive_predicates()))
 
 
 @cache
-def owner_of(place: int) -> str:
+def get_owner_class(place: int) -> str:
     """Return the model's class without which a predicate cannot hold."""
-    states: list[Predicate | NamedState] = [*ENTRIES, *STATES, *derived_predicates()]
+    states: list[Predicate | NamedState] = [*ENTRIES, *STATES, *derive_predicates()]
     return states[place].contract
 
 
 @cache
-def _tests() -> dict[tuple[str, str], Callable[[Any], Bits]]:
+def _compile_tests() -> dict[tuple[str, str], Callable[[Any], Bits]]:
     """Return by class and path of a table what is asked about its entries."""
     asked: dict[tuple[str, str], dict[int, str]] = {}
-    for place, each in (*enumerate(ENTRIES), *enumerate(derived_predicates(), len(NAMED))):
+    for place, each in (*enumerate(ENTRIES), *enumerate(derive_predicates(), len(NAMED))):
         asked.setdefault((each.contract, each.path), {})[place] = each.text
     found = {}
     for key, texts in asked.items():
@@ -54,7 +54,7 @@ class StateObserver:
     `rows[i]` are those that held together with i, `risen` and `fallen` by move what came true and what ended.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: GenerationContext) -> None:
         self._scene = scene
         self._counts = [0] * len(predicate_names())
         self._entries: dict[Written, Bits] = {}
@@ -68,16 +68,16 @@ class StateObserver:
         for name, contract in scene.world.contracts.items():
             for path, table in contract.tables.items():
                 self._dirty.update(Written(name, path, key) for key in table)
-                self._by_table[name, path] = self._find(name, path)
-        self.look("")
+                self._by_table[name, path] = self._find_test(name, path)
+        self.update_predicates("")
 
-    def note(self, written: Iterable[Written]) -> None:
+    def note_writes(self, written: Iterable[Written]) -> None:
         """Take note of slots that a step wrote."""
         self._dirty.update(written)
 
-    def look(self, move: str) -> None:
+    def update_predicates(self, move: str) -> None:
         """Find out what holds now; put what changed since the last look down to a move, unless it is ""."""
-        self._count()
+        self._count_entries()
         self.watched[move] += bool(move)
         held = self._entries_hold
         for place, state in enumerate(STATES, len(ENTRIES)):
@@ -88,13 +88,13 @@ class StateObserver:
         if not changed:
             return
         rows = self.rows
-        for place in places_in(changed & held):
+        for place in list_places(changed & held):
             rows[place] = rows.get(place, 0) | held
         if move:
-            self.risen.setdefault(move, Counter()).update(places_in(changed & held))
-            self.fallen.setdefault(move, Counter()).update(places_in(changed & before))
+            self.risen.setdefault(move, Counter()).update(list_places(changed & held))
+            self.fallen.setdefault(move, Counter()).update(list_places(changed & before))
 
-    def _count(self) -> None:
+    def _count_entries(self) -> None:
         contracts, entries, counts = self._scene.world.contracts, self._entries, self._counts
         for slot in self._dirty:
             name, path, key = slot
@@ -106,22 +106,25 @@ class StateObserver:
             changed = entries.get(slot, 0) ^ now
             if changed:
                 entries[slot] = now
-                for place in places_in(changed & now):
+                for place in list_places(changed & now):
                     counts[place] += 1
                 self._entries_hold |= now
-                for place in places_in(changed & ~now):
+                for place in list_places(changed & ~now):
                     counts[place] -= 1
                     if not counts[place]:
                         self._entries_hold ^= 1 << place
         self._dirty.clear()
 
-    def _find(self, name: str, path: str) -> Callable[[Any], Bits] | None:
+    def _find_test(self, name: str, path: str) -> Callable[[Any], Bits] | None:
         """Return what is asked about a table of a contract, whose class may inherit it."""
         classes = type(self._scene.world.contracts[name]).__mro__
-        return next((_tests()[key] for each in classes if (key := (each.__name__, path)) in _tests()), None)
+        return next(
+            (_compile_tests()[key] for each in classes if (key := (each.__name__, path)) in _compile_tests()),
+            None,
+        )
 
 
-def places_in(bits: Bits) -> list[int]:
+def list_places(bits: Bits) -> list[int]:
     """Return the places of a set, in order."""
     found = []
     while bits:

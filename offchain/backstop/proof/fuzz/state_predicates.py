@@ -35,7 +35,7 @@ class Predicate(NamedTuple):
         return self.name
 
 
-class Declared(NamedTuple):
+class TableDeclaration(NamedTuple):
     """A table as a class declares it: the attribute that holds it, its path, and how an empty slot reads."""
 
     contract: str
@@ -44,30 +44,30 @@ class Declared(NamedTuple):
     default: Any
 
 
-def declared_tables() -> Iterator[Declared]:
+def iter_declared_tables() -> Iterator[TableDeclaration]:
     """Yield all tables of the model, in the order of its files."""
-    for module, tree in model_modules():
+    for module, tree in load_model_modules():
         for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
             for node in ast.walk(kind):
                 if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
-                    found = _declared(kind.name, node, node.value, module)
+                    found = _parse_declaration(kind.name, node, node.value, module)
                     if found is not None:
                         yield found
 
 
-def _declared(
+def _parse_declaration(
     kind: str, node: ast.Assign | ast.AnnAssign, call: ast.Call, module: ModuleType
-) -> Declared | None:
+) -> TableDeclaration | None:
     target = node.targets[0] if isinstance(node, ast.Assign) else node.target
     is_table = isinstance(call.func, ast.Attribute) and call.func.attr == "table" and bool(call.args)
     if not is_table or not isinstance(target, ast.Attribute) or not isinstance(call.args[0], ast.Constant):
         return None
     default = eval(ast.unparse(call.args[1]), vars(module)) if len(call.args) > 1 else 0
-    return Declared(kind, target.attr, str(call.args[0].value), default)
+    return TableDeclaration(kind, target.attr, str(call.args[0].value), default)
 
 
 @cache
-def model_modules() -> list[tuple[ModuleType, ast.Module]]:
+def load_model_modules() -> list[tuple[ModuleType, ast.Module]]:
     files = sorted(path for path in FOLDER.glob("*.py") if path.stem != "__init__")
     return [
         (import_module(f"backstop.model.{path.stem}"), ast.parse(path.read_text(encoding="utf-8")))
@@ -78,7 +78,7 @@ def model_modules() -> list[tuple[ModuleType, ast.Module]]:
 # ----------------------------------------------------------------- what decisions read
 
 
-class Reads(NamedTuple):
+class DecisionReads(NamedTuple):
     """What the decisions of the model read: attributes, and those that are compared with a constant.
 
     A constant is known for the records and classes of the module that compares it.
@@ -89,23 +89,23 @@ class Reads(NamedTuple):
 
 
 @cache
-def decision_reads() -> Reads:
+def find_decision_reads() -> DecisionReads:
     """Return what any `if`, `while`, `require`, `and`, `or` or conditional expression of the model reads."""
     attributes: set[str] = set()
     constants: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for module, tree in model_modules():
+    for module, tree in load_model_modules():
         owners = [each.__name__ for each in vars(module).values() if isinstance(each, type)]
         for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-            aliases = _aliases(function)
-            for test in _tests(function):
-                attributes |= _attributes(test, aliases)
-                for attribute, value in _compared(test, aliases, module):
+            aliases = _find_aliases(function)
+            for test in _iter_tests(function):
+                attributes |= _find_attributes(test, aliases)
+                for attribute, value in _iter_comparisons(test, aliases, module):
                     for owner in owners:
                         constants[owner, attribute].add(value)
-    return Reads(frozenset(attributes), {key: frozenset(values) for key, values in constants.items()})
+    return DecisionReads(frozenset(attributes), {key: frozenset(values) for key, values in constants.items()})
 
 
-def _tests(function: ast.AST) -> Iterator[ast.expr]:
+def _iter_tests(function: ast.AST) -> Iterator[ast.expr]:
     """Yield the expressions that a function decides by."""
     for node in ast.walk(function):
         if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
@@ -118,7 +118,7 @@ def _tests(function: ast.AST) -> Iterator[ast.expr]:
             yield node.args[0]
 
 
-def _aliases(function: ast.AST) -> dict[str, set[str]]:
+def _find_aliases(function: ast.AST) -> dict[str, set[str]]:
     """Return the attributes that each local name was made of."""
     found: dict[str, set[str]] = defaultdict(set)
     for node in ast.walk(function):
@@ -126,11 +126,11 @@ def _aliases(function: ast.AST) -> dict[str, set[str]]:
             for target in node.targets:
                 names = [each for each in ast.walk(target) if isinstance(each, ast.Name)]
                 for name in names if isinstance(target, ast.Name | ast.Tuple) else ():
-                    found[name.id] |= _attributes(node.value, {})
+                    found[name.id] |= _find_attributes(node.value, {})
     return found
 
 
-def _attributes(node: ast.AST, aliases: Mapping[str, set[str]]) -> set[str]:
+def _find_attributes(node: ast.AST, aliases: Mapping[str, set[str]]) -> set[str]:
     found: set[str] = set()
     for each in ast.walk(node):
         if isinstance(each, ast.Attribute):
@@ -140,7 +140,7 @@ def _attributes(node: ast.AST, aliases: Mapping[str, set[str]]) -> set[str]:
     return found
 
 
-def _compared(
+def _iter_comparisons(
     test: ast.AST, aliases: Mapping[str, set[str]], module: ModuleType
 ) -> Iterator[tuple[str, int]]:
     """Yield the attributes that a test compares with a named constant, and its value."""
@@ -148,12 +148,12 @@ def _compared(
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
             left, right = node.left, node.comparators[0]
             for side, other in ((left, right), (right, left)):
-                value = _constant(other, module)
+                value = _get_constant(other, module)
                 if value is not None:
-                    yield from ((attribute, value) for attribute in _attributes(side, aliases))
+                    yield from ((attribute, value) for attribute in _find_attributes(side, aliases))
 
 
-def _constant(node: ast.AST, module: ModuleType) -> int | None:
+def _get_constant(node: ast.AST, module: ModuleType) -> int | None:
     """Return the value of a constant's name; None for anything else."""
     if isinstance(node, ast.Name) and node.id.isupper():
         found = vars(module).get(node.id)
@@ -168,16 +168,18 @@ def _constant(node: ast.AST, module: ModuleType) -> int | None:
 
 
 @cache
-def derived_predicates() -> tuple[Predicate, ...]:
+def derive_predicates() -> tuple[Predicate, ...]:
     """Return the predicates that the model's decisions ask about its tables."""
-    reads = decision_reads()
+    reads = find_decision_reads()
     found: dict[Predicate, None] = {}
-    for table in declared_tables():
+    for table in iter_declared_tables():
         fields = getattr(type(table.default), "_fields", None)
         if fields is None:
             if table.attribute in reads.attributes:
                 found |= dict.fromkeys(
-                    _about(table, "v", "", type(table.default), "", table.contract, table.attribute)
+                    _iter_field_predicates(
+                        table, "v", "", type(table.default), "", table.contract, table.attribute
+                    )
                 )
             continue
         record = type(table.default)
@@ -185,13 +187,15 @@ def derived_predicates() -> tuple[Predicate, ...]:
             if field in reads.attributes:
                 kind = bool if bits == 1 else type(getattr(table.default, field))
                 found |= dict.fromkeys(
-                    _about(table, f"v.{field}", f".{field}", kind, "any(v) and ", record.__name__, field)
+                    _iter_field_predicates(
+                        table, f"v.{field}", f".{field}", kind, "any(v) and ", record.__name__, field
+                    )
                 )
     return tuple(found)
 
 
-def _about(
-    table: Declared, value: str, suffix: str, kind: type, guard: str, owner: str, attribute: str
+def _iter_field_predicates(
+    table: TableDeclaration, value: str, suffix: str, kind: type, guard: str, owner: str, attribute: str
 ) -> Iterator[Predicate]:
     """Yield what is asked about one field; an empty record's zeros say nothing."""
     name = f"{table.contract} {table.path}{suffix}"
@@ -199,7 +203,7 @@ def _about(
     yield Predicate(table.contract, table.path, f"{name} {SET}", f"{value} != {none}")
     if kind is int:
         yield Predicate(table.contract, table.path, f"{name} {ZERO}", f"{guard}{value} == 0")
-        for constant in sorted(decision_reads().constants.get((owner, attribute), ())):
+        for constant in sorted(find_decision_reads().constants.get((owner, attribute), ())):
             yield Predicate(
                 table.contract, table.path, f"{name} is at {constant:,}", f"{value} == {constant}"
             )

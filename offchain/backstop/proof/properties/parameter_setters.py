@@ -172,7 +172,9 @@ _TOLD: dict[tuple[str, str], Callable[..., Iterable[Slot]]] = {
     (POLICY, "set_effects"): lambda x, margin, factor: [
         _build_slot(x, "modes", caution_margin=margin, emergency_factor=factor)
     ],
-    (POLICY, "set_call_terms"): lambda x, c, *new: [(POLICY, "calls", c, type(x.read_own_slot("calls", c))(*new))],
+    (POLICY, "set_call_terms"): lambda x, c, *new: [
+        (POLICY, "calls", c, type(x.read_own_slot("calls", c))(*new))
+    ],
     (POLICY, "adopt_mode"): lambda x, c: [_build_slot(x, "terms", c, mode=x.read_own_slot("modes").mode)],
     ("Treasury", "set_target"): lambda x, new: [_build_slot(x, "plan", target=new)],
     ("Treasury", "set_shares"): lambda x, new: [(x.name, "shares", i, each) for i, each in enumerate(new)],

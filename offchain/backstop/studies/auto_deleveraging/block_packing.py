@@ -300,7 +300,7 @@ class BlockPacker:
     def _settle_and_measure(self, waiting: list[_PendingCall]) -> list[int]:
         """Return the gas of each call, measured or by the table."""
         if isinstance(self.system, Lockstep):
-            self.system.settle()
+            self.system.flush_pending_steps()
             spent = self.system.chain.spent
             if any(spent):
                 self.measures = True

@@ -16,7 +16,7 @@ from backstop.deployment.example_parameters import (
     build_standard_parameters,
 )
 from backstop.errors import BackstopError
-from backstop.proof.fuzz.deployments import draw_parameters
+from backstop.proof.fuzz.parameter_generator import draw_parameters
 
 # One setting in so many is the fuzzer's own.
 WILD = 4

@@ -9,9 +9,9 @@ from typing import Any
 
 from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.parameter_rules import DOUBTFUL, REFUSED, check_parameters
-from backstop.proof.fuzz.machine import run_seed
-from backstop.proof.fuzz.player import Player
-from backstop.proof.fuzz.tally import Tally
+from backstop.proof.fuzz.campaign_counts import CampaignCounts
+from backstop.proof.fuzz.fuzz_run import derive_run_seed
+from backstop.proof.fuzz.run_executor import RunExecutor
 from backstop.studies.random_parameters.parameter_sampling import draw_setting
 from backstop.studies.random_parameters.timeliness_checks import iter_missed_duties
 
@@ -21,7 +21,7 @@ CHECK_EVERY = 100
 
 def draw_numbered_setting(seed: int, number: int) -> Parameters:
     """Draw a campaign's setting of a number."""
-    return draw_setting(Random(run_seed(seed, number)))
+    return draw_setting(Random(derive_run_seed(seed, number)))
 
 
 def run_trial(number: int, seed: int, steps: int, host: str, contracts: str, out: str) -> dict[str, Any]:
@@ -34,13 +34,13 @@ def run_trial(number: int, seed: int, steps: int, host: str, contracts: str, out
     }
     if result[REFUSED]:
         return result | {"why": next(str(found) for found in findings if found.rule.verdict == REFUSED)}
-    played = _get_player(Path(out), host, seed, contracts).run(number, steps, parameters)
-    result["steps"] = Tally.from_json(played["tally"]).steps
+    played = _get_player(Path(out), host, seed, contracts).play_run(number, steps, parameters)
+    result["steps"] = CampaignCounts.from_json(played["tally"]).steps
     result["unanswered"] = list(iter_missed_duties(parameters))
     return result | ({"failure": played["failure"]} if "failure" in played else {})
 
 
 @cache
-def _get_player(out: Path, host: str, seed: int, contracts: str) -> Player:
+def _get_player(out: Path, host: str, seed: int, contracts: str) -> RunExecutor:
     """Return this process's player, which keeps the traces of failures alone."""
-    return Player(out, host, seed, CHECK_EVERY, contracts, keeps_news=False)
+    return RunExecutor(out, host, seed, CHECK_EVERY, contracts, keeps_news=False)

@@ -13,7 +13,7 @@ from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.proof.lockstep import Lockstep, lockstep
+from backstop.proof.lockstep import Lockstep, deploy_lockstep
 from backstop.system import Action
 
 
@@ -75,6 +75,6 @@ class LockstepDeployment:
 def open_deployment(parameters: Parameters, timestamp: int = GENESIS) -> Iterator[LockstepDeployment]:
     """Open a fresh deployment at a time, and compare all state when it is closed."""
     with open_host("revm", timestamp) as host:
-        both = lockstep(host, parameters, check_every=0, traces=None)
+        both = deploy_lockstep(host, parameters, check_every=0, traces=None)
         yield LockstepDeployment(both, parameters)
         both.compare_state()

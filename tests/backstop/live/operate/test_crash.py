@@ -27,8 +27,8 @@ from backstop.live.operate.live_roles import PRIVATE, ROLES, build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.scenario_driver import PLAYED, LiveSimulation, drive_scenario, truncate_scenario
 from backstop.model.arithmetic import WAD
-from backstop.proof.lockstep import replay
-from backstop.proof.trace import read_trace
+from backstop.proof.lockstep import replay_trace
+from backstop.proof.step_trace import read_trace
 from backstop.report.run_page import write_report
 from backstop.simulation.book_opening import stock_market_maker
 from backstop.simulation.progress import RunInterruptedError
@@ -74,7 +74,7 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
     # Everything since the deployment, to the wei, on another chain.
     artifacts = Artifacts()
     trace = read_trace(out / "trace.json", artifacts)
-    both = replay(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
+    both = replay_trace(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
     both.compare_state()
     assert both.model.snapshot() == system.mirror.model.snapshot()
 

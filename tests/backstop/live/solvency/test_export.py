@@ -24,8 +24,8 @@ from backstop.hosts.state_json import encode_world, load_words
 from backstop.live.mirror.scenario_export import _move_addresses
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAY
-from backstop.proof.lockstep import replay
-from backstop.proof.trace import read_trace
+from backstop.proof.lockstep import replay_trace
+from backstop.proof.step_trace import read_trace
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario, scenario_names
 from backstop.simulation.scenario.scenario_loader import parse_scenario
@@ -93,7 +93,7 @@ def test_it_simulates_in_lockstep_and_replays(scenario: Scenario, tmp_path: Path
     assert load_run(out).frames["auctions"]["auction_id"].min() >= 1
     artifacts = Artifacts()
     trace = read_trace(out / "trace.json", artifacts)
-    both = replay(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
+    both = replay_trace(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
     both.compare_state()
     assert simulate(scenario, "model", 1).summary["state_hash"] == summary["state_hash"]
 

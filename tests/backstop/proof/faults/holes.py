@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-from backstop.proof.faults.ways import FAILS
+from backstop.proof.faults.failure_modes import FAILS
 
 WORD = "who leaves a pool is not paid more because a stage says that it holds what it does not"
 BUSY = "a stage that reserves what it does not sell holds nobody up"

@@ -8,53 +8,55 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.proof.faults.bench import Bench
-from backstop.proof.faults.calls import Step
-from backstop.proof.faults.parts import Part
-from backstop.proof.faults.play import Play
-from backstop.proof.faults.programs import calls_when_called, calls_within
-from backstop.proof.faults.scene import STORM, WBTC, XAU, play
+from backstop.proof.faults.call_runner import CallRunner
+from backstop.proof.faults.components import Component
+from backstop.proof.faults.core_scenario import STORM, WBTC, XAU, play_core_scenario
+from backstop.proof.faults.fault_scenario import FaultScenario
+from backstop.proof.faults.faulty_bytecode import make_calling_code, make_reentrant_code
+from backstop.proof.faults.liveness_calls import CallStep
 
 TAKER = "0x" + "77" * 20
 CALLED, NOT_CALLED = b"\x01", b""
 
 
 @pytest.fixture(scope="module")
-def bench(artifacts) -> Bench:
+def bench(artifacts) -> CallRunner:
     """The storm: a loss beyond all stages, and auctions."""
-    return next(Bench(it, moment) for moment, it in play(artifacts) if moment == STORM)
+    return next(CallRunner(it, moment) for moment, it in play_core_scenario(artifacts) if moment == STORM)
 
 
-def cover(it: Play, c: int) -> Step:
-    return Step(it.action("LossWaterfall.cover", c, by="coverer"))
+def cover(it: FaultScenario, c: int) -> CallStep:
+    return CallStep(it.build_action("LossWaterfall.cover", c, by="coverer"))
 
 
-def take(it: Play, auction: str, key: int, data: bytes) -> Step:
+def take(it: FaultScenario, auction: str, key: int, data: bytes) -> CallStep:
     """Take a little, with a callback or without."""
     arguments = key, WAD // 100, MAX_UINT256, TAKER, data
-    return Step(it.action(f"{auction}.take", *arguments, by="bidder"))
+    return CallStep(it.build_action(f"{auction}.take", *arguments, by="bidder"))
 
 
-def take_all(it: Play, auction: str, c: int) -> Step:
+def take_all(it: FaultScenario, auction: str, c: int) -> CallStep:
     """Take all that is for sale, if anything is."""
-    return Step(it.action(f"{auction}.take", c, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder"), False)
+    return CallStep(
+        it.build_action(f"{auction}.take", c, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder"), False
+    )
 
 
-def run(bench: Bench, steps: list[Step]) -> list[int]:
+def run(bench: CallRunner, steps: list[CallStep]) -> list[int]:
     """Every word that the steps leave; all of them have to succeed."""
-    found = bench.run(steps, Part(""), None)
+    found = bench.run_steps(steps, Component(""), None)
     assert found.reason is None and found.wrong is None
     return found.words
 
 
-def called_back(bench: Bench, c: int) -> None:
+def called_back(bench: CallRunner, c: int) -> None:
     """Have the taker cover a type's loss whenever it is called."""
     it = bench.it
-    data = it.data("LossWaterfall.cover", c)
-    it.host.set_code(TAKER, calls_when_called(it.host, it.at("LossWaterfall"), data))
+    data = it.encode_call("LossWaterfall.cover", c)
+    it.host.set_code(TAKER, make_calling_code(it.host, it.get_address("LossWaterfall"), data))
 
 
-def covers_within(bench: Bench, steps: list[Step], c: int) -> bool:
+def covers_within(bench: CallRunner, steps: list[CallStep], c: int) -> bool:
     """Whether a loss of the type is covered within the last of the steps."""
     host = bench.chain.host
     snapshot = host.snapshot()
@@ -72,14 +74,14 @@ def test_within_a_take_of_collateral(bench):
     lots = it.both.model.get_live_tables()["CollateralAuction"]["lots"]
     id = next(id for id, lot in lots.items() if lot.target)
     called, quiet = (take(it, "CollateralAuction", id, data) for data in (CALLED, NOT_CALLED))
-    bench.learn([quiet, cover(it, XAU)])
+    bench.learn_slots([quiet, cover(it, XAU)])
     outside = run(bench, [quiet, cover(it, XAU)])
     within = run(bench, [called, cover(it, XAU)])
     assert within == outside
     assert covers_within(bench, [called], XAU)
 
 
-def before(it: Play, auction: str) -> list[Step]:
+def before(it: FaultScenario, auction: str) -> list[CallStep]:
     """Cover until the auction of equity runs for gold, and would be next to pay for bitcoin."""
     if auction == "StakeAuction":
         return [cover(it, XAU)]
@@ -94,7 +96,7 @@ def test_within_a_take_of_equity(bench, auction):
     called_back(bench, WBTC)
     first = before(it, auction)
     called, quiet = (take(it, auction, XAU, data) for data in (CALLED, NOT_CALLED))
-    bench.learn([*first, quiet, cover(it, WBTC)])
+    bench.learn_slots([*first, quiet, cover(it, WBTC)])
     outside = run(bench, [*first, quiet, cover(it, WBTC)])
     again = cover(it, WBTC)._replace(needed=False)  # all may be covered by then
     within = run(bench, [*first, called, again])
@@ -111,14 +113,16 @@ def test_within_a_transfer_of_collateral(bench, token):
     it = bench.it
     c = it.markets[token]
     withdraw = c, "debtless", 0, WAD // 10, "debtless"
-    out = Step(it.action("VaultEngine.repay_and_withdraw", *withdraw, by="debtless"))
-    bench.learn([out, cover(it, XAU)])
+    out = CallStep(it.build_action("VaultEngine.repay_and_withdraw", *withdraw, by="debtless"))
+    bench.learn_slots([out, cover(it, XAU)])
     outside = run(bench, [out, cover(it, XAU)])
-    original = it.code(token)
-    data = it.data("LossWaterfall.cover", XAU)
-    it.host.set_code(it.at(token), calls_within(it.host, original, it.at("LossWaterfall"), data))
+    original = it.get_code(token)
+    data = it.encode_call("LossWaterfall.cover", XAU)
+    it.host.set_code(
+        it.get_address(token), make_reentrant_code(it.host, original, it.get_address("LossWaterfall"), data)
+    )
     try:
         assert run(bench, [out, cover(it, XAU)]) == outside
         assert not covers_within(bench, [out], XAU)
     finally:
-        it.host.set_code(it.at(token), original)
+        it.host.set_code(it.get_address(token), original)

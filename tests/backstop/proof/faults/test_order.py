@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from backstop.proof.faults.bench import Bench
-from backstop.proof.faults.calls import CALLS_OF_THE_CORE, Step
-from backstop.proof.faults.parts import Part
-from backstop.proof.faults.scene import SALE, WBTC, XAU, play
+from backstop.proof.faults.call_runner import CallRunner
+from backstop.proof.faults.components import Component
+from backstop.proof.faults.core_scenario import SALE, WBTC, XAU, play_core_scenario
+from backstop.proof.faults.liveness_calls import CALLS_OF_THE_CORE, CallStep
 from tests.backstop.proof.faults.holes import SETTLE_SALE
 
 
 def test_the_order_of_types_in_settlement(artifacts):
     """With a cap for each type Savings paid 10,053.57 or 15,080.35 of 20,107.14, as one liked."""
-    bench = next(Bench(it, moment) for moment, it in play(artifacts) if moment == SALE)
+    bench = next(CallRunner(it, moment) for moment, it in play_core_scenario(artifacts) if moment == SALE)
     it = bench.it
     (call,) = [call for call in CALLS_OF_THE_CORE if call.name == SETTLE_SALE]
     steps = call.steps(it, None)
@@ -19,9 +19,9 @@ def test_the_order_of_types_in_settlement(artifacts):
     after = steps[len(before) :]
     paid = []
     for first in (WBTC, XAU):
-        steps = [*before, Step(it.action("LossWaterfall.cover", first, by="coverer")), *after]
-        bench.learn(steps)
-        run = bench.run(steps, Part(""), None)
+        steps = [*before, CallStep(it.build_action("LossWaterfall.cover", first, by="coverer")), *after]
+        bench.learn_slots(steps)
+        run = bench.run_steps(steps, Component(""), None)
         assert run.reason is None and run.wrong is None
-        paid.append(bench.paid(run.words, types=(WBTC, XAU))[it.stages.index("Savings")])
+        paid.append(bench.sum_stage_payments(run.words, types=(WBTC, XAU))[it.stages.index("Savings")])
     assert abs(paid[0] - paid[1]) < 10

@@ -5,7 +5,7 @@ from eth_utils.crypto import keccak
 
 from backstop.hosts.revm import CallHaltedError
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.proof.faults.programs import (
+from backstop.proof.faults.faulty_bytecode import (
     CLAIMS_TO_PAY,
     EATS,
     KEEPS,
@@ -16,8 +16,8 @@ from backstop.proof.faults.programs import (
     SAYS_MOST,
     SAYS_NOTHING,
     SAYS_ONE,
-    calls_when_called,
-    calls_within,
+    make_calling_code,
+    make_reentrant_code,
 )
 from tests.backstop.proof.faults.conftest import COUNTER
 
@@ -65,14 +65,14 @@ def test_stages_that_lie(answer, code, paid, kept):
 def test_what_re_enters_does_its_work_and_calls_before_and_after(counting):
     """The inner calls count in the counter; the original counts in its own storage, and answers."""
     host = counting.host
-    host.set_code(AT, calls_within(host, COUNTER, counting.COUNTER, b""))
+    host.set_code(AT, make_reentrant_code(host, COUNTER, counting.COUNTER, b""))
     assert counting.call(AT)[:2] == (True, word(1))
     assert counting.count == 2 and host.read_slots([(AT, 0)]) == [1]
 
 
 def test_what_re_enters_passes_a_revert_on(counting):
     host = counting.host
-    host.set_code(AT, calls_within(host, REASONS, counting.COUNTER, b""))
+    host.set_code(AT, make_reentrant_code(host, REASONS, counting.COUNTER, b""))
     ok, reason, *_ = counting.call(AT)
     assert not ok and len(reason) == 2**18 and counting.count == 0
 
@@ -80,13 +80,13 @@ def test_what_re_enters_passes_a_revert_on(counting):
 def test_what_re_enters_calls_nobody_where_nothing_may_be_written(counting):
     host = counting.host
     reads = bytes.fromhex("5f545f5260205ff3")
-    host.set_code(AT, calls_within(host, reads, counting.COUNTER, b""))
+    host.set_code(AT, make_reentrant_code(host, reads, counting.COUNTER, b""))
     assert host.static_call(counting.STRANGER, AT, b"")[:2] == (True, word(0))
     assert counting.count == 0
 
 
 def test_what_is_called_back_calls_once(counting):
     host = counting.host
-    host.set_code(AT, calls_when_called(host, counting.COUNTER, b""))
+    host.set_code(AT, make_calling_code(host, counting.COUNTER, b""))
     assert counting.call(AT, b"anything")[:2] == (True, b"")
     assert counting.count == 1

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from backstop.hosts.artifacts import Artifacts
-from backstop.proof.faults.parts import PARTS
-from backstop.proof.faults.table import WORKS, Cell, table
-from backstop.proof.faults.ways import WAYS
+from backstop.proof.faults.components import PARTS
+from backstop.proof.faults.failure_modes import WAYS
+from backstop.proof.faults.fault_table import WORKS, FaultTableCell, build_table
 from tests.backstop.proof.faults.holes import HOLES, Hole
 from tests.support.known_issues import check_holds, still_open
 
@@ -18,21 +18,21 @@ BRIEF = ("reverts",)
 OTHERS = tuple(way for way in WAYS if way not in BRIEF)
 BRIEFLY = "tests/backstop/proof/faults/test_table.py::test_all_other_calls_work"
 
-Cells = Mapping[tuple[str, str, str], Cell]
+Cells = Mapping[tuple[str, str, str], FaultTableCell]
 
 
-def by_name(cells: Iterable[Cell]) -> Cells:
+def by_name(cells: Iterable[FaultTableCell]) -> Cells:
     return {(cell.part, cell.call, cell.way): cell for cell in cells}
 
 
 @pytest.fixture(scope="module")
 def brief(artifacts: Artifacts) -> Cells:
-    return by_name(table(ways=BRIEF, artifacts=artifacts))
+    return by_name(build_table(ways=BRIEF, artifacts=artifacts))
 
 
 @pytest.fixture(scope="module")
 def others(artifacts: Artifacts) -> Cells:
-    return by_name(table(ways=OTHERS, artifacts=artifacts))
+    return by_name(build_table(ways=OTHERS, artifacts=artifacts))
 
 
 def holes(ways: tuple[str, ...]) -> list:

@@ -17,13 +17,13 @@ from backstop.model import bounds
 from backstop.model.collateral_auction import Lot
 from backstop.model.interfaces import Prices
 from backstop.model.redeem_queue import collecting_time
-from backstop.proof.fuzz.deployments import ODD_COOLDOWN, draw_parameters
-from backstop.proof.fuzz.failure import find_failure
-from backstop.proof.fuzz.machine import BLOCK, Machine, campaign_seed, run_seed
-from backstop.proof.fuzz.moves import MOVES
-from backstop.proof.fuzz.player import Player
-from backstop.proof.lockstep import replay
-from backstop.proof.trace import read_trace
+from backstop.proof.fuzz.fuzz_run import BLOCK, FuzzRun, derive_campaign_seed, derive_run_seed
+from backstop.proof.fuzz.generator_registry import MOVES
+from backstop.proof.fuzz.parameter_generator import ODD_COOLDOWN, draw_parameters
+from backstop.proof.fuzz.run_executor import RunExecutor
+from backstop.proof.fuzz.trace_failure import find_failure
+from backstop.proof.lockstep import replay_trace
+from backstop.proof.step_trace import read_trace
 
 RUN_LENGTH = 1_000
 # Of every run of the campaign, so many steps are played again on the other host.
@@ -37,7 +37,7 @@ LATER = pytest.mark.deep(
 # an auction rarely leaves salvage.
 RUNS_FOR_ALL_MOVES = 120
 # They let time pass, or try what nobody may do.
-WITHOUT_SUCCESS = {"wait_a_little", "wait_long", "call_the_inside", "misuse_the_taker"}
+WITHOUT_SUCCESS = {"wait_briefly", "wait_long", "call_restricted_functions", "misuse_flash_taker"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -55,7 +55,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def seed(request, run) -> int:
-    return run_seed(request.config.getoption("--seed"), run)
+    return derive_run_seed(request.config.getoption("--seed"), run)
 
 
 @pytest.fixture(scope="module")
@@ -67,26 +67,26 @@ def got_done() -> dict[int, set[str]]:
 def test_model_and_chain_agree(artifacts, host_kind, tmp_path, length, seed, got_done):
     with open_host(host_kind) as host:
         block = BLOCK if host_kind == "anvil" else 1
-        machine = Machine(host, seed, artifacts=artifacts, block=block, traces=tmp_path)
-        moves = {played.move for played in machine.run(length) if played.outcome.ok}
+        machine = FuzzRun(host, seed, artifacts=artifacts, block=block, traces=tmp_path)
+        moves = {played.move for played in machine.play_steps(length) if played.outcome.ok}
         if length == RUN_LENGTH:
             got_done[seed] = moves
         machine.both.compare_state()
         # Slots that the model does not know would show here.
-        assert machine.both.audit() > 0
+        assert machine.both.audit_storage() > 0
 
 
 @pytest.mark.anvil
 def test_both_hosts_agree_to_the_last_slot(artifacts, tmp_path, run, length, seed):
     with open_host("revm") as host:
-        machine = Machine(host, seed, artifacts=artifacts, traces=tmp_path)
-        for _ in machine.run(min(length, COMPARED)):
+        machine = FuzzRun(host, seed, artifacts=artifacts, traces=tmp_path)
+        for _ in machine.play_steps(min(length, COMPARED)):
             pass
         trace, addresses = machine.both.record_trace(), list(machine.both.addresses.values())
         expected = host.read_storage(addresses)
     # Outcomes, reasons and events are compared with the model's, as they were on revm.
     with open_host("anvil", trace.started_at) as host:
-        replay(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
+        replay_trace(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
         # Where blocks count, those that a node mines for its calls move prices.
         assert trace.parameters.block_time or host.read_storage(addresses) == expected
 
@@ -94,7 +94,7 @@ def test_both_hosts_agree_to_the_last_slot(artifacts, tmp_path, run, length, see
 @pytest.mark.parametrize("first", [0, 10, 70])
 def test_of_ten_runs_of_a_campaign_three_have_a_margin_market(first):
     """One of each policy, and two of them are mostly of traders; runs differ."""
-    seeds = [campaign_seed(7, index) for index in range(first, first + 10)]
+    seeds = [derive_campaign_seed(7, index) for index in range(first, first + 10)]
     margins = {seed: draw_parameters(Random(seed)).margin for seed in seeds}
     policies = {seed: margin.policy for seed, margin in margins.items() if margin is not None}
     assert len(margins) == 10
@@ -111,13 +111,13 @@ def test_each_deployment_has_room_for_the_pool_of_another_token():
 def idle_moves(artifacts: Artifacts, got_done: dict[int, set[str]], most: int) -> set[str]:
     """The moves that got nothing done, once they are no more than this many, or after all runs."""
     idle = MOVES.keys() - WITHOUT_SUCCESS
-    for seed in (run_seed(1, run) for run in range(RUNS_FOR_ALL_MOVES)):
+    for seed in (derive_run_seed(1, run) for run in range(RUNS_FOR_ALL_MOVES)):
         if seed in got_done:
             idle -= got_done[seed]
         elif len(idle) > most:
             with open_host("revm") as host:
-                machine = Machine(host, seed, artifacts=artifacts, check_every=0, traces=None)
-                for played in machine.run(RUN_LENGTH):
+                machine = FuzzRun(host, seed, artifacts=artifacts, check_every=0, traces=None)
+                for played in machine.play_steps(RUN_LENGTH):
                     idle -= {played.move} if played.outcome.ok else set()
                     if len(idle) <= most:
                         break
@@ -153,9 +153,9 @@ def test_a_value_without_room_in_its_slot_is_found_with_its_trace(
 ):
     """As if a layout had a field that is too narrow: no crash of the campaign."""
     monkeypatch.setattr(record, "BITS", bits)
-    player = Player(tmp_path, "revm", seed=1, check_every=100)
+    player = RunExecutor(tmp_path, "revm", seed=1, check_every=100)
     # Not every run liquidates anything so early.
-    runs = (player.run(index=i, steps=1_000) for i in range(6))
+    runs = (player.play_run(index=i, steps=1_000) for i in range(6))
     failure = next(each["failure"] for each in runs if "failure" in each)
     assert failure["kind"] == "difference"
     assert re.search(found, failure["text"])

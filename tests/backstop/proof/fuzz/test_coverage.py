@@ -12,8 +12,14 @@ from backstop.hosts.abi_codec import decode_revert
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import WAD
-from backstop.proof.fuzz.coverage import Coverage, catalogue, reach, read_coverage, write_coverage
-from backstop.proof.fuzz.marked import MarkedArtifacts, marks_of
+from backstop.proof.fuzz.contract_instrumentation import InstrumentedArtifacts, find_marks
+from backstop.proof.fuzz.decision_coverage import (
+    DecisionCoverage,
+    list_reachable_items,
+    measure_coverage,
+    read_coverage,
+    write_coverage,
+)
 from tests.support.helpers import reverts
 
 BRIEF = "tests/backstop/proof/fuzz/test_coverage.py::test_every_decision_on_the_way_is_told"
@@ -100,19 +106,19 @@ def doors(tmp_path) -> Artifacts:
     return Artifacts(root, tmp_path / "cache")
 
 
-def outcomes(coverage: Coverage, kind: str, function: str) -> set[str]:
+def outcomes(coverage: DecisionCoverage, kind: str, function: str) -> set[str]:
     """The outcomes that were reached in one function."""
     found = set()
-    for decision, yes, no in coverage.reached(kind):
+    for decision, yes, no in coverage.list_decisions(kind):
         if decision.function == function:
             found |= {f"{decision.text}: {decision.yes}"} if yes else set()
             found |= {f"{decision.text}: {decision.no}"} if no else set()
     return found
 
 
-def call(doors: Artifacts, method: str, *args) -> tuple[object, Coverage]:
+def call(doors: Artifacts, method: str, *args) -> tuple[object, DecisionCoverage]:
     """Call a fresh door: its answer or reason, the same with and without marks, and what was reached."""
-    marked = MarkedArtifacts(doors)
+    marked = InstrumentedArtifacts(doors)
     answers = []
     for artifacts in (doors, marked):
         artifact, host = artifacts["Door"], RevmHost()
@@ -121,8 +127,8 @@ def call(doors: Artifacts, method: str, *args) -> tuple[object, Coverage]:
         result = host.run_transaction(get_account("stranger"), address, function.encode_call(args))
         answers.append(function.decode_result(result.data) if result.ok else decode_revert(result.data))
     assert answers[0] == answers[1]
-    coverage = Coverage({"Door": marked.survey("Door").decisions})
-    coverage.add("Door", marks_of(address, host.list_accounts()))
+    coverage = DecisionCoverage({"Door": marked.get_survey("Door").decisions})
+    coverage.add_marks("Door", find_marks(address, host.list_accounts()))
     return answers[0], coverage
 
 
@@ -161,7 +167,7 @@ def test_every_decision_on_the_way_is_told(doors, a, b, answer, reached):
     assert outcomes(coverage, "Door", "enter") == {"lock._is_open(a): passed", *reached}
     # The module's decision belongs to the contract that uses it, and keeps its own file.
     assert outcomes(coverage, "Door", "_is_open") == {"key == 9: false"}
-    assert {(d.function, d.file) for d, *_ in coverage.reached("Door")} == {
+    assert {(d.function, d.file) for d, *_ in coverage.list_decisions("Door")} == {
         ("enter", "contracts/Door.vy"),
         ("total", "contracts/Door.vy"),
         ("_is_open", "contracts/modules/lock.vy"),
@@ -190,17 +196,17 @@ def test_loops_that_may_have_nothing_to_do(doors, items, rounds, reached):
 def test_figures_and_what_is_missing(doors):
     _, coverage = call(doors, "enter", 9, 0)
     # enter: an assert, a conditional, two `if`, one `or` of two, one `and` of three; _is_open; two loops.
-    assert coverage.figures()["Door"] == (12, 0, 2, 10)
-    assert len(list(coverage.missing())) == 22
-    assert str(next(coverage.missing())) == "Door contracts/Door.vy:21 lock._is_open(a): passed"
+    assert coverage.count_decisions()["Door"] == (12, 0, 2, 10)
+    assert len(list(coverage.iter_missing_outcomes())) == 22
+    assert str(next(coverage.iter_missing_outcomes())) == "Door contracts/Door.vy:21 lock._is_open(a): passed"
     _, other = call(doors, "enter", 7, 0)
-    coverage.merge(other)
-    assert coverage.figures()["Door"] == (12, 2, 3, 7)
-    assert coverage.table().splitlines()[1].split() == ["Door", "12", "2", "3", "7"]
+    coverage.merge_coverage(other)
+    assert coverage.count_decisions()["Door"] == (12, 2, 3, 7)
+    assert coverage.format_table().splitlines()[1].split() == ["Door", "12", "2", "3", "7"]
 
 
 def test_what_there_is_to_reach(doors):
-    found = catalogue(doors)["Door"]
+    found = list_reachable_items(doors)["Door"]
     # What no call can reach is not asked for: an unused part of a module, a constructor.
     assert found.reasons == ["door: closed"]
     assert found.constructor_reasons == ["door: too narrow"]
@@ -209,11 +215,11 @@ def test_what_there_is_to_reach(doors):
 
 
 def test_a_changed_source_is_surveyed_anew(doors):
-    assert len(MarkedArtifacts(doors).survey("Door").decisions) == 12
+    assert len(InstrumentedArtifacts(doors).get_survey("Door").decisions) == 12
     module = doors.root / "modules" / "lock.vy"
     module.write_text(LOCK.replace("if key == 9:", "if key == 9 or key == 8:"))
     again = Artifacts(doors.root, doors.cache)
-    assert len(MarkedArtifacts(again).survey("Door").decisions) == 14
+    assert len(InstrumentedArtifacts(again).get_survey("Door").decisions) == 14
 
 
 # ------------------------------------------------------------------ the protocol
@@ -229,7 +235,7 @@ def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
     protocol.do(*repay, 0, WAD, "borrower", sender="borrower")
     with reverts("vault_engine: repays nothing"):
         protocol.do(*repay, 1, 0, "borrower", sender="borrower")
-    coverage = reach([protocol.lockstep.record()], artifacts)
+    coverage = measure_coverage([protocol.lockstep.record()], artifacts)
     assert outcomes(coverage, "VaultEngine", "repay_and_withdraw") == {
         # Withdraw only: nothing is repaid, and the vault still owes.
         "repay != 0: false",
@@ -259,9 +265,9 @@ def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
 
     write_coverage(coverage, tmp_path / "coverage.json")
     again = read_coverage(tmp_path / "coverage.json")
-    assert list(again.missing()) == list(coverage.missing())
-    again.merge(coverage)
-    assert again.figures() == coverage.figures()
+    assert list(again.iter_missing_outcomes()) == list(coverage.iter_missing_outcomes())
+    again.merge_coverage(coverage)
+    assert again.count_decisions() == coverage.count_decisions()
 
 
 def test_files_that_are_no_coverage_are_refused(tmp_path):
@@ -270,12 +276,12 @@ def test_files_that_are_no_coverage_are_refused(tmp_path):
     with pytest.raises(BackstopError, match="not a whole coverage"):
         read_coverage(path)
     with pytest.raises(BackstopError, match="different contracts"):
-        Coverage({"Door": []}).merge(Coverage({"Window": []}))
+        DecisionCoverage({"Door": []}).merge_coverage(DecisionCoverage({"Window": []}))
 
 
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_coverage.py::test_every_decision_on_the_way_is_told")
 def test_reasons_that_only_a_deployment_meets_are_apart(artifacts):
-    found = catalogue(artifacts, ["Pool", "CollateralAuction", "VaultEngine"])
+    found = list_reachable_items(artifacts, ["Pool", "CollateralAuction", "VaultEngine"])
     assert "pool: cooldown bounds" in found["Pool"].constructor_reasons
     assert "pool: cooldown bounds" not in found["Pool"].reasons
     assert "dutch: nothing taken" in found["CollateralAuction"].reasons

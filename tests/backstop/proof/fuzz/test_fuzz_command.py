@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from backstop.cli import replay, shrink
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
-from backstop.proof.fuzz import campaign
-from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
-from backstop.proof.fuzz.clock import Clock
-from backstop.proof.fuzz.tally import Call, Tally
+from backstop.proof.fuzz import fuzz_campaign
+from backstop.proof.fuzz.campaign_counts import CampaignCounts, CountedCall
+from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignProgress, CampaignSettings
+from backstop.proof.fuzz.progress_text import ProgressFormatter
 from tests.support.condition_wait import wait_until_true
 from tests.support.helpers import edit_contracts, read_terminal
 
@@ -174,13 +174,21 @@ def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
 
 
 def test_the_bar_tells_seconds_and_steps():
-    progress = Progress()
-    progress.tally.calls[Call("draw", "VaultEngine", "deposit_and_draw", None)] = 14_000
-    assert Clock(None, 10).show(progress) == (0, 1_000, "14,000 steps, 0 s, 10 s left, 0 failures")
-    assert Clock(28_000, None).show(progress) == (500, 1_000, "14,000 of 28,000 steps, 0 s, 0 failures")
-    late = Clock(28_000, 10)
+    progress = CampaignProgress()
+    progress.tally.calls[CountedCall("draw", "VaultEngine", "deposit_and_draw", None)] = 14_000
+    assert ProgressFormatter(None, 10).format_progress(progress) == (
+        0,
+        1_000,
+        "14,000 steps, 0 s, 10 s left, 0 failures",
+    )
+    assert ProgressFormatter(28_000, None).format_progress(progress) == (
+        500,
+        1_000,
+        "14,000 of 28,000 steps, 0 s, 0 failures",
+    )
+    late = ProgressFormatter(28_000, 10)
     late.began -= 7.5
-    done, total, _ = late.show(progress)
+    done, total, _ = late.format_progress(progress)
     assert 750 <= done < total == 1_000
 
 
@@ -188,7 +196,7 @@ def test_the_bar_tells_seconds_and_steps():
 def short_runs():
     """A twentieth of what they are, so that two are played soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(campaign, "RUN_LENGTH", 100)
+        patch.setattr(fuzz_campaign, "RUN_LENGTH", 100)
         yield
 
 
@@ -196,58 +204,58 @@ def short_runs():
 def whole(short_runs, tmp_path_factory):
     """A campaign of two runs, by one process."""
     out = tmp_path_factory.mktemp("whole") / "a"
-    Campaign.open(Settings(5, 200), out).run()
+    Campaign.load_or_start(CampaignSettings(5, 200), out).play_runs()
     return out
 
 
 @pytest.mark.deep(brief=BRIEF)
 def test_the_number_of_processes_changes_nothing(whole, tmp_path):
-    Campaign.open(Settings(5, 200), tmp_path / "a").run(workers=2)
+    Campaign.load_or_start(CampaignSettings(5, 200), tmp_path / "a").play_runs(workers=2)
     assert played(tmp_path / "a") == played(whole)
 
 
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     out = tmp_path / "a"
-    Campaign.open(Settings(5, 100), out).run()
+    Campaign.load_or_start(CampaignSettings(5, 100), out).play_runs()
     assert played(out) != played(whole)
-    Campaign.open(Settings(5, 200), out).run()
+    Campaign.load_or_start(CampaignSettings(5, 200), out).play_runs()
     assert played(out) == played(whole)
 
 
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
     for steps in (300, 2_500):
-        progress = Campaign.open(Settings(5, steps), tmp_path / "a").run(workers=2)
+        progress = Campaign.load_or_start(CampaignSettings(5, steps), tmp_path / "a").play_runs(workers=2)
         assert progress.tally.steps == steps
 
 
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it")
 def test_a_campaign_is_not_mixed_with_another(whole):
     with pytest.raises(BackstopError, match="was made with seed 5, not 6: "):
-        Campaign.open(Settings(6, 200), whole)
+        Campaign.load_or_start(CampaignSettings(6, 200), whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"schema_version": 9}'])
 def test_a_broken_file_is_one_clear_error(tmp_path, content):
     (tmp_path / "campaign.json").write_text(content)
     with pytest.raises(BackstopError, match=re.escape(str(tmp_path / "campaign.json"))):
-        Campaign.open(Settings(1, 1), tmp_path)
+        Campaign.load_or_start(CampaignSettings(1, 1), tmp_path)
 
 
 def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.devnull)
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(BackstopError, match="a worker failed"):
-        Campaign.open(Settings(1, 10), tmp_path / "a").run()
+        Campaign.load_or_start(CampaignSettings(1, 10), tmp_path / "a").play_runs()
 
 
 def test_tallies_add_up_and_are_kept():
-    one, two = Tally(), Tally()
-    one.calls[Call("draw", "VaultEngine", "deposit_and_draw", None)] = 2
-    two.calls[Call("draw", "VaultEngine", "deposit_and_draw", "vault_engine: unsafe")] = 3
+    one, two = CampaignCounts(), CampaignCounts()
+    one.calls[CountedCall("draw", "VaultEngine", "deposit_and_draw", None)] = 2
+    two.calls[CountedCall("draw", "VaultEngine", "deposit_and_draw", "vault_engine: unsafe")] = 3
     two.covers["0+1"] = 1
-    one.add(two)
+    one.add_counts(two)
     assert one.steps == 5
-    assert Tally.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert CampaignCounts.from_json(json.loads(json.dumps(one.to_json()))) == one
     assert ("cover", "0+1") in one.features

@@ -12,9 +12,9 @@ import pytest
 
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.hosts.host_registry import open_host
-from backstop.proof.difference import Divergence
-from backstop.proof.fuzz.machine import Machine, run_seed
-from backstop.proof.lockstep import replay
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
+from backstop.proof.lockstep import replay_trace
+from backstop.proof.lockstep_difference import DivergenceError
 from tests.support.deep import mark_long_cases
 from tests.support.helpers import edit_contracts
 
@@ -50,24 +50,24 @@ def test_it_is_found(name, tmp_path):
     # Whether the model has no such record: then only an audit reads it.
     unnamed = False
     with open_host("revm") as host:
-        machine = Machine(host, run_seed(1, 0), artifacts=wrong, check_every=CHECK_EVERY, traces=None)
-        with pytest.raises(Divergence) as caught:
-            for _ in machine.run(RUN_LENGTH):
+        machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=wrong, check_every=CHECK_EVERY, traces=None)
+        with pytest.raises(DivergenceError) as caught:
+            for _ in machine.play_steps(RUN_LENGTH):
                 pass
             machine.both.compare_state()
             unnamed = True
-            machine.both.audit()
+            machine.both.audit_storage()
     found, trace = caught.value.differences[0].step, machine.both.record_trace()
 
     # As it was found when all was read after every step, and as a simulated run finds it.
     for check_every in (1, None):
         with open_host("revm", trace.started_at) as host:
             if unnamed:
-                both = replay(trace, host, artifacts=wrong, check_every=check_every)
+                both = replay_trace(trace, host, artifacts=wrong, check_every=check_every)
                 both.compare_state()
-                with pytest.raises(Divergence):
-                    both.audit()
+                with pytest.raises(DivergenceError):
+                    both.audit_storage()
             else:
-                with pytest.raises(Divergence) as again:
-                    replay(trace, host, artifacts=wrong, check_every=check_every).compare_state()
+                with pytest.raises(DivergenceError) as again:
+                    replay_trace(trace, host, artifacts=wrong, check_every=check_every).compare_state()
                 assert abs(found - again.value.differences[0].step) < CHECK_EVERY

@@ -8,7 +8,8 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.host_registry import open_host
-from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.fuzz.campaign_counts import CampaignCounts, CountedCall
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.fuzz.planted_faults import (
     WRITES,
     FaultTrial,
@@ -20,7 +21,6 @@ from backstop.proof.fuzz.planted_faults import (
 )
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.state_observer import predicate_names
-from backstop.proof.fuzz.tally import Call, Tally
 from tests.support.checkout_paths import ROOT
 
 COMMITTED = ROOT / "tests" / "backstop" / "proof" / "fuzz" / "planted_faults.yaml"
@@ -39,9 +39,9 @@ def test_a_fault_is_reported_where_both_predicates_hold():
         fault("never-succeeds", (PRICE, DEBT), method="no_such_function"),
     ]
     with open_host("revm") as host:
-        machine = Machine(host, run_seed(3, 0), traces=None)
-        machine.trial = FaultTrial(faults, machine.both, machine.observe())
-        played = [each.action.method for each in machine.run(600)]
+        machine = FuzzRun(host, derive_run_seed(3, 0), traces=None)
+        machine.trial = FaultTrial(faults, machine.both, machine.observe_states())
+        played = [each.action.method for each in machine.play_steps(600)]
         before = machine.both.snapshot()
         machine.both.compare_state()  # nothing was changed
         assert machine.both.snapshot() == before
@@ -57,9 +57,12 @@ def test_a_draw_has_rare_pairs_and_functions_that_read_them(tmp_path):
     names = predicate_names()
     debt, price = names.index(DEBT), names.index(PRICE)
     one, other = StateCoverage({debt: 1 << debt | 1 << price}), StateCoverage({debt: 1 << debt})
-    tally = Tally(
+    tally = CampaignCounts(
         Counter(
-            {Call("m", "VaultEngine", "deposit_and_draw", None): 9, Call("m", "Pool", "deposit", None): 9}
+            {
+                CountedCall("m", "VaultEngine", "deposit_and_draw", None): 9,
+                CountedCall("m", "Pool", "deposit", None): 9,
+            }
         )
     )
     drawn = draw_faults((one, other), tally, 4, 1)
@@ -77,10 +80,10 @@ def test_what_is_no_list_of_faults_is_one_line(tmp_path):
     with pytest.raises(BackstopError, match="no list of planted faults"):
         read_faults(tmp_path / "a.yaml")
     with pytest.raises(BackstopError, match="unknown predicate 'gone'; draw it anew"):
-        fault("a", (PRICE, "gone")).places()
+        fault("a", (PRICE, "gone")).find_places()
 
 
 def test_the_committed_faults_can_be_put_to_a_campaign():
     faults = read_faults(COMMITTED)
     assert len(faults) == 20
-    assert all(len(set(each.places())) == 2 for each in faults)
+    assert all(len(set(each.find_places())) == 2 for each in faults)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.proof.fuzz import probes
+from backstop.proof.fuzz import model_coverage
 from tests.support.checkout_paths import ROOT
 
 SOURCE = """
@@ -60,9 +60,9 @@ def read(table, key):
 
 def run(function, *args):
     """What marked code answers, and the arms that it went through."""
-    code, branches = probes.mark(SOURCE, Path("sample.py"))
-    found = probes.Probes(branches)
-    scope = found.names()
+    code, branches = model_coverage.mark_module(SOURCE, Path("sample.py"))
+    found = model_coverage.BranchMarks(branches)
+    scope = found.build_helpers()
     exec(code, scope)
     plain: dict = {}
     exec(SOURCE, plain)
@@ -75,8 +75,8 @@ def run(function, *args):
     else:
         assert answer == plain[function](*args)
     arms = {f"{b.text}: {b.arm}" for b, mark in zip(branches, found.reached, strict=True) if mark}
-    assert found.count() == len(arms)
-    assert len(found.missing()) == len(branches) - len(arms)
+    assert found.count_branches() == len(arms)
+    assert len(found.list_missing_branches()) == len(branches) - len(arms)
     return arms
 
 
@@ -113,7 +113,7 @@ def test_a_model_that_is_loaded_already_is_refused():
     import backstop.model.vault_engine  # noqa: F401
 
     with pytest.raises(BackstopError, match="have to be installed before"):
-        probes.install()
+        model_coverage.install_marks()
 
 
 @pytest.fixture
@@ -121,51 +121,51 @@ def small_model(tmp_path, monkeypatch):
     """A model of one file, whose marks are kept in a folder of its own."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "small.py").write_text(SOURCE)
-    monkeypatch.setattr(probes, "FOLDER", tmp_path / "model")
-    monkeypatch.setattr(probes, "cache_folder", lambda: tmp_path)
-    probes._marked.cache_clear()
+    monkeypatch.setattr(model_coverage, "FOLDER", tmp_path / "model")
+    monkeypatch.setattr(model_coverage, "cache_folder", lambda: tmp_path)
+    model_coverage._load_marked_code.cache_clear()
     yield tmp_path
-    probes._marked.cache_clear()
+    model_coverage._load_marked_code.cache_clear()
 
 
 def test_marks_are_made_once_for_all_processes(small_model, monkeypatch):
-    made = probes._marked()
-    probes._marked.cache_clear()
-    monkeypatch.setattr(probes, "_mark_all", None)
-    assert probes._marked() == made and made[1]
+    made = model_coverage._load_marked_code()
+    model_coverage._load_marked_code.cache_clear()
+    monkeypatch.setattr(model_coverage, "_mark_all", None)
+    assert model_coverage._load_marked_code() == made and made[1]
 
 
 @pytest.mark.parametrize("left", [0, 100])
 def test_half_a_file_of_marks_is_made_again(small_model, left):
-    made = probes._marked()
+    made = model_coverage._load_marked_code()
     (kept,) = (small_model / "probes").iterdir()
     kept.write_bytes(kept.read_bytes()[:left])
-    probes._marked.cache_clear()
-    assert probes._marked() == made
+    model_coverage._load_marked_code.cache_clear()
+    assert model_coverage._load_marked_code() == made
 
 
 def test_an_edited_model_has_other_marks(small_model):
-    before = probes.all_branches()
+    before = model_coverage.list_branches()
     (small_model / "model" / "small.py").write_text("def ask(a):\n    return 1 if a else 0\n")
-    probes._marked.cache_clear()
-    assert [branch.arm for branch in probes.all_branches()] == ["true", "false"] and len(before) > 2
+    model_coverage._load_marked_code.cache_clear()
+    assert [branch.arm for branch in model_coverage.list_branches()] == ["true", "false"] and len(before) > 2
     assert len(list((small_model / "probes").iterdir())) == 1
 
 
 PLAYED = """
-from backstop.proof.fuzz import probes
-reached = probes.install()
+from backstop.proof.fuzz import model_coverage
+reached = model_coverage.install_marks()
 from backstop.hosts.host_registry import open_host
-from backstop.proof.fuzz.machine import Machine
+from backstop.proof.fuzz.fuzz_run import FuzzRun
 
-assert reached.branches == probes.all_branches()
+assert reached.branches == model_coverage.list_branches()
 with open_host("revm") as host:
-    machine = Machine(host, 5, traces=None)
-    opening = reached.count()
-    for _ in machine.run(200):
+    machine = FuzzRun(host, 5, traces=None)
+    opening = reached.count_branches()
+    for _ in machine.play_steps(200):
         pass
     machine.both.compare_state()
-assert 0 < opening < reached.count() < len(reached.branches)
+assert 0 < opening < reached.count_branches() < len(reached.branches)
 repay = [b for b in reached.branches if b.function == "VaultEngine.repay_and_withdraw"]
 assert ("repay != 0", "false") in [(b.text, b.arm) for b in repay]
 """

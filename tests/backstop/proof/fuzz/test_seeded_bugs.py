@@ -13,10 +13,10 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host_registry import open_host
-from backstop.proof.difference import Divergence
-from backstop.proof.fuzz.machine import Machine, run_seed
-from backstop.proof.fuzz.shrink import shrink
-from backstop.proof.lockstep import replay
+from backstop.proof.fuzz.delta_debugging import shrink_trace
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
+from backstop.proof.lockstep import replay_trace
+from backstop.proof.lockstep_difference import DivergenceError
 from tests.support.deep import mark_long_cases
 
 BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))
@@ -39,22 +39,24 @@ def campaign(artifacts: Artifacts):
     """The failing runs of `ape test`'s campaign and of `ape run fuzz --seed 1`, and where each fails."""
     for run in range(RUNS):
         with open_host("revm") as host:
-            machine = Machine(host, run_seed(1, run), artifacts=artifacts, traces=None)
+            machine = FuzzRun(host, derive_run_seed(1, run), artifacts=artifacts, traces=None)
             try:
-                for _ in machine.run(RUN_LENGTH):
+                for _ in machine.play_steps(RUN_LENGTH):
                     pass
                 machine.both.compare_state()
-                machine.both.audit()
+                machine.both.audit_storage()
             except BackstopError as error:
                 # In a future that is asked about a difference is later than the last step that is kept.
-                found = error.differences[0].step if isinstance(error, Divergence) else machine.both.steps
+                found = (
+                    error.differences[0].step if isinstance(error, DivergenceError) else machine.both.steps
+                )
                 yield machine.both.record_trace(str(error)), found
 
 
 def shrunk_enough(trace, artifacts):
     """It could be made smaller, which takes longer."""
     left = [len(trace.steps)]
-    return shrink(trace, artifacts, stopped=lambda: left[-1] <= MOST_ACTIONS, show=left.append)
+    return shrink_trace(trace, artifacts, stopped=lambda: left[-1] <= MOST_ACTIONS, show=left.append)
 
 
 def test_there_are_ten():
@@ -74,8 +76,8 @@ def test_it_is_found_as_soon_as_when_all_is_read_after_every_step(patch, tmp_pat
     artifacts = patched(patch, tmp_path)
     trace, found = next(campaign(artifacts))
     assert trace.opening < len(trace.steps)
-    with open_host("revm", trace.started_at) as host, pytest.raises(Divergence) as caught:
-        replay(trace, host, artifacts=artifacts, check_every=1)
+    with open_host("revm", trace.started_at) as host, pytest.raises(DivergenceError) as caught:
+        replay_trace(trace, host, artifacts=artifacts, check_every=1)
     assert caught.value.differences[0].step == found
 
 

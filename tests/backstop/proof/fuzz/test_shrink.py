@@ -15,15 +15,15 @@ from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.host_registry import open_host
 from backstop.model.price_feed import PriceFeed
 from backstop.model.state import external
-from backstop.proof.difference import Divergence
-from backstop.proof.fuzz.failure import Failure, find_failure
-from backstop.proof.fuzz.findings import shrink_file
-from backstop.proof.fuzz.machine import Machine, run_seed
-from backstop.proof.fuzz.regression import write_regression
-from backstop.proof.fuzz.shrink import shrink
-from backstop.proof.lockstep import replay
+from backstop.proof.fuzz.delta_debugging import shrink_trace
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
+from backstop.proof.fuzz.regression_test_writer import write_regression
+from backstop.proof.fuzz.shrunk_failures import shrink_file
+from backstop.proof.fuzz.trace_failure import Failure, find_failure
+from backstop.proof.lockstep import replay_trace
+from backstop.proof.lockstep_difference import DivergenceError
 from backstop.proof.properties import CounterfactualSeed
-from backstop.proof.trace import Step, Trace, read_trace, write_trace
+from backstop.proof.step_trace import Trace, TraceStep, read_trace, write_trace
 from backstop.system import Action
 from tests.support.helpers import edit_contracts
 
@@ -44,9 +44,9 @@ def wrong(tmp_path_factory):
 def failing(wrong) -> Trace:
     """A run that meets them."""
     with open_host("revm") as host:
-        machine = Machine(host, run_seed(1, 0), artifacts=wrong, traces=None)
-        with pytest.raises(Divergence):
-            for _ in machine.run(1_000):
+        machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=wrong, traces=None)
+        with pytest.raises(DivergenceError):
+            for _ in machine.play_steps(1_000):
                 pass
         return machine.both.record_trace("found")
 
@@ -54,7 +54,7 @@ def failing(wrong) -> Trace:
 @pytest.fixture(scope="module")
 def shrunk(failing, wrong):
     """What is left of the run, and how it fails."""
-    return shrink(failing, wrong)
+    return shrink_trace(failing, wrong)
 
 
 @pytest.mark.deep(
@@ -76,19 +76,19 @@ def test_only_what_is_needed_stays(shrunk):
     brief="tests/backstop/proof/fuzz/test_shrink.py::test_the_small_trace_replays_on_both_hosts"
 )
 def test_it_shrinks_to_the_same_every_time(failing, wrong, shrunk):
-    assert shrink(failing, wrong) == shrunk
+    assert shrink_trace(failing, wrong) == shrunk
 
 
 def test_stopped_it_keeps_what_it_has(failing, wrong):
     asked = iter(range(30))
-    small, failure = shrink(failing, wrong, stopped=lambda: next(asked, None) is None)
+    small, failure = shrink_trace(failing, wrong, stopped=lambda: next(asked, None) is None)
     assert find_failure(small, wrong) == failure
     assert len(small.steps) <= len(failing.steps)
 
 
 def test_the_right_contracts_have_nothing_to_shrink(failing, artifacts):
     with pytest.raises(BackstopError, match="does not fail"):
-        shrink(failing, artifacts)
+        shrink_trace(failing, artifacts)
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +102,10 @@ def found(failing, wrong, tmp_path_factory):
 @pytest.mark.parametrize("host", ["revm", "anvil"])
 def test_the_small_trace_replays_on_both_hosts(found, wrong, artifacts, host):
     trace = read_trace(found.trace, wrong)
-    with open_host(host, trace.started_at) as opened, pytest.raises(Divergence):
-        replay(trace, opened, artifacts=wrong)
+    with open_host(host, trace.started_at) as opened, pytest.raises(DivergenceError):
+        replay_trace(trace, opened, artifacts=wrong)
     with open_host(host, trace.started_at) as opened:
-        replay(trace, opened, artifacts=artifacts)
+        replay_trace(trace, opened, artifacts=artifacts)
 
 
 def run_test_file(path, contracts):
@@ -135,25 +135,25 @@ def test_the_test_file_fails_with_the_bug_and_passes_without(found, wrong):
 def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
     """What only shows in a future is found again from a file."""
     with open_host("revm") as host:
-        machine = Machine(host, run_seed(1, 0), artifacts=artifacts, traces=None)
+        machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=artifacts, traces=None)
         now = machine.both.timestamp
-        asked = [Step(now, CounterfactualSeed(12, seed)) for seed in range(20)]
+        asked = [TraceStep(now, CounterfactualSeed(12, seed)) for seed in range(20)]
         trace = machine.both.record_trace()
     path = tmp_path / "asked.json"
     write_trace(replace(trace, steps=[*trace.steps, *asked]), path)
     again = read_trace(path, artifacts)
     assert find_failure(again, artifacts) is None
-    small, failure = shrink(again, wrong)
+    small, failure = shrink_trace(again, wrong)
     assert failure.kind == "difference"
     assert [type(step.step) for step in small.steps[small.opening :]] == [CounterfactualSeed]
     test = write_regression(small, failure, tmp_path)
-    assert "protocol.lockstep.ask(Question(12, " in test.read_text()
+    assert "protocol.lockstep.check_what_if(CounterfactualSeed(12, " in test.read_text()
 
 
 @pytest.fixture
 def poked():
     """One call, of a feed that has no price."""
-    step = Step(GENESIS + 1, Action("PriceFeed", "poke", (0,), get_account("poker")))
+    step = TraceStep(GENESIS + 1, Action("PriceFeed", "poke", (0,), get_account("poker")))
     return Trace(build_standard_parameters(), [step], GENESIS)
 
 

@@ -9,17 +9,17 @@ import pytest
 
 from backstop.hosts.host_registry import open_host
 from backstop.model import exits
-from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.fuzz.named_states import ENTRIES
 from backstop.proof.fuzz.state_coverage import StateCoverage
-from backstop.proof.fuzz.state_observer import NAMED, StateObserver, places_in, predicate_names
+from backstop.proof.fuzz.state_observer import NAMED, StateObserver, list_places, predicate_names
 from backstop.proof.fuzz.state_predicates import (
-    _aliases,
-    _attributes,
-    _compared,
-    _tests,
-    declared_tables,
-    derived_predicates,
+    _find_aliases,
+    _find_attributes,
+    _iter_comparisons,
+    _iter_tests,
+    derive_predicates,
+    iter_declared_tables,
 )
 
 FUNCTION = """
@@ -35,17 +35,19 @@ def leave(self, sender, id):
 
 def test_what_a_decision_reads_is_found_through_local_names():
     function = ast.parse(FUNCTION).body[0]
-    aliases = _aliases(function)
-    read = set().union(*(_attributes(test, aliases) for test in _tests(function)))
+    aliases = _find_aliases(function)
+    read = set().union(*(_find_attributes(test, aliases) for test in _iter_tests(function)))
     assert {"unsettled", "collecting", "operators", "since"} <= read
     assert not read & {"booked", "ignored", "value"}
-    compared = Counter(pair for test in _tests(function) for pair in _compared(test, aliases, exits))
+    compared = Counter(
+        pair for test in _iter_tests(function) for pair in _iter_comparisons(test, aliases, exits)
+    )
     assert set(compared) >= {("collecting", exits.MOST_RUNS), ("unsettled", exits.MOST_RUNS)}
 
 
 def test_each_predicate_is_a_question_about_a_table_that_there_is():
-    tables = {(each.contract, each.path): each.default for each in declared_tables()}
-    predicates = (*ENTRIES, *derived_predicates())
+    tables = {(each.contract, each.path): each.default for each in iter_declared_tables()}
+    predicates = (*ENTRIES, *derive_predicates())
     for each in predicates:
         assert eval(each.text, {"v": tables[each.contract, each.path]}) in (True, False), each
     names = predicate_names()
@@ -67,8 +69,8 @@ class Remembering(StateObserver):
 
     seen: list[int] | None = None
 
-    def look(self, move: str) -> None:
-        super().look(move)
+    def update_predicates(self, move: str) -> None:
+        super().update_predicates(move)
         if self.seen is not None:
             self.seen.append(self.held)
 
@@ -78,21 +80,21 @@ class Remembering(StateObserver):
 def test_what_is_followed_is_what_holds(index):
     """Slot by slot it comes to the same as a look at all of the state, and pairs are those of the looks."""
     with open_host("revm") as host:
-        machine = Machine(host, run_seed(31, index), check_every=0, traces=None)
+        machine = FuzzRun(host, derive_run_seed(31, index), check_every=0, traces=None)
         observer = Remembering(machine.scene)
         seen: list[int] = []
         observer.seen, machine.observer = seen, observer
-        for number, _ in enumerate(machine.run(600)):
+        for number, _ in enumerate(machine.play_steps(600)):
             if number % 100 == 99:
-                observer.look("")
+                observer.update_predicates("")
                 assert observer.held == StateObserver(machine.scene).held
-    coverage = StateCoverage.of_run(observer)
-    together = coverage.together()
+    coverage = StateCoverage.from_run(observer)
+    together = coverage.compute_joint_rows()
     for held in seen:
-        for place in places_in(held):
+        for place in list_places(held):
             assert together[place] & held == held
-    assert coverage.pairs() > 10_000 and coverage.watched.total() > 50
-    for place in places_in(seen[-1])[::20]:
+    assert coverage.count_pairs() > 10_000 and coverage.watched.total() > 50
+    for place in list_places(seen[-1])[::20]:
         assert any(held >> place & 1 for held in seen)
 
 
@@ -105,12 +107,12 @@ def test_coverages_add_up_in_any_order_and_go_through_a_file():
     for order in ((first, second), (second, first)):
         whole = StateCoverage()
         for each in order:
-            whole.add(StateCoverage.from_json(each.to_json()))
+            whole.add_coverage(StateCoverage.from_json(each.to_json()))
         sums.append(whole)
     assert sums[0] == sums[1]
-    assert sums[0].together() == {0: 0b1011, 1: 0b111, 2: 0b110, 3: 0b1001}
-    assert sums[0].pairs() == 3
-    assert (0, 1) not in sums[0].missing_named() and (1, 3) in sums[0].missing_named()
-    text = "\n".join(sums[0].lines())
+    assert sums[0].compute_joint_rows() == {0: 0b1011, 1: 0b111, 2: 0b110, 3: 0b1001}
+    assert sums[0].count_pairs() == 3
+    assert (0, 1) not in sums[0].iter_missing_named_pairs() and (1, 3) in sums[0].iter_missing_named_pairs()
+    text = "\n".join(sums[0].format_lines())
     assert f"of {len(predicate_names())} predicates held, 3 pairs together" in text
     assert f"{NAMED[4]}: never" in text and f"{NAMED[1]}: not together with {NAMED[3]}" in text

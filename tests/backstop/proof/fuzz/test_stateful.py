@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from backstop.deployment.example_parameters import build_standard_parameters
-from backstop.proof.difference import Divergence
-from backstop.proof.fuzz.machine import Machine
-from backstop.proof.fuzz.moves import MOVES
+from backstop.proof.fuzz.fuzz_run import FuzzRun
+from backstop.proof.fuzz.generator_registry import MOVES
+from backstop.proof.lockstep_difference import DivergenceError
 from tests.support.helpers import edit_contracts
 
 
 def state_machine(artifacts, host, parameters):
     """A machine that plays moves on one deployment, all state compared after every move."""
-    opened = Machine(host, 0, artifacts=artifacts, parameters=parameters, check_every=0, traces=None)
+    opened = FuzzRun(host, 0, artifacts=artifacts, parameters=parameters, check_every=0, traces=None)
 
     class Moves(RuleBasedStateMachine):
         def __init__(self):
@@ -31,7 +31,7 @@ def state_machine(artifacts, host, parameters):
         @rule(name=st.sampled_from(sorted(MOVES)), dice=st.randoms(use_true_random=False))
         def play(self, name, dice):
             self.machine.scene.random = dice
-            for _ in self.machine.play(MOVES[name]):
+            for _ in self.machine.play_generator(MOVES[name]):
                 pass
 
         @invariant()
@@ -66,7 +66,7 @@ def test_moves_that_hypothesis_chooses(artifacts, new_host):
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_stateful.py::test_moves_that_hypothesis_chooses")
 def test_a_wrong_contract_is_found_and_the_moves_to_it_are_told(tmp_path, new_host):
     wrong = edit_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
-    with pytest.raises(Divergence) as caught:
+    with pytest.raises(DivergenceError) as caught:
         # What it chooses depends on all that is imported: leave it room.
         patient = settings(BOUNDED, max_examples=400)
         run_state_machine_as_test(

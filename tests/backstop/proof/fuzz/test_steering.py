@@ -10,22 +10,22 @@ import pytest
 
 from backstop.deployment.deployment_plan import plan_deployment
 from backstop.hosts.host_registry import open_host
-from backstop.proof.fuzz import campaign, steering
-from backstop.proof.fuzz.campaign import Campaign, Settings
-from backstop.proof.fuzz.deployments import draw_parameters
-from backstop.proof.fuzz.machine import Machine, campaign_seed, steered_seed
+from backstop.proof.fuzz import fuzz_campaign, steering_targets
+from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignSettings
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_campaign_seed, derive_steered_seed
+from backstop.proof.fuzz.parameter_generator import draw_parameters
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.state_observer import predicate_names
-from backstop.proof.fuzz.steering import (
+from backstop.proof.fuzz.steering_targets import (
     GAIN,
     LAG,
     ROUND,
-    Target,
+    SteeringTarget,
     choose_targets,
     first_applicable,
     is_steered,
     read_targets,
-    steered_weights,
+    sum_steered_weights,
 )
 
 KNOWN = StateCoverage(
@@ -51,11 +51,11 @@ def test_targets_are_pairs_that_never_held_together():
 
 
 def test_moves_that_lead_there_weigh_more_and_those_that_end_it_less():
-    target = Target((0, 1), ({"enter": 1.0, "wait": 0.1}, {"wait": 1.0}), ({"leave": 1.0}, {}))
+    target = SteeringTarget((0, 1), ({"enter": 1.0, "wait": 0.1}, {"wait": 1.0}), ({"leave": 1.0}, {}))
     moves, weights = ["enter", "leave", "wait"], [2.0, 2.0, 1.0]
 
     def weigh(held):
-        sums, whole = steered_weights(target, held, moves, weights)
+        sums, whole = sum_steered_weights(target, held, moves, weights)
         return [sums[0], sums[1] - sums[0], whole - sums[1]]
 
     assert weigh(0b00) == pytest.approx([2 * (1 + GAIN), 2, (1 + 0.1 * GAIN) * (1 + GAIN)])
@@ -65,13 +65,13 @@ def test_moves_that_lead_there_weigh_more_and_those_that_end_it_less():
 
 def test_a_target_needs_the_contracts_of_both_predicates():
     places = [predicate_names().index(name) for name in ("a workout runs", "a margin position is open")]
-    both = Target((places[0], places[1]), ({}, {}), ({}, {}))
-    workout = Target((places[0], places[0]), ({}, {}), ({}, {}))
+    both = SteeringTarget((places[0], places[1]), ({}, {}), ({}, {}))
+    workout = SteeringTarget((places[0], places[0]), ({}, {}), ({}, {}))
     targets = [both, workout]
     assert first_applicable(targets, ["Workouts", "PerpetualMarket", "Pool"]) == (0, both)
     assert first_applicable(targets, ["Workouts", "Pool"]) == (1, workout)
     assert first_applicable(targets, ["Pool"]) == (2, None)
-    kinds = plan_deployment(draw_parameters(Random(steered_seed(5, 41, targets)))).kinds.values()
+    kinds = plan_deployment(draw_parameters(Random(derive_steered_seed(5, 41, targets)))).kinds.values()
     assert first_applicable(targets, kinds)[0] == 0, "one of a few deployments has both"
 
 
@@ -84,9 +84,9 @@ def test_every_other_run_is_steered_once_there_are_rounds_to_learn_from():
 def short_rounds():
     """Two runs of 50 steps a round, so that a campaign is steered soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(campaign, "RUN_LENGTH", 50)
-        patch.setattr(campaign, "ROUND", 2)
-        patch.setattr(steering, "ROUND", 2)
+        patch.setattr(fuzz_campaign, "RUN_LENGTH", 50)
+        patch.setattr(fuzz_campaign, "ROUND", 2)
+        patch.setattr(steering_targets, "ROUND", 2)
         yield
 
 
@@ -98,14 +98,14 @@ def played(out):
 def sum_of(rounds):
     whole = StateCoverage()
     for each in rounds.values():
-        whole.add(StateCoverage.from_json(each))
+        whole.add_coverage(StateCoverage.from_json(each))
     return whole
 
 
 @pytest.fixture(scope="module")
 def steered(short_rounds, tmp_path_factory):
     out = tmp_path_factory.mktemp("steered") / "a"
-    Campaign.open(Settings(5, 500), out).run()
+    Campaign.load_or_start(CampaignSettings(5, 500), out).play_runs()
     return out
 
 
@@ -113,7 +113,7 @@ def steered(short_rounds, tmp_path_factory):
     brief="tests/backstop/proof/fuzz/test_steering.py::test_every_other_run_is_steered_once_there_are_rounds_to_learn_from"
 )
 def test_steered_runs_are_the_same_on_any_number_of_processes(steered, tmp_path):
-    Campaign.open(Settings(5, 500), tmp_path / "a").run(workers=2)
+    Campaign.load_or_start(CampaignSettings(5, 500), tmp_path / "a").play_runs(workers=2)
     one, two = played(steered), played(tmp_path / "a")
     assert one[0] == two[0] and sum_of(one[1]) == sum_of(two[1])
 
@@ -122,8 +122,8 @@ def test_steered_runs_are_the_same_on_any_number_of_processes(steered, tmp_path)
     brief="tests/backstop/proof/fuzz/test_steering.py::test_every_other_run_is_steered_once_there_are_rounds_to_learn_from"
 )
 def test_a_resumed_campaign_steers_as_the_whole_one(steered, tmp_path):
-    Campaign.open(Settings(5, 300), tmp_path / "a").run()
-    Campaign.open(Settings(5, 500), tmp_path / "a").run()
+    Campaign.load_or_start(CampaignSettings(5, 300), tmp_path / "a").play_runs()
+    Campaign.load_or_start(CampaignSettings(5, 500), tmp_path / "a").play_runs()
     assert played(tmp_path / "a")[0] == played(steered)[0]
 
 
@@ -131,7 +131,7 @@ def test_a_resumed_campaign_steers_as_the_whole_one(steered, tmp_path):
     brief="tests/backstop/proof/fuzz/test_steering.py::test_every_other_run_is_steered_once_there_are_rounds_to_learn_from"
 )
 def test_without_steering_only_the_steered_runs_differ(steered, tmp_path):
-    Campaign.open(Settings(5, 500, steered=False), tmp_path / "a").run()
+    Campaign.load_or_start(CampaignSettings(5, 500, steered=False), tmp_path / "a").play_runs()
     plain, other = played(tmp_path / "a"), played(steered)
     assert plain[0] != other[0]
     for number in ("0", "1"):  # they have nothing to learn from
@@ -146,11 +146,11 @@ def test_a_workout_may_outlive_its_type():
     place = predicate_names().index("a workout runs in a retired type")
     for index in range(40):
         with open_host("revm") as host:
-            machine = Machine(host, campaign_seed(12, index), check_every=0, traces=None)
+            machine = FuzzRun(host, derive_campaign_seed(12, index), check_every=0, traces=None)
             if machine.scene.workouts is None:
                 continue
-            observer = machine.observe()
-            for _ in machine.run(2_000):
+            observer = machine.observe_states()
+            for _ in machine.play_steps(2_000):
                 if place in observer.rows:
                     return
     raise AssertionError("no run came there")

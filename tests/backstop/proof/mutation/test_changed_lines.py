@@ -7,14 +7,14 @@ from click.testing import CliRunner
 
 from backstop.cli.mutants import cli
 from backstop.errors import BackstopError
-from backstop.proof.mutation.changed_lines import (
+from backstop.proof.mutation.changed_line_mutants import (
     draw_mutants,
     list_results,
     read_changed_lines,
     try_mutants,
 )
-from backstop.proof.mutation.mutants import FILES, mutants_of
-from backstop.proof.mutation.witnesses import DIFFERENCE, NOTICED, SILENT, Word
+from backstop.proof.mutation.contract_mutants import FILES, list_mutants
+from backstop.proof.mutation.mistake_detectors import DIFFERENCE, NOTICED, SILENT, DetectorVerdict
 
 
 @pytest.fixture
@@ -55,17 +55,17 @@ def test_mutants_are_of_changed_lines_in_an_order_by_seed(checkout):
 )
 def test_a_campaign_notices_a_wrong_line():
     """A stablecoin that mints nothing differs from the model at the first draw."""
-    wrong = next(each for each in mutants_of("Stablecoin") if "erc20._mint(to, amount)" in each.before)
+    wrong = next(each for each in list_mutants("Stablecoin") if "erc20._mint(to, amount)" in each.before)
     ((mutant, word),) = try_mutants([wrong], 1, 400, 1)
     assert mutant == wrong and word.outcome == DIFFERENCE and 0 < word.step <= 400
 
 
 def test_results_are_summed():
-    mutant = mutants_of("LedgerStage")[0]
+    mutant = list_mutants("LedgerStage")[0]
     done = [
-        (mutant, Word(SILENT)),
-        (mutant, Word(NOTICED, "property 3", 12)),
-        (mutant, Word(DIFFERENCE, step=7)),
+        (mutant, DetectorVerdict(SILENT)),
+        (mutant, DetectorVerdict(NOTICED, "property 3", 12)),
+        (mutant, DetectorVerdict(DIFFERENCE, step=7)),
     ]
     lines = list(list_results(done))
     assert lines[-1] == "noticed 2 of 3 mutants of changed lines"

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from backstop.cli.mutants import cli
 from backstop.errors import BackstopError
-from backstop.proof.mutation.draw import draw_mutants, read_known_ids, write_draw
-from backstop.proof.mutation.mutants import FILES, mutants_of
-from backstop.proof.mutation.pairs import DRAWN, PAIRS, read_file, read_pairs
+from backstop.proof.mutation.contract_mutants import FILES, list_mutants
+from backstop.proof.mutation.correlated_mutants import DRAWN, PAIRS, read_pair_file, read_pairs
+from backstop.proof.mutation.mutant_draw import draw_mutants, read_known_ids, write_draw
 
 # Folders of pairs and the first word of their draws.
 DRAWS = ("practice", "fresh")
@@ -53,12 +53,12 @@ def test_what_was_drawn_before_is_known(name):
 
 def test_a_draw_is_written_once(tmp_path):
     file = tmp_path / "draws" / "seed_5.yaml"
-    mutants = mutants_of("LedgerStage")[:2]
+    mutants = list_mutants("LedgerStage")[:2]
     write_draw(mutants, 1, 5, file)
     content = yaml.safe_load(file.read_text())
     assert (content["seed"], content["pairs"]) == (5, 1)
     assert [each["id"] for each in content["mutants"]] == [mutant.id for mutant in mutants]
-    assert content["mutants"][0]["diff"] == mutants[0].diff()
+    assert content["mutants"][0]["diff"] == mutants[0].make_diff()
     with pytest.raises(BackstopError, match="the draw is made already"):
         write_draw(mutants, 1, 5, file)
 
@@ -78,6 +78,6 @@ def test_pairs_of_a_file_are_of_its_draw(name):
             for draw in (PAIRS.parent / "draws").glob("*.yaml")
             for each in yaml.safe_load(draw.read_text())["mutants"]
         }
-        pairs = read_file(file)
+        pairs = read_pair_file(file)
         assert {pair.origin for pair in pairs if pair.source == DRAWN} <= ids
         assert json.loads(str(pairs[0]))["name"] == pairs[0].name

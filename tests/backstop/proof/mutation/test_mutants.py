@@ -7,12 +7,12 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
-from backstop.proof.mutation.equivalent import read_equivalent
-from backstop.proof.mutation.mutants import FILES, mutants_of, shuffled
+from backstop.proof.mutation.contract_mutants import FILES, list_mutants, shuffle_mutants
+from backstop.proof.mutation.equivalent_mutants import read_equivalent
 from tests.support.deep import mark_long_cases
 
 # All of a contract, made once.
-own = cache(mutants_of)
+own = cache(list_mutants)
 
 
 def test_every_contract_of_the_protocol_is_mutated():
@@ -41,18 +41,18 @@ def test_a_mutant_outlives_other_edits_of_its_file(tmp_path):
     shutil.copytree(CONTRACTS, root)
     file = root / "LedgerStage.vy"
     file.write_text(file.read_text().replace("@deploy", "\n# a new line\n\n@deploy"))
-    old, new = own("LedgerStage"), mutants_of("LedgerStage", root)
+    old, new = own("LedgerStage"), list_mutants("LedgerStage", root)
     assert [m.id for m in old] == [m.id for m in new]
     assert [m.line for m in old] != [m.line for m in new]
 
 
 def test_equal_seeds_give_equal_samples():
-    assert shuffled("Equity", 1) == shuffled("Equity", 1) != shuffled("Equity", 2)
+    assert shuffle_mutants("Equity", 1) == shuffle_mutants("Equity", 1) != shuffle_mutants("Equity", 2)
 
 
 def test_a_diff_shows_the_fault():
     (mutant,) = [m for m in own("LedgerStage") if m.operator == "comparison" and "!= BUFFER" in m.after][:1]
-    changed = [line for line in mutant.diff().splitlines()[2:] if line[0] in "+-"]
+    changed = [line for line in mutant.make_diff().splitlines()[2:] if line[0] in "+-"]
     assert changed == ["-    if ACCOUNT == BUFFER:", "+    if ACCOUNT != BUFFER:"]
 
 
@@ -68,4 +68,4 @@ def test_every_argument_names_a_mutant_and_a_reason():
 
 def test_an_unknown_contract_is_named():
     with pytest.raises(BackstopError, match="no contract 'Vat'"):
-        mutants_of("Vat")
+        list_mutants("Vat")

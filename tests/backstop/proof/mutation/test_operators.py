@@ -4,18 +4,18 @@ from textwrap import dedent, indent
 
 import pytest
 
-from backstop.proof.mutation.operators import OPERATORS
-from backstop.proof.mutation.source import Source, code
+from backstop.proof.mutation.mutation_operators import OPERATORS
+from backstop.proof.mutation.vyper_source import VyperSource, iter_code
 
 
 def mutants(operator: str, text: str) -> list[str]:
     """The text with each fault, as a list; statements are given without their function."""
     head = "" if "constant" in text else "@external\ndef f():\n"
     body = dedent(text).strip()
-    source = Source(head + (indent(body, "    ") if head else body) + "\n")
+    source = VyperSource(head + (indent(body, "    ") if head else body) + "\n")
     found = []
-    for _, part in source.parts():
-        for node in code(part):
+    for _, part in source.iter_parts():
+        for node in iter_code(part):
             for edit in OPERATORS[operator](node, source):
                 changed = source.text[: edit.start] + edit.text + source.text[edit.end :]
                 found.append(dedent(changed.removeprefix(head)).strip())

@@ -14,10 +14,17 @@ from click.testing import CliRunner
 from backstop.cli.mutants import cli
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, ROOT
-from backstop.proof.mutation.mutants import FILES, mutants_of
-from backstop.proof.mutation.pair_trials import PairResults, Result, complaints, table, total, tried
-from backstop.proof.mutation.pairs import BY_HAND, DRAWN, HUNTED, chosen, read_pairs
-from backstop.proof.mutation.witnesses import BROKEN, DIFFERENCE, NOTICED, SILENT, copied
+from backstop.proof.mutation.contract_mutants import FILES, list_mutants
+from backstop.proof.mutation.correlated_mutant_runs import (
+    PairResult,
+    PairResultStore,
+    build_pair_table,
+    format_pair_total,
+    iter_pair_complaints,
+    try_pairs,
+)
+from backstop.proof.mutation.correlated_mutants import BY_HAND, DRAWN, HUNTED, read_pairs, select_pairs
+from backstop.proof.mutation.mistake_detectors import BROKEN, DIFFERENCE, NOTICED, SILENT, copy_checkout
 
 SKIPPED = [
     Path(__file__).with_name(name)
@@ -87,7 +94,7 @@ def test_what_is_drawn_is_a_mutant_with_its_fault_in_the_contract(checkout):
     drawn = [pair for pair in ALL.values() if pair.source == DRAWN]
     files = {change.file.removeprefix("contracts/") for pair in drawn for change in pair.changes}
     contracts = [contract for contract in FILES if files & {*FILES[contract]}]
-    mutants = {mutant.id: mutant for contract in contracts for mutant in mutants_of(contract)}
+    mutants = {mutant.id: mutant for contract in contracts for mutant in list_mutants(contract)}
     for pair in drawn:
         mutant, root = mutants[pair.origin], checkout(pair)
         pair.apply(root)
@@ -104,11 +111,11 @@ def test_a_name_that_is_no_pair_is_one_line():
 
 
 def test_pairs_are_chosen_by_name_and_by_contract():
-    found = chosen(PAIRS.values(), ["upper-median"], ["Equity.vy"])
+    found = select_pairs(PAIRS.values(), ["upper-median"], ["Equity.vy"])
     assert [pair.name for pair in found] == ["auctioned-equity-uncounted", "upper-median"]
-    assert chosen(PAIRS.values(), [], []) == list(PAIRS.values())
+    assert select_pairs(PAIRS.values(), [], []) == list(PAIRS.values())
     with pytest.raises(BackstopError, match="no pair 'median'"):
-        chosen(PAIRS.values(), ["median"], [])
+        select_pairs(PAIRS.values(), ["median"], [])
 
 
 def entry(**others):
@@ -139,33 +146,33 @@ def test_a_file_that_is_not_whole_is_named(content, told, tmp_path):
 
 def result(outcome=NOTICED, **others):
     fields = {"key": "k", "witness": "campaign", "outcome": outcome, "by": "", "step": 0, "said": "x"}
-    return Result(**{**fields, "seconds": 1.0, **others})
+    return PairResult(**{**fields, "seconds": 1.0, **others})
 
 
 def test_results_come_back_while_what_they_hang_on_is_the_same(tmp_path):
     pair, file = PAIRS["upper-median"], tmp_path / "pairs.json"
-    PairResults(file).add(pair, result())
-    assert PairResults(file).get(pair, "k") == result()
-    assert PairResults(file).get(pair, "another") is None
-    assert PairResults(file, fresh=True).get(pair, "k") is None
+    PairResultStore(file).add_result(pair, result())
+    assert PairResultStore(file).get_result(pair, "k") == result()
+    assert PairResultStore(file).get_result(pair, "another") is None
+    assert PairResultStore(file, fresh=True).get_result(pair, "k") is None
     file.write_text(json.dumps({"schema_version": 1, "pairs": {"upper-median": {}}}))
     with pytest.raises(BackstopError, match="not a whole file of results"):
-        PairResults(file)
+        PairResultStore(file)
 
 
 def test_a_pair_whose_sides_differ_fails_the_command():
     pair = PAIRS["upper-median"]
     done = [(pair, result(by="property 9", step=1_068)), (pair, result(SILENT))]
-    assert total(done) == "noticed 1 of 2" and not list(complaints(done))
-    assert list(table(done).columns[2].cells) == ["property 9", "nobody"]
-    wrong = " ".join(complaints([(pair, result(DIFFERENCE)), (pair, result(BROKEN))]))
+    assert format_pair_total(done) == "noticed 1 of 2" and not list(iter_pair_complaints(done))
+    assert list(build_pair_table(done).columns[2].cells) == ["property 9", "nobody"]
+    wrong = " ".join(iter_pair_complaints([(pair, result(DIFFERENCE)), (pair, result(BROKEN))]))
     assert "upper-median is no pair" in wrong and "upper-median cannot be run" in wrong
 
 
 def test_what_runs_in_a_copy_imports_it_with_the_mistake():
     pair = PAIRS["upper-median"]
     asked = "import inspect; from backstop.model.price_feed import *; print(inspect.getsource(middle))"
-    with copied(pair) as copy:
+    with copy_checkout(pair) as copy:
         command = [sys.executable, "-c", asked]
         told = subprocess.run(command, cwd=copy.root, env=copy.environment, capture_output=True, text=True)
         assert pair.changes[1].after in told.stdout
@@ -189,6 +196,6 @@ def test_a_shared_mistake_meets_the_properties_and_a_lone_one_the_comparison(tmp
 
     both = PAIRS["draws-without-collateral"]
     lone = replace(both, name="lone", changes=both.changes[:1])
-    ((_, differs),) = tried([lone], PairResults(out), steps=4_000)
+    ((_, differs),) = try_pairs([lone], PairResultStore(out), steps=4_000)
     assert differs.outcome == DIFFERENCE and differs.said
-    assert not list(tried([lone], PairResults(out), steps=2_000, stopped=lambda: True))
+    assert not list(try_pairs([lone], PairResultStore(out), steps=2_000, stopped=lambda: True))

@@ -5,24 +5,26 @@ import json
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.proof.mutation.mutants import mutants_of
-from backstop.proof.mutation.results import Result, Results
-from backstop.proof.mutation.score import Score, complaints
-from backstop.proof.mutation.trials import Trials
+from backstop.proof.mutation.contract_mutants import list_mutants
+from backstop.proof.mutation.contract_scores import ContractScore, iter_score_complaints
+from backstop.proof.mutation.mutant_results import MutantResult, MutantResultStore
+from backstop.proof.mutation.mutant_runs import MutantRuns
 
 GOOD = "tests/contracts/LedgerStage/test_capacity.py"
 
 
 @pytest.fixture
 def results(tmp_path):
-    return Results(tmp_path / "mutants.json")
+    return MutantResultStore(tmp_path / "mutants.json")
 
 
 def run(results, **options):
     """A few mutants of the smallest contract against a few of its tests."""
-    trials = Trials(["LedgerStage"], results, sample=4, tests=[GOOD])
+    trials = MutantRuns(["LedgerStage"], results, sample=4, tests=[GOOD])
     shown = []
-    done = trials.run(workers=1, show=lambda contract, mutant, result: shown.append(mutant.id), **options)
+    done = trials.try_mutants(
+        workers=1, show=lambda contract, mutant, result: shown.append(mutant.id), **options
+    )
     return trials.scores["LedgerStage"], shown, done
 
 
@@ -32,11 +34,11 @@ def test_the_same_mutants_whether_stopped_or_not(results, tmp_path):
     assert done and whole.mutants == 4 and whole.killed and whole.survived
     assert all(GOOD in result.by for _, result in whole.killed)
 
-    other = Results(tmp_path / "other.json")
+    other = MutantResultStore(tmp_path / "other.json")
     looks = iter([False, False, True])
     _, first, done = run(other, stopped=lambda: next(looks))
     assert not done and first == shown[:2]
-    resumed, _, done = run(Results(other.file))
+    resumed, _, done = run(MutantResultStore(other.file))
     assert (done and resumed == whole) or resumed.survived == whole.survived
 
 
@@ -45,69 +47,69 @@ def test_tests_that_fail_by_themselves_are_told(results, tmp_path):
     broken = tmp_path / "test_broken.py"
     broken.write_text("def test_it():\n    assert False\n")
     with pytest.raises(BackstopError, match=r"test_broken.py::test_it fails without any fault"):
-        Trials(["LedgerStage"], results, sample=1, tests=[str(broken)]).run(workers=1)
+        MutantRuns(["LedgerStage"], results, sample=1, tests=[str(broken)]).try_mutants(workers=1)
 
 
 def result(outcome, results, by=""):
-    return Result(outcome, 1.0, results.suite, by)
+    return MutantResult(outcome, 1.0, results.suite, by)
 
 
 def test_results_come_back_from_disk(results):
-    killed, survived, *_ = mutants_of("LedgerStage")
-    results.add(killed, result("killed", results, "tests/x.py::test_x"))
-    results.add(survived, result("survived", results))
-    again = Results(results.file)
-    assert again.get(killed) == result("killed", results, "tests/x.py::test_x")
-    assert again.get(survived) == result("survived", results)
-    assert again.killers(killed) == ["tests/x.py::test_x"]
-    assert Results(results.file, fresh=True).get(killed) is None
+    killed, survived, *_ = list_mutants("LedgerStage")
+    results.add_result(killed, result("killed", results, "tests/x.py::test_x"))
+    results.add_result(survived, result("survived", results))
+    again = MutantResultStore(results.file)
+    assert again.get_result(killed) == result("killed", results, "tests/x.py::test_x")
+    assert again.get_result(survived) == result("survived", results)
+    assert again.list_killers(killed) == ["tests/x.py::test_x"]
+    assert MutantResultStore(results.file, fresh=True).get_result(killed) is None
 
 
 def test_an_edit_of_the_contracts_drops_their_results_and_goes_on(results):
-    killed, other, *_ = mutants_of("LedgerStage")
+    killed, other, *_ = list_mutants("LedgerStage")
     results.contracts = "before the edit"
-    results.add(killed, result("killed", results, "tests/x.py::test_x"))
+    results.add_result(killed, result("killed", results, "tests/x.py::test_x"))
     for fresh in (False, True):
-        again = Results(results.file, fresh)
+        again = MutantResultStore(results.file, fresh)
         # Whatever killed it before probably does so again.
-        assert again.get(killed) is None and again.killers(killed) == ["tests/x.py::test_x"]
-    again.add(other, result("killed", again))
-    kept = Results(results.file)
-    assert kept.get(other) is not None and kept.get(killed) is None
+        assert again.get_result(killed) is None and again.list_killers(killed) == ["tests/x.py::test_x"]
+    again.add_result(other, result("killed", again))
+    kept = MutantResultStore(results.file)
+    assert kept.get_result(other) is not None and kept.get_result(killed) is None
 
 
 def test_a_survivor_meets_tests_that_are_new(results):
-    killed, survived, *_ = mutants_of("LedgerStage")
+    killed, survived, *_ = list_mutants("LedgerStage")
     results.suite = "another"
-    results.add(killed, result("killed", results, "tests/x.py::test_x"))
-    results.add(survived, result("survived", results))
-    again = Results(results.file)
-    assert again.get(killed) is not None and again.get(survived) is None
+    results.add_result(killed, result("killed", results, "tests/x.py::test_x"))
+    results.add_result(survived, result("survived", results))
+    again = MutantResultStore(results.file)
+    assert again.get_result(killed) is not None and again.get_result(survived) is None
 
 
 def test_a_broken_file_of_results_is_named(results):
     results.file.write_text(json.dumps({"schema_version": 1, "mutants": {"x": {}}}))
     with pytest.raises(BackstopError, match="not a whole file of results"):
-        Results(results.file)
+        MutantResultStore(results.file)
 
 
 def test_what_fails_a_run(results):
-    mutants = mutants_of("LedgerStage")
-    score = Score("LedgerStage")
+    mutants = list_mutants("LedgerStage")
+    score = ContractScore("LedgerStage")
     for mutant in mutants[:15]:
-        score.add(mutant, result("killed", results, "tests/x.py::test_x"), False)
-    assert not list(complaints([score], {}))
-    score.add(mutants[15], result("survived", results), False)
-    assert "LedgerStage: 93.8% killed" in " ".join(complaints([score], {}))
+        score.add_mutant(mutant, result("killed", results, "tests/x.py::test_x"), False)
+    assert not list(iter_score_complaints([score], {}))
+    score.add_mutant(mutants[15], result("survived", results), False)
+    assert "LedgerStage: 93.8% killed" in " ".join(iter_score_complaints([score], {}))
 
 
 def test_arguments_have_to_hold_and_to_be_few(results):
-    wrong, right, other, *_ = mutants_of("LedgerStage")
-    score = Score("LedgerStage")
-    score.add(wrong, result("killed", results, "tests/x.py::test_x"), True)
-    score.add(right, result("survived", results), True)
-    score.add(other, result("invalid", results), False)
+    wrong, right, other, *_ = list_mutants("LedgerStage")
+    score = ContractScore("LedgerStage")
+    score.add_mutant(wrong, result("killed", results, "tests/x.py::test_x"), True)
+    score.add_mutant(right, result("survived", results), True)
+    score.add_mutant(other, result("invalid", results), False)
     assert score.mutants == 2 and score.enough
-    text = " ".join(complaints([score], {wrong.key: "because", right.key: "because"}))
+    text = " ".join(iter_score_complaints([score], {wrong.key: "because", right.key: "because"}))
     assert "tests/x.py::test_x notices it" in text
     assert "1 of 2 are argued to be equivalent" in text

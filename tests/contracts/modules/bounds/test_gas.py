@@ -14,7 +14,7 @@ from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_REPORTERS
 from backstop.model.exits import MOST_GROUPS
 from backstop.model.redeem_queue import MOST_UNSETTLED
-from backstop.proof.lockstep import lockstep
+from backstop.proof.lockstep import deploy_lockstep
 from tests.support.checkout_paths import ROOT
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.guard_steps import BREAKER, CEILING, with_guards
@@ -54,7 +54,7 @@ def on_a_node(artifacts, traces):
         types = tuple(replace(each, feed=crowded(each.feed)) for each in parameters.collateral_types)
         host = hosts.new_host("anvil")
         opened.append(host)
-        both = lockstep(
+        both = deploy_lockstep(
             host,
             replace(parameters, collateral_types=types),
             artifacts=artifacts,

@@ -17,7 +17,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("contract", OTHERS)
 def test_whoever_deploys_has_no_part_in_it(protocol, contract):
-    protocol.lockstep.create(contract, "Other", *OTHERS[contract](protocol.address))
+    protocol.lockstep.create_contract(contract, "Other", *OTHERS[contract](protocol.address))
     assert protocol.read("Other.admin") == protocol.address("admin")
     assert protocol.read("Other.has_role", ADMIN_ROLE, "admin")
     assert not protocol.read("Other.has_role", ADMIN_ROLE, get_account("deployer_of_Other"))

@@ -1,0 +1,60 @@
+"""The ways in which a part breaks."""
+
+from __future__ import annotations
+
+from backstop.errors import BackstopError
+from backstop.proof.faults.core_scenario import LOSS, WBTC, XAU
+from backstop.proof.faults.fault_scenario import FaultScenario
+from backstop.proof.faults.faulty_bytecode import (
+    CLAIMS_TO_PAY,
+    EATS,
+    KEEPS,
+    NO_CODE,
+    PAYS_MORE,
+    REASONS,
+    REVERTS,
+    SAYS_MOST,
+    SAYS_NOTHING,
+    SAYS_ONE,
+    make_reentrant_code,
+)
+
+PROGRAMS = {
+    "reverts": REVERTS,
+    "reasons": REASONS,
+    "eats": EATS,
+    "no data": SAYS_NOTHING,
+    "no code": NO_CODE,
+    "says one": SAYS_ONE,
+    "says most": SAYS_MOST,
+    "claims": CLAIMS_TO_PAY,
+    "overpays": PAYS_MORE,
+    "keeps": KEEPS,
+}
+"""Way -> code in the place of a contract's own."""
+
+RE_ENTERS = "re-enters"
+SILENT, LIES = "silent", "lies"
+"""What a contract does beside its work; what an account does that reports prices."""
+
+FAILS = ("reverts", "reasons", "eats", "no data", "no code")
+OF_CONTRACTS = (*FAILS, "says one", "says most", RE_ENTERS)
+OF_STAGES = (*OF_CONTRACTS, "claims", "overpays", "keeps")
+WAYS = (*OF_STAGES, SILENT, LIES)
+
+
+def check_failure_mode(name: str) -> None:
+    """Raise a BackstopError unless there is such a way."""
+    if name not in WAYS:
+        raise BackstopError(f"nothing breaks by {name!r}: choose of {', '.join(WAYS)}")
+
+
+def break_contract(it: FaultScenario, address: str, original: bytes, way: str, moment: str) -> None:
+    """Replace the code at an address; what re-enters has an open loss covered."""
+    host = it.host
+    code = PROGRAMS.get(way)
+    if code is None:
+        loss = WBTC if moment == LOSS else XAU
+        data = it.encode_call("LossWaterfall.cover", loss)
+        code = make_reentrant_code(host, original, it.get_address("LossWaterfall"), data)
+    host.set_code(address, code)

@@ -1,0 +1,258 @@
+"""Liquidators and takers, with money of their own or a flash take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.collateral_auction import principal_left
+from backstop.model.constant_product_market import ConstantProductMarket
+from backstop.proof.fuzz.action_generators.price_actions import settle_price
+from backstop.proof.fuzz.generation_context import GenerationContext, Wait
+from backstop.proof.fuzz.generator_registry import register_generator
+from backstop.system import Action
+
+
+@register_generator(weight=5)
+def liquidate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Liquidate an unsafe vault; now and then a safe one."""
+    c = context.draw_type()
+    found = context.list_unsafe_owners(c)
+    if not found and context.draw_bool(0.95):
+        return
+    if not context.has_fresh_price(c) and context.draw_bool(0.9):
+        yield from settle_price(context, c, context.feed.prices[c].current)
+    if not context.get_auction_room(c) and context.draw_bool(0.8):
+        return
+    owner = context.pick_item(found) if found and context.draw_bool(0.95) else context.pick_account()
+    yield context.build_call(
+        "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
+    )
+
+
+@register_generator(weight=1.5)
+def liquidate_unsafe_vaults(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Liquidate all unsafe vaults, one after the other."""
+    c = context.draw_type()
+    if not context.has_fresh_price(c):
+        return
+    for owner in context.list_unsafe_owners(c):
+        if not context.get_auction_room(c):
+            return
+        yield context.build_call(
+            "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
+        )
+
+
+def _compute_price_and_end(context: GenerationContext, id: int) -> tuple[int, bool]:
+    lot = context.auction.lots[id]
+    top = context.auction.tops[id].top
+    return context.auction.terms[lot.collateral_type].price(top, context.clock - lot.started_at)
+
+
+def _draw_size(context: GenerationContext, id: int, price: int) -> int:
+    """Return all, a part, what pays the target or leaves the smallest rest, a unit off any of them."""
+    lot, terms = context.auction.lots[id], context.auction.terms[context.auction.lots[id].collateral_type]
+    to_target = lot.target * RAY // max(price, 1)
+    to_rest = max(lot.target - terms.minimum * WAD, 0) * RAY // max(price, 1)
+    return context.pick_item(
+        (
+            MAX_UINT256,
+            context.draw_near_limit(lot.lot),
+            context.draw_near_limit(to_target),
+            context.draw_near_limit(to_rest),
+            context.draw_part(lot.lot),
+        )
+    )
+
+
+@register_generator(weight=8)
+def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Buy from an auction, after some time, whatever amount."""
+    id = context.draw_auction_id()
+    lot = context.auction.lots[id]
+    if lot.started_at == 0 and context.draw_bool(0.8):
+        return
+    yield Wait(context.pick_item((0, 0, 0, 30, 300, 1_800)))
+    price, due = _compute_price_and_end(context, id) if lot.started_at else (0, False)
+    if due and context.draw_bool(0.95):
+        if lot.lot == 0 or lot.collateral_type >= context.listed:
+            return
+        if not context.has_fresh_price(lot.collateral_type):
+            yield from settle_price(
+                context, lot.collateral_type, context.feed.prices[lot.collateral_type].current
+            )
+        yield context.build_call(
+            "CollateralAuction", "reset", id, context.pick_account(), by=context.pick_account()
+        )
+        price, _ = _compute_price_and_end(context, id)
+    taker = context.find_richest_account() if context.draw_bool(0.9) else context.pick_account()
+    amount = _draw_size(context, id, price)
+    if context.draw_bool(0.9):  # not more than one can pay
+        amount = min(amount, context.stablecoin.balances[taker] * RAY // max(price, 1))
+    limit = (
+        max(price - 1, 0) if context.draw_bool(0.04) else context.pick_item((MAX_UINT256, MAX_UINT256, price))
+    )
+    receiver = context.pick_item((taker, taker, context.pick_account()))
+    yield context.build_call("CollateralAuction", "take", id, amount, limit, receiver, b"", by=taker)
+
+
+@register_generator(weight=1.5)
+def take_auction_in_parts(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Make several small purchases at one instant, and a last one."""
+    id = context.draw_auction_id()
+    if context.auction.lots[id].started_at == 0 or _compute_price_and_end(context, id)[1]:
+        return
+    taker = context.find_richest_account()
+    for share in (7, 5, 3, 1):
+        lot = context.auction.lots[id]
+        if lot.started_at == 0:
+            return
+        yield context.build_call(
+            "CollateralAuction", "take", id, lot.lot // share, MAX_UINT256, taker, b"", by=taker
+        )
+
+
+@register_generator(weight=3)
+def reset_auction(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Restart a price: when it is due, rarely before."""
+    due = [
+        id
+        for id in context.list_open_auctions()
+        if _compute_price_and_end(context, id)[1] and context.auction.lots[id].lot
+    ]
+    if not due and context.draw_bool(0.97):
+        return
+    id = context.pick_item(due) if due else context.draw_auction_id()
+    if (
+        due
+        and not context.has_fresh_price(context.auction.lots[id].collateral_type)
+        and context.draw_bool(0.8)
+    ):
+        return
+    yield context.build_call(
+        "CollateralAuction", "reset", id, context.pick_account(), by=context.pick_account()
+    )
+
+
+def _is_hopeless(context: GenerationContext, id: int) -> bool:
+    lot = context.auction.lots[id]
+    terms = context.auction.terms[lot.collateral_type]
+    if lot.lot == 0:
+        return True
+    price = context.feed.prices[lot.collateral_type].current
+    late = context.clock > lot.started_at + terms.tail
+    return bool(late and terms.is_worthless(lot.lot, price))
+
+
+@register_generator(weight=1.8)
+def close_auction(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Give up an auction that can repay no more; rarely one that can."""
+    ids = context.list_open_auctions()
+    lost = [id for id in ids if _is_hopeless(context, id)]
+    if not lost and context.draw_bool(0.97):
+        return
+    yield context.build_call(
+        "CollateralAuction",
+        "close",
+        context.pick_item(lost) if lost else context.draw_auction_id(),
+        by=context.pick_account(),
+    )
+
+
+@register_generator(weight=0.6)
+def close_at_price_glitch(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Make a lot look worthless by one wrong print, for a moment."""
+    ids = [id for id in context.list_open_auctions() if context.auction.lots[id].lot]
+    if not ids:
+        return
+    id = context.pick_item(ids)
+    lot = context.auction.lots[id]
+    c, price = lot.collateral_type, context.feed.prices[lot.collateral_type].current
+    if price <= 1 or c >= context.listed:
+        return
+    yield Wait(
+        max(
+            0, lot.started_at + context.auction.terms[c].tail + context.auction.block_time + 1 - context.clock
+        )
+    )
+    yield from settle_price(context, c, price)
+    yield from settle_price(context, c, 1)
+    yield context.build_call("CollateralAuction", "close", id, by=context.pick_account())
+    yield from settle_price(context, c, price)
+
+
+@register_generator(weight=4)
+def empty_lot_below_target(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Take a whole lot for less than the target, so that it ends empty; reset and close it."""
+    for id in context.list_open_auctions():
+        lot, (price, due) = context.auction.lots[id], _compute_price_and_end(context, id)
+        taker = context.find_richest_account()
+        if due or lot.lot == 0 or lot.lot * price >= lot.target * RAY:
+            continue
+        if context.stablecoin.balances[taker] * RAY < lot.lot * price:
+            continue
+        yield context.build_call(
+            "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker
+        )
+        if context.draw_bool(0.3):
+            yield context.build_call("CollateralAuction", "reset", id, taker, by=taker)
+        if context.draw_bool(0.5):
+            yield context.build_call("CollateralAuction", "close", id, by=taker)
+        return
+
+
+@register_generator(weight=2)
+def repay_principal_only(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Buy just what repays the principal: the rest of the auction cannot be closed."""
+    for id in context.list_open_auctions():
+        lot, (price, due) = context.auction.lots[id], _compute_price_and_end(context, id)
+        principal = principal_left(lot, context.auction.tops[id])
+        taker = context.find_richest_account()
+        if due or price == 0 or context.stablecoin.balances[taker] * RAY < principal:
+            continue
+        amount = principal // price + context.pick_item((0, 1)) * context.get_terms(lot.collateral_type).unit
+        yield context.build_call("CollateralAuction", "take", id, amount, MAX_UINT256, taker, b"", by=taker)
+        if context.draw_bool(0.3):
+            yield Wait(context.auction.terms[lot.collateral_type].tail + context.auction.block_time + 1)
+            yield context.build_call("CollateralAuction", "close", id, by=taker)
+        return
+
+
+@register_generator(weight=8)
+def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Pay for a take by selling the collateral in its own callback, where the market pays enough."""
+    id = context.draw_auction_id()
+    lot = context.auction.lots[id]
+    c = lot.collateral_type
+    price, due = _compute_price_and_end(context, id) if lot.started_at else (0, True)
+    if due or price == 0:
+        return
+    name = f"Market.{context.get_symbol(c)}"
+    market = cast(ConstantProductMarket, context.world.contracts[name])
+    # The amount that the market can take before it pays less than the auction asks.
+    most = min(lot.lot, lot.target * RAY // price, market.stable[()] * RAY // price - market.collateral[()])
+    if most <= 0 and context.draw_bool(0.9):
+        return
+    amount = (
+        max(most, 0) // context.pick_item((2, 3))
+        if context.draw_bool(0.8)
+        else context.draw_near_limit(lot.lot)
+    )
+    args = (id, amount, MAX_UINT256, market.address, context.pick_item((0, 0, 1, lot.target)))
+    yield context.build_call("FlashTaker", "take_and_sell", *args, by=context.deployment.get_account("taker"))
+
+
+@register_generator(weight=1.1)
+def misuse_flash_taker(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Call the taker back in somebody else's take, and without an auction."""
+    taker = context.world.contracts["FlashTaker"].address
+    who = context.find_richest_account()
+    if context.draw_bool(0.5):
+        ids = [id for id in context.list_open_auctions() if not _compute_price_and_end(context, id)[1]]
+        if ids:
+            args = (context.pick_item(ids), MAX_UINT256, MAX_UINT256, taker, b"\x01")
+            yield Action("CollateralAuction", "take", args, who)
+    else:
+        yield context.build_call("FlashTaker", "on_auction_take", who, 1, WAD, WAD, b"\x01", by=who)

@@ -1,0 +1,52 @@
+"""Rare states on purpose: chance alone would take weeks to reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
+from backstop.model.vault_engine import MAX_LOCKED
+from backstop.proof.fuzz.action_generators.price_actions import settle_price
+from backstop.proof.fuzz.generation_context import GenerationContext, Wait
+from backstop.proof.fuzz.generator_registry import register_generator
+from backstop.system import Action
+
+
+@register_generator(weight=0.025)
+def overfill_vault(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Fill a vault to the brim three times, indebted and liquidated; then all lots come back to it."""
+    c, owner = context.draw_type(), context.pick_account()
+    terms, price = context.get_terms(c), RAY // 10**8
+    yield context.build_call(context.get_symbol(c), "mint", owner, 3 * MAX_LOCKED // terms.unit, by=owner)
+    for _ in range(3):
+        yield from settle_price(context, c, price)
+        deposit = max(0, MAX_LOCKED - context.get_vault(c, owner).locked_collateral)
+        debt = MAX_LOCKED * price // RAY * BASIS_POINTS // (terms.initial_ratio + 1_000)
+        yield context.build_call("VaultEngine", "deposit_and_draw", c, owner, deposit, debt, owner, by=owner)
+        price //= 2
+        yield from settle_price(context, c, price)
+        yield context.build_call("LiquidationEngine", "liquidate", c, owner, owner, by=owner)
+    last = int(context.auction.ids[()])
+    yield from settle_price(context, c, RAY // 10**5)
+    for id in range(max(last - 2, 1), last + 1):
+        yield Wait(context.auction.terms[c].tail + context.auction.block_time + 1 if id <= last - 2 else 0)
+        yield from settle_price(context, c, RAY // 10**5)
+        yield context.build_call("CollateralAuction", "reset", id, owner, by=owner)
+        taker = context.find_richest_account()
+        yield context.build_call(
+            "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker
+        )
+
+
+@register_generator(weight=0.05)
+def draw_after_years(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Leave a type alone for longer than one accrual charges, and draw the moment it has a price again."""
+    c, owner = context.draw_type(), context.pick_account()
+    if context.get_published_price(c) == 0 or context.get_drawable_debt(c, owner) <= 0:
+        return
+    yield Wait(context.pick_item((366, 800)) * 86_400)
+    yield from settle_price(context, c, 2 * context.get_published_price(c))
+    most = min(context.get_drawable_debt(c, owner), context.get_ceiling_room(c))
+    yield context.build_call(
+        "VaultEngine", "deposit_and_draw", c, owner, 0, context.draw_near_limit(most), owner, by=owner
+    )

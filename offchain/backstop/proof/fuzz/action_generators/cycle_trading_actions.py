@@ -1,0 +1,733 @@
+"""Traders of the margin market: marks that leap and turn, trades, debtors, rolls, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from backstop.deployment.devnet_signing import get_owner_name, get_trader_account, sign_order
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
+from backstop.model.interfaces import EMERGENCY
+from backstop.model.margin_fund import MarginFund
+from backstop.model.margin_orders import MarginOrders, Order
+from backstop.model.margin_policy import MarginPolicy
+from backstop.model.perpetual_desk import PerpetualDesk
+from backstop.model.perpetual_market import PerpetualMarket
+from backstop.proof.fuzz.action_generators.price_actions import settle_price, submit_reports
+from backstop.proof.fuzz.generation_context import GenerationContext, Wait
+from backstop.proof.fuzz.generator_registry import register_generator
+from backstop.system import Action
+
+_MARKET, _DESK = "PerpetualMarket", "PerpetualDesk"
+_NAMES = (*(f"trader_{i}" for i in range(5)), "trader_0#1", "trader_1#255")
+TRADERS = tuple(map(get_trader_account, _NAMES))
+"""Accounts; some people have two."""
+# With three more, who trade where somebody fails: they hold little else, and are free for it.
+NAMES = {get_trader_account(name): name for name in (*_NAMES, "trader_5", "trader_6", "trader_7")}
+CROWD = tuple(NAMES)
+_HERD_NAMES = {get_trader_account(f"trader_2#{i}"): f"trader_2#{i}" for i in range(1, 2 * bounds.MIN_RANKED)}
+HERD = tuple(_HERD_NAMES)
+"""More accounts than a call of a ranking has at least, of one person, who uses them for nothing else."""
+_SIGNERS = NAMES | _HERD_NAMES
+OWNERS = {owner: get_trader_account(get_owner_name(name)) for owner, name in _SIGNERS.items()}
+"""Whose they are: who calls for them."""
+
+
+class MarketView:
+    """The market as a move looks at it."""
+
+    def __init__(self, s: GenerationContext) -> None:
+        self.s = s
+        contracts = s.world.contracts
+        self.market = cast(PerpetualMarket, contracts[_MARKET])
+        self.desk = cast(PerpetualDesk, contracts[_DESK])
+        self.policy = cast(MarginPolicy, contracts["MarginPolicy"])
+        self.markets = range(self.policy.count[()])
+
+    def get_equity(self, owner: str) -> int:
+        """Return what an account has less the haircuts known, as of the cycle that it is in [wei]."""
+        found = self.market._standing(owner)
+        return found.own - found.haircut
+
+    def get_haircut(self, owner: str) -> int:
+        """Return the haircuts of an account, as they are known [wei]."""
+        return int(self.market._standing(owner).haircut)
+
+    def get_margins(self, owner: str) -> tuple[int, int]:
+        """Return initial and maintenance margin [basis points x wei]."""
+        return self.desk._margins(owner, False)
+
+    def get_size(self, owner: str, market_id: int) -> int:
+        return int(self.market.positions[owner, market_id].size)
+
+    def list_holders(self) -> list[str]:
+        """Return who has a position."""
+        return [owner for owner in CROWD if self.market._has_lots(owner)]
+
+    def list_held_markets(self, owner: str) -> list[int]:
+        """Return the markets in which an account has lots."""
+        return [m for m in self.markets if self.get_size(owner, m)]
+
+    def get_spare_margin(self, owner: str) -> int:
+        """Return what new risk may need at most: without gains that are not final [basis points x wei]."""
+        found = self.market._standing(owner)
+        equity = found.own - found.haircut - found.unfinal
+        return max(0, equity * BASIS_POINTS - self.desk._margins(owner, True)[0])
+
+    def compute_max_lots(self, owner: str, market_id: int, way: int, room: int) -> int:
+        """Return how many lots more of new risk an account's margin bears, at a taker's fee."""
+        spare, size, price = (
+            self.get_spare_margin(owner),
+            self.get_size(owner, market_id),
+            self.get_mark(market_id),
+        )
+        if not size:
+            spare -= 3 * self.market.third_bond * BASIS_POINTS
+        others = max(self.market.lots[market_id]) - abs(size)
+
+        def needs(lots: int) -> int:
+            open = others + max(abs(lots), abs(size))
+            return int(self.policy.needs_at("", market_id, lots, price, open, True).initial)
+
+        now, least = needs(size), 0
+        most = max(0, min(room, spare // max(1, int(self.policy.terms[market_id].initial) * price)))
+        while least < most:
+            lots = (least + most + 1) // 2
+            if needs(size + way * lots) - now + lots * price * self.desk.taker_fee <= spare:
+                least = lots
+            else:
+                most = lots - 1
+        return least
+
+    def find_loss_price(self, owner: str, market_id: int, loss: int) -> int:
+        """Return the price at which an account has lost so much by a market, at what its lots move by."""
+        size = self.get_size(owner, market_id)
+        mine, others = self.market.lots[market_id] if size > 0 else reversed(self.market.lots[market_id])
+        move = -(-loss // abs(size)) * mine // max(1, min(mine, others))
+        return max(1, self.get_mark(market_id) - (move if size > 0 else -move))
+
+    def list_debtors(self) -> list[str]:
+        """Return who has less than nothing, and lots; at times who has none left as well."""
+        owing = [owner for owner in CROWD if self.get_equity(owner) < 0]
+        return [owner for owner in owing if self.market._has_lots(owner) or self.s.draw_bool(0.05)]
+
+    def list_undermargined(self) -> list[str]:
+        """Return who is solvent, and under its maintenance margin."""
+        found = []
+        for owner in self.list_holders():
+            equity = self.get_equity(owner)
+            if 0 <= equity * BASIS_POINTS < self.get_margins(owner)[1]:
+                found.append(owner)
+        return found
+
+    def get_mark(self, market_id: int) -> int:
+        """Return the mark [wei a lot]."""
+        return int(self.market.paths[market_id].price)
+
+    def get_funding_index(self, market_id: int) -> int:
+        """Return the funding index of now [wei a lot]."""
+        funding = self.market.fundings[market_id]
+        return int(funding.level + self.market._due(funding))
+
+    def get_unassigned_lots(self, market_id: int) -> int:
+        """Return the lots that were taken from debtors; above zero if they were long."""
+        long, short = self.market.lots[market_id]
+        return int(short - long)
+
+    @property
+    def closing(self) -> bool:
+        return bool(self.market.closing[()])
+
+    def has_ended(self, market_id: int) -> bool:
+        """Return whether a market has made its last move."""
+        return bool(self.market.clocks[()].ended >> market_id & 1)
+
+    def report_mark(self, market_id: int, price: int, *, is_steady: bool = False) -> Iterator[Action | Wait]:
+        """Yield a report of one lot price by each reporter of a market.
+
+        A steady price has had no other in its range for as long as a mark can be old.
+        """
+        base = self.policy.underlyings[market_id]
+        yield from submit_reports(self.s, base.feed, -(-price * RAY // base.lot), is_steady=is_steady)
+
+    def refresh_marks(self, markets: Sequence[int]) -> Iterator[Action | Wait]:
+        """Have marks be of now: as they are, or what the feed says of a market that has none yet."""
+        for m in markets:
+            base = self.policy.underlyings[m]
+            price = self.get_mark(m) or max(1, self.s.get_published_price(base.feed) * base.lot // RAY)
+            if self.market.policy.mark_price(self.market.address, m, self.market.mark_age) != price:
+                yield from self.report_mark(m, price, is_steady=True)
+
+    def align_index(self, market_id: int) -> Iterator[Action | Wait]:
+        """Yield reports and pokes until the feed's price is the market's mark, and the mark is current."""
+        base = self.policy.underlyings[market_id]
+        if price := self.get_mark(market_id):
+            yield from settle_price(self.s, base.feed, -(-price * RAY // base.lot))
+        yield from self.refresh_marks([market_id])
+        if not price:
+            yield self.s.build_call(_MARKET, "accrue", market_id, by=self.s.pick_account())
+
+    def pay_insurance(self, market_id: int) -> Iterator[Action | Wait]:
+        """Yield a payment into insurance by the richest person, if insurance covers no further lot."""
+        if self.policy.underlyings[market_id].insured and not self.get_insurable_lots(market_id):
+            s, who = self.s, self.s.find_richest_account()
+            yield s.build_call("MarginFund", "set_cap", s.pick_item((10**6, 10**6, 10**4)), by=s.admin)
+            yield s.build_call(
+                "MarginFund", "insure", s.get_balance("Stablecoin", who) // s.pick_item((20, 500)), by=who
+            )
+
+    def get_insurable_lots(self, market_id: int) -> int:
+        """Return the lots that may be opened with the insurance that there is."""
+        left = self.market.fund.spendable("") * BASIS_POINTS
+        for each in self.markets:
+            if self.market.clocks[()].ended >> each & 1:
+                continue
+            left -= self.desk._open(each) * self.get_mark(each) * self.policy.underlyings[each].insured
+        share = self.get_mark(market_id) * self.policy.underlyings[market_id].insured
+        return int(max(0, left) // share) if share else bounds.MAX_OPEN_LOTS
+
+    def is_calm(self) -> bool:
+        """Return whether anybody may take risk."""
+        calm = self.s.policy is None or self.s.policy.mode("") < EMERGENCY
+        return calm and not self.s.settling
+
+
+def view_market(context: GenerationContext) -> MarketView | None:
+    return MarketView(context) if _MARKET in context.world.contracts else None
+
+
+def make_account_argument(context: GenerationContext, account: str) -> tuple[str, ...]:
+    """Return the last argument of a call for an account, which may be left out for the caller's own."""
+    return () if OWNERS[account] == account and context.draw_bool(0.8) else (account,)
+
+
+def _build_withdrawal(context: GenerationContext, amount: int, account: str) -> Action:
+    """Take out of an account; at times somebody tries whose it is not."""
+    by = OWNERS[account] if context.draw_bool(0.97) else context.pick_item(TRADERS)
+    said: tuple[object, ...] = make_account_argument(context, account) if by == account else (account,)
+    if context.draw_bool(0.2):
+        # At times more than is paid while something is late.
+        said = (account, context.pick_item((amount, amount * 9 // 10, amount + 1)))
+    return context.build_call(_MARKET, "withdraw", amount, context.pick_account(), *said, by=by)
+
+
+@register_generator(weight=3, of_traders=True)
+def move_perpetual_mark(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Move a mark: a little, just as far as a turn, far, or back; at times too few report, or too early."""
+    books = view_market(context)
+    if books is None:
+        return
+    m = context.pick_item(books.markets)
+    path, price = books.market.paths[m], books.get_mark(m)
+    if price == 0:
+        yield from books.refresh_marks([m])
+    else:
+        turn = books.policy.maintenance("", m, price) // (4 * BASIS_POINTS)
+        level = path.extreme + books.get_funding_index(m)
+        leap = price * context.random.randint(5_000, 19_000) // BASIS_POINTS
+        little = price * context.random.randint(9_900, 10_100) // BASIS_POINTS
+        target = context.pick_item(
+            (little, little, little, leap, level - turn, level + turn, level + context.pick_item((-1, 1)))
+        )
+        yield from books.report_mark(m, max(1, target))
+    if context.draw_bool(0.1):
+        yield Wait(context.pick_item((books.market.mark_age, books.market.mark_age + 1)))
+    yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
+
+
+@register_generator(weight=2, of_traders=True)
+def deposit_margin(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Pay in of what somebody holds, for any trader; for one that owes as well."""
+    books = view_market(context)
+    if books is None:
+        return
+    who, owner = context.find_richest_account(), context.pick_item(TRADERS)
+    if books.get_equity(owner) > 0 and context.draw_bool(0.5):
+        return
+    held = context.get_balance("Stablecoin", who)
+    yield context.build_call(
+        _MARKET, "deposit", owner, context.draw_near_limit(held // 20, held // 3), by=who
+    )
+
+
+@register_generator(weight=2, of_traders=True)
+def withdraw_margin(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Take out all that margins and gains leave, a wei more, or a part; more may be late than is held."""
+    books = view_market(context)
+    if books is not None:
+        yield from withdraw_available(context, books, context.pick_item(TRADERS))
+
+
+def withdraw_available(context: GenerationContext, books: MarketView, owner: str) -> Iterator[Action | Wait]:
+    """Wake an account and take out what it may, about."""
+    yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
+    if books.market._has_lots(owner) and context.draw_bool(0.9):
+        yield from books.refresh_marks(books.list_held_markets(owner))
+    spare = _get_spare_cash(books, owner)
+    if spare <= 0 and context.draw_bool(0.9):
+        return
+    yield _build_withdrawal(context, context.draw_near_limit(max(spare, 0)), owner)
+
+
+def _get_spare_cash(books: MarketView, owner: str) -> int:
+    """Return what margins and gains that are not final leave of an account [wei]."""
+    standing = books.market._standing(owner)
+    spare = standing.own - standing.haircut - standing.unfinal
+    if books.market._has_lots(owner):
+        spare -= books.desk._margins(owner, True)[0] // BASIS_POINTS
+    return spare
+
+
+def withdraw_profits_in_parts(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
+    """Take profits out in two parts, a bucket apart, so that two buckets have not vested."""
+    for part in (2, 1):
+        for owner in TRADERS:
+            if books.get_equity(owner) <= 0:
+                continue
+            if books.market._has_lots(owner):
+                yield from books.refresh_marks(books.list_held_markets(owner))
+            yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
+            deposit, spare = int(books.market.deposits[owner]), _get_spare_cash(books, owner)
+            if spare > deposit:
+                yield _build_withdrawal(context, deposit + (spare - deposit) // part, owner)
+        if part == 2:
+            yield Wait(cast(MarginFund, context.world.contracts["MarginFund"]).length)
+
+
+@register_generator(weight=9, of_traders=True)
+def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Match two traders around the mark, up to what their margins bear; out of positions, or through them."""
+    books = view_market(context)
+    if books is None:
+        return
+    maker, taker = context.random.sample(TRADERS, 2)
+    listed = [m for m in books.markets if not books.policy.underlyings[m].ends_at]
+    m = context.pick_item(listed if listed and context.draw_bool(0.9) else books.markets)
+    if books.has_ended(m) and context.draw_bool(0.9):
+        return
+    opposite = [(a, b) for a in TRADERS for b in TRADERS if books.get_size(a, m) > 0 > books.get_size(b, m)]
+    leaving = m not in listed and bool(opposite)
+    if leaving:
+        # Only who reduces trades in it, on both sides.
+        maker, taker = context.pick_item(opposite)
+    concerned = {m, *books.list_held_markets(maker), *books.list_held_markets(taker)}
+    if context.draw_bool(0.9):
+        yield from books.refresh_marks(sorted(concerned))
+    price = books.get_mark(m) or 1
+    size = books.get_size(maker, m)
+    if leaving:
+        lots = -context.draw_near_limit(min(size, -books.get_size(taker, m)))
+    elif size and context.draw_bool(0.35):
+        lots = -context.draw_near_limit(size) if size > 0 else context.draw_near_limit(-size)
+    elif not books.is_calm() and context.draw_bool(0.95):
+        return
+    else:
+        for owner in (maker, taker):
+            if not books.get_spare_margin(owner) and books.get_equity(owner) >= 0:
+                who = context.find_richest_account()
+                yield context.build_call(
+                    _MARKET, "deposit", owner, context.get_balance("Stablecoin", who) // 10, by=who
+                )
+        terms = books.policy.terms[m]
+        needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
+        most = min(books.get_spare_margin(maker), books.get_spare_margin(taker)) // needed
+        most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m))))
+        way = context.pick_item((1, -1))
+        if books.policy.underlyings[m].insured:
+            if context.draw_bool(0.7):
+                yield from books.pay_insurance(m)
+            room = books.get_insurable_lots(m)
+            # Exactly what is insured, or a lot more, where margins bear that.
+            most = min(most, context.pick_item((room, room + 1, room + 1 + room // 8)))
+            lots = most * way
+        else:
+            lots = context.pick_item((context.draw_near_limit(most), most * 9 // 10, most * 9 // 10)) * way
+            if context.draw_bool(0.2):
+                # Just what the margin of one of them bears, by brackets of accounts and of the market.
+                room = max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m)))
+                most = books.compute_max_lots(*context.pick_item(((maker, m, way), (taker, m, -way))), room)
+                lots = context.pick_item((most, context.draw_near_limit(most))) * way
+    if lots == 0 and context.draw_bool(0.97):
+        return
+    if context.draw_bool(0.3):
+        band = books.desk.band
+        off = context.pick_item((band, -band, band + 1, context.random.randint(-band, band)))
+        price = max(1, price * (BASIS_POINTS + off) // BASIS_POINTS)
+    if context.draw_bool(0.01):
+        price = context.pick_item((0, bounds.MAX_LOT_PRICE + 1))
+    yield from fill_orders(context, books, (maker, taker), m, lots, price)
+    insured = [each for each in listed if books.policy.underlyings[each].insured]
+    if len(insured) > 1 and m in insured and context.draw_bool(0.5):
+        # The same insurance, which may be used up.
+        other = context.pick_item(insured)
+        yield from books.refresh_marks([other])
+        few = (
+            context.draw_near_limit(1 + books.get_insurable_lots(other))
+            if context.draw_bool(0.5)
+            else context.pick_item((1, 10))
+        )
+        way = 1 if books.get_size(maker, other) >= 0 else -1
+        yield from fill_orders(context, books, (maker, taker), other, way * few, books.get_mark(other) or 1)
+
+
+def fill_orders(
+    context: GenerationContext,
+    books: MarketView,
+    sides: tuple[str, str],
+    market_id: int,
+    lots: int,
+    price: int,
+) -> Iterator[Action | Wait]:
+    """Sign for both, the maker first, and match them."""
+    orders = cast(MarginOrders, context.world.contracts["MarginOrders"])
+    first = context.random.getrandbits(40)
+    nonces, expiry, size = (first, first + 1), context.now + 3_600, lots
+    if context.draw_bool(0.12):
+        # At an edge of what may be matched: as early, as late, and as much as both orders let it.
+        floor, signed_at = int(orders.floors[sides[0]]), (context.now + 1) * 10**9
+        above = min(MAX_UINT256, max(floor, int(orders.floors[sides[1]])) + 1)
+        edges = ((first, first), (first + 1, first), (first, signed_at - 1), (first, signed_at))
+        nonces = context.pick_item((*edges, (floor, above), (max(0, floor - 1), above)))
+        expiry = context.pick_item((expiry, context.now, context.now - 1))
+        size = lots * context.pick_item((1, 2, 3))
+    args: list[object] = []
+    # The second offers more at times: what is too much stays its own.
+    more = context.pick_item((0, 0, 1, price // 1_000)) * (-1 if lots > 0 else 1)
+    limits = price, max(0, price + more)
+    for owner, signed, limit, nonce in zip(sides, (size, -size), limits, nonces, strict=True):
+        order = Order(owner, market_id, signed, limit, expiry, nonce, context.draw_bool(0.03))
+        args += [order, sign_order(_SIGNERS[owner], order, context.world.chain_id, orders.address)]
+    yield context.build_call("MarginOrders", "fill", *args, abs(lots), by=context.pick_account())
+    if size != lots:
+        # What is left of both orders, or a lot more.
+        yield context.build_call(
+            "MarginOrders",
+            "fill",
+            *args,
+            abs(size - lots) + context.pick_item((0, 1)),
+            by=context.pick_account(),
+        )
+
+
+def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
+    """Let cycles pass before anybody meets those who owe, and leave meanwhile."""
+    window = books.market.window
+    for _ in range(context.random.randint(1, 3)):
+        yield Wait(4 * window)
+        yield context.build_call(_MARKET, "roll", by=context.pick_account())
+    if context.draw_bool(0.3):
+        yield from withdraw_profits_in_parts(context, books)
+    soon = context.draw_bool(0.4)
+    if soon:
+        yield Wait(window)
+    for owner in books.list_debtors():
+        yield from books.refresh_marks(books.list_held_markets(owner))
+        yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+    if soon:
+        # Whatever was booked, before it was quiet.
+        yield context.build_call(_MARKET, "roll", by=context.pick_account())
+    if books.market.late_table[()]:
+        rich = [o for o in TRADERS if books.get_equity(o) > 0]
+        for owner in rich[:2]:
+            standing = books.market._standing(owner)
+            most = standing.own - standing.haircut - standing.unfinal
+            if most > 0 and not books.market._has_lots(owner):
+                yield _build_withdrawal(context, context.draw_near_limit(most), owner)
+        if context.draw_bool(0.5):
+            yield context.build_call(_MARKET, "post_shortfall", by=context.pick_account())
+
+
+@register_generator(weight=4, of_traders=True)
+def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Meet those who owe in any order, twice; at times somebody who does not, or without marks of now."""
+    books = view_market(context)
+    if books is None:
+        return
+    found = [*books.list_debtors(), *context.random.sample(TRADERS, context.random.randint(0, 1))]
+    context.random.shuffle(found)
+    if context.draw_bool(0.85):
+        yield from books.refresh_marks(sorted({m for owner in found for m in books.list_held_markets(owner)}))
+    met = (*found, *(found if context.draw_bool(0.3) else ()))
+    if context.draw_bool(0.4):
+        # All in one call, at times with somebody whom another has met a moment before.
+        if met and context.draw_bool(0.2):
+            yield context.build_call(_MARKET, "meet", context.pick_item(met), by=context.pick_account())
+        yield context.build_call(
+            _MARKET,
+            "meet_all",
+            met,
+            by=context.pick_item((context.pick_account(), context.pick_item(TRADERS))),
+        )
+        return
+    for owner in met:
+        yield context.build_call(
+            _MARKET, "meet", owner, by=context.pick_item((context.pick_account(), context.pick_item(TRADERS)))
+        )
+
+
+@register_generator(weight=3, of_traders=True)
+def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Roll, mostly when it may be; a second or a quiet time before; or often, so that somebody sleeps."""
+    books = view_market(context)
+    if books is None:
+        return
+    clock, market = books.market.clocks[()], books.market
+    soonest = min(
+        max(clock.rolled_at + market.window, clock.booked_at + market.quiet),
+        clock.rolled_at + 4 * market.window,
+    )
+    if context.draw_bool(0.1):
+        # Whatever was booked since.
+        soonest = clock.rolled_at + market.window
+    yield Wait(max(0, soonest - context.now - (context.draw_bool(0.05))))
+    yield context.build_call(_MARKET, "roll", by=context.pick_account())
+    for _ in range(context.pick_item((0, 0, 0, 0, 1, 2, 5))):
+        yield Wait(context.pick_item((market.window, 4 * market.window)))
+        yield context.build_call(_MARKET, "roll", by=context.pick_account())
+
+
+@register_generator(weight=3, of_traders=True)
+def take_unassigned_lots(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Take lots over from nobody: who has the other side, or anybody; at times too many."""
+    books = view_market(context)
+    if books is None:
+        return
+    left = [m for m in books.markets if books.get_unassigned_lots(m)]
+    if not left and context.draw_bool(0.97):
+        return
+    m = context.pick_item(left or list(books.markets))
+    size = books.get_unassigned_lots(m)
+    others = [owner for owner in TRADERS if books.get_size(owner, m) * size < 0]
+    by = context.pick_item(others if others and context.draw_bool(0.6) else TRADERS)
+    if context.draw_bool(0.9):
+        yield from books.refresh_marks(sorted({m, *books.list_held_markets(by)}))
+    least = abs(books.get_size(by, m)) if by in others else abs(size)
+    lots = context.draw_near_limit(abs(size), min(abs(size), least))
+    yield context.build_call(_DESK, "take", m, lots, *make_account_argument(context, by), by=OWNERS[by])
+
+
+@register_generator(weight=3, of_traders=True)
+def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Take over from a trader short of margin, at times because more is asked for now; or from another."""
+    books = view_market(context)
+    if books is None:
+        return
+    weak, holders = books.list_undermargined(), books.list_holders()
+    if not weak and holders and context.draw_bool(0.8):
+        owner = context.pick_item(holders)
+        m = context.pick_item(books.list_held_markets(owner))
+        notional = sum(
+            abs(books.get_size(owner, each)) * books.get_mark(each) for each in books.list_held_markets(owner)
+        )
+        ratio = max(books.get_equity(owner), 0) * BASIS_POINTS // max(1, notional) + context.pick_item(
+            (1, 50, 500)
+        )
+        if bounds.MIN_MARGIN <= ratio < bounds.MAX_MARGIN:
+            terms = books.policy.terms_of("", m)._replace(initial=ratio + 1, maintenance=ratio)
+            yield context.build_call("MarginPolicy", "set_terms", m, terms, by=context.admin)
+        weak = books.list_undermargined()
+    if not weak and context.draw_bool(0.95):
+        return
+    owner = context.pick_item(weak or TRADERS)
+    by = context.pick_item([each for each in TRADERS if each != owner or context.draw_bool(0.03)])
+    m = context.pick_item(books.list_held_markets(owner) or [0])
+    if context.draw_bool(0.9):
+        yield from books.refresh_marks(
+            sorted({*books.list_held_markets(owner), *books.list_held_markets(by)})
+        )
+    if owner in NAMES and books.get_size(owner, m) and owner != by and context.draw_bool(0.3):
+        # Out of a crumb of it, as badly as the band lets it.
+        lots = max(1, abs(books.get_size(owner, m)) // 1_000) * (-1 if books.get_size(owner, m) > 0 else 1)
+        off = -books.desk.band if lots < 0 else books.desk.band
+        price = max(1, books.get_mark(m) * (BASIS_POINTS + off) // BASIS_POINTS)
+        yield from fill_orders(context, books, (owner, by), m, lots, price)
+    if context.draw_bool(0.6):
+        rich = context.find_richest_account()
+        yield context.build_call(
+            _MARKET, "deposit", by, context.get_balance("Stablecoin", rich) // 4, by=rich
+        )
+    lots = context.draw_near_limit(abs(books.get_size(owner, m)))
+    for part in (lots, max(1, lots // 3), max(1, lots // 10)):
+        yield context.build_call(
+            _DESK, "liquidate", owner, m, part, *make_account_argument(context, by), by=OWNERS[by]
+        )
+
+
+@register_generator(weight=2, of_traders=True)
+def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Wake, sweep, post, look at risk, insure, claim profits; or call what only another contract may."""
+    books = view_market(context)
+    if books is None:
+        return
+    fund, by = cast(MarginFund, context.world.contracts["MarginFund"]), context.pick_account()
+    owner, m = context.pick_item(TRADERS), int(context.random.random() * (len(books.markets) + 0.1))
+    kind = context.random.randrange(9)
+    if kind == 0:
+        yield context.build_call(_MARKET, "wake", owner, by=by)
+    elif kind == 1:
+        yield context.build_call(_MARKET, "sweep", by=by)
+    elif kind == 2:
+        yield context.build_call(_MARKET, "post_shortfall", by=by)
+    elif kind == 3:
+        if context.draw_bool(0.7):
+            yield from books.refresh_marks(books.list_held_markets(owner))
+        yield context.build_call(_DESK, "check_risk", owner, by=by)
+    elif kind == 4:
+        who = context.find_richest_account()
+        yield context.build_call(
+            "MarginFund",
+            "insure",
+            context.draw_near_limit(context.get_balance("Stablecoin", who) // 50),
+            by=who,
+        )
+    elif kind == 5 and fund.holdings:
+        left = [key for key, holding in fund.holdings.items() if holding.shares]
+        whose, bucket = context.pick_item(left or list(fund.holdings))
+        vested = (bucket + fund.bucket_count) * fund.length
+        if context.draw_bool(0.5) and vested > context.now:
+            yield Wait(vested - context.now - context.pick_item((0, 1)))
+        yield context.build_call("MarginFund", "claim", whose, bucket, by=by)
+    elif kind == 6:
+        yield context.build_call(_MARKET, "accrue", m, by=by)
+    elif kind == 7 and context.draw_bool(0.2):
+        yield context.build_call(
+            _DESK,
+            "trade",
+            m,
+            owner,
+            context.pick_item(TRADERS),
+            1,
+            books.get_mark(m) or 1,
+            False,
+            False,
+            by=by,
+        )
+    elif kind == 8 and context.draw_bool(0.2):
+        yield context.build_call(_MARKET, "exchange", m, owner, context.pick_item(TRADERS), 1, 1, 0, 0, by=by)
+
+
+@register_generator(weight=2)
+def delist_perpetual_market(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Announce that a market ends; at times too early, too late, again, or where the feed has a plan."""
+    books = view_market(context)
+    if books is None or ((context.settling or not context.late) and context.draw_bool(0.6)):
+        return
+    m = int(context.random.random() * (len(books.markets) + 0.1))
+    if m in books.markets and books.policy.underlyings[m].ends_at and context.draw_bool(0.9):
+        return
+    notices = (bounds.MIN_NOTICE, bounds.MIN_NOTICE, bounds.MIN_NOTICE + 1, bounds.MAX_NOTICE)
+    notice = context.pick_item((*notices, *notices, bounds.MIN_NOTICE - 1, bounds.MAX_NOTICE + 1))
+    yield context.build_call("MarginPolicy", "delist", m, context.now + notice, by=context.admin)
+    if context.draw_bool(0.3):
+        yield context.build_call(
+            "PriceFeed",
+            "plan_final_price",
+            context.pick_item(range(context.listed)),
+            context.now + notice,
+            by=context.pick_account(),
+        )
+    if context.late and not context.settling and context.draw_bool(0.15):
+        # What begins first makes the price; in settlement nothing new is planned.
+        yield context.build_call("Settlement", "announce", by=context.admin)
+        yield Wait(context.settlement.delay)
+        yield context.build_call("Settlement", "begin", by=context.pick_account())
+        yield context.build_call(
+            "MarginPolicy", "delist", context.pick_item(books.markets), context.now + notice, by=context.admin
+        )
+
+
+@register_generator(weight=5)
+def end_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
+    """See a market through its last hours, with marks and debtors, end it, and have accounts closed."""
+    books = view_market(context)
+    if books is None:
+        return
+    ends = {m: books.policy.underlyings[m].ends_at for m in books.markets if not books.has_ended(m)}
+    planned = [m for m, at in ends.items() if at]
+    if not planned and not context.settling:
+        return
+    m = context.pick_item(planned or list(books.markets))
+    if ends.get(m, 0) > context.now and context.draw_bool(0.5):
+        yield Wait(ends[m] - context.now + context.pick_item((-1, 0, 1)))
+    for _ in range(context.random.randint(0, 4)):
+        yield Wait(context.pick_item((600, 3_600, 7_200)))
+        if context.draw_bool(0.8):
+            price = books.get_mark(m) * context.random.randint(8_500, 11_500) // BASIS_POINTS
+            yield from books.report_mark(m, max(1, price))
+            yield context.build_call(
+                "PriceFeed", "poke", books.policy.underlyings[m].feed, by=context.pick_account()
+            )
+        yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
+        for owner in books.list_debtors():
+            yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+    if context.draw_bool(0.2):
+        yield Wait(bounds.FINAL_DEADLINE)
+    yield context.build_call(_MARKET, "end_market", m, by=context.pick_account())
+    for owner in context.random.sample(TRADERS, context.random.randint(0, len(TRADERS))):
+        yield context.build_call(
+            _MARKET, context.pick_item(("wake", "meet")), owner, by=context.pick_account()
+        )
+
+
+@register_generator(weight=4)
+def settle_margin_market(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Close in settlement: have markets marked for good, roll what is left, leave, in any order."""
+    books = view_market(context)
+    if books is None or (not context.settling and context.draw_bool(0.98)):
+        return
+    if context.settling and not books.closing and context.draw_bool(0.7):
+        yield Wait(bounds.FINAL_DEADLINE)
+    markets = [m for m in books.markets if not books.has_ended(m) or context.draw_bool(0.1)]
+    context.random.shuffle(markets)
+    for m in markets:
+        yield context.build_call(_MARKET, "end_market", m, by=context.pick_account())
+    everyone = [*TRADERS]
+    context.random.shuffle(everyone)
+    if not books.closing:
+        return
+    for owner in everyone[: context.random.randint(1, len(everyone))]:
+        kind = context.random.randrange(3)
+        if kind == 0:
+            yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+        elif kind == 1:
+            yield Wait(books.market.window)
+            yield context.build_call(_MARKET, "roll", by=context.pick_account())
+        else:
+            yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
+            standing = books.market._standing(owner)
+            spare = max(0, standing.own - standing.haircut - standing.unfinal)
+            yield _build_withdrawal(context, context.draw_near_limit(spare), owner)
+
+
+@register_generator(weight=0.5)
+def set_margin_terms(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Change terms a little, or the cap of insurance; a trader raises its floor of nonces."""
+    books = view_market(context)
+    if books is None:
+        return
+    m = int(context.random.random() * (len(books.markets) + 0.1))
+    terms, lot = books.policy.terms_of("", m), max(1, int(books.policy.underlyings[m].lot))
+    most = min(bounds.MAX_OPEN_LOTS, bounds.MAX_OPEN // lot)
+    changed = terms._replace(
+        discount=context.pick_item((0, 10_000, 50_000)),
+        haircut=context.pick_item((100, 5_000, 10_000)),
+        max_funding=context.pick_item((0, 75, 1_000)),
+        open_limit=context.pick_item((10**6, min(10**9, most), most, context.pick_item((0, most + 1)))),
+        dust=context.pick_item((0, 100)),
+        insured=context.pick_item(
+            (terms.insured, 0, context.pick_item((1, 100, BASIS_POINTS, BASIS_POINTS + 1)))
+        ),
+    )
+    by = context.admin if context.draw_bool(0.95) else context.pick_account()
+    kind = int(context.random.random() * 3)
+    if kind == 0:
+        yield context.build_call("MarginPolicy", "set_terms", m, changed, by=by)
+    if kind == 1:
+        yield context.build_call("MarginFund", "set_cap", context.pick_item((0, 10, 10**6)), by=by)
+    if kind == 2:
+        account = context.pick_item(TRADERS)
+        floor = context.random.getrandbits(38)
+        yield context.build_call(
+            "MarginOrders", "raise_nonce", floor, *make_account_argument(context, account), by=OWNERS[account]
+        )

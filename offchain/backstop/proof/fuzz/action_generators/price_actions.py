@@ -1,0 +1,290 @@
+"""Reporters, and time: drifts, crashes, glitches, silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.member_pool import MemberPool
+from backstop.model.price_feed import renewal_window
+from backstop.model.signed_reports import Span
+from backstop.proof.fuzz.generation_context import GenerationContext, Wait
+from backstop.proof.fuzz.generator_registry import register_generator
+from backstop.proof.fuzz.initial_actions import (
+    ADAPTED,
+    ADAPTER,
+    AGGREGATOR,
+    ANSWERS,
+    HEARTBEAT,
+    SEQUENCER,
+    SEQUENCER_GRACE,
+)
+from backstop.system import Action
+
+HOUR, DAY = 3_600, 86_400
+# An answer of 8 decimals in ray.
+PER_ANSWER = 10**19
+
+
+def submit_reports(
+    context: GenerationContext, collateral_type: int, price: int, *, is_steady: bool = False
+) -> Iterator[Action | Wait]:
+    """Yield a report of the price by each reporter that is an account; most reports carry a range.
+
+    The range of a steady price is the price alone, and is as old as a mark can be.
+    """
+    price = min(max(price, 1), bounds.MAX_PRICE)
+    span = Span(price, price, context.now - bounds.MAX_MARK_AGE) if is_steady else draw_span(context, price)
+    for index in range(1, context.feed.configs[collateral_type].reporters + 1):
+        reporter = context.feed.reporters[collateral_type, index]
+        # An adapter says what its aggregator does, in a move of its own.
+        if reporter not in context.world.addresses:
+            if context.draw_bool(0.02):
+                yield context.build_call("PriceFeed", "report", collateral_type, price, by=reporter)
+            else:
+                yield context.build_call(
+                    "PriceFeed", "report_range", collateral_type, price, *span, by=reporter
+                )
+
+
+def draw_span(context: GenerationContext, price: int) -> Span:
+    """Draw the range of a report: mostly long enough for a mark, and as narrow as the price."""
+    low = (
+        price
+        * context.pick_item((BASIS_POINTS, BASIS_POINTS, context.random.randint(0, BASIS_POINTS)))
+        // BASIS_POINTS
+    )
+    high = price * context.pick_item((100, 100, 101, context.random.randint(100, 1_600))) // 100
+    since = context.now - context.pick_item((0, 1, 59, *5 * (bounds.MAX_MARK_AGE,)))
+    return Span(low, high, since)
+
+
+def _wait_for_step(context: GenerationContext, collateral_type: int) -> Wait:
+    """Wait until the feed may step again."""
+    return Wait(
+        max(
+            0,
+            context.feed.averages[collateral_type].stepped_at
+            + context.feed.configs[collateral_type].step
+            - context.now,
+        )
+    )
+
+
+def post_price(context: GenerationContext, collateral_type: int, price: int) -> Iterator[Action | Wait]:
+    """Wait for the feed's step, have all report, step."""
+    yield _wait_for_step(context, collateral_type)
+    yield from submit_reports(context, collateral_type, price)
+    yield context.build_call("PriceFeed", "poke", collateral_type, by=context.pick_account())
+
+
+def settle_price(context: GenerationContext, collateral_type: int, price: int) -> Iterator[Action | Wait]:
+    """Make a price the current and the next one, if it is not."""
+    config = context.feed.configs[collateral_type]
+    for _ in range(2 + (config.confirmations if config.deviation else 0)):
+        if context.feed.prices[collateral_type].current != price or not context.has_fresh_price(
+            collateral_type
+        ):
+            yield from post_price(context, collateral_type, price)
+
+
+def _get_last_price(context: GenerationContext, collateral_type: int) -> int:
+    return context.get_published_price(collateral_type) or 1
+
+
+@register_generator(weight=2.6)
+def move_price(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Move a price by a few percent."""
+    c = context.draw_market()
+    yield from post_price(
+        context, c, _get_last_price(context, c) * context.random.randint(9_000, 11_500) // BASIS_POINTS
+    )
+
+
+@register_generator(weight=1.2)
+def drop_price(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Drop a price far, at once or after a silence, until it is current."""
+    c = context.draw_market()
+    if context.draw_bool(0.3):
+        yield Wait(context.feed.configs[c].stale_after + 1)
+    price = _get_last_price(context, c) * context.pick_item((100, 3_000, 5_000, 7_000, 8_500)) // BASIS_POINTS
+    yield from post_price(context, c, price)
+    if context.draw_bool(0.7):
+        yield _wait_for_step(context, c)
+        yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+
+
+@register_generator(weight=0.9)
+def raise_price(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Raise a price."""
+    c = context.draw_market()
+    yield from post_price(
+        context,
+        c,
+        _get_last_price(context, c) * context.pick_item((12_000, 15_000, 20_000, 50_000)) // BASIS_POINTS,
+    )
+
+
+@register_generator(weight=1)
+def move_price_to_ratio(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Set a price at which a vault is exactly at the liquidation ratio, or a hair from it."""
+    c, owner = context.draw_type(), context.pick_account()
+    vault = context.get_vault(c, owner)
+    if vault.locked_collateral == 0 or vault.normalized_debt == 0:
+        return
+    exact = (
+        context.get_debt(c, owner)
+        * context.get_terms(c).liquidation_ratio
+        // (vault.locked_collateral * BASIS_POINTS)
+    )
+    yield from post_price(context, c, exact + context.pick_item((-1, 0, 0, 1)))
+    yield _wait_for_step(context, c)
+    yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+    if context.get_auction_room(c):
+        yield context.build_call(
+            "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
+        )
+
+
+@register_generator(weight=1.2)
+def report_different_prices(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Have reporters disagree; one of them may be mad."""
+    c = context.draw_market()
+    config = context.feed.configs[c]
+    if config.reporters == 0:
+        return
+    reporter = context.feed.reporters[c, 1 + context.random.randrange(config.reporters)]
+    if reporter in context.world.addresses:
+        return
+    price = context.pick_item(
+        (
+            _get_last_price(context, c) * context.random.randint(9_800, 10_200) // BASIS_POINTS,
+            1,
+            bounds.MAX_PRICE,
+        )
+    )
+    yield context.build_call("PriceFeed", "report", c, max(1, price), by=reporter)
+
+
+@register_generator(weight=1.5)
+def poke_feed(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Step a feed, in time or not."""
+    c = context.draw_market()
+    config = context.feed.configs[c]
+    reports = [context.feed.reports[c, index] for index in range(1, config.reporters + 1)]
+    if context.draw_bool(0.8):
+        yield _wait_for_step(context, c)
+    if sum(
+        context.now <= each.reported_at + config.max_age for each in reports
+    ) < config.quorum and context.draw_bool(0.8):
+        return
+    yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+
+
+@register_generator(weight=0.7)
+def renew_step(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Step a feed with the reports of the last step, and renew the step once newer ones have landed."""
+    c = context.draw_market()
+    config = context.feed.configs[c]
+    yield _wait_for_step(context, c)
+    yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+    window = renewal_window(config.step)
+    for _ in range(context.pick_item((1, 1, 2))):
+        yield Wait(min(config.step, context.pick_item((0, 12, window // 2, window, window + 1))))
+        price = (
+            _get_last_price(context, c)
+            * context.pick_item((5_000, 9_000, 9_900, 10_100, 12_000))
+            // BASIS_POINTS
+        )
+        yield from submit_reports(context, c, price)
+        yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+
+
+@register_generator(weight=1)
+def wait_briefly(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Wait for seconds or minutes."""
+    yield Wait(context.pick_item((1, 12, 60, 600)))
+
+
+@register_generator(weight=0.5)
+def wait_long(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Wait for hours, days, a cooldown; at times months, longer than one accrual charges."""
+    pool = cast(MemberPool, context.world.contracts[context.pick_item(context.pools)])
+    yield Wait(context.pick_item((HOUR, 6 * HOUR, DAY, pool.cooldown + 1, 2 * pool.cooldown + 600)))
+    if context.draw_bool(0.02):
+        yield Wait(context.pick_item((90 * DAY, 400 * DAY)))
+
+
+@register_generator(weight=0.6)
+def renew_stale_price(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Post a stale type's price again, after a silence."""
+    for c in (*range(min(context.listed, 4)), *((bounds.EQUITY_MARKET,) if context.has_equity else ())):
+        if not context.has_fresh_price(c):
+            yield from post_price(context, c, _get_last_price(context, c))
+
+
+@register_generator(weight=0.5)
+def spike_price(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Move a price far away for a few steps, and back, or not: a wick, or a crash that is confirmed."""
+    c = context.draw_market()
+    usual, config = _get_last_price(context, c), context.feed.configs[c]
+    far = usual * context.pick_item((1_000, 8_500, 9_999, 11_501, 30_000)) // BASIS_POINTS
+    for _ in range(context.random.randint(1, config.confirmations + 2)):
+        yield from post_price(context, c, far * context.random.randint(9_900, 10_100) // BASIS_POINTS)
+    if context.draw_bool(0.6):
+        yield from post_price(context, c, usual)
+
+
+@register_generator(weight=0.5)
+def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Silence a feed until it is stale, or dead; somebody acts on that, and it comes back."""
+    c = context.draw_market()
+    config = context.feed.configs[c]
+    late = context.pick_item((0, 1, config.dead_after, config.dead_after + 1))
+    yield Wait(max(0, context.feed.prices[c].fresh_until - context.now) + late)
+    for _ in range(2):
+        for owner in context.list_unsafe_owners(c)[:1] if c < context.listed else ():
+            yield context.build_call(
+                "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
+            )
+        for id in [
+            id for id in context.list_open_auctions() if context.auction.lots[id].collateral_type == c
+        ][:1]:
+            method, args = context.pick_item((("reset", (id, context.pick_account())), ("close", (id,))))
+            yield context.build_call("CollateralAuction", method, *args, by=context.pick_account())
+        yield from post_price(
+            context,
+            c,
+            _get_last_price(context, c) * context.pick_item((5_000, 9_500, 10_000)) // BASIS_POINTS,
+        )
+        yield Wait(context.pick_item((0, max(0, config.grace - 1), config.grace)))
+
+
+@register_generator(weight=0.8)
+def answer_aggregator(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Have the aggregator answer, as it should or not, and its adapter report."""
+    usual = _get_last_price(context, ADAPTED) // PER_ANSWER
+    if context.draw_bool(0.3):
+        down, since = (
+            context.pick_item((0, 0, 0, 1)),
+            context.pick_item((context.now, context.now, context.now, context.now + 1, 0)),
+        )
+        yield context.build_call(SEQUENCER, "say", 1, down, since, since, 1, by=context.pick_account())
+        yield Wait(context.pick_item((SEQUENCER_GRACE, SEQUENCER_GRACE + 1, SEQUENCER_GRACE + 1)))
+    answer = (
+        usual
+        if context.draw_bool(0.7)
+        else context.pick_item((0, -1, ANSWERS[0], ANSWERS[0] + 1, ANSWERS[1]))
+    )
+    at = (
+        context.now
+        if context.draw_bool(0.8)
+        else context.pick_item((0, context.now + 1, max(0, context.now - HEARTBEAT - 1)))
+    )
+    answered_in = context.pick_item((5, 5, 5, 5, 4))
+    yield context.build_call(AGGREGATOR, "say", 5, answer, at, at, answered_in, by=context.pick_account())
+    if context.draw_bool(0.2):
+        yield Wait(context.pick_item((1, HEARTBEAT, HEARTBEAT + 1)))
+    yield context.build_call(ADAPTER, "push", by=context.pick_account())

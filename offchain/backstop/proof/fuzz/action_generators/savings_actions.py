@@ -1,0 +1,241 @@
+"""Members of pools: enter, ask to leave, leave, earn; also in a pool of a false token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.erc20 import ERC20
+from backstop.model.member_pool import MemberPool
+from backstop.proof.fuzz.action_generators.price_actions import post_price
+from backstop.proof.fuzz.generation_context import GenerationContext, Wait
+from backstop.proof.fuzz.generator_registry import register_generator
+from backstop.system import Action
+
+
+def _pick_pool(context: GenerationContext) -> str:
+    return "OddPool" if context.draw_bool(0.08) else context.pick_item(context.pools)
+
+
+def _get_shares(context: GenerationContext, pool: MemberPool, who: str) -> int:
+    return int(cast(ERC20, pool.token).balances[who])
+
+
+@register_generator(weight=3)
+def deposit_savings(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Deposit into a pool."""
+    name, who = (
+        _pick_pool(context),
+        context.pick_item((context.find_richest_account(), context.pick_account())),
+    )
+    pool = cast(MemberPool, context.world.contracts[name])
+    held = min(_get_shares(context, pool, who), 10**7 * WAD)
+    if held == 0:
+        return
+    yield context.build_call(
+        name,
+        "deposit",
+        context.draw_near_limit(held, held // 3),
+        context.pick_item((who, who, context.pick_account())),
+        by=who,
+    )
+
+
+@register_generator(weight=0.5)
+def donate_to_pool(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Send a pool what it never booked."""
+    pool, who = cast(MemberPool, context.world.contracts[_pick_pool(context)]), context.pick_account()
+    given = context.draw_near_limit(_get_shares(context, pool, who) // 100)
+    yield context.build_call(cast(ERC20, pool.token).label, "transfer", pool.address, given, by=who)
+
+
+@register_generator(weight=1.5)
+def mint_pool_shares(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Deposit for a number of shares."""
+    name, who = (
+        _pick_pool(context),
+        context.pick_item((context.find_richest_account(), context.pick_account())),
+    )
+    pool = cast(MemberPool, context.world.contracts[name])
+    held = min(_get_shares(context, pool, who), 10**7 * WAD)
+    if held == 0:
+        return
+    yield context.build_call(name, "mint", context.draw_near_limit(pool._to_shares(held)), who, by=who)
+
+
+@register_generator(weight=3)
+def request_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Commit some shares to a batch, and at times stay until it is cut and paid."""
+    name = _pick_pool(context)
+    pool = cast(MemberPool, context.world.contracts[name])
+    holders = [who for who in context.people if pool.held(who)]
+    if not holders or (pool.cooldown == 0 and context.draw_bool(0.9)):
+        return
+    who = context.pick_item(holders)
+    controller = context.pick_item((who, who, who, context.pick_account()))
+    sender = who
+    if context.draw_bool(0.15):
+        sender = context.pick_account()
+        yield from _grant_permission(context, name, who, sender)
+    yield context.build_call(
+        name, "requestRedeem", context.draw_near_limit(pool.held(who)), controller, who, by=sender
+    )
+    if context.draw_bool(0.3):
+        yield from _wait_near_time(context, pool.cut_from())
+        yield context.build_call(name, "cut", by=context.pick_account())
+        if context.draw_bool(0.7):
+            yield from _wait_near_time(context, pool.matures_at(pool.line[()].collecting - 1))
+            yield from _settle_and_claim(context, name)
+
+
+def _grant_permission(
+    context: GenerationContext, name: str, owner: str, sender: str
+) -> Iterator[Action | Wait]:
+    """Have an owner let somebody act: as an operator, by an allowance, or not at all."""
+    pool = cast(MemberPool, context.world.contracts[name])
+    how = context.pick_item(("operator", "operator", "allowance", "no longer", "nothing"))
+    if how == "allowance":
+        yield context.build_call(
+            name, "approve", sender, context.draw_near_limit(pool.held(owner) + 1), by=owner
+        )
+    elif how != "nothing":
+        yield context.build_call(name, "setOperator", sender, how == "operator", by=owner)
+
+
+@register_generator(weight=2)
+def cut_batch(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Cut the batch that collects, as soon as it may be or a second early."""
+    name = _pick_pool(context)
+    pool = cast(MemberPool, context.world.contracts[name])
+    if not pool.batches[pool.line[()].collecting].units and context.draw_bool(0.9):
+        return
+    yield from _wait_near_time(context, pool.cut_from())
+    yield context.build_call(name, "cut", by=context.pick_account())
+
+
+@register_generator(weight=2)
+def settle_batch(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Have the next batch paid, when it may be or a second early, or others again, or while prices fall."""
+    name = _pick_pool(context)
+    pool = cast(MemberPool, context.world.contracts[name])
+    waits = pool.unsettled_batches()
+    if context.draw_bool(0.6) and waits:
+        yield from _wait_near_time(context, pool.matures_at(waits.start))
+    elif context.now < pool.settles_from() and context.draw_bool(0.9):
+        return
+    if context.draw_bool(0.3):
+        c = context.draw_type()
+        yield from post_price(
+            context, c, context.get_published_price(c) * context.pick_item((9_400, 9_600)) // BASIS_POINTS
+        )
+        if context.draw_bool(0.5):
+            yield from _wait_near_time(context, context.feed.falls[()].look_until)
+    yield from _settle_and_claim(context, name)
+
+
+def _wait_near_time(context: GenerationContext, time: int) -> Iterator[Wait]:
+    """Wait for a time, or for a second before or after it."""
+    if time > context.world.timestamp:
+        yield Wait(time - context.world.timestamp + context.pick_item((-1, 0, 0, 0, 1)))
+
+
+def _settle_and_claim(context: GenerationContext, name: str) -> Iterator[Action | Wait]:
+    yield context.build_call(name, "settle", by=context.pick_account())
+    yield from _claim_batch(context, name)
+
+
+@register_generator(weight=2)
+def claim_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Claim for somebody what a batch was paid, or, without a cooldown, redeem shares."""
+    name = _pick_pool(context)
+    pool = cast(MemberPool, context.world.contracts[name])
+    if pool.cooldown:
+        yield from _claim_batch(context, name)
+        return
+    ready = [who for who in context.people if pool.held(who)]
+    if ready or context.draw_bool(0.1):
+        yield from _redeem_shares(context, name, context.pick_item(ready or context.people))
+
+
+def _claim_batch(context: GenerationContext, name: str) -> Iterator[Action | Wait]:
+    pool = cast(MemberPool, context.world.contracts[name])
+    mine = [who for who in context.people if pool.lines[who].first]
+    if not mine and context.draw_bool(0.9):
+        return
+    controller = context.pick_item(mine or context.people)
+    sender = controller
+    if context.draw_bool(0.15):
+        sender = context.pick_account()
+        yield from _grant_permission(context, name, controller, sender)
+    receiver = context.pick_item((controller, context.pick_account()))
+    shares, assets = pool.maxRedeem("", controller), pool.maxWithdraw("", controller)
+    if context.draw_bool(0.6):
+        call, amount = "redeem", context.pick_item((shares, shares, context.draw_near_limit(shares)))
+    else:
+        call, amount = "withdraw", context.pick_item((assets, context.draw_near_limit(assets)))
+    yield context.build_call(name, call, amount, receiver, controller, by=sender)
+
+
+def _redeem_shares(context: GenerationContext, name: str, owner: str) -> Iterator[Action | Wait]:
+    pool = cast(MemberPool, context.world.contracts[name])
+    sender = owner
+    if context.draw_bool(0.1):
+        sender = context.pick_account()
+        if context.draw_bool(0.6):
+            yield context.build_call(
+                name, "approve", sender, context.draw_near_limit(pool.held(owner) + 1), by=owner
+            )
+    shares = pool.held(owner)
+    if context.draw_bool(0.5):
+        yield context.build_call(
+            name, "redeem", context.draw_near_limit(shares), context.pick_account(), owner, by=sender
+        )
+    else:
+        yield context.build_call(
+            name,
+            "withdraw",
+            context.draw_near_limit(pool._to_claim(shares)),
+            context.pick_account(),
+            owner,
+            by=sender,
+        )
+
+
+@register_generator(weight=1.2)
+def add_income(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Give income to a pool's members, which vests; dust at times, to prolong it."""
+    name = _pick_pool(context)
+    who = context.find_richest_account()
+    held = min(_get_shares(context, cast(MemberPool, context.world.contracts[name]), who), 10**6 * WAD)
+    amount = context.pick_item(
+        (context.draw_near_limit(held // 100), context.draw_part(max(held // 10, 1)), 1)
+    )
+    yield context.build_call(name, "add_income", amount, by=who)
+    yield Wait(context.pick_item((0, 0, 600, 3_600)))
+
+
+@register_generator(weight=1)
+def collect_claims(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Hand somebody the claims for losses borne."""
+    name = context.pick_item(context.savers)
+    pool = cast(MemberPool, context.world.contracts[name])
+    state = pool.state[()]
+    if (state.mark or state.generation) or context.draw_bool(0.1):
+        yield context.build_call(name, "collect_claims", context.pick_account(), by=context.pick_account())
+
+
+@register_generator(weight=0.4)
+def request_redemption_twice(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Commit a part to one batch and the rest to the next, and have both paid at once."""
+    name, who = context.pick_item(context.pools), context.pick_account()
+    pool = cast(MemberPool, context.world.contracts[name])
+    held = pool.held(who)
+    if held < 2 or not pool.cooldown:
+        return
+    for shares in (held // 2, held - held // 2):
+        yield context.build_call(name, "requestRedeem", shares, who, who, by=who)
+        yield from _wait_near_time(context, pool.cut_from())
+        yield context.build_call(name, "cut", by=who)
+    yield from _wait_near_time(context, pool.matures_at(pool.line[()].collecting - 1))
+    yield from _settle_and_claim(context, name)

@@ -1,0 +1,131 @@
+"""A timelock beside the admin that may set ceilings: its proposals, and what it does at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from backstop.model import bounds
+from backstop.model.erc20 import words
+from backstop.model.signatures import keccak256
+from backstop.model.timelock import MAX_OPEN, SET_GUARDIAN, Call, Timelock, id_of
+from backstop.proof.fuzz.generation_context import GenerationContext, Wait
+from backstop.proof.fuzz.generator_registry import register_generator
+from backstop.proof.fuzz.initial_actions import SET_CEILING, TIMELOCK
+from backstop.system import Action
+
+_SET_GOVERNOR = keccak256(b"set_governor(address)")[:4]
+_SET_DELAY = keccak256(b"set_delay(address,bytes4,uint256)")[:4]
+
+
+def _get_timelock(context: GenerationContext) -> Timelock:
+    return cast(Timelock, context.world.contracts[TIMELOCK])
+
+
+def _draw_call(context: GenerationContext, lock: Timelock) -> Call:
+    """Draw a call: mostly a ceiling, which waits for an hour; else one of its own; or one that fails."""
+    if context.draw_bool(0.6):
+        c = context.draw_type() if context.draw_bool(0.95) else context.listed
+        ceiling = context.pick_item(
+            (context.get_terms(context.draw_type()).debt_ceiling + 1, 10**7, bounds.MAX_DEBT_CEILING)
+        )
+        if context.draw_bool(0.05):
+            ceiling = bounds.MAX_DEBT_CEILING + 1
+        return context.engine.address, SET_CEILING + words(c, ceiling)
+    if context.draw_bool(0.3):
+        # The guardian's successor is its own again, so that its acts go on.
+        return lock.address, SET_GUARDIAN + words(
+            context.pick_item((context.guardian, context.guardian, context.pick_account()))
+        )
+    if context.draw_bool(0.4):
+        return lock.address, _SET_GOVERNOR + words(
+            context.pick_item((context.admin, context.admin, context.pick_account()))
+        )
+    if context.draw_bool(0.7):
+        delay = context.pick_item((0, bounds.MIN_DELAY, bounds.MIN_DELAY - 1, lock.longest, lock.longest + 1))
+        of = context.pick_item((context.engine.address, context.engine.address, lock.address))
+        return lock.address, _SET_DELAY + words(of, SET_CEILING.ljust(32, b"\0"), delay)
+    return context.pick_item(
+        (
+            (context.stablecoin.address, SET_CEILING),
+            (context.pick_account(), b"\0" * 4),
+            (lock.address, b"\1"),
+        )
+    )
+
+
+def _list_open_proposals(context: GenerationContext, lock: Timelock) -> list[bytes]:
+    """Return the proposals that are there, expired or not, whose calls are known."""
+    return [id for id in map(lock.places.__getitem__, range(MAX_OPEN)) if id in context.announced]
+
+
+@register_generator(weight=0.8)
+def propose_change(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Propose one call, or two that wait for the longer of their delays; at times the same again."""
+    lock = _get_timelock(context)
+    calls = tuple(_draw_call(context, lock) for _ in range(context.pick_item((1, 1, 1, 2))))
+    salt = bytes(31) + bytes([context.random.randrange(4)])
+    if context.announced and context.draw_bool(0.1):
+        calls, salt = context.pick_item(list(context.announced.values()))
+    context.announced = {id: context.announced[id] for id in _list_open_proposals(context, lock)} | {
+        id_of(calls, salt): (calls, salt)
+    }
+    by = (
+        lock.governors[()]
+        if context.draw_bool(0.95)
+        else context.pick_item((context.guardian, context.pick_account()))
+    )
+    yield context.build_call(TIMELOCK, "propose", calls, salt, by=by)
+
+
+@register_generator(weight=0.8)
+def execute_change(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Execute a proposal: as it is, at the first second or before it, at the last second or after it."""
+    lock = _get_timelock(context)
+    found = _list_open_proposals(context, lock)
+    if not found:
+        return
+    in_time = [id for id in found if context.now <= lock.proposals[id].ready_at + lock.window]
+    id = context.pick_item(in_time if in_time and context.draw_bool(0.95) else found)
+    first = lock.proposals[id].ready_at
+    last = first + lock.window
+    if context.draw_bool(0.8 if first - context.now <= bounds.MIN_DELAY else 0.15):
+        at = (
+            context.pick_item((last, last + 1))
+            if context.draw_bool(0.03)
+            else context.pick_item((first, first, first, first - 1))
+        )
+        yield Wait(max(0, at - context.now))
+    yield context.build_call(TIMELOCK, "execute", *context.announced[id], by=context.pick_account())
+
+
+@register_generator(weight=0.5)
+def cancel_change(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Cancel a proposal, also the one that replaces the guardian, and one that is not there."""
+    lock = _get_timelock(context)
+    found = _list_open_proposals(context, lock)
+    if found:
+        id = context.pick_item(found) if context.draw_bool(0.95) else bytes(31) + b"\1"
+        by = context.pick_item(
+            (lock.governors[()], lock.guardians[()], lock.guardians[()], context.pick_account())
+        )
+        yield context.build_call(TIMELOCK, "cancel", id, by=by)
+
+
+@register_generator(weight=0.5)
+def forbid_new_risk(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Have it lower a ceiling at once, a little or to nothing; or try to raise one, or to halt all."""
+    lock = _get_timelock(context)
+    c = context.draw_type()
+    present = context.get_terms(c).debt_ceiling
+    by = (
+        lock.guardians[()]
+        if context.draw_bool(0.8)
+        else context.pick_item((lock.governors[()], context.pick_account()))
+    )
+    if context.draw_bool(0.1):
+        yield context.build_call(TIMELOCK, "halt_draws", by=by)
+        return
+    lower = present - 1 - int(context.draw_part(max(present // 20, 1)))
+    ceiling = max(0, lower) if context.draw_bool(0.9) else context.pick_item((present, present + 1, 0))
+    yield context.build_call(TIMELOCK, "lower_ceiling", c, ceiling, by=by)

@@ -1,0 +1,81 @@
+"""The counts of a campaign; those of several processes add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from backstop.proof.fuzz.fuzz_run import RunStep
+
+
+class CountedCall(NamedTuple):
+    """The counted part of a step; `contract` is its Vyper file, `reason` is None for success."""
+
+    move: str
+    contract: str
+    method: str
+    reason: str | None
+
+
+@dataclass
+class CampaignCounts:
+    """Counts of calls, events, payments of stages (how a cover call was paid), and questions asked."""
+
+    calls: Counter[CountedCall] = field(default_factory=Counter)
+    events: Counter[tuple[str, str]] = field(default_factory=Counter)
+    covers: Counter[str] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def steps(self) -> int:
+        return self.calls.total()
+
+    def count_step(self, played: RunStep, kinds: Mapping[str, str]) -> None:
+        """Count one step; `kinds` tells which Vyper file each contract is."""
+        action, outcome = played.action, played.outcome
+        self.calls[CountedCall(played.move, kinds[action.contract], action.method, outcome.reason)] += 1
+        for log in outcome.logs:
+            self.events[kinds[log.contract], log.event] += 1
+        if action.method == "cover" and outcome.ok:
+            self.covers[name_paying_stages(played)] += 1
+
+    def add_counts(self, other: CampaignCounts) -> None:
+        """Take over another's counts."""
+        self.calls.update(other.calls)
+        self.events.update(other.events)
+        self.covers.update(other.covers)
+        self.questions.update(other.questions)
+
+    @property
+    def features(self) -> set[tuple[str, ...]]:
+        """All that has been reached: reasons, events, ways in which a loss was paid."""
+        return {
+            *(("reason", call.contract, call.reason) for call in self.calls if call.reason is not None),
+            *(("event", *event) for event in self.events),
+            *(("cover", stages) for stages in self.covers),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "calls": [[*call, count] for call, count in sorted(self.calls.items(), key=repr)],
+            "events": [[*event, count] for event, count in sorted(self.events.items())],
+            "covers": dict(sorted(self.covers.items())),
+            "questions": dict(sorted(self.questions.items())),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> CampaignCounts:
+        return cls(
+            Counter({CountedCall(*call): count for *call, count in content["calls"]}),
+            Counter({(contract, event): count for contract, event, count in content["events"]}),
+            Counter(content["covers"]),
+            Counter(content["questions"]),
+        )
+
+
+def name_paying_stages(played: RunStep) -> str:
+    """Name the stages that paid in a cover call, by their place in the order: "0+2", "nobody"."""
+    stages = [str(log.values[2]) for log in played.outcome.logs if log.event == "LossCovered"]
+    return "+".join(stages) or "nobody"

@@ -1,0 +1,294 @@
+"""The contracts with a mark at every decision of their source, for coverage only.
+
+Vyper makes a tree of operations from the source before it assembles, and the nodes of that
+tree know the statement they come from, in whatever module. Here every condition c in it becomes
+
+    with v = c:  pop(balance(address ^ (mark + iszero(v))));  v
+
+The database of revm keeps every account that it was ever asked for, also by static calls and by calls
+that reverted. So the accounts it knows tell which way every decision went, at the speed of a normal run.
+(To trace every operation and map it back to the source measures the same, thousands of times slower.)
+
+Decisions are: `if`, conditional expressions, `assert`, loops over a number of rounds known only when they
+run, and each operand of `and` and `or`. What Vyper adds is none: checks of arithmetic, of bounds, of calls
+and their data, and the locks of nonreentrant functions. `min` and `max` do not branch. Constructors have
+no marks: no call reaches them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.files.atomic_files import write_json
+from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts, lock_cache_files
+from backstop.hosts.compiler_speedup import speed_up_compiler
+
+# How Vyper names the counter of a loop of the source; its own loops have other names.
+_LOOPS = ("range_ix", "for_list_ix")
+# A call that is given so much gas is given so many times that: marks and plain code cost more.
+_MORE_GAS = 4
+# Marks are below this; 0 would be the contract's own address.
+_MARKS = 1 << 16
+_FIRST = 2
+
+
+class Decision(NamedTuple):
+    """One decision of the source: where it is, and the names of its two outcomes."""
+
+    file: str
+    line: int
+    function: str
+    text: str
+    yes: str
+    no: str
+
+
+@dataclass(frozen=True)
+class ContractSurvey:
+    """All that there is to reach in one contract, its modules included as far as it uses them.
+
+    `reasons` and `events` are those that calls can reach; `constructor_reasons` only a deployment.
+    `functions` are the external ones that may change state.
+    """
+
+    decisions: list[Decision]
+    reasons: list[str]
+    constructor_reasons: list[str]
+    events: list[str]
+    functions: list[str]
+    bytecode_hex: str
+
+
+class InstrumentedArtifacts(Artifacts):
+    """The same contracts with marks; they behave alike, but for gas."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        super().__init__(artifacts.root, artifacts.cache)
+        self._surveys: dict[str, ContractSurvey] = {}
+        self._marked: dict[str, Artifact] = {}
+
+    def __getitem__(self, kind: str) -> Artifact:
+        if kind not in self._marked:
+            plain = super().__getitem__(kind)
+            self._marked[kind] = replace(plain, bytecode_hex=self.get_survey(kind).bytecode_hex)
+        return self._marked[kind]
+
+    def get_survey(self, kind: str) -> ContractSurvey:
+        """Return what there is to reach in one contract."""
+        if kind not in self._surveys:
+            self.load_surveys([kind])
+        return self._surveys[kind]
+
+    def load_surveys(self, kinds: Iterable[str]) -> None:
+        """Make surveys ready: from the cache, or compiled, two at a time."""
+        wanted = [kind for kind in kinds if kind not in self._surveys]
+        self.load(wanted)
+        files = {kind: self.cache / f"{kind}-{self._compute_cache_key(kind)}.json" for kind in wanted}
+        if missing := self._load_cached_surveys(files):
+            with lock_cache_files(missing):
+                self._compile_surveys(self._load_cached_surveys(missing))
+
+    def _load_cached_surveys(self, files: Mapping[str, Path]) -> dict[str, Path]:
+        """Load what the cache has; return what it has not."""
+        found = {kind: survey for kind, file in files.items() if (survey := _read_cached(file)) is not None}
+        self._surveys |= found
+        return {kind: file for kind, file in files.items() if kind not in found}
+
+    def _compile_surveys(self, files: Mapping[str, Path]) -> None:
+        missing = list(files)
+        jobs = [(str(self.paths[kind]), str(self.root.parent)) for kind in missing]
+        if len(jobs) < 2:
+            self._keep_surveys(
+                files, [(kind, _compile_with_marks(*job)) for kind, job in zip(missing, jobs, strict=True)]
+            )
+        else:
+            with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+                compiled = pool.map(_compile_with_marks, *zip(*jobs, strict=True))
+                self._keep_surveys(files, zip(missing, compiled, strict=True))
+
+    def _keep_surveys(self, files: Mapping[str, Path], surveys: Iterable[tuple[str, ContractSurvey]]) -> None:
+        for kind, survey in surveys:
+            write_json(vars(survey), files[kind])  # each at once: who is interrupted has less to do again
+            self._surveys[kind] = survey
+
+    def _compute_cache_key(self, kind: str) -> str:
+        # The compiler puts a hash of all its sources into the code.
+        code = super().__getitem__(kind).bytecode_hex
+        return hashlib.sha256(code.encode() + Path(__file__).read_bytes()).hexdigest()[:24]
+
+
+def find_marks(address: str, accounts: Iterable[str]) -> set[int]:
+    """Return the marks of the contract at an address among the accounts that a chain knows."""
+    own = int(address, 16)
+    near = (int(account, 16) ^ own for account in accounts)
+    return {mark - _FIRST for mark in near if _FIRST <= mark < _MARKS}
+
+
+def _read_cached(file: Path) -> ContractSurvey | None:
+    try:
+        fields = json.loads(file.read_text())
+        fields["decisions"] = [Decision(*decision) for decision in fields["decisions"]]
+        return ContractSurvey(**fields)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+# ------------------------------------------------------------------ the compiler
+
+
+def _compile_with_marks(path: str, search_path: str) -> ContractSurvey:
+    """Compile one contract with marks. It compiles without them, or its artifact could not be had."""
+    import snekmate
+    from vyper.codegen import core
+    from vyper.codegen.module import generate_ir_for_module
+    from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
+    from vyper.compiler.phases import CompilerData, generate_assembly, generate_bytecode
+    from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
+    from vyper.ir.compile_ir import reset_symbols
+
+    library = Path(next(iter(snekmate.__path__))).resolve().parent  # as the compiler tells paths
+    bundle = FilesystemInputBundle([library, Path(search_path)])
+    file = bundle.load_file(Path(path))
+    assert isinstance(file, FileInput)
+    data = CompilerData(file, input_bundle=bundle, settings=Settings(evm_version=EVM_VERSION))
+    with speed_up_compiler():
+        settings, contract = data.settings, data.global_ctx
+    # It behaves alike, and nobody asks for its gas or its size: half the time goes into optimizing.
+    settings.optimize = OptimizationLevel.NONE
+    # As `generate_ir_nodes` of vyper.compiler.phases, with marks where the optimizer would work.
+    core.reset_names()
+    reset_symbols()
+    with anchor_settings(settings):
+        with speed_up_compiler():
+            tree, _ = generate_ir_for_module(contract)
+        marker = _VyperMarker([library, Path(search_path)])
+        for runtime in _iter_nodes(tree, "deploy"):
+            marker.mark_node(runtime.args[1])
+        with speed_up_compiler():
+            code = generate_bytecode(generate_assembly(tree, settings.optimize), None)
+
+    calls = _list_called_functions(contract.exposed_functions)
+    built = _list_called_functions([] if contract.init_function is None else [contract.init_function])
+    reasons = _list_reasons(calls)
+    return ContractSurvey(
+        decisions=marker.decisions,
+        reasons=reasons,
+        constructor_reasons=[reason for reason in _list_reasons(built) if reason not in reasons],
+        events=_list_events(calls),
+        functions=sorted(
+            function.name
+            for function in contract.exposed_functions
+            if function.is_external and function.mutability.value in ("nonpayable", "payable")
+        ),
+        bytecode_hex=code.hex(),
+    )
+
+
+class _VyperMarker:
+    """A visitor that marks the conditions in one contract's tree of operations."""
+
+    def __init__(self, roots: list[Path]) -> None:
+        self.decisions: list[Decision] = []
+        self._roots = roots
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def mark_node(self, node: Any, inside: Any = None) -> None:
+        """Mark everything under a node, in place; `inside` is the source of what it is part of."""
+        from vyper import ast as vy_ast
+
+        source, operation, args = node.ast_source, node.value, node.args
+        for arg in args:
+            self.mark_node(arg, source or inside)
+        if operation == "if" and isinstance(source, vy_ast.If | vy_ast.IfExp):
+            args[0] = self._insert_probe(args[0], source, source.test, "true", "false")
+        elif operation == "if" and isinstance(source, vy_ast.Assert):
+            # assert c, reason: if (iszero c) revert
+            negated = args[0]
+            assert negated.value == "iszero"
+            negated.args[0] = self._insert_probe(negated.args[0], source, source.test, "passed", "failed")
+        elif operation in ("assert", "assert_unreachable") and isinstance(source, vy_ast.Assert):
+            args[0] = self._insert_probe(args[0], source, source.test, "passed", "failed")
+        elif operation == "if" and isinstance(source, vy_ast.BoolOp):
+            self._mark_operands(node, source)
+        elif operation == "repeat" and str(args[0].value).startswith(_LOOPS) and not args[2].is_literal:
+            loop = source or inside
+            assert isinstance(loop, vy_ast.For)
+            args[2] = self._insert_probe(args[2], loop, loop.iter, "entered", "never entered")
+        elif operation in ("call", "staticcall") and isinstance(args[0].value, int):
+            args[0].value *= _MORE_GAS
+
+    def _mark_operands(self, node: Any, source: Any) -> None:
+        """Mark each operand: a and b and c is `if a (if b c 0) 0`; a or b or c is `if a 1 (if b 1 c)`."""
+        from vyper import ast as vy_ast
+
+        rest = 1 if isinstance(source.op, vy_ast.And) else 2
+        *values, last = source.values
+        for value in values:
+            assert node.value == "if"
+            node.args[0] = self._insert_probe(node.args[0], value, value, "true", "false")
+            holder, node = node, node.args[rest]
+        holder.args[rest] = self._insert_probe(node, last, last, "true", "false")
+
+    def _insert_probe(self, value: Any, source: Any, condition: Any, yes: str, no: str) -> Any:
+        from vyper.codegen.ir_node import IRnode
+
+        place = (source.module_node.source_id, source.node_id)
+        number = self._numbers.setdefault(place, len(self.decisions))
+        if number == len(self.decisions):
+            self.decisions.append(self._describe_decision(source, condition, yes, no))
+        mark = _FIRST + 2 * number
+        assert mark < _MARKS
+        name = f"decision_{number}"
+        looked_at = ["balance", ["xor", "address", ["add", mark, ["iszero", name]]]]
+        probe = ["with", name, value, ["seq", ["pop", looked_at], name]]
+        return IRnode.from_list(probe, typ=value.typ, ast_source=value.ast_source)
+
+    def _describe_decision(self, source: Any, condition: Any, yes: str, no: str) -> Decision:
+        from vyper import ast as vy_ast
+
+        path = Path(source.module_node.resolved_path)
+        root = next(root for root in self._roots if path.is_relative_to(root))
+        function = source.get_ancestor(vy_ast.FunctionDef).name
+        text = " ".join(condition.node_source_code.split())
+        return Decision(path.relative_to(root).as_posix(), source.lineno, function, text, yes, no)
+
+
+def _iter_nodes(tree: Any, operation: str) -> Iterator[Any]:
+    if tree.value == operation:
+        yield tree
+    for arg in tree.args:
+        yield from _iter_nodes(arg, operation)
+
+
+def _list_called_functions(functions: Iterable[Any]) -> list[Any]:
+    """Return the source of functions and of all that they call, without the getters that Vyper makes."""
+    found = dict.fromkeys(
+        each for function in functions for each in (function, *function.reachable_internal_functions)
+    )
+    return [function.ast_def for function in found if function.ast_def is not None]
+
+
+def _list_reasons(functions: Iterable[Any]) -> list[str]:
+    from vyper import ast as vy_ast
+
+    found = set()
+    for function in functions:
+        for node in function.get_descendants((vy_ast.Assert, vy_ast.Raise)):
+            reason = node.msg if isinstance(node, vy_ast.Assert) else node.exc
+            if isinstance(reason, vy_ast.Str):
+                found.add(reason.value)
+    return sorted(found)
+
+
+def _list_events(functions: Iterable[Any]) -> list[str]:
+    from vyper import ast as vy_ast
+
+    logs = [log for function in functions for log in function.get_descendants(vy_ast.Log)]
+    return sorted({log._metadata["type"].name for log in logs})

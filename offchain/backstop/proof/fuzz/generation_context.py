@@ -1,0 +1,269 @@
+"""The scene that actions are chosen from: the present state, the people and the dice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from random import Random
+from typing import Any, NamedTuple, TypeVar, cast
+
+from backstop.deployment.contract_names import STABLECOIN_POOLS
+from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.equity_auction import EquityAuction
+from backstop.model.erc20 import ERC20
+from backstop.model.interfaces import Debts, Terms, Vault
+from backstop.model.liquidation_engine import LiquidationEngine
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.pool import Pool
+from backstop.model.price_feed import PriceFeed
+from backstop.model.risk_policy import RiskPolicy
+from backstop.model.settlement import Settlement
+from backstop.model.shares import Shares
+from backstop.model.state import World
+from backstop.model.timelock import Call
+from backstop.model.token import Token
+from backstop.model.vault_engine import VaultEngine
+from backstop.model.workouts import Workouts
+from backstop.system import Action
+
+T = TypeVar("T")
+Fungible = ERC20 | Shares | Token
+
+PEOPLE = ("borrower", "saver", "keeper", "attacker", "owner_1", "owner_2")
+"""The roles that act. Anybody may do anything; what succeeds follows from what they hold."""
+
+
+class Wait(NamedTuple):
+    """A time that passes before the next action."""
+
+    seconds: int
+
+
+class GenerationContext:
+    """The model of a running deployment, read but not written; to choose an action costs no calls."""
+
+    def __init__(self, deployment: Deployment, world: World, random: Random) -> None:
+        self.deployment = deployment
+        self.world = world
+        self.random = random
+        self.people = tuple(get_account(role) for role in PEOPLE)
+        contracts = world.contracts
+        self.engine = cast(VaultEngine, contracts["VaultEngine"])
+        self.feed = cast(PriceFeed, contracts["PriceFeed"])
+        self.auction = cast(CollateralAuction, contracts["CollateralAuction"])
+        self.waterfall = cast(LossWaterfall, contracts["LossWaterfall"])
+        self.liquidations = cast(LiquidationEngine, contracts["LiquidationEngine"])
+        self.savings = cast(Pool, contracts["Savings"])
+        self.stablecoin = cast(ERC20, contracts["Stablecoin"])
+        self.settlement = cast(Settlement, contracts["Settlement"])
+        self.listed = len(deployment.parameters.collateral_types)
+        # Whether the run is near its end: then it may be wound up.
+        self.late = False
+        # What was proposed to the timelock, and its salt, by id: the chain has only the id.
+        self.announced: dict[bytes, tuple[tuple[Call, ...], bytes]] = {}
+        names = deployment.addresses
+        self.policy = cast(RiskPolicy, contracts["RiskPolicy"]) if "RiskPolicy" in names else None
+        self.workouts = cast(Workouts, contracts["Workouts"]) if "Workouts" in names else None
+        self.has_equity = "Equity" in names
+        # Pools of stablecoin, all pools, series of claims, auctions of equity.
+        self.savers = tuple(name for name in STABLECOIN_POOLS if name in names)
+        self.pools = (*self.savers, *(name for name in ("StakedEquity",) if name in names))
+        self.claims = tuple(f"{name}.Claims" for name in self.savers if f"{name}.Claims" in names)
+        self.domains = tuple(domain.name for domain in deployment.parameters.domains)
+        self.equity_auctions = tuple(name for name in ("StakeAuction", "MintAuction") if name in names)
+
+    @property
+    def now(self) -> int:
+        return self.world.timestamp
+
+    @property
+    def clock(self) -> int:
+        """The time by which prices of lots fall [seconds]."""
+        return self.auction.clock(self.admin)
+
+    @property
+    def admin(self) -> str:
+        return self.deployment.get_account("admin")
+
+    @property
+    def guardian(self) -> str:
+        return self.deployment.get_account("guardian")
+
+    def build_call(self, contract: str, method: str, *args: Any, by: str) -> Action:
+        """Return one call as an action."""
+        return Action(contract, method, args, by)
+
+    # -------------------------------------------------------------------- dice
+
+    def pick_item(self, choices: Sequence[T]) -> T:
+        return choices[int(self.random.random() * len(choices))]
+
+    def draw_bool(self, share: float) -> bool:
+        return self.random.random() < share
+
+    def pick_account(self) -> str:
+        return self.pick_item(self.people)
+
+    def draw_near_limit(self, *limits: int) -> int:
+        """Draw exactly a limit, a wei off it, or a part of it; never negative."""
+        limit = self.pick_item(limits)
+        kind = int(self.random.random() * 10)
+        if kind < 3:
+            return max(limit, 0)
+        if kind < 4:
+            return max(limit - 1, 0)
+        if kind < 5:
+            return min(limit + 1, MAX_UINT256) if limit >= 0 else 0
+        if kind < 6:
+            return self.pick_item((0, 1, limit // 2 if limit > 0 else 0))
+        return self.draw_part(limit)
+
+    def draw_part(self, limit: int) -> int:
+        """Draw a part of a limit, all sizes alike: 1 wei is as likely as nearly everything."""
+        if limit <= 1:
+            return max(limit, 0)
+        if self.random.random() < 0.5:
+            return limit * self.random.randint(1, 1_000) // 1_000
+        return 1 + int(self.random.random() * (1 << self.random.randint(1, limit.bit_length()))) % limit
+
+    # ------------------------------------------------------------------- types
+
+    def draw_type(self) -> int:
+        """Draw a collateral type: the first few have most of the business, so that states get deep."""
+        return int(self.random.random() * min(self.listed, 4))
+
+    def draw_market(self) -> int:
+        """Draw a market of the feed: a collateral type's, or the equity's."""
+        return EQUITY_MARKET if self.has_equity and self.draw_bool(0.2) else self.draw_type()
+
+    def get_symbol(self, collateral_type: int) -> str:
+        """Return the token of a type of the deployment."""
+        return self.deployment.parameters.collateral_types[collateral_type].symbol
+
+    def get_terms(self, collateral_type: int) -> Terms:
+        return cast(Terms, self.engine.terms[collateral_type])
+
+    def get_debts(self, collateral_type: int) -> Debts:
+        return cast(Debts, self.engine.debts[collateral_type])
+
+    def get_vault(self, collateral_type: int, owner: str) -> Vault:
+        return cast(Vault, self.engine.vaults[collateral_type, owner])
+
+    def get_price(self, collateral_type: int) -> int:
+        """Return the price that new risk is measured at, stale or not [ray for 1e18 of collateral]."""
+        prices = self.feed.prices[collateral_type]
+        return int(min(prices.current, prices.next))
+
+    def get_published_price(self, collateral_type: int) -> int:
+        """Return the next price, also one held back; the current one while the next waits; 0 of none."""
+        prices = self.feed.prices[collateral_type]
+        return int(prices.next or self.feed.withheld_prices[collateral_type] or prices.current)
+
+    def get_rate(self, collateral_type: int) -> int:
+        return int(self.get_debts(collateral_type).accumulated_rate)
+
+    def get_debt(self, collateral_type: int, owner: str) -> int:
+        """Return a vault's debt as of the last accrual [rad]."""
+        return int(self.get_vault(collateral_type, owner).normalized_debt * self.get_rate(collateral_type))
+
+    def list_unsafe_owners(self, collateral_type: int) -> list[str]:
+        """Return the owners who can be liquidated at the current price."""
+        price, terms, rate = (
+            self.feed.prices[collateral_type].current,
+            self.get_terms(collateral_type),
+            self.get_rate(collateral_type),
+        )
+        found = []
+        for owner in self.people:
+            vault = self.get_vault(collateral_type, owner)
+            value = vault.locked_collateral * price
+            if value * BASIS_POINTS < vault.normalized_debt * rate * terms.liquidation_ratio:
+                found.append(owner)
+        return found
+
+    def find_weakest_owner(self, collateral_type: int) -> list[str]:
+        """Return the owner with the least collateral for each unit of debt; nobody without a debt."""
+        found = [who for who in self.people if self.get_vault(collateral_type, who).normalized_debt]
+
+        def strength(who: str) -> Fraction:
+            vault = self.get_vault(collateral_type, who)
+            return Fraction(vault.locked_collateral, vault.normalized_debt)
+
+        return [min(found, key=strength)] if found else []
+
+    def get_drawable_debt(self, collateral_type: int, owner: str) -> int:
+        """Return how much more the margin allows to draw, were the price fresh [wad]."""
+        ratio = max(self.get_terms(collateral_type).initial_ratio, 1)
+        value = self.get_vault(collateral_type, owner).locked_collateral * self.get_price(collateral_type)
+        return (value * BASIS_POINTS // ratio - self.get_debt(collateral_type, owner)) // RAY
+
+    def get_ceiling_room(self, collateral_type: int) -> int:
+        """Return how much more the type's ceiling allows to draw [wad]."""
+        total = self.get_debts(collateral_type).performing + self.engine._distress(collateral_type)
+        return (self.get_terms(collateral_type).debt_ceiling * RAD - total) // RAY
+
+    def get_auction_room(self, collateral_type: int) -> int:
+        """Return how much may still go under auction [rad]."""
+        factor = self.policy.limits_factor("") if self.policy else BASIS_POINTS
+        return self.engine._room(collateral_type, factor)
+
+    def has_fresh_price(self, collateral_type: int) -> bool:
+        """Return whether the type has a fresh price."""
+        return bool(self.now <= self.feed.prices[collateral_type].fresh_until)
+
+    # ------------------------------------------------------------------ others
+
+    @property
+    def settling(self) -> bool:
+        """True once settlement has begun."""
+        return bool(self.settlement.progress[()].begun_at)
+
+    def list_deficit_types(self) -> list[int]:
+        """Return the types with a loss that is not covered."""
+        return [c for c in range(self.listed) if self.engine.deficit[c]]
+
+    def list_equity_sales(self) -> list[tuple[EquityAuction, int]]:
+        """Return the auctions of equity that run, each with its type."""
+        auctions = [cast(EquityAuction, self.world.contracts[name]) for name in self.equity_auctions]
+        return [(each, c) for each in auctions for c, sale in each.sales.items() if sale.target]
+
+    def get_balance(self, token: str, who: str) -> int:
+        """Return somebody's balance of a token."""
+        return int(cast(Fungible, self.world.contracts[token]).balanceOf("", who))
+
+    def find_richest_account(self) -> str:
+        """Return the person who holds the most stablecoin."""
+        return max(self.people, key=self.stablecoin.balances.__getitem__)
+
+    def list_open_auctions(self) -> list[int]:
+        """Return the ids of the open auctions among the last few."""
+        return [id for id in self.live if self.auction.lots[id].started_at]
+
+    @property
+    def live(self) -> range:
+        last = int(self.auction.ids[()])
+        return range(max(1, last - 15), last + 1)
+
+    def draw_auction_id(self) -> int:
+        """Draw an open auction; at times one that is not."""
+        found = self.list_open_auctions()
+        if found and self.random.random() < 0.98:
+            return self.pick_item(found)
+        return int(self.auction.ids[()]) + self.random.randrange(2)
+
+    def list_open_workouts(self) -> list[int]:
+        """Return the ids of open workouts."""
+        return (
+            [] if self.workouts is None else [id for id, each in self.workouts.balances.items() if each.left]
+        )
+
+    def draw_workout_id(self) -> int | None:
+        """Draw an open workout; at times one that is not; None if there is none."""
+        found = self.list_open_workouts()
+        if found and self.draw_bool(0.97):
+            return self.pick_item(found)
+        return int(self.auction.ids[()]) + 1 if self.draw_bool(0.05) else None

@@ -1,0 +1,38 @@
+"""Moves: each is an intention of somebody, as one or several actions. The catalogue registers them here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from backstop.proof.fuzz.generation_context import GenerationContext, Wait
+from backstop.system import Action
+
+Plays = Callable[[GenerationContext], Iterator[Action | Wait]]
+
+
+class ActionGenerator(NamedTuple):
+    """A generator of actions, chosen by `weight` against the others; none where it makes no sense.
+
+    Some runs are mostly of those that are `of_traders`.
+    """
+
+    name: str
+    weight: float
+    play: Plays
+    of_traders: bool = False
+
+
+MOVES: dict[str, ActionGenerator] = {}
+
+
+def register_generator(weight: float, of_traders: bool = False) -> Callable[[Plays], Plays]:
+    """Put a move in the catalogue."""
+
+    def register(play: Plays) -> Plays:
+        name = play.__name__
+        assert name not in MOVES, f"there are two moves {name}"
+        MOVES[name] = ActionGenerator(name, weight, play, of_traders)
+        return play
+
+    return register

@@ -1,0 +1,67 @@
+"""Failing traces on disk: shrunk, and made a test of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.files.installation import format_command
+from backstop.hosts.artifacts import Artifacts
+from backstop.proof.fuzz.delta_debugging import shrink_trace
+from backstop.proof.fuzz.regression_test_writer import write_regression
+from backstop.proof.fuzz.trace_failure import Failure
+from backstop.proof.step_trace import read_trace, write_trace
+
+# Most failures are small within a few seconds; some hang on what hundreds of steps made.
+SECONDS = 60.0
+
+
+class Finding(NamedTuple):
+    """A trace's failure; its actions beyond the opening before and after; the small trace and its test."""
+
+    failure: Failure
+    before: int
+    after: int
+    trace: Path
+    test: Path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.failure.text}\n"
+            f"  shrunk from {self.before} to {self.after} actions after the opening\n"
+            f"  replay it:  {format_command('replay')} {self.trace}\n"
+            f"  as a test:  {self.test}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.failure.kind,
+            "text": self.failure.text,
+            "actions": [self.before, self.after],
+            "trace": str(self.trace),
+            "test": str(self.test),
+        }
+
+
+def shrink_file(
+    path: Path,
+    artifacts: Artifacts,
+    stopped: Callable[[], bool] = lambda: False,
+    show: Callable[[int], None] = lambda steps: None,
+    seconds: float = SECONDS,
+) -> Finding:
+    """Shrink a trace file; the small trace and its test are written beside it.
+
+    It ends after so many seconds with the smallest so far. Raises BackstopError if the file is no trace,
+    or the trace does not fail.
+    """
+    trace = read_trace(path, artifacts)
+    end = time.monotonic() + seconds
+    small, failure = shrink_trace(trace, artifacts, lambda: stopped() or time.monotonic() > end, show)
+    target = path.with_name(f"{path.stem}-small.json")
+    write_trace(small, target)
+    test = write_regression(small, failure, path.parent)
+    before, after = (len(each.steps) - each.opening for each in (trace, small))
+    return Finding(failure, before, after, target, test)

@@ -1,0 +1,81 @@
+"""One value that the model and the chain do not share, and the error that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.deployment.deployment_plan import Creation
+from backstop.errors import BackstopError
+from backstop.files.installation import format_command
+from backstop.model.state import Log
+from backstop.system import Action, Outcome
+
+
+class Difference(NamedTuple):
+    """One value that the model and the chain do not share.
+
+    `path` is a storage path, or "reason", "value", "logs"; `field` is the record's field if there is one.
+    """
+
+    step: int
+    action: Action | Creation | None
+    contract: str
+    path: str
+    key: Hashable
+    field: str
+    model: Any
+    chain: Any
+
+    def __str__(self) -> str:
+        key = "" if self.key == () else f"[{self.key}]"
+        field = f".{self.field}" if self.field else ""
+        return f"{self.contract} {self.path}{key}{field}: model {self.model!r}, chain {self.chain!r}"
+
+
+class DivergenceError(BackstopError):
+    """The error of a model and a chain that differ."""
+
+    def __init__(self, differences: list[Difference], trace: Path | None) -> None:
+        first = differences[0]
+        action = first.action
+        if isinstance(action, Action):
+            what = f"{action.contract}.{action.method}{action.args} from {action.sender}"
+        else:
+            what = "the deployment" if action is None else f"the creation of {action.name}"
+        lines = [f"model and chain differ at step {first.step}, {what}:"]
+        lines += [f"  {difference}" for difference in differences[:10]]
+        if len(differences) > 10:
+            lines.append(f"  and {len(differences) - 10} more")
+        if trace is not None:
+            lines.append(f"run it again with: {format_command('replay')} {trace}")
+        super().__init__("\n".join(lines))
+        self.differences = differences
+        self.trace = trace
+
+
+def convert_to_tuples(value: Any) -> Any:
+    """Turn lists and records into tuples: the model returns them where the codec gives tuples."""
+    if isinstance(value, list | tuple):
+        return tuple([convert_to_tuples(item) for item in value])
+    return value
+
+
+def compare_outcomes(step: int, action: Action, expected: Outcome, actual: Outcome) -> list[Difference]:
+    """Return the first of reason, value and events in which the chain differs from the model."""
+
+    def difference(path: str, model: Any, chain: Any) -> list[Difference]:
+        return [Difference(step, action, action.contract, path, (), "", model, chain)]
+
+    if expected.reason != actual.reason:
+        return difference("reason", expected.reason, actual.reason)
+    if expected.value != actual.value:
+        value = convert_to_tuples(expected.value)
+        if value != actual.value:
+            return difference("value", value, actual.value)
+    if expected.logs != actual.logs:
+        logs = tuple(Log(log.contract, log.event, convert_to_tuples(log.values)) for log in expected.logs)
+        if logs != actual.logs:
+            return difference("logs", logs, actual.logs)
+    return []

@@ -1,0 +1,153 @@
+"""All mutants of a contract, and a sample of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+from random import Random
+
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.proof.mutation.mutation_operators import OPERATORS
+from backstop.proof.mutation.vyper_source import TextEdit, VyperSource, iter_code
+
+# Each file once: a module belongs to the one contract that runs it, or stands by itself.
+FILES: dict[str, tuple[str, ...]] = {
+    "Stablecoin": ("Stablecoin.vy",),
+    "VaultEngine": (
+        "VaultEngine.vy",
+        "modules/coverage.vy",
+        "modules/ledger.vy",
+        "modules/listing.vy",
+        "modules/refuse.vy",
+        "modules/terms.vy",
+    ),
+    "PriceFeed": ("PriceFeed.vy", "modules/falls.vy", "modules/settlement_price.vy"),
+    "Timelock": ("Timelock.vy",),
+    "RiskPolicy": ("RiskPolicy.vy",),
+    "ChainlinkReporter": ("ChainlinkReporter.vy",),
+    "LiquidationEngine": ("LiquidationEngine.vy", "modules/asking.vy", "modules/doubt.vy"),
+    "CollateralAuction": ("CollateralAuction.vy", "modules/dutch.vy", "modules/recovery.vy"),
+    "LossWaterfall": ("LossWaterfall.vy",),
+    "LedgerStage": ("LedgerStage.vy",),
+    "Pool": (
+        "Pool.vy",
+        "modules/exits.vy",
+        "modules/redeem_queue.vy",
+        "modules/denominations.vy",
+        "modules/shares.vy",
+        "modules/permits.vy",
+        "modules/vesting_assets.vy",
+    ),
+    "EquityPool": ("EquityPool.vy",),
+    "RecoveryClaims": ("RecoveryClaims.vy", "modules/series_token.vy"),
+    "ClawbackStage": ("ClawbackStage.vy",),
+    "Equity": ("Equity.vy",),
+    "EquityAuction": ("EquityAuction.vy",),
+    "SurplusAuction": ("SurplusAuction.vy",),
+    "Treasury": ("Treasury.vy",),
+    "Settlement": ("Settlement.vy",),
+    "AutoCeiling": ("AutoCeiling.vy",),
+    "Domain": ("Domain.vy",),
+    "CircuitBreaker": ("CircuitBreaker.vy",),
+    "MarginOrders": ("MarginOrders.vy", "modules/owned.vy", "modules/signed.vy"),
+    "MarginPolicy": ("MarginPolicy.vy",),
+    "MarginFund": ("MarginFund.vy",),
+    "PerpetualMarket": (
+        "PerpetualMarket.vy",
+        "modules/cycle_book.vy",
+        "modules/cycle_losses.vy",
+        "modules/price_path.vy",
+    ),
+    "PerpetualDesk": ("PerpetualDesk.vy",),
+    "PerpetualBackstop": ("PerpetualBackstop.vy",),
+    "PerpetualRanking": ("PerpetualRanking.vy",),
+    "PerpetualSharer": ("PerpetualSharer.vy",),
+    "Workouts": ("Workouts.vy",),
+    "roles": ("modules/roles.vy",),
+    "units": ("modules/units.vy",),
+    "bounds": ("modules/bounds.vy",),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One edit of one file, known by its text and not by its line, so that it outlives other edits."""
+
+    file: str
+    function: str
+    operator: str
+    before: str  # the lines it changes, their white space collapsed
+    after: str
+    nth: int  # of equal ones in the function, from 1
+    line: int
+    edit: TextEdit
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.file, self.function, self.operator, self.before, self.after, str(self.nth)
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256("\0".join(self.key).encode()).hexdigest()[:12]
+
+    def apply(self, text: str) -> str:
+        """Return the file's text with the fault in it."""
+        return text[: self.edit.start] + self.edit.text + text[self.edit.end :]
+
+    def make_diff(self, root: Path = CONTRACTS) -> str:
+        """Return the fault as a unified diff."""
+        text = (root / self.file).read_text()
+        before, after = text.splitlines(), self.apply(text).splitlines()
+        name = f"contracts/{self.file}"
+        return "\n".join(unified_diff(before, after, name, name, lineterm="", n=2))
+
+
+def list_files(contract: str) -> tuple[str, ...]:
+    """Return the files of a contract that are its own."""
+    if contract not in FILES:
+        raise BackstopError(f"no contract {contract!r}: choose one of {', '.join(FILES)}")
+    return FILES[contract]
+
+
+def list_mutants(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
+    """Return all mutants of a contract's files, in the order of the text."""
+    return [
+        mutant for file in list_files(contract) for mutant in _find_mutants(file, (root / file).read_text())
+    ]
+
+
+def shuffle_mutants(contract: str, seed: int, root: Path = CONTRACTS) -> list[Mutant]:
+    """Return all mutants of a contract in the order in which a sample takes them."""
+    found = list_mutants(contract, root)
+    Random(f"{seed} {contract}").shuffle(found)
+    return found
+
+
+def _find_mutants(file: str, text: str) -> list[Mutant]:
+    source = VyperSource(text)
+    found: list[Mutant] = []
+    seen: Counter[tuple[str, ...]] = Counter()
+    for function, part in source.iter_parts():
+        edits = {
+            (edit, operator)
+            for node in iter_code(part)
+            for operator, make in OPERATORS.items()
+            for edit in make(node, source)
+        }
+        for edit, operator in sorted(edits):
+            start, end = source.widen_to_lines(edit.start, edit.end)
+            before = text[start:end]
+            after = text[start : edit.start] + edit.text + text[edit.end : end]
+            key = (function, operator, _collapse_spaces(before), _collapse_spaces(after))
+            seen[key] += 1
+            line = source.get_line_number(edit.start)
+            found.append(Mutant(file, *key, nth=seen[key], line=line, edit=edit))
+    return found
+
+
+def _collapse_spaces(text: str) -> str:
+    return " ".join(text.split())

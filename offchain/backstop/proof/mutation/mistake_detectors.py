@@ -1,0 +1,104 @@
+"""Witnesses of a wrong rule that contract and model share: each looks at a changed copy of the checkout.
+
+A new one is a function and a line in `WITNESSES`; what it starts runs in `Copy.root` with
+`Copy.environment`, so that it imports the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CACHE, CONTRACTS, ROOT
+from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignSettings
+
+NOTICED, SILENT, DIFFERENCE, BROKEN = "noticed", "silent", "difference", "broken"
+_NUMBER = re.compile(r"property (\d+) is violated")
+_WORDS = 300
+
+
+class Mistake(Protocol):
+    """What is done to a copy of the checkout: a pair, for one."""
+
+    def apply(self, root: Path) -> None: ...
+
+
+class DetectorVerdict(NamedTuple):
+    """The word of a witness: by what it noticed and at which step, a difference, or why it cannot look."""
+
+    outcome: str  # NOTICED, SILENT, DIFFERENCE: the two sides are wrong in two ways, BROKEN: it cannot run
+    by: str = ""
+    step: int = 0  # 0 where there are none
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class CheckoutCopy:
+    """A changed checkout: package, contracts, and what is compiled of them already."""
+
+    root: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.root / "offchain")}
+
+
+class DetectorTask(NamedTuple):
+    """What a witness is asked for: steps at most, the seed, when to give up."""
+
+    steps: int
+    seed: int
+    seconds: float
+    stopped: Callable[[], bool] = lambda: False
+
+
+@contextmanager
+def copy_checkout(mistake: Mistake) -> Iterator[CheckoutCopy]:
+    """Yield a copy of this checkout with the mistake in it; what did not change stays compiled."""
+    with tempfile.TemporaryDirectory(prefix="backstop-pair-") as folder:
+        copy = CheckoutCopy(Path(folder))
+        package = Path("offchain") / "backstop"
+        shutil.copytree(ROOT / package, copy.root / package)
+        shutil.copytree(CONTRACTS, copy.root / "contracts")
+        if CACHE.exists():
+            shutil.copytree(CACHE, copy.root / CACHE.relative_to(ROOT))
+        mistake.apply(copy.root)
+        yield copy
+
+
+def run_campaign(copy: CheckoutCopy, task: DetectorTask) -> DetectorVerdict:
+    """Play random steps in lockstep with all properties, until something fails."""
+    began = time.monotonic()
+
+    def over() -> bool:
+        return task.stopped() or time.monotonic() - began > task.seconds
+
+    runs = Campaign(
+        CampaignSettings(task.seed, task.steps), copy.root / "campaign", copy.root, copy.environment
+    )
+    try:
+        progress = runs.play_runs(stopped=over)
+    except BackstopError as error:  # it does not compile, or a step brings the process down
+        return DetectorVerdict(BROKEN, said=str(error)[-_WORDS:])
+    step = progress.tally.steps + 1
+    if not progress.failures:
+        if over():
+            return DetectorVerdict(BROKEN, step=step, said=f"not done after {task.seconds:.0f} seconds")
+        return DetectorVerdict(SILENT)
+    text = progress.failures[0]["text"]
+    if found := _NUMBER.search(text):
+        return DetectorVerdict(NOTICED, f"property {found[1]}", step, text[:_WORDS])
+    return DetectorVerdict(DIFFERENCE, step=step, said=text[:_WORDS])
+
+
+WITNESSES: Mapping[str, Callable[[CheckoutCopy, DetectorTask], DetectorVerdict]] = {"campaign": run_campaign}
+"""Name -> witness, in the order in which they are asked; the first that notices ends it."""

@@ -1,0 +1,100 @@
+"""The fate of each mutant, kept in one file, so that a run goes on where the last one ended.
+
+The file is a cache: contracts are edited between two runs by design, and then every mutant is tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import read_json, write_json
+from backstop.hosts.artifacts import CONTRACTS, ROOT, hash_files
+from backstop.proof.mutation.contract_mutants import Mutant
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class MutantResult:
+    """The fate of one mutant."""
+
+    outcome: str  # killed, survived, invalid: does not compile, same code: compiles to the same
+    seconds: float
+    suite: str  # hash of the tests it met
+    by: str = ""  # the test that failed
+
+    @property
+    def counts(self) -> bool:
+        """True if there was a fault to find."""
+        return self.outcome in ("killed", "survived")
+
+
+class MutantResultStore:
+    """Results by mutant; they hold for the contracts they were made with, survivors for the tests too."""
+
+    def __init__(self, file: Path, fresh: bool = False) -> None:
+        self.file = file
+        self.contracts = hash_files(CONTRACTS.rglob("*.vy*"))
+        self.suite = hash_files(
+            path for folder in ("offchain", "tests") for path in (ROOT / folder).rglob("*.py")
+        )
+        self._records: dict[str, dict[str, Any]] = {}
+        # The test that killed a mutant, or one of its function, probably does so again.
+        self._killers: dict[tuple[str, ...], list[str]] = {}
+        if file.exists():
+            self._read_records(fresh)
+
+    def get_result(self, mutant: Mutant) -> MutantResult | None:
+        """Return what is known of a mutant and still holds; None if it has to be tried."""
+        record = self._records.get(mutant.id)
+        if record is None:
+            return None
+        result = _parse_result(record)
+        return None if result.outcome == "survived" and result.suite != self.suite else result
+
+    def list_killers(self, mutant: Mutant) -> list[str]:
+        """Return tests that killed it or its like before, the last first."""
+        own, like = ((mutant.id,), (mutant.file, mutant.function))
+        found = [*reversed(self._killers.get(own, [])), *reversed(self._killers.get(like, []))]
+        return list(dict.fromkeys(found))[:5]
+
+    def add_result(self, mutant: Mutant, result: MutantResult) -> None:
+        """Keep a result, at once also on disk."""
+        fields = {k: v for k, v in vars(mutant).items() if k != "edit"}
+        self._records[mutant.id] = {**fields, **asdict(result)}
+        self._remember_killer(mutant.id)
+        content = {"schema_version": SCHEMA_VERSION, "contracts": self.contracts, "mutants": self._records}
+        write_json(content, self.file)
+
+    def _remember_killer(self, id_: str) -> None:
+        record = self._records[id_]
+        if by := record["by"]:
+            for key in ((id_,), (record["file"], record["function"])):
+                self._killers.setdefault(key, []).append(by)
+
+    def _read_records(self, fresh: bool) -> None:
+        """Read what an earlier run has left.
+
+        With `fresh`, and of other contracts, only which test killed what: it is a hint, and holds for longer.
+        """
+        again = "choose another --out, or remove it"
+        content = read_json(self.file, "file of results", SCHEMA_VERSION, "run it first", again)
+        try:
+            self._records = dict(content["mutants"])
+            for id_, record in self._records.items():
+                _parse_result(record)
+                self._remember_killer(id_)
+            still_hold = content["contracts"] == self.contracts and not fresh
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BackstopError(f"{self.file} is not a whole file of results ({error!r}): {again}") from None
+        if not still_hold:
+            self._records = {}
+
+
+def _parse_result(record: dict[str, Any]) -> MutantResult:
+    return MutantResult(
+        str(record["outcome"]), float(record["seconds"]), str(record["suite"]), str(record["by"])
+    )

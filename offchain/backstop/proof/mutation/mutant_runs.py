@@ -1,0 +1,186 @@
+"""Trials of mutants, shared out to processes: a sample of each contract, or all."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS, ROOT, Artifacts
+from backstop.proof.mutation.contract_mutants import FILES, Mutant, shuffle_mutants
+from backstop.proof.mutation.contract_scores import ContractScore
+from backstop.proof.mutation.mutant_results import MutantResult, MutantResultStore
+
+# Tests that take so many times as long as without a fault hang; a busy machine has its moments, so not
+# before so many seconds. Without a fault, the longest.
+PATIENCE = 5
+SHORTEST = 60
+LONGEST = 600
+
+Show = Callable[[str, Mutant, MutantResult], None]
+
+
+@dataclass
+class _MutantQueue:
+    """The mutants of a contract that are still to be tried, until enough of them counted."""
+
+    waiting: list[Mutant]
+    left: float  # how many may still count
+
+    def take(self) -> Mutant | None:
+        if self.over:
+            return None
+        self.left -= 1
+        return self.waiting.pop(0)
+
+    @property
+    def over(self) -> bool:
+        return not self.waiting or self.left < 1
+
+
+class MutantRuns:
+    """The trials of mutants, in an order that only the seed decides; results are kept after each."""
+
+    def __init__(
+        self,
+        contracts: Iterable[str],
+        results: MutantResultStore,
+        sample: int | None,
+        seed: int = 1,
+        argued: Iterable[tuple[str, ...]] = (),
+        tests: Iterable[str] = (),
+    ) -> None:
+        limit = math.inf if sample is None else sample
+        self.results = results
+        self.scores = {contract: ContractScore(contract) for contract in contracts}
+        self.argued = frozenset(argued)
+        self.tests = list(tests)
+        self._queues = {
+            contract: _MutantQueue(shuffle_mutants(contract, seed), limit) for contract in self.scores
+        }
+        self._lock = threading.Lock()
+        self._crashes: list[str] = []
+
+    @property
+    def expected(self) -> int:
+        """The number of mutants that will have counted in the end, as far as one can tell."""
+        left = sum(min(queue.left, len(queue.waiting)) for queue in self._queues.values())
+        return int(left) + sum(score.mutants for score in self.scores.values())
+
+    def try_mutants(
+        self,
+        workers: int = 2,
+        stopped: Callable[[], bool] = lambda: False,
+        show: Show = lambda contract, mutant, result: None,
+    ) -> bool:
+        """Try the mutants; return whether all were tried."""
+        Artifacts().load()
+        with tempfile.TemporaryDirectory(prefix="backstop-mutants-") as folder:
+            threads = [
+                threading.Thread(
+                    target=self._drive_worker, args=(Path(folder) / str(i), stopped, show), daemon=True
+                )
+                for i in range(workers)
+            ]
+            for thread in threads:
+                thread.start()
+            # Python runs handlers of signals only between two steps of the main thread.
+            while any(thread.is_alive() for thread in threads):
+                time.sleep(0.2)
+        if self._crashes:
+            raise BackstopError(self._crashes[0])
+        return all(queue.over for queue in self._queues.values())
+
+    def _drive_worker(self, folder: Path, stopped: Callable[[], bool], show: Show) -> None:
+        """Hand one process mutant after mutant."""
+        folder.mkdir()
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "backstop.proof.mutation.mutation_worker", str(folder), *self.tests],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=ROOT,
+            )
+        try:
+            patience = 0.0
+            while not stopped() and not self._crashes and (job := self._take_mutant(show)) is not None:
+                contract, mutant = job
+                patience = patience or self._measure_patience(process, mutant)
+                text = mutant.apply((CONTRACTS / mutant.file).read_text())
+                result = self._run_tests(process, mutant, text, patience)
+                with self._lock:
+                    self.results.add_result(mutant, result)
+                    self._count_result(contract, mutant, result)
+                    show(contract, mutant, result)
+        except (OSError, ValueError):
+            words = (folder / "log").read_text(errors="replace").strip()[-2_000:]
+            self._crashes.append(f"the tests cannot be run:\n{words}")
+        except BackstopError as error:
+            self._crashes.append(str(error))
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait()
+
+    def _take_mutant(self, show: Show) -> tuple[str, Mutant] | None:
+        """Take the next mutant of which nothing is known."""
+        with self._lock:
+            for contract, queue in self._queues.items():
+                while (mutant := queue.take()) is not None:
+                    known = self.results.get_result(mutant)
+                    if known is None:
+                        return contract, mutant
+                    self._count_result(contract, mutant, known)
+                    show(contract, mutant, known)
+        return None
+
+    def _count_result(self, contract: str, mutant: Mutant, result: MutantResult) -> None:
+        if not result.counts:
+            # It makes room for another.
+            self._queues[contract].left += 1
+        self.scores[contract].add_mutant(mutant, result, mutant.key in self.argued)
+
+    def _measure_patience(self, process: subprocess.Popen[str], mutant: Mutant) -> float:
+        """Return how long the tests may take; without a fault they have to pass [seconds]."""
+        text = (CONTRACTS / mutant.file).read_text()
+        result = self._run_tests(process, mutant, text, LONGEST, unchanged=True)
+        if result.outcome != "survived":
+            raise BackstopError(f"{result.by} fails without any fault: mend that first")
+        return max(SHORTEST, PATIENCE * result.seconds)
+
+    def _run_tests(
+        self,
+        process: subprocess.Popen[str],
+        mutant: Mutant,
+        text: str,
+        seconds: float,
+        unchanged: bool = False,
+    ) -> MutantResult:
+        assert process.stdin is not None and process.stdout is not None
+        job = {
+            "file": mutant.file,
+            "text": text,
+            "unchanged": unchanged,
+            "seconds": seconds,
+            "function": mutant.function,
+            "folders": _list_test_folders(mutant.file),
+            "hints": self.results.list_killers(mutant),
+        }
+        print(json.dumps(job), file=process.stdin, flush=True)
+        return MutantResult(suite=self.results.suite, **json.loads(process.stdout.readline()))
+
+
+def _list_test_folders(file: str) -> list[str]:
+    """Return the folders of a file's unit tests: its own first, then those of the contract that runs it."""
+    contract = next(name for name, files in FILES.items() if file in files)
+    return [Path(file).with_suffix("").as_posix(), contract]

@@ -1,0 +1,234 @@
+"""The kinds of faults. Each takes a node of the syntax tree and yields the edits it would make there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import vyper.ast as vy_ast
+from vyper.ast import VyperNode
+
+from backstop.proof.mutation.vyper_source import HINTS, TextEdit, VyperSource, iter_blocks
+
+Operator = Callable[[VyperNode, VyperSource], Iterator[TextEdit]]
+
+COMPARISONS = {
+    "<": ("<=", ">="),
+    "<=": ("<", ">"),
+    ">": (">=", "<="),
+    ">=": (">", "<"),
+    "==": ("!=",),
+    "!=": ("==",),
+    "not in": ("in",),
+    "in": ("not in",),
+}
+ARITHMETIC = {
+    "+": "-",
+    "-": "+",
+    "*": "//",
+    "//": "*",
+    "%": "//",
+    "**": "*",
+    "<<": ">>",
+    ">>": "<<",
+    "&": "|",
+    "|": "&",
+    "^": "|",
+}
+CALLS = {
+    "unsafe_add": "unsafe_sub",
+    "unsafe_sub": "unsafe_add",
+    "unsafe_mul": "unsafe_div",
+    "unsafe_div": "unsafe_mul",
+    "min": "max",
+    "max": "min",
+}
+DIRECTED = frozenset({"-", "//", "%", "<<", ">>"})
+# In the first two arguments, and most have no third.
+SYMMETRIC = frozenset({"unsafe_add", "unsafe_mul", "min", "max", "_mul_div"})
+SYMBOLS = {
+    vy_ast.Lt: "<",
+    vy_ast.LtE: "<=",
+    vy_ast.Gt: ">",
+    vy_ast.GtE: ">=",
+    vy_ast.Eq: "==",
+    vy_ast.NotEq: "!=",
+    vy_ast.In: "in",
+    vy_ast.NotIn: "not in",
+    vy_ast.And: "and",
+    vy_ast.Or: "or",
+    vy_ast.Add: "+",
+    vy_ast.Sub: "-",
+    vy_ast.Mult: "*",
+    vy_ast.FloorDiv: "//",
+    vy_ast.Mod: "%",
+    vy_ast.Pow: "**",
+    vy_ast.LShift: "<<",
+    vy_ast.RShift: ">>",
+    vy_ast.BitAnd: "&",
+    vy_ast.BitOr: "|",
+    vy_ast.BitXor: "^",
+}
+
+
+def comparison(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Move a bound to its other side, and turn it round: < becomes <= and >=."""
+    if isinstance(node, vy_ast.Compare):
+        symbol = SYMBOLS[type(node.op)]
+        for other in COMPARISONS[symbol]:
+            yield source.replace_operator(node.left, node.right, symbol, other)
+
+
+def logic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Put `and` for `or` and back; drop a `not`."""
+    if isinstance(node, vy_ast.BoolOp):
+        symbol = SYMBOLS[type(node.op)]
+        for left, right in pairwise(node.values):
+            yield source.replace_operator(left, right, symbol, "or" if symbol == "and" else "and")
+    elif isinstance(node, vy_ast.UnaryOp) and isinstance(node.op, vy_ast.Not):
+        yield source.replace_node(node, f"({source.get_text(node.operand)})")
+
+
+def arithmetic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Put the inverse operation: + for -, * for //, << for >>, | for & or ^, min for max; drop a ~."""
+    if isinstance(node, vy_ast.BinOp):
+        symbol = SYMBOLS[type(node.op)]
+        yield source.replace_operator(node.left, node.right, symbol, ARITHMETIC[symbol])
+    elif isinstance(node, vy_ast.AugAssign):
+        symbol = SYMBOLS[type(node.op)]
+        yield source.replace_operator(node.target, node.value, f"{symbol}=", f"{ARITHMETIC[symbol]}=")
+    elif isinstance(node, vy_ast.Call) and _get_call_name(node) in CALLS:
+        yield source.replace_node(node.func, CALLS[_get_call_name(node)])
+    elif isinstance(node, vy_ast.UnaryOp) and isinstance(node.op, vy_ast.Invert):
+        yield source.replace_node(node, f"({source.get_text(node.operand)})")
+
+
+def rounding(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Round a quotient the other way; put True for False where a call takes the direction."""
+    if isinstance(node, vy_ast.BinOp) and isinstance(node.op, vy_ast.FloorDiv):
+        yield source.replace_node(node, _render_ceil(source.get_text(node.left), source.get_text(node.right)))
+    elif isinstance(node, vy_ast.Call) and _get_call_name(node) == "unsafe_div":
+        yield source.replace_node(node, _render_ceil(*map(source.get_text, node.args)))
+    elif isinstance(node, vy_ast.Call) and _get_call_name(node) == "_div_up":
+        left, right = map(source.get_text, node.args)
+        yield source.replace_node(node, f"(({left}) // ({right}))")
+    elif isinstance(node, vy_ast.Call):
+        for value in (*node.args, *(k.value for k in node.keywords if k.arg not in HINTS)):
+            if isinstance(value, vy_ast.NameConstant):
+                yield source.replace_node(value, str(not value.value))
+
+
+def off_by_one(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Make each number one higher and one lower."""
+    if isinstance(node, vy_ast.Int):
+        yield source.replace_node(node, str(node.value + 1))
+        if node.value:
+            yield source.replace_node(node, str(node.value - 1))
+
+
+def dropped_assert(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Leave a check out."""
+    if isinstance(node, vy_ast.Assert):
+        yield source.replace_node(node, "pass")
+
+
+def dropped_write(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Leave a write out."""
+    if isinstance(node, vy_ast.Assign | vy_ast.AugAssign):
+        yield source.replace_node(node, "pass")
+
+
+def dropped_call(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Leave out a call whose result nobody reads, or an event."""
+    if isinstance(node, vy_ast.Log) or (isinstance(node, vy_ast.Expr) and _is_call(node)):
+        yield source.replace_node(node, "pass")
+
+
+def swapped_operands(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Swap neighbours among a call's arguments or a record's fields, or the sides of a difference."""
+    if isinstance(node, vy_ast.BinOp) and SYMBOLS[type(node.op)] in DIRECTED:
+        left, right = source.get_text(node.left), source.get_text(node.right)
+        yield source.replace_node(node, f"({right}) {SYMBOLS[type(node.op)]} ({left})")
+    elif isinstance(node, vy_ast.Call):
+        symmetric = _get_call_name(node) in SYMMETRIC
+        for values in (node.args[symmetric:], [k.value for k in node.keywords if k.arg not in HINTS]):
+            for first, second in pairwise(values):
+                if source.get_text(first) != source.get_text(second):
+                    yield source.swap_nodes(first, second)
+
+
+def swapped_order(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+    """Swap two statements in a row: one reads what the other writes, or one calls out of the contract."""
+    if isinstance(node, vy_ast.FunctionDef):
+        for statements in iter_blocks(node):
+            for first, second in pairwise(statements):
+                if _order_matters(first, second, source):
+                    yield source.swap_nodes(first, second)
+
+
+OPERATORS: dict[str, Operator] = {
+    operator.__name__.replace("_", " "): operator
+    for operator in (
+        comparison,
+        logic,
+        arithmetic,
+        rounding,
+        off_by_one,
+        dropped_assert,
+        dropped_write,
+        dropped_call,
+        swapped_operands,
+        swapped_order,
+    )
+}
+
+
+def _get_call_name(call: vy_ast.Call) -> str:
+    return str(getattr(call.func, "id", None) or getattr(call.func, "attr", ""))
+
+
+def _render_ceil(left: str, right: str) -> str:
+    return f"((({left}) + ({right}) - 1) // ({right}))"
+
+
+def _is_call(statement: VyperNode) -> bool:
+    return isinstance(statement.value, vy_ast.Call | vy_ast.ExtCall)
+
+
+def _order_matters(first: VyperNode, second: VyperNode, source: VyperSource) -> bool:
+    simple = (vy_ast.Assign, vy_ast.AugAssign, vy_ast.AnnAssign, vy_ast.Assert, vy_ast.Log, vy_ast.Expr)
+    if not (isinstance(first, simple) and isinstance(second, simple)):
+        return False
+    for one, other in ((first, second), (second, first)):
+        if any(_is_mentioned(source.get_text(other), target) for target in _list_targets(one, source)):
+            return True
+        if one.get_descendants(vy_ast.ExtCall) and _has_effect(other, source):
+            return True
+    return False
+
+
+def _list_targets(statement: VyperNode, source: VyperSource) -> list[str]:
+    """Return the names that a statement writes, without indices: `self.lots` of `self.lots[id] = word`.
+
+    Declarations do not count: before them, what they declare does not compile.
+    """
+    if not isinstance(statement, vy_ast.Assign | vy_ast.AugAssign):
+        return []
+    target = statement.target
+    found = target.elements if isinstance(target, vy_ast.Tuple) else [target]
+    return [source.get_text(each).split("[")[0] for each in found]
+
+
+def _is_mentioned(text: str, target: str) -> bool:
+    """Return whether a text reads or writes a target, itself or as a whole record; not as in `owner=`."""
+    whole = target.split(".")[0]
+    names = [target] if whole in ("self", "ledger") else [target, whole]
+    return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.]|=[^=])", text) for name in names)
+
+
+def _has_effect(statement: VyperNode, source: VyperSource) -> bool:
+    """Return whether others see what a statement does: storage, an event, a call."""
+    if isinstance(statement, vy_ast.Log) or (isinstance(statement, vy_ast.Expr) and _is_call(statement)):
+        return True
+    return any(target.startswith(("self.", "ledger.")) for target in _list_targets(statement, source))

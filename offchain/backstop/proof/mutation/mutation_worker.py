@@ -1,0 +1,149 @@
+"""A process that has collected the tests once and runs them against one mutant after the other.
+
+One job a line on stdin, one result a line on stdout, both JSON. Each mutant has a fork of its own, so
+imports and collection, which take longer than most tests, are done once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from backstop.hosts.artifacts import CACHE, CONTRACTS, Artifacts
+
+# The tests that have to notice a fault, quick and telling ones first, after the contract's own unit tests.
+TESTS = ("tests/backstop/proof/fuzz/test_campaign.py", "tests/contracts", "tests/flows", "tests/exploits")
+# Left out: they look at no contract that is mutated.
+IGNORED = ("tests/backstop/report", "tests/contracts/devnet")
+MARKS = "not anvil and not hardhat and not browser"
+OPTIONS = ("-s", "-q", "--durations=0", "-m", MARKS, "-p", "no:cacheprovider", "-p", "no:ape_test")
+
+
+class MutantTestPlugin:
+    """A pytest plugin: in place of running the tests once, run them for each job."""
+
+    def __init__(self, folder: Path, answers: TextIO) -> None:
+        self.root = folder / "contracts"
+        self.cache = folder / "artifacts"
+        self.answers = answers
+        self.failed: str | None = None
+        shutil.copytree(CONTRACTS, self.root)
+        shutil.copytree(CACHE, self.cache)
+        # The project's own cache keeps a few hundred files: mutants would push out what everybody uses.
+        Artifacts.__init__.__defaults__ = (CONTRACTS, self.cache)
+        self.originals = self._compile_contracts()
+        self.kept = set(self.cache.iterdir())
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        session.config.option.contracts = self.root
+        for line in sys.stdin:
+            print(json.dumps(self._run_job(session, json.loads(line))), file=self.answers, flush=True)
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and self.failed is None:
+            self.failed = report.nodeid
+
+    def _run_job(self, session: pytest.Session, job: dict[str, Any]) -> dict[str, Any]:
+        began = time.monotonic()
+        with self._apply_mutant(job["file"], job["text"]):
+            reader, writer = os.pipe()
+            child = os.fork()
+            if not child:
+                self._run_fork(session, job, writer)
+            os.close(writer)
+            ready, _, _ = select.select([reader], [], [], job["seconds"])
+            if not ready:
+                os.kill(child, signal.SIGKILL)
+            with os.fdopen(reader) as pipe:
+                text = pipe.read()
+            os.waitpid(child, 0)
+        if not ready:
+            result = {"outcome": "killed", "by": f"over {job['seconds']:.0f} seconds"}
+        else:
+            result = json.loads(text) if text else {"outcome": "killed", "by": "the end of the process"}
+        return {**result, "seconds": round(time.monotonic() - began, 2)}
+
+    @contextmanager
+    def _apply_mutant(self, file: str, text: str) -> Iterator[None]:
+        """Put the fault into the copy of the contracts for a while."""
+        path = self.root / file
+        original = path.read_bytes()
+        path.write_text(text)
+        try:
+            yield
+        finally:
+            path.write_bytes(original)
+            for compiled in set(self.cache.iterdir()) - self.kept:
+                compiled.unlink()
+
+    def _run_fork(self, session: pytest.Session, job: dict[str, Any], writer: int) -> None:
+        """Run the tests in the fork, tell what became of the mutant, and end."""
+        try:
+            with os.fdopen(writer, "w") as pipe:
+                json.dump(self._find_outcome(session, job), pipe)
+        finally:
+            os._exit(0)
+
+    def _find_outcome(self, session: pytest.Session, job: dict[str, Any]) -> dict[str, Any]:
+        try:
+            compiled = self._compile_contracts()
+        except Exception:  # most are refused by the compiler, some break it
+            return {"outcome": "invalid"}
+        if compiled == self.originals and not job["unchanged"]:
+            return {"outcome": "same code"}
+        items = sorted(session.items, key=lambda item: _rank_test(item.nodeid, job))
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed is not None:
+                return {"outcome": "killed", "by": self.failed}
+        return {"outcome": "survived"}
+
+    def _compile_contracts(self) -> dict[str, bytes]:
+        """Return the code of all contracts of the protocol, without the hash of the source that ends it."""
+        artifacts = Artifacts(self.root, self.cache)
+        codes = {}
+        for kind, path in artifacts.paths.items():
+            if path.parent == artifacts.root:
+                code = artifacts[kind].bytecode
+                codes[kind] = code[: -int.from_bytes(code[-2:])]
+        return codes
+
+
+def _rank_test(node: str, job: dict[str, Any]) -> int:
+    """Order the tests: first those that probably kill."""
+    if node in job["hints"]:
+        return 0
+    for folder in job["folders"]:
+        if node.startswith(f"tests/contracts/{folder}/"):
+            return 1 if f"/test_{job['function'].strip('_')}.py" in node else 2
+    return 3 + next((place for place, tests in enumerate(TESTS) if node.startswith(tests)), len(TESTS))
+
+
+def main() -> None:
+    """Answer jobs until the input ends. The command tells when to stop, signals do not."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Only answers may go out here: what tests print goes to the log.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    folder, *tests = sys.argv[1:]
+    if not tests:
+        tests = [*(f"--ignore={path}" for path in IGNORED), *TESTS]
+    arguments = [*OPTIONS, f"--basetemp={folder}/tests", *tests]
+    sys.exit(pytest.main(arguments, plugins=[MutantTestPlugin(Path(folder), answers)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The source of a contract beside its syntax tree: which stretch of text a node is."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import NamedTuple
+
+import vyper.ast as vy_ast
+from vyper.ast import VyperNode
+from vyper.ast.nodes import get_node
+from vyper.ast.parse import annotate_python_ast
+from vyper.ast.pre_parser import PreParser
+
+# Hints to the compiler: another value changes gas or nothing.
+HINTS = frozenset({"bound", "skip_contract_check"})
+
+
+class TextEdit(NamedTuple):
+    """A replacement of the text from `start` to `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+class VyperSource:
+    """One Vyper file."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.module = parse_vyper(text)
+        self._starts = [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
+
+    def find_span(self, node: VyperNode) -> tuple[int, int]:
+        """Return where a node starts and ends, without the parentheses around it."""
+        start = self._starts[node.lineno - 1] + node.col_offset
+        return start, self._starts[node.end_lineno - 1] + node.end_col_offset
+
+    def get_text(self, node: VyperNode) -> str:
+        """Return a node's text."""
+        start, end = self.find_span(node)
+        return self.text[start:end]
+
+    def replace_node(self, node: VyperNode, text: str) -> TextEdit:
+        return TextEdit(*self.find_span(node), text)
+
+    def replace_operator(self, left: VyperNode, right: VyperNode, old: str, new: str) -> TextEdit:
+        """Replace an operator that stands between two nodes."""
+        start = self.text.index(old, self.find_span(left)[1], self.find_span(right)[0])
+        return TextEdit(start, start + len(old), new)
+
+    def swap_nodes(self, first: VyperNode, second: VyperNode) -> TextEdit:
+        """Exchange two nodes; what stands between them stays."""
+        (start, end), (start_2, end_2) = self.find_span(first), self.find_span(second)
+        return TextEdit(start, end_2, self.get_text(second) + self.text[end:start_2] + self.get_text(first))
+
+    def get_line_number(self, position: int) -> int:
+        """Return the number of a line, from 1."""
+        return self.text.count("\n", 0, position) + 1
+
+    def widen_to_lines(self, start: int, end: int) -> tuple[int, int]:
+        """Widen a stretch to whole lines."""
+        newline = self.text.find("\n", end)
+        return self.text.rfind("\n", 0, start) + 1, len(self.text) if newline < 0 else newline
+
+    def iter_parts(self) -> Iterator[tuple[str, VyperNode]]:
+        """Yield what a fault can be put into: each function, and each constant's value, with its name."""
+        for node in self.module.body:
+            if isinstance(node, vy_ast.FunctionDef):
+                yield node.name, node
+            elif isinstance(node, vy_ast.VariableDecl) and node.is_constant:
+                yield node.target.id, node.value
+
+
+class _Columns(dict[tuple[int, int], int]):
+    """The distances by which Vyper's stand-ins for its keywords moved a column, known where tokens start.
+
+    Ends of nodes need it too: what moved the last token before a column moved the column.
+    """
+
+    def __init__(self, at_tokens: dict[tuple[int, int], int]) -> None:
+        super().__init__(at_tokens)
+        self._places = sorted(at_tokens)
+
+    def get(self, place: tuple[int, int], default: int = 0) -> int:  # type: ignore[override]
+        before = self._places[bisect_right(self._places, place) - 1]
+        return self[before] if before[0] == place[0] else default
+
+
+def parse_vyper(text: str) -> vy_ast.Module:
+    """Parse like `vyper.ast.parse_to_ast`, whose nodes end too early or late around `log` or `extcall`."""
+    pre_parser = PreParser(is_interface=False)
+    pre_parser.parse(text)
+    pre_parser.adjustments = _Columns(pre_parser.adjustments)
+    # Python shares the nodes of operators between parses.
+    tree = copy.deepcopy(ast.parse(pre_parser.reformatted_code))
+    annotate_python_ast(tree, text, pre_parser)
+    return get_node(tree)
+
+
+def iter_code(node: VyperNode) -> Iterator[VyperNode]:
+    """Yield a node and all below it that runs: no types, no hints to the compiler, no documentation."""
+    yield node
+    if isinstance(node, vy_ast.FunctionDef):
+        below = node.body
+    elif isinstance(node, vy_ast.AnnAssign):
+        below = [node.value]
+    elif isinstance(node, vy_ast.For):
+        below = [node.iter, *node.body]
+    elif isinstance(node, vy_ast.keyword) and node.arg in HINTS:
+        below = []
+    else:
+        below = node.get_children()
+    for child in below:
+        yield from iter_code(child)
+
+
+def iter_blocks(node: VyperNode) -> Iterator[list[VyperNode]]:
+    """Yield the lists of statements in a node."""
+    for each in iter_code(node):
+        for name in ("body", "orelse"):
+            if isinstance(statements := getattr(each, name, None), list) and statements:
+                yield statements

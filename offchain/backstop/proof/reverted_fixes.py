@@ -1,0 +1,161 @@
+"""Rules that were wrong, kept as patches: on the old rule an attack succeeds, on the present one it fails.
+
+A mended hole leaves a test that passes. Whether it could ever fail is only seen where the rule that it was
+written against is put back, in a copy of the checkout, into contracts and model alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.files.installation import ROOT
+from backstop.proof.mutation.correlated_mutants import CorrelatedMutant, TextChange
+
+ATTACKS = ROOT / "tests" / "exploits"
+PATCHES = ATTACKS / "old_rules"
+
+# What a test of the copy reads; compiled contracts spare most of the compiling.
+COPIED = ("contracts", "offchain", "tests", "pyproject.toml", ".build/artifacts")
+OPTIONS = ("-q", "-rfE", "--tb=no", "--durations=0", "-p", "no:ape_test", "-p", "no:cacheprovider")
+# On the old rule the attack is played to its end, though a property may notice on the way.
+TO_THE_END = "--without-properties"
+# pytest cuts a failure to the width of the screen.
+ENVIRONMENT = {"COLUMNS": "1000", "PYTHONDONTWRITEBYTECODE": "1"}
+_FILE = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
+_HUNK = re.compile(r"^@@ .*\n", re.MULTILINE)
+_FAILED = re.compile(r"^FAILED \S+?::(.+?) - (.*)$", re.MULTILINE)
+PASSED, TESTS_FAILED = 0, 1
+# A failure that shows no attack: the patch puts the rule back on one side only.
+ONE_SIDED = "Divergence"
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What an attack does on the present rule and on the old one."""
+
+    name: str
+    fails_today: bool
+    figures: tuple[str, ...]  # of the tests that fail on the old rule
+    trouble: str = ""  # why it says nothing
+
+    @property
+    def shows(self) -> bool:
+        """Whether the attack needs the old rule, and succeeds on it."""
+        return self.fails_today and bool(self.figures) and not self.trouble
+
+
+def list_reverted_fixes(names: Iterable[str] = ()) -> list[str]:
+    """Return the kept rules, all or those named: each is the stem of its attack's file."""
+    found = sorted(path.stem for path in PATCHES.glob("*.patch"))
+    if unknown := sorted(set(names) - set(found)):
+        raise BackstopError(f"no old rule {unknown[0]}: choose of {', '.join(found)}")
+    return sorted(set(names)) or found
+
+
+def replay_attacks(
+    names: Iterable[str], show: Callable[[AttackResult], None] = lambda played: None, host: str = "revm"
+) -> list[AttackResult]:
+    """Play each attack on the present rule and on its old one, in a copy of the checkout."""
+    results = []
+    with tempfile.TemporaryDirectory(prefix="backstop-old-rules-") as folder:
+        copy = Path(folder)
+        _copy_checkout(copy)
+        for name in names:
+            results.append(_replay_attack(copy, name, host))
+            show(results[-1])
+    return results
+
+
+def read_fix_pair(name: str) -> CorrelatedMutant:
+    """Return an old rule as a pair, to be tried as one: each hunk of its patch is a change."""
+    changes = []
+    for part in (PATCHES / f"{name}.patch").read_text().split("diff --git ")[1:]:
+        head, *hunks = _HUNK.split(part)
+        (file,) = _FILE.findall(head)
+        for lines in (hunk.splitlines(keepends=True) for hunk in hunks):
+            before, after = ("".join(line[1:] for line in lines if line[0] in f" {sign}") for sign in "-+")
+            changes.append(TextChange(file, before, after))
+    return CorrelatedMutant(name, "", "", "old rule", name, tuple(changes))
+
+
+def explain_patch_failure(name: str, root: Path = ROOT) -> str:
+    """Return why a patch does not apply; empty if it does."""
+    return _run_git(root, "apply", "--check", str(PATCHES / f"{name}.patch"))
+
+
+def _replay_attack(copy: Path, name: str, host: str) -> AttackResult:
+    test = f"tests/exploits/{name}.py"
+    if not (copy / test).is_file():
+        return AttackResult(name, False, (), f"there is no {test}")
+    code, told = _run_pytest(copy, test, host)
+    if code not in (PASSED, TESTS_FAILED):
+        return AttackResult(name, False, (), _get_last_line(told))
+    try:
+        with _revert_fix(copy, name):
+            old_code, old_told = _run_pytest(copy, test, host, TO_THE_END)
+    except BackstopError as error:
+        return AttackResult(name, code == PASSED, (), str(error))
+    figures = tuple(f"{test}: {figure}" for test, figure in _FAILED.findall(old_told))
+    trouble = ""
+    if old_code not in (PASSED, TESTS_FAILED) or "\nERROR " in old_told:
+        trouble = _get_last_line(old_told)
+    elif any(ONE_SIDED in figure for figure in figures):
+        trouble = "the old rule is put back on one side only: model and contract differ"
+    return AttackResult(name, code == PASSED, figures, trouble)
+
+
+@contextmanager
+def _revert_fix(copy: Path, name: str) -> Iterator[None]:
+    """Put an old rule back for a while."""
+    patch = str(PATCHES / f"{name}.patch")
+    if why := _run_git(copy, "apply", patch):
+        raise BackstopError(f"the patch does not apply: {why}")
+    try:
+        yield
+    finally:
+        _run_git(copy, "apply", "-R", patch)
+
+
+def _copy_checkout(copy: Path) -> None:
+    for name in COPIED:
+        source, target = ROOT / name, copy / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.is_file():
+            shutil.copy(source, target)
+
+
+def _run_pytest(copy: Path, test: str, host: str, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *OPTIONS, test, "--host", host, *arguments],
+        cwd=copy,
+        env=os.environ | ENVIRONMENT | {"PYTHONPATH": f"{copy / 'offchain'}{os.pathsep}{copy}"},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def _run_git(folder: Path, *arguments: str) -> str:
+    """Run git; return what it says if it fails."""
+    if shutil.which("git") is None:
+        raise BackstopError("old rules are put back with git, which is not installed")
+    # A copy is in no repository, whatever lies above it.
+    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    done = subprocess.run(["git", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    return _get_last_line(done.stderr) or "git failed" if done.returncode else ""
+
+
+def _get_last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""

@@ -1,0 +1,166 @@
+"""A trace: everything needed to run a sequence of steps again, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from backstop.deployment.contract_creation import find_model_class
+from backstop.deployment.deployment_file import parameters_from_json, parameters_to_json
+from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.deployment_plan import Creation, plan_deployment
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import plain_int, read_json, write_long_json
+from backstop.hosts.abi_codec import Parameter
+from backstop.hosts.state_json import RawState
+from backstop.proof.properties.property_registry import CounterfactualSeed
+from backstop.system import Action
+
+if TYPE_CHECKING:
+    from backstop.hosts.artifacts import Artifacts
+
+SCHEMA_VERSION = 3
+
+
+class TraceStep(NamedTuple):
+    """An action, a contract that is added, a question asked or a state loaded, and the block time of it.
+
+    `blocks` is how many blocks had been produced since the start; None if each slot had one, or none counts.
+    """
+
+    timestamp: int
+    step: Action | Creation | CounterfactualSeed | RawState
+    blocks: int | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Steps on a fresh, configured deployment. `reason` says why it was kept.
+
+    The first `opening` steps belong to the deployment (money, prices) rather than to what is looked at.
+    """
+
+    parameters: Parameters
+    steps: Sequence[TraceStep]
+    started_at: int
+    seed: int = 0
+    reason: str = ""
+    opening: int = 0
+    # Whether promises that are not kept yet are asserted as well.
+    promises: bool = False
+
+
+def write_trace(trace: Trace, path: Path) -> None:
+    """Write the file at once or not at all."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "seed": trace.seed,
+        "reason": trace.reason,
+        "opening": trace.opening,
+        "started_at": trace.started_at,
+        "promises": trace.promises,
+        "parameters": parameters_to_json(trace.parameters),
+    }
+    # A long run has many: as one text they would take more memory than the run.
+    write_long_json(content, "steps", map(_step_to_json, trace.steps), path)
+
+
+def read_trace(path: Path, artifacts: Artifacts) -> Trace:
+    """Read a trace; the contracts' ABI tells numbers, bytes and text apart."""
+    content = read_json(path, "trace", SCHEMA_VERSION, "check the path", "record it again")
+    try:
+        parameters = parameters_from_json(content["parameters"])
+        kinds = plan_deployment(parameters).kinds
+        steps = []
+        for item in content["steps"]:
+            steps.append(_step_from_json(item, kinds, artifacts))
+        return Trace(
+            parameters,
+            steps,
+            content["started_at"],
+            content["seed"],
+            content["reason"],
+            content["opening"],
+            content.get("promises", False),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"{path} is not a whole trace ({error!r}): record it again") from None
+
+
+def _step_to_json(step: TraceStep) -> dict[str, Any]:
+    found = _encode_step(step)
+    return found if step.blocks is None else found | {"blocks": step.blocks}
+
+
+def _encode_step(step: TraceStep) -> dict[str, Any]:
+    what = step.step
+    if isinstance(what, Creation):
+        return {
+            "timestamp": step.timestamp,
+            "create": what.name,
+            "kind": what.kind,
+            "address": what.address,
+            "args": _to_json(what.args),
+        }
+    if isinstance(what, RawState):
+        return {"timestamp": step.timestamp, "state": what.words, "block_number": what.block_number}
+    if isinstance(what, CounterfactualSeed):
+        return {"timestamp": step.timestamp, "property": what.number, "seed": what.seed}
+    return {
+        "timestamp": step.timestamp,
+        "contract": what.contract,
+        "method": what.method,
+        "args": _to_json(what.args),
+        "sender": what.sender,
+    }
+
+
+def _step_from_json(item: dict[str, Any], kinds: dict[str, str], artifacts: Artifacts) -> TraceStep:
+    return _parse_step(item, kinds, artifacts)._replace(blocks=item.get("blocks"))
+
+
+def _parse_step(item: dict[str, Any], kinds: dict[str, str], artifacts: Artifacts) -> TraceStep:
+    if "create" in item:
+        kind = item["kind"]
+        find_model_class(kind)
+        kinds[item["create"]] = kind
+        inputs = artifacts[kind].abi.constructor_inputs
+        args = _parse_arguments(inputs, item["args"])
+        return TraceStep(item["timestamp"], Creation(item["create"], kind, args, item["address"]))
+    if "state" in item:
+        return TraceStep(item["timestamp"], RawState(item["state"], item.get("block_number", 1)))
+    if "property" in item:
+        return TraceStep(item["timestamp"], CounterfactualSeed(item["property"], item["seed"]))
+    function = artifacts[kinds[item["contract"]]].abi.get_function(item["method"], len(item["args"]))
+    args = _parse_arguments(function.inputs, item["args"])
+    return TraceStep(item["timestamp"], Action(item["contract"], item["method"], args, item["sender"]))
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return plain_int(value)
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return [_to_json(item) for item in value]
+
+
+def _parse_arguments(inputs: Sequence[Parameter], values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(_from_json(parameter, value) for parameter, value in zip(inputs, values, strict=True))
+
+
+def _from_json(parameter: Parameter, value: Any) -> Any:
+    type_ = parameter.type
+    if type_.endswith("]"):
+        item = parameter._replace(type=type_[: type_.rindex("[")])
+        return tuple(_from_json(item, each) for each in value)
+    if type_ == "tuple":
+        return _parse_arguments(parameter.components, value)
+    if type_.startswith(("uint", "int")):
+        return int(value)
+    if type_.startswith("bytes"):
+        return bytes.fromhex(value[2:])
+    return value
