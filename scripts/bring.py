@@ -1,5 +1,8 @@
-"""Positions and prices of your own, as a scenario."""
+"""The old name of `import`, for one release."""
 
-from backstop.cli.import_book import cli
+from backstop.cli.import_book import cli as command
+from backstop.cli.old_names import build_old_command
+
+cli = build_old_command("bring", command)
 
 __all__ = ["cli"]

@@ -14,7 +14,7 @@ import pytest
 
 import backstop
 from backstop.cli.main import QUESTIONS, get_module_name, main
-from backstop.files.installation import CHECKOUT
+from backstop.files.installation import CHECKOUT, OLD_COMMANDS
 
 PACKAGE = Path(backstop.__file__).parent
 COMMANDS = {name: told for commands in QUESTIONS.values() for name, told in commands.items()}
@@ -47,7 +47,8 @@ def test_nothing_inside_imports_the_face() -> None:
 
 def test_the_list_of_commands_is_that_of_ape() -> None:
     assert CHECKOUT is not None
-    assert set(COMMANDS) == {path.stem for path in (CHECKOUT / "scripts").glob("*.py")}
+    scripts = {path.stem for path in (CHECKOUT / "scripts").glob("*.py")}
+    assert {*COMMANDS, *OLD_COMMANDS} == scripts and not COMMANDS.keys() & OLD_COMMANDS.keys()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -19,7 +19,7 @@ DRIVER = ROOT / "tests" / "support" / "watch_page.mjs"
 
 def start_mirror(url: str, file: Path, port: int, said: Path) -> subprocess.Popen[str]:
     """A process that mirrors a deployment and serves its page; what it says goes to a file."""
-    flags = ("--network", url, "--deployment", str(file), "--page", str(port), "--stale", "0")
+    flags = ("--network", url, "--deployment", str(file), "--page", str(port), "--max-block-age", "0")
     return subprocess.Popen(
         [sys.executable, "-c", "from backstop.cli.mirror import cli; cli()", *flags],
         cwd=ROOT,

@@ -80,7 +80,7 @@ Examples:
 def cli(
     question: str, scenario: str, seed: int, out: Path | None, fresh: bool, as_json: bool, **given: Any
 ) -> None:
-    """Answer a question about a scenario's book, most often one that `bring` or `calibrate` wrote.
+    """Answer a question about a scenario's book, most often one that `import` or `calibrate` wrote.
 
     at-risk: how much bad debt, how likely. falls: which debt may be liquidated at which fall. proposal: what
     other parameters would change, and whether the paths can tell. payers: who pays under which rules. owners:

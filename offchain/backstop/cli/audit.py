@@ -24,6 +24,7 @@ from backstop.live.operate.network_options import deployment_option, network_opt
 
 @click.command(
     cls=Command,
+    old_options={"--gap": "--price-jump"},
     short_help="Audit a deployment at a block",
     epilog="""\b
 Examples:
@@ -36,7 +37,8 @@ Examples:
 @deployment_option
 @click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
 @click.option(
-    "--gap",
+    "--price-jump",
+    "gap",
     type=click.IntRange(1, 100_000),
     metavar="BPS",
     help="How far prices of perpetual markets are taken to jump, basis points.  "

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from backstop.cli.old_names import warn_old_name
 from backstop.errors import BackstopError, refuse_url
 from backstop.files.installation import (
     CONTRACTS,
@@ -46,7 +48,23 @@ RUNS = Path("runs")
 
 
 class Command(click.Command):
-    """A command whose help names commands as it was started."""
+    """A command whose help names commands as it was started, and which takes old names of its options."""
+
+    def __init__(
+        self, *args: Any, old_options: Mapping[str, str] = MappingProxyType({}), **given: Any
+    ) -> None:
+        super().__init__(*args, **given)
+        self.old_options = old_options
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [self._translate_option(each) for each in args])
+
+    def _translate_option(self, argument: str) -> str:
+        old, sign, value = argument.partition("=")
+        if old not in self.old_options:
+            return argument
+        warn_old_name("option", old, self.old_options[old])
+        return f"{self.old_options[old]}{sign}{value}"
 
     def get_help(self, ctx: click.Context) -> str:
         return super().get_help(ctx).replace("ape run ", format_command(""))

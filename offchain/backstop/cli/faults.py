@@ -20,16 +20,29 @@ from backstop.errors import BackstopError
 
 @click.command(
     cls=Command,
+    old_options={"--part": "--component", "--way": "--failure-mode"},
     short_help="Break one part at a time, and call what must still work",
     epilog="""\b
 Examples:
   ape run faults
-  ape run faults --part Junior --part RiskPolicy
-  ape run faults --way reverts --out runs/reverting.json
+  ape run faults --component Junior --component RiskPolicy
+  ape run faults --failure-mode reverts --out runs/reverting.json
 """,
 )
-@click.option("--part", "part_names", multiple=True, metavar="NAME", help="Only this part; may be repeated.")
-@click.option("--way", "ways", multiple=True, metavar="NAME", help="Only this way; may be repeated.")
+@click.option(
+    "--component",
+    "part_names",
+    multiple=True,
+    metavar="NAME",
+    help="Component to break; may be repeated. [default: all]",
+)
+@click.option(
+    "--failure-mode",
+    "ways",
+    multiple=True,
+    metavar="NAME",
+    help="Failure mode to test; may be repeated. [default: all]",
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -67,7 +80,9 @@ def cli(
     check_output_path(out)
     asked = count_cells(parts, ways or None)
     if not asked:
-        raise BackstopError("none of these parts breaks in one of these ways: leave --part or --way out")
+        raise BackstopError(
+            "none of these parts breaks in one of these ways: leave --component or --failure-mode out"
+        )
     with progress_bar() as bar:
         cells = build_table(
             parts,

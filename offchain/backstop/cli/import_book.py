@@ -30,10 +30,10 @@ _OF_PRICES = ("time", "assets", "long", "duplicates", "splits")
     short_help="Take positions and prices of your own into a scenario",
     epilog="""\b
 Examples:
-  ape run bring --book positions.csv --column owner=user --column locked=amount
-  ape run bring --book positions.parquet --like aave --out mine
-  ape run bring --book s3://bucket/positions.parquet --like mine.yaml --rename 'USD+=USDplus'
-  ape run bring --book positions.csv --prices prices.csv --out mine
+  ape run import --book positions.csv --column owner=user --column locked=amount
+  ape run import --book positions.parquet --like aave --out mine
+  ape run import --book s3://bucket/positions.parquet --like mine.yaml --rename 'USD+=USDplus'
+  ape run import --book positions.csv --prices prices.csv --out mine
   ape run stress mine/scenario.yaml
 """,
 )
@@ -66,7 +66,7 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
         "use": use,
         **get_output_inputs(given),
     }
-    output = open_output(directory, "bring", inputs, fresh=fresh)
+    output = open_output(directory, "import", inputs, fresh=fresh)
     print_book(read)
     if quotes is None:
         if not output.finished:

@@ -13,6 +13,7 @@ from backstop.live.operate.network_options import account_option, networks_optio
 
 @click.command(
     cls=Command,
+    old_options={"--stale": "--max-block-age"},
     short_help="Run keepers",
     epilog="""\b
 Examples:
@@ -69,7 +70,8 @@ Examples:
     help="Serve /metrics, /livez, /readyz and /health there; for this machine unless an address is named.",
 )
 @click.option(
-    "--stale",
+    "--max-block-age",
+    "stale",
     type=click.FloatRange(0),
     help="Seconds without a new block that are too many for /health; 0 is any.  [default: 120]",
 )

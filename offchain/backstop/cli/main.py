@@ -11,17 +11,24 @@ from itertools import chain
 
 import click
 
+from backstop.cli.old_names import build_old_command
 from backstop.errors import BackstopError
-from backstop.files.installation import CHECKOUT, __version__, explain_missing_extra, require_checkout
+from backstop.files.installation import (
+    CHECKOUT,
+    OLD_COMMANDS,
+    __version__,
+    explain_missing_extra,
+    require_checkout,
+)
 
 QUESTIONS: Mapping[str, Mapping[str, str]] = {
     "What happens in a crash?": {
         "demo": "Black Thursday, its report, and a bug caught on purpose",
         "simulate": "Run one scenario, model and chain step by step the same",
         "guards": "Crashes with guards and without",
-        "straddle": "What a pair of one owner, long against short, earns in the margin market",
+        "self-hedge": "What a pair of one owner, long against short, earns in the margin market",
         "deleverage": "Crash a perpetual market: gas, blocks and time until it is solvent, and who pays",
-        "bring": "Take positions and prices of your own into a scenario",
+        "import": "Take positions and prices of your own into a scenario",
         "calibrate": "Measure a history of prices and depths: a scenario of its laws",
         "report": "Write the page of a run, a study or a comparison, or the index of many",
     },
@@ -78,6 +85,9 @@ class Commands(click.Group):
         return list(chain.from_iterable(QUESTIONS.values()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in OLD_COMMANDS:
+            command = self.get_command(ctx, OLD_COMMANDS[cmd_name])
+            return None if command is None else build_old_command(cmd_name, command)
         if cmd_name not in self.list_commands(ctx):
             return None
         try:
@@ -98,7 +108,7 @@ class Commands(click.Group):
 
 def get_module_name(command: str) -> str:
     """Return where a command is."""
-    stem = "import_book" if command == "bring" else command
+    stem = {"import": "import_book"}.get(command, command.replace("-", "_"))
     return f"{'benchmarks' if command in BENCHMARKS else 'backstop'}.cli.{stem}"
 
 

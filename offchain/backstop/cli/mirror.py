@@ -15,6 +15,7 @@ from backstop.live.operate.network_options import deployment_option, networks_op
 
 @click.command(
     cls=Command,
+    old_options={"--stale": "--max-block-age"},
     short_help="Follow a deployment with the model",
     epilog="""\b
 Examples:
@@ -65,7 +66,8 @@ Examples:
     "--metrics", metavar="[ADDRESS:]PORT", help="Serve /metrics, /livez, /readyz and /health there, likewise."
 )
 @click.option(
-    "--stale",
+    "--max-block-age",
+    "stale",
     type=click.FloatRange(0),
     default=STALE,
     show_default=True,

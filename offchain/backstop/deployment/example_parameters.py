@@ -125,7 +125,7 @@ def build_margin_parameters(initial: int = 2_000, maintenance: int = 1_000, more
     """Return the standard parameters with perpetual markets in ether and bitcoin, and a domain for them.
 
     Margins are in basis points, with `more` of what is open beyond a million. The library's were chosen by
-    the study of docs/know/straddle.md.
+    the study of docs/know/self-hedge.md.
     """
     plain = build_standard_parameters()
     lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}

@@ -30,6 +30,9 @@ ROOT = CHECKOUT or PACKAGE
 
 CONTRACTS = ROOT / "contracts"
 
+OLD_COMMANDS = {"bring": "import", "straddle": "self-hedge"}
+"""Old name of a command -> its name. The old one works for one release; its folders stay readable."""
+
 COMPILED = None if CHECKOUT else PACKAGE / "artifacts"
 """The contracts as the wheel's build compiled them; None in a checkout, whose sources may change."""
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import read_json, write_json
-from backstop.files.installation import format_command
+from backstop.files.installation import OLD_COMMANDS, format_command
 
 SCHEMA_VERSION = 1
 MADE = "made.json"
@@ -75,9 +75,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Return what the record of a folder says; nothing where it has none."""
     if not (folder / MADE).is_file():
         return {}
-    return read_json(
+    found = read_json(
         folder / MADE, "record of what made a folder", SCHEMA_VERSION, "", "choose another --out"
     )
+    return found | {"command": OLD_COMMANDS.get(found.get("command", ""), found.get("command"))}
 
 
 def list_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

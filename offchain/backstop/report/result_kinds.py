@@ -109,7 +109,7 @@ KINDS = (
         ),
     ),
     ResultKind(
-        *("straddle", self_hedge_page.FILE, self_hedge_page.FILE, REPORT),
+        *("self-hedge", self_hedge_page.FILE, self_hedge_page.FILE, REPORT),
         self_hedge_page.write_page,
         self_hedge_page.compose_finding,
     ),

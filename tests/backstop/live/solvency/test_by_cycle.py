@@ -138,7 +138,7 @@ def test_the_command_tells_of_it(market: DeploymentAfterCrash, tmp_path: Path) -
     assert "the worst jump (WETH up) is NOT covered: accounts would lack 1,003 of 500 that insurance" in said
     assert f"{get_trader_account('long')} 1,003" in said
     gap = CliRunner(mix_stderr=False).invoke(
-        audit_script.cli, [*where[:-1], str(tmp_path / "y"), "--gap", "100"]
+        audit_script.cli, [*where[:-1], str(tmp_path / "y"), "--price-jump", "100"]
     )
     assert "WETH up 1.0% 1 1,003 1,003" in " ".join(gap.stdout.split())
     content = json.loads((tmp_path / "y" / "audit.json").read_text())

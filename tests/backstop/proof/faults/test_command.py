@@ -21,7 +21,7 @@ def run(tmp_path):
 
 
 def test_a_part_that_nobody_needs_leaves_all_else_working(run):
-    result, out = run("--part", "Treasury", "--way", "reverts", "--way", "eats")
+    result, out = run("--component", "Treasury", "--failure-mode", "reverts", "--failure-mode", "eats")
     assert result.exit_code == 0, result.output
     written = json.loads(out.read_text())
     assert written["schema_version"] == 1
@@ -30,7 +30,7 @@ def test_a_part_that_nobody_needs_leaves_all_else_working(run):
 
 
 def test_what_does_not_work_is_named_and_ends_it_with_one(run):
-    result, out = run("--part", "MarginPolicy", "--way", "reverts")
+    result, out = run("--component", "MarginPolicy", "--failure-mode", "reverts")
     assert result.exit_code == 1
     failing = {cell["call"] for cell in json.loads(out.read_text())["cells"] if cell["verdict"] != "works"}
     closes = {"close a position", "close and withdraw", "close and take out"}
@@ -39,26 +39,26 @@ def test_what_does_not_work_is_named_and_ends_it_with_one(run):
 
 
 def test_json_is_what_is_written(run):
-    result, out = run("--part", "Treasury", "--way", "reverts", "--json")
+    result, out = run("--component", "Treasury", "--failure-mode", "reverts", "--json")
     assert json.loads(result.stdout) == json.loads(out.read_text())
 
 
 def test_names_that_nothing_has_are_told(run):
-    result, _ = run("--part", "Junor")
+    result, _ = run("--component", "Junor")
     assert result.exit_code == 1 and "there is no part 'Junor': choose of BufferStage," in result.output
-    result, _ = run("--way", "explodes")
+    result, _ = run("--failure-mode", "explodes")
     assert result.exit_code == 1 and "nothing breaks by 'explodes': choose of reverts," in result.output
 
 
 def test_a_way_that_the_part_does_not_have_is_told(run):
-    result, out = run("--part", "Treasury", "--way", "silent")
+    result, out = run("--component", "Treasury", "--failure-mode", "silent")
     assert result.exit_code == 1 and "none of these parts breaks in one of these ways" in result.output
     assert not out.exists()
 
 
 def test_a_file_of_somebody_else_is_kept(run):
-    _, out = run("--part", "Junor")
+    _, out = run("--component", "Junor")
     out.write_text('{"schema_version": 1}')
-    result, _ = run("--part", "Treasury", "--way", "reverts")
+    result, _ = run("--component", "Treasury", "--failure-mode", "reverts")
     assert result.exit_code == 1 and "is no table of faults: name another file with --out" in result.output
     assert out.read_text() == '{"schema_version": 1}'

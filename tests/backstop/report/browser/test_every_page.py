@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli import ask, attack, deleverage, hunt, straddle, stress, sweep
+from backstop.cli import ask, attack, deleverage, hunt, self_hedge, stress, sweep
 from backstop.report import compare_page, difference_page, guards_page, index_page, run_page
 from backstop.report.result_kinds import KINDS, find_kind
 from backstop.studies.comparison.guard_comparison import compare_guards
@@ -113,8 +113,8 @@ def straddled(folder: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         for module in (self_hedge_study, second_prices):
             patch.setattr(module, "SERIES", ("avax-2025-10-10",))
-        quick = ("--every", "30", "--hold", "10", "--only", "insurance in a day")
-        return asked(straddle, *quick)(folder)
+        quick = ("--every", "30", "--holding-period", "10", "--group", "insurance in a day")
+        return asked(self_hedge, *quick)(folder)
 
 
 def hunted(folder: Path) -> Path:
@@ -142,7 +142,7 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "answer": asked(ask, "falls", SMALL),
     "comparison": compared,
     "guards": guarded,
-    "straddle": straddled,
+    "self-hedge": straddled,
     "hunt": hunted,
     "deleveraging": asked(deleverage, "--accounts", "20"),
     "index": index,

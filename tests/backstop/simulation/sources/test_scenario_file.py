@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import backstop
-from backstop.cli.import_book import cli as bring
+from backstop.cli.import_book import cli as import_book
 from backstop.cli.stress import cli as stress
 from backstop.errors import BackstopError
 from backstop.files.output_directories import hash_content
@@ -76,14 +76,14 @@ def test_two_commands_come_to_the_first_page(tmp_path) -> None:
     positions().to_csv(tmp_path / "book.csv", index=False)
     prices().to_parquet(tmp_path / "prices.parquet")
     args = ["--book", str(tmp_path / "book.csv"), "--prices", str(tmp_path / "prices.parquet")]
-    result = CliRunner(mix_stderr=False).invoke(bring, [*args, "--out", str(tmp_path / "mine")])
+    result = CliRunner(mix_stderr=False).invoke(import_book, [*args, "--out", str(tmp_path / "mine")])
     assert result.exit_code == 0, result.stderr
     assert "8 rows lock nothing and owe nothing, and are left out." in result.stdout
     assert "Of book.csv, 112 rows that owe" in result.stdout
-    again = CliRunner(mix_stderr=False).invoke(bring, [*args, "--out", str(tmp_path / "mine")])
+    again = CliRunner(mix_stderr=False).invoke(import_book, [*args, "--out", str(tmp_path / "mine")])
     assert again.exit_code == 0 and "was there already" in again.stderr
     other = CliRunner(mix_stderr=False).invoke(
-        bring, [*args, "--floor", "1", "--out", str(tmp_path / "mine")]
+        import_book, [*args, "--floor", "1", "--out", str(tmp_path / "mine")]
     )
     assert "was made with floor 2000, not 1" in other.stderr
     page = tmp_path / "study"
@@ -190,7 +190,7 @@ def test_the_page_says_what_the_command_prints(tmp_path) -> None:
     samples = ROOT / "docs" / "do" / "samples"
     args = ["--book", f"{samples}/synthetic-aave.csv", "--like", "aave"]
     args += ["--prices", f"{samples}/synthetic-prices.csv", "--out", str(tmp_path / "mine")]
-    printed = CliRunner(mix_stderr=False).invoke(bring, args).stdout.splitlines()[:-1]
+    printed = CliRunner(mix_stderr=False).invoke(import_book, args).stdout.splitlines()[:-1]
     assert printed == page.partition("```text\n")[2].partition("```")[0].splitlines()
 
 
@@ -212,11 +212,13 @@ def test_two_files_of_your_own_come_to_a_page(tmp_path, monkeypatch) -> None:
     page = (ROOT / "docs" / "learn" / "own-files.md").read_text()
     refused, read = (block.partition("```")[0] for block in page.split("```text\n")[1:])
     lines = [
-        line.removeprefix("    .venv/bin/ape run bring ") for line in page.splitlines() if "run bring" in line
+        line.removeprefix("    .venv/bin/ape run import ")
+        for line in page.splitlines()
+        if "run import" in line
     ]
     runner = CliRunner(mix_stderr=False)
-    assert runner.invoke(bring, lines[0].split()).stderr == refused
-    printed = runner.invoke(bring, lines[1].split()).stdout
+    assert runner.invoke(import_book, lines[0].split()).stderr == refused
+    printed = runner.invoke(import_book, lines[1].split()).stdout
     assert printed == f"{read}runs/mine/scenario.yaml\n"
     code = page.partition("```python\n")[2].partition("```")[0]
     exec(code.replace('out="runs', 'paths=20, out="runs'), {})
@@ -238,7 +240,7 @@ def test_the_other_columns_of_the_page_are_read(tmp_path, monkeypatch) -> None:
     Path("other-prices.csv").write_text("\n".join(["ms,coin,usd", *rows]))
     page = (ROOT / "docs" / "learn" / "own-files.md").read_text()
     (line,) = [each for each in page.splitlines() if "--book other-positions.csv" in each]
-    result = CliRunner(mix_stderr=False).invoke(bring, line.partition("run bring ")[2].split())
+    result = CliRunner(mix_stderr=False).invoke(import_book, line.partition("run import ")[2].split())
     assert result.exit_code == 0, result.stderr
     day = load_scenario("runs/other/scenario.yaml")
     assert {(each.owner, each.locked, each.debt) for each in day.vaults or ()} == {

@@ -1,4 +1,4 @@
-"""`ape run straddle`: tables on stdout, what it is at on stderr; a mistake is one line."""
+"""`ape run self-hedge`: tables on stdout, what it is at on stderr; a mistake is one line."""
 
 import json
 import re
@@ -6,11 +6,11 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli.straddle import cli
+from backstop.cli.self_hedge import cli
 from backstop.studies.self_hedge import jump_table, second_prices, self_hedge_study
 from backstop.studies.self_hedge.pair_market import LIBRARY
 
-QUICK = ("--every", "30", "--hold", "10")
+QUICK = ("--every", "30", "--holding-period", "10")
 
 
 def run(*args):
@@ -24,7 +24,7 @@ def one_day(monkeypatch):
 
 
 def test_tables_json_and_page_say_the_same(tmp_path):
-    asked = (*QUICK, "--only", "insurance in a day", "--out", str(tmp_path / "pairs"))
+    asked = (*QUICK, "--group", "insurance in a day", "--out", str(tmp_path / "pairs"))
     told = run(*asked)
     assert told.exit_code == 0, told.stderr
     assert told.stderr.splitlines()[0] == "library: as it is"
@@ -90,9 +90,9 @@ def test_jumps_are_printed_with_days_of_a_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--only", "nothing"), "there is no group 'nothing'; there are margins, age of a mark"),
-        (("--hold", "5"), "Invalid value for '--hold'"),
-        (("--jumps", "--only", "fees"), "--jumps takes none of --only, --out and --fresh"),
+        (("--group", "nothing"), "there is no group 'nothing'; there are margins, age of a mark"),
+        (("--holding-period", "5"), "Invalid value for '--holding-period'"),
+        (("--jumps", "--group", "fees"), "--jumps takes none of --group, --out and --fresh"),
         (("--history", "eth=days.csv"), "--history needs --jumps"),
         (("--jumps", "--history", "doge=days.csv"), "expected COIN=FILE with a coin of eth, btc, avax"),
         (("--jumps", "--history", "eth"), "--history eth: expected COIN=FILE"),

@@ -33,7 +33,7 @@ from backstop.studies.self_hedge.pair_market import LIBRARY, PairMarket, read_te
 from backstop.studies.self_hedge.second_prices import UNIT
 from tests.support.checkout_paths import ROOT
 
-PAGE = (ROOT / "docs/know/straddle.md").read_text(encoding="utf-8").splitlines()
+PAGE = (ROOT / "docs/know/self-hedge.md").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_fall_is_between_prices_just_so_far_apart(monkeypatch):
 
 
 def test_the_page_has_the_table_as_the_command_prints_it(rows):
-    """After a change of terms: print it anew (ape run straddle --jumps)."""
+    """After a change of terms: print it anew (ape run self-hedge --jumps)."""
     lines = format_jumps(describe_jumps(rows))
     start = PAGE.index(lines[0])
     assert PAGE[start : start + len(lines)] == lines

@@ -24,16 +24,23 @@ REPORT = "report.html"
 
 @click.command(
     cls=Command,
+    old_options={"--only": "--group", "--hold": "--holding-period"},
     short_help="What a pair of one owner, long against short, earns in the margin market",
     epilog="""\b
 Examples:
-  ape run straddle
-  ape run straddle --only margins --only fees --paths 3
-  ape run straddle --every 5 --hold 720 --json
-  ape run straddle --jumps
+  ape run self-hedge
+  ape run self-hedge --group margins --group fees --paths 3
+  ape run self-hedge --every 5 --holding-period 720 --json
+  ape run self-hedge --jumps
 """,
 )
-@click.option("--only", multiple=True, metavar="GROUP", help="Of these settings only; may be repeated.")
+@click.option(
+    "--group",
+    "only",
+    multiple=True,
+    metavar="GROUP",
+    help="Group of settings to play; may be repeated. [default: all]",
+)
 @click.option(
     "--paths", type=click.IntRange(1, 100), default=1, show_default=True, help="Of each day, inside its bars."
 )
@@ -45,7 +52,8 @@ Examples:
     help="Minutes between two moments at which a pair opens.",
 )
 @click.option(
-    "--hold",
+    "--holding-period",
+    "hold",
     type=click.IntRange(10, 1_440),
     default=480,
     show_default=True,
@@ -63,7 +71,7 @@ Examples:
     help="With --jumps: days of a coin, of a CSV file (open, high, low); may be repeated.",
 )
 @seed_option
-@output_options("Folder of the study.", "runs/straddle-<seed>")
+@output_options("Folder of the study.", "runs/self-hedge-<seed>")
 @json_option
 @handle_errors
 def cli(
@@ -80,13 +88,13 @@ def cli(
 ) -> None:
     """Open one owner's pair at moments of four bad days, hold it until an account fails, count what is left.
 
-    The pair is played on the model of the contracts. docs/know/straddle.md says what of the prices is
+    The pair is played on the model of the contracts. docs/know/self-hedge.md says what of the prices is
     published and what is drawn, and what the figures are for.
     """
     from backstop.errors import BackstopError
 
     if jumps and (only or out or fresh):
-        raise BackstopError("--jumps takes none of --only, --out and --fresh: it writes no folder")
+        raise BackstopError("--jumps takes none of --group, --out and --fresh: it writes no folder")
     if history and not jumps:
         raise BackstopError("--history needs --jumps")
     if jumps:
@@ -104,10 +112,10 @@ def cli(
 
     if unknown := sorted(set(only) - set(GROUPS)):
         raise BackstopError(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
-    directory = out or RUNS / f"straddle-{seed}"
+    directory = out or RUNS / f"self-hedge-{seed}"
     inputs = {"groups": sorted(only), "paths": paths, "every": every, "hold": hold, "seed": seed}
     output = open_output(
-        directory, "straddle", inputs, fresh=fresh, runs=["backstop.studies.self_hedge.self_hedge_summary"]
+        directory, "self-hedge", inputs, fresh=fresh, runs=["backstop.studies.self_hedge.self_hedge_summary"]
     )
     page = directory / REPORT
     if not output.finished:
@@ -116,8 +124,8 @@ def cli(
         rows = run_study(scope, lambda text: click.echo(text, err=True), only)
         windows = (LOOK, LIBRARY.mark_age + LIBRARY.reaction, JUMP_TIME, 300, 600)
         write_json(build_summary(scope, rows, largest_moves(scope.seeds, windows), only), directory / FILE)
-        command = command_line("straddle", paths=paths, every=every, hold=hold, seed=seed)
-        command += "".join(f" --only {shlex.quote(group)}" for group in only)
+        command = command_line("self-hedge", paths=paths, every=every, **{"holding-period": hold}, seed=seed)
+        command += "".join(f" --group {shlex.quote(group)}" for group in only)
         seconds = time.monotonic() - began
         write_json(build_run_metadata("model", command, directory, seconds), directory / "meta.json")
         write_page(directory)

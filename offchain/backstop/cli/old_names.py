@@ -1,0 +1,32 @@
+"""Old names of commands and options, which work for one release and print a warning."""
+
+from __future__ import annotations
+
+from copy import copy
+from functools import wraps
+from typing import Any
+
+import click
+
+from backstop.files.installation import OLD_COMMANDS
+
+
+def warn_old_name(kind: str, old: str, new: str) -> None:
+    """Print to standard error that a command or an option has a new name."""
+    click.echo(
+        f"Warning: the {kind} {old} is called {new} now; the old name goes with the next release", err=True
+    )
+
+
+def build_old_command(old: str, command: click.Command) -> click.Command:
+    """Return a hidden copy of a command under its old name, which warns and then runs."""
+    hidden, run = copy(command), command.callback
+    assert run is not None
+
+    @wraps(run)
+    def warn_and_run(*args: Any, **options: Any) -> Any:
+        warn_old_name("command", old, OLD_COMMANDS[old])
+        return run(*args, **options)
+
+    hidden.hidden, hidden.name, hidden.callback = True, old, warn_and_run
+    return hidden

@@ -1,0 +1,5 @@
+"""What a self-made pair earns in the margin market, by its terms."""
+
+from backstop.cli.self_hedge import cli
+
+__all__ = ["cli"]
