@@ -22,7 +22,7 @@ from backstop.model import (
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MIN_NOTICE
 from backstop.model.roles import Administered
-from backstop.model.state import Revert, external
+from backstop.model.state import RevertError, external
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.properties import (
     COUNTERFACTUAL_PROPERTIES,
@@ -113,7 +113,7 @@ def cap_for_each_call(self, c, k, capacity, more=0, settling=False):
 
 def blocked_by_the_feed(self, sender, c, *rest):
     if self.world.contracts["PriceFeed"].risk_price(sender, c) == 0:
-        raise Revert("vault_engine: no price")
+        raise RevertError("vault_engine: no price")
     return RIGHT_REPAY(self, sender, c, *rest)
 
 
@@ -168,7 +168,7 @@ RIGHT_DRAW = vault_engine.VaultEngine.deposit_and_draw
 @external
 def in_large_amounts_only(self, sender, c, owner, deposit, draw, receiver):
     if 0 < draw < 10_000 * WAD:
-        raise Revert("vault_engine: too little")
+        raise RevertError("vault_engine: too little")
     return RIGHT_DRAW(self, sender, c, owner, deposit, draw, receiver)
 
 
@@ -188,7 +188,7 @@ def only_when_empty(self, k, now):
     stage = self.stages[k].stage
     held = any(self.world.at(stage).capacity(self.address, c) for c in range(3))
     if now and held:
-        raise Revert("loss_waterfall: not empty")
+        raise RevertError("loss_waterfall: not empty")
     return RIGHT_LEAVE_OUT(self, k, now)
 
 
@@ -247,7 +247,7 @@ def test_a_way_out_that_a_mode_shuts_is_told(alone_with_guards, monkeypatch):
 
     def blocked_by_the_mode(self, sender, *rest):
         if self.world.contracts["CircuitBreaker"].mode(sender) == EMERGENCY:
-            raise Revert("vault_engine: not now")
+            raise RevertError("vault_engine: not now")
         return RIGHT_REPAY(self, sender, *rest)
 
     blocked_by_the_mode.__dict__["abi"] = "external"
@@ -297,7 +297,7 @@ def test_a_workout_that_the_feed_keeps_from_being_paid_is_told(alone_with_workou
 
     def pay(self, sender, workout_id, amount):
         if self.feed.risk_price(self.address, 0) == 0:
-            raise Revert("workouts: no price")
+            raise RevertError("workouts: no price")
         return RIGHT_PAY(self, sender, workout_id, amount)
 
     pay.__dict__["abi"] = "external"

@@ -6,7 +6,7 @@ from backstop.deployment.devnet_signing import sign_order
 from backstop.model import cycle_book, margin_orders, margin_policy, perpetual_desk, perpetual_market
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.market_delisting import announce_delisting
 from tests.support.perpetuals import DESK, ETH, HOUSE, ORDERS, RULES
 from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
@@ -26,7 +26,7 @@ def make_wrong(monkeypatch, wrong, holds):
 
     def require(condition, reason):
         if not (holds if reason == wrong else condition):
-            raise Revert(reason)
+            raise RevertError(reason)
 
     for module in MODULES:
         if hasattr(module, "require"):

@@ -14,7 +14,7 @@ from backstop.model import (
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import MIN_NOTICE
 from backstop.model.price_path import SHORT
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.helpers import reverts
 from tests.support.margin_fund_steps import DAY
 from tests.support.market_delisting import announce_delisting, step_feeds
@@ -63,7 +63,7 @@ def make_wrong(monkeypatch, wrong, holds):
 
     def require(condition, reason):
         if not (holds if reason == wrong else condition):
-            raise Revert(reason)
+            raise RevertError(reason)
 
     for module in MODULES:
         monkeypatch.setattr(module, "require", require)

@@ -8,7 +8,7 @@ from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import Sides
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.state import Revert, external
+from backstop.model.state import RevertError, external
 from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from tests.support.perpetuals_with_properties import crowd_to_ask
 
@@ -89,7 +89,7 @@ def test_a_roll_that_asks_for_marks_of_now(both, monkeypatch):
     @external
     def roll(self, sender):
         if not self.policy.mark_price(self.address, 0, self.mark_age).price:
-            raise Revert("perpetuals: no price of now")
+            raise RevertError("perpetuals: no price of now")
         right(self, sender)
 
     monkeypatch.setattr(PerpetualMarket, "roll", roll)

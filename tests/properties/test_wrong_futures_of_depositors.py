@@ -7,7 +7,7 @@ import pytest
 
 from backstop.model import loss_waterfall, pool
 from backstop.model.arithmetic import RAY
-from backstop.model.state import Revert, external, view
+from backstop.model.state import RevertError, external, view
 from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from backstop.proof.properties.what_if_steps import VISITOR
 from tests.support.model_alone import in_use
@@ -47,7 +47,7 @@ def absorb_from_newcomers(self, sender, collateral_type, amount):
 def cut_on_the_second_day(self, sender):
     """A batch collects for a day more than it should."""
     if self.world.timestamp < self.cut_from() + DAY:
-        raise Revert("pool: batch collects")
+        raise RevertError("pool: batch collects")
     return RIGHT_CUT(self, sender)
 
 

@@ -7,7 +7,7 @@ import pytest
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model import liquidation_engine, loss_waterfall, member_pool, redeem_queue, vault_engine
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call
 from backstop.proof.properties.revert_conditions import CONDITIONS
 from backstop.system import Action
@@ -27,7 +27,7 @@ def lenient(*reasons):
 
     def require(holds, reason):
         if not holds and reason not in reasons:
-            raise Revert(reason)
+            raise RevertError(reason)
 
     return require
 
@@ -37,7 +37,7 @@ def strict(*reasons):
 
     def require(holds, reason):
         if not holds or reason in reasons:
-            raise Revert(reason)
+            raise RevertError(reason)
 
     return require
 

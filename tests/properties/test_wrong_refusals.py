@@ -6,7 +6,7 @@ from backstop.model import cycle_losses, margin_fund, perpetual_ranking
 from backstop.model.arithmetic import WAD
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_path import SHORT
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.margin_fund_steps import DAY
 from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, deploy_on_model, make_long_insolvent
 from tests.support.perpetuals_with_properties import (
@@ -23,7 +23,7 @@ def crowd():
 
 def refuse(holds, reason):
     """In place of `require`: everything is refused."""
-    raise Revert(reason)
+    raise RevertError(reason)
 
 
 def meet(crowd):

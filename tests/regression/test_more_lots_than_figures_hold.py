@@ -6,7 +6,7 @@ Their value is looked at before the limit of what may be open is.
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.perpetuals import ETH, deploy_perpetuals
 
 
@@ -20,5 +20,5 @@ def test_a_trade_beyond_all_figures_is_refused(new_protocol, lots, reason):
         market.deposit(name, 1_000 * WAD)
     market.trade("early", "other", 1)
     market.mark(ETH, 5 * 10**22)
-    with pytest.raises(Revert, match=reason):
+    with pytest.raises(RevertError, match=reason):
         market.trade("maker", "taker", lots, price=5 * 10**22)

@@ -25,6 +25,7 @@ def test_each_rule_flags_its_own_mistake(tmp_path: Path, monkeypatch) -> None:
         "def reserve_of(owner): ...\n"
         "def chosen_path(c): ...\n"
         "def describe_call(outcome): ...\n"
+        "def describe_batch(id): ...\n"
         "class Stage:\n"
         "    @property\n"
         "    def size(self): ...\n"
@@ -36,6 +37,7 @@ def test_each_rule_flags_its_own_mistake(tmp_path: Path, monkeypatch) -> None:
         ("trailing-preposition", "backstop.borne.reserve_of"),
         ("leading-participle", "backstop.borne.chosen_path"),
         ("one-letter-parameter", "backstop.borne.chosen_path(c)"),
+        ("shadowed-builtin", "backstop.borne(id)"),
     }
 
 

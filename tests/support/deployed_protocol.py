@@ -12,7 +12,7 @@ from backstop.deployment.role_accounts import get_account
 from backstop.hosts.abi_codec import Parameter
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.interfaces import Prices
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action, Outcome, System
 
@@ -72,7 +72,7 @@ class DeployedProtocol:
         )
         self.last = self.lockstep.apply(action)
         if self.last.reason is not None:
-            raise Revert(self.last.reason)
+            raise RevertError(self.last.reason)
         return self.last.value
 
     def read(self, call: str, *args: Any) -> Any:

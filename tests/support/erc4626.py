@@ -23,7 +23,7 @@ from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from backstop.proof.lockstep import deploy_lockstep
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.equity_steps import price_equity
@@ -132,7 +132,7 @@ class PoolInState:
         """Call the pool; a call that would move nothing is no example. Any other revert fails."""
         try:
             return int(self.protocol.do(f"{self.pool}.{method}", *args, sender=who))
-        except Revert as revert:
+        except RevertError as revert:
             assume(revert.reason not in NOTHING)
             raise
 
@@ -200,7 +200,7 @@ class PoolInState:
         call, args = calls[kind]
         try:
             self.protocol.do(call, *args, sender=who)
-        except Revert:
+        except RevertError:
             assert kind == "leave"
 
 

@@ -19,7 +19,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.artifacts import CONTRACTS, EVM_VERSION, Artifacts
 from backstop.model.signatures import keccak256
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 
 STAGE = keccak256(b"STAGE")
 GUARDIAN = keccak256(b"GUARDIAN")
@@ -28,7 +28,7 @@ GUARDIAN = keccak256(b"GUARDIAN")
 @contextmanager
 def reverts(reason: str) -> Iterator[None]:
     """The block reverts with exactly this reason; "" is a revert without data."""
-    with pytest.raises(Revert) as caught:
+    with pytest.raises(RevertError) as caught:
         yield
     assert caught.value.reason == reason
 
@@ -37,7 +37,7 @@ def get_revert_reason(protocol, call: str, *args, sender: str) -> str | None:
     """Try a call; the reason if it reverts, None if it goes through."""
     try:
         protocol.do(call, *args, sender=sender)
-    except Revert as revert:
+    except RevertError as revert:
         return revert.reason
     return None
 

@@ -13,7 +13,7 @@ from backstop.deployment.role_accounts import compute_contract_address, get_acco
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_backstop import KEEPER, PerpetualBackstop, Rules, encode_offer
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from backstop.proof.lockstep import Lockstep
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.perpetuals import (
@@ -136,7 +136,7 @@ class MarketWithPool:
         """Try the same; the reason if it reverts."""
         try:
             self.fill(name, lots, price, market, **more)
-        except Revert as revert:
+        except RevertError as revert:
             return revert.reason
         return None
 

@@ -18,7 +18,7 @@ from backstop.model.margin_orders import Order
 from backstop.model.perpetual_desk import Rules as DeskRules
 from backstop.model.perpetual_market import PerpetualMarket, Rules
 from backstop.model.perpetual_ranking import gain_on, score_of
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol, compare_written_slots
@@ -71,7 +71,7 @@ class Perpetuals:
         contract, method = call.rsplit(".", 1)
         outcome = self.system.apply(Action(contract, method, args, self.at(sender)))
         if outcome.reason is not None:
-            raise Revert(outcome.reason)
+            raise RevertError(outcome.reason)
         return outcome.value
 
     def tries(self, call: str, *args: Any, sender: str) -> bool:

@@ -1,4 +1,4 @@
-"""Count names that a reader cannot guess: modules, functions, parameters; with --list, show them.
+"""Count names that a reader cannot guess or that hide a builtin; with --list, show them.
 
     python tools/names/count.py                 counts
     python tools/names/count.py --check         fails if one is above counts.json, as `make lint` does
@@ -12,6 +12,7 @@ the model, its interfaces), and overrides of what a library or the standard libr
 from __future__ import annotations
 
 import ast
+import builtins
 import json
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,11 @@ ROOTS = {
     "tests/support": "tests.support",
 }
 LIMITS = Path(__file__).with_name("counts.json")
-RULES = ("module", "one-word", "trailing-preposition", "leading-participle", "one-letter-parameter")
+RULES = (
+    *("module", "one-word", "trailing-preposition", "leading-participle", "one-letter-parameter"),
+    "shadowed-builtin",
+)
+_BUILTINS = frozenset(name for name in dir(builtins) if not name.startswith("_"))
 
 _WORDS = {
     name: frozenset(words.split())
@@ -141,6 +146,11 @@ def iter_flags(module: str, path: Path) -> Iterator[Flag]:
         for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             if len(each.arg) == 1 and each.arg not in "ixy_":
                 yield Flag("one-letter-parameter", f"{name}({each.arg})", at)
+    for inner in ast.walk(tree):
+        if isinstance(inner, ast.arg) and inner.arg in _BUILTINS:
+            yield Flag("shadowed-builtin", f"{module}({inner.arg})", f"{place}:{inner.lineno}")
+        elif isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store) and inner.id in _BUILTINS:
+            yield Flag("shadowed-builtin", f"{module}.{inner.id}", f"{place}:{inner.lineno}")
 
 
 def count_flags(prefix: str | None = None) -> dict[str, int]:

@@ -13,7 +13,7 @@ from backstop.deployment.deployment_plan import Creation, Deployment, plan_deplo
 from backstop.errors import BackstopError
 from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.model_system import ModelSystem
-from backstop.model.state import Contract, Revert, World
+from backstop.model.state import Contract, RevertError, World
 
 if TYPE_CHECKING:
     from backstop.hosts.artifacts import Artifacts
@@ -36,7 +36,7 @@ def create_on_model(world: World, creation: Creation) -> None:
     """Construct the model of one contract."""
     try:
         find_model_class(creation.kind)(world, creation.name, creation.address, *creation.args)
-    except Revert as revert:
+    except RevertError as revert:
         raise BackstopError(f"the constructor of {creation.name} reverted with {revert.reason!r}") from None
     world.journal.clear()
     world.logs.clear()

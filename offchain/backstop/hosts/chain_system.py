@@ -10,7 +10,7 @@ from backstop.hosts import storage_layout
 from backstop.hosts.abi_codec import AbiDecodingError, ContractAbi, Event, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Call, Host, RawLog, RawResult, Slot
-from backstop.model.state import ZERO_ADDRESS, Log, Revert, Table, World
+from backstop.model.state import ZERO_ADDRESS, Log, RevertError, Table, World
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 
@@ -118,7 +118,7 @@ class ChainSystem:
         function = self.get_function(contract, method, len(args))
         result = self.host.static_call(ZERO_ADDRESS, self._addresses[contract], function.encode_call(args))
         if not result.ok:
-            raise Revert(decode_revert(result.data))
+            raise RevertError(decode_revert(result.data))
         return function.decode_result(result.data)
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:

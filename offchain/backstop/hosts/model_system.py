@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from backstop.hosts.native_crypto import use_native_crypto
-from backstop.model.state import Revert, World, Written
+from backstop.model.state import RevertError, World, Written
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 
@@ -44,7 +44,7 @@ class ModelSystem:
         mark = world.mark()
         try:
             value = self._get_method(action.contract, action.method)(action.sender, *action.args)
-        except Revert as revert:
+        except RevertError as revert:
             world.roll_back(mark)
             self.changes = {}
             return Outcome(revert.reason, None, ())
@@ -76,7 +76,7 @@ class ModelSystem:
         try:
             value = self._get_method(action.contract, action.method)(action.sender, *action.args)
             return Outcome(None, value, tuple(world.logs[mark[1] :]))
-        except Revert as revert:
+        except RevertError as revert:
             return Outcome(revert.reason, None, ())
         finally:
             world.roll_back(mark)

@@ -14,7 +14,7 @@ from backstop.keepers.strategy import MarketPriceStrategy, Offer
 from backstop.keepers.view_records import Auction, PricedBatch
 from backstop.model import dutch
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 
 
 class TakePlan(NamedTuple):
@@ -49,7 +49,7 @@ def find_best_take(
             fill = dutch.fill(
                 terms, auction.lot, auction.target, auction.top, auction.price, candidate, UNLIMITED
             )
-        except Revert:
+        except RevertError:
             continue
         profit = value(fill.collateral) - fill.paid
         if fill.paid <= budget and (best is None or profit > best.profit):

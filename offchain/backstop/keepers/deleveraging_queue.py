@@ -15,7 +15,7 @@ from backstop.keepers.adl_keeper import Rank, compute_ranks
 from backstop.keepers.cycle_view import MARKET
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import LONG, SHORT, side_of
-from backstop.model.state import ZERO_ADDRESS, Revert
+from backstop.model.state import ZERO_ADDRESS, RevertError
 
 LIGHTS = 5
 """Lights of an account within the first fifth of the lots of its side; none of one that has not gained."""
@@ -74,7 +74,7 @@ def _end_cycle(market: PerpetualMarket) -> None:
     market.clocks[()] = market.clocks[()]._replace(rolled_at=now - 4 * market.window)
     try:
         market.roll(ZERO_ADDRESS)
-    except Revert as revert:
+    except RevertError as revert:
         raise BackstopError(f"the open cycle cannot end: {revert.reason}") from None
 
 

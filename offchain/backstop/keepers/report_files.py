@@ -22,7 +22,7 @@ from backstop.keepers.json_lines import parse_hex, parse_number, parse_object
 from backstop.keepers.price_view import PriceView
 from backstop.model import bounds, price_feed
 from backstop.model.signed_reports import SignedReport, signer_of
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 
 SCHEMA_VERSION = 2
 MOST_BYTES = 64_000
@@ -194,7 +194,7 @@ class ReportSources:
     def _recover_signer(self, report: SignedReport) -> str | None:
         try:
             return signer_of(report, self._chain_id, self._feed)
-        except Revert:
+        except RevertError:
             return None
 
 

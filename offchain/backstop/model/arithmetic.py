@@ -7,7 +7,7 @@ with empty data where the compiled contract would.
 from collections.abc import Sequence
 from functools import lru_cache
 
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 
 WAD = 10**18
 RAY = 10**27
@@ -20,14 +20,14 @@ def add(a: int, b: int) -> int:
     """Return a + b; revert above 2**256 - 1."""
     total = a + b
     if total > MAX_UINT256:
-        raise Revert("")
+        raise RevertError("")
     return total
 
 
 def sub(a: int, b: int) -> int:
     """Return a - b; revert below zero."""
     if b > a:
-        raise Revert("")
+        raise RevertError("")
     return a - b
 
 
@@ -35,21 +35,21 @@ def mul(a: int, b: int) -> int:
     """Return a * b; revert above 2**256 - 1."""
     product = a * b
     if product > MAX_UINT256:
-        raise Revert("")
+        raise RevertError("")
     return product
 
 
 def div(a: int, b: int) -> int:
     """Return floor(a / b); revert on division by zero."""
     if b == 0:
-        raise Revert("")
+        raise RevertError("")
     return a // b
 
 
 def div_up(a: int, b: int) -> int:
     """Return ceil(a / b), computed as the contracts do (no overflow); revert on division by zero."""
     if b == 0:
-        raise Revert("")
+        raise RevertError("")
     return 0 if a == 0 else (a - 1) // b + 1
 
 
@@ -61,7 +61,7 @@ def quotient(a: int, b: int) -> int:
 def signed(a: int) -> int:
     """Return the same integer if 256 signed bits hold it; revert otherwise."""
     if not -(2**255) <= a < 2**255:
-        raise Revert("")
+        raise RevertError("")
     return a
 
 
@@ -76,7 +76,7 @@ def rpow(base: int, exponent: int) -> int:
     for.
     """
     if exponent < 0:
-        raise Revert("")
+        raise RevertError("")
     result = base if exponent & 1 else RAY
     x, n = base, exponent >> 1
     while n:

@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from backstop.model.erc20 import words
 from backstop.model.interfaces import IERC20
-from backstop.model.state import Contract, NoSuchFunction, World, external, immutable, require
+from backstop.model.state import Contract, NoSuchFunctionError, World, external, immutable, require
 
 
 class IEquityAuction(Protocol):
@@ -74,7 +74,7 @@ class EquityTaker(Contract):
         require(sender == self.owner, "equity_taker: not owner")
         target = self.world.at(auction)
         if target.KIND != "SurplusAuction":
-            raise NoSuchFunction("take")  # other auctions' has another selector
+            raise NoSuchFunctionError("take")  # other auctions' has another selector
         surplus_auction = cast(ISurplusAuction, target)
         surplus_auction.take(self.address, max_amount, max_price, self.address, words(market, spend))
         self._hand_over(auction)

@@ -10,7 +10,7 @@ from backstop.model.interfaces import IPerpetualDesk
 from backstop.model.owned import is_owned
 from backstop.model.signatures import keccak256
 from backstop.model.signed import is_signed
-from backstop.model.state import Contract, Revert, World, external, immutable, require, view
+from backstop.model.state import Contract, RevertError, World, external, immutable, require, view
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Margin", "1"
 NANOSECONDS = 10**9
@@ -151,7 +151,7 @@ class MarginOrders(Contract):
         require(order.nonce >= self.floors[order.account], "margin_orders: nonce is void")
         used, size = self.fills[digest], abs(order.size)
         if size == 2**255:
-            raise Revert("")
+            raise RevertError("")
         left = lots != 0 and lots <= size and used <= size - lots
         require(left, "margin_orders: not so much left")
         self.fills[digest] = add(used, lots)

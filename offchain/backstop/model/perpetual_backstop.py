@@ -26,7 +26,7 @@ from backstop.model.roles import Administered
 from backstop.model.shares import Shares
 from backstop.model.signatures import keccak256
 from backstop.model.signed import IS_VALID
-from backstop.model.state import Revert, World, external, immutable, require, slot, view
+from backstop.model.state import RevertError, World, external, immutable, require, slot, view
 
 KEEPER = keccak256(b"KEEPER")
 """May have the pool take risk."""
@@ -278,7 +278,7 @@ class PerpetualBackstop(Administered, Shares):
     def isValidSignature(self, sender: str, digest: bytes, signature: bytes) -> bytes:
         """Tell whether the pool signs an order: within its quote, at the mark of now less the spread."""
         if len(signature) != 160:
-            raise Revert("")
+            raise RevertError("")
         market, size, price, expiry, nonce = (
             int.from_bytes(signature[32 * i : 32 * i + 32], "big") for i in range(5)
         )

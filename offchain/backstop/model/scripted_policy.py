@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.interfaces import CallTerms, NewRisk
-from backstop.model.state import Contract, Revert, World, external, immutable, require, view
+from backstop.model.state import Contract, RevertError, World, external, immutable, require, view
 
 
 class ScriptedPolicy(Contract):
@@ -87,5 +87,5 @@ class ScriptedPolicy(Contract):
     def _answer(self, said: int) -> int:
         require(self.failing[()] != 1, "scripted_policy: as told")
         if self.failing[()] == 2:
-            raise Revert("")
+            raise RevertError("")
         return int(said)

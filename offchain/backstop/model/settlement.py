@@ -13,7 +13,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
 from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IVaultEngine
 from backstop.model.listing import ids_of
 from backstop.model.roles import Administered
-from backstop.model.state import Revert, World, external, immutable, require, slot, view
+from backstop.model.state import RevertError, World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 32, 32, 32)
@@ -282,7 +282,7 @@ class Settlement(Administered):
         mark = self.world.mark()
         try:
             return (getattr(self.world.at(self.price_feed_address), method)(self.address, collateral_type),)
-        except Revert:
+        except RevertError:
             self.world.roll_back(mark)
             return None
 

@@ -14,7 +14,7 @@ V = TypeVar("V")
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
-class Revert(Exception):
+class RevertError(Exception):
     """A call failed: `reason` is the contract's revert string, empty for a failed arithmetic check."""
 
     def __init__(self, reason: str) -> None:
@@ -22,7 +22,7 @@ class Revert(Exception):
         self.reason = reason
 
 
-class NoSuchFunction(Revert):
+class NoSuchFunctionError(RevertError):
     """The contract called has no function of that name."""
 
     def __init__(self, name: str) -> None:
@@ -120,7 +120,7 @@ class World:
         try:
             return self.addresses[address]
         except KeyError:
-            raise Revert("") from None
+            raise RevertError("") from None
 
     def call(self, sender: str, target: str, data: bytes) -> None:
         """Make a call that is given as call data; what it returns is dropped."""
@@ -129,7 +129,7 @@ class World:
             raise RuntimeError("nobody here can read call data: put the model beside a chain")
         found = self.read_call(contract.label, data)
         if found is None:
-            raise Revert("")
+            raise RevertError("")
         name, args = found
         getattr(contract, name)(sender, *args)
 
@@ -154,7 +154,7 @@ class World:
         mark = self.mark()
         try:
             return call()
-        except Revert:
+        except RevertError:
             self.roll_back(mark)
             return None
 
@@ -251,7 +251,7 @@ class Contract:
             """Revert with empty data, as a call of a function does that the contract does not have."""
             if name.startswith("_"):
                 raise AttributeError(name)
-            raise NoSuchFunction(name)
+            raise NoSuchFunctionError(name)
 
     def table(self, path: str, default: Any = 0) -> Table:
         """Declare the storage variable at `path` of the compiler's storage layout."""
@@ -267,4 +267,4 @@ class Contract:
 def require(condition: bool, reason: str) -> None:
     """Revert with a reason unless the condition holds."""
     if not condition:
-        raise Revert(reason)
+        raise RevertError(reason)

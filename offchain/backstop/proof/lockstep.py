@@ -27,7 +27,7 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import Host, Slot
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.state_json import RawState, count_missing_blocks, load_state
-from backstop.model.state import Revert, Written
+from backstop.model.state import RevertError, Written
 from backstop.proof.lockstep_difference import Difference, DivergenceError, compare_outcomes
 from backstop.proof.properties import (
     CounterfactualSeed,
@@ -212,7 +212,7 @@ class Lockstep:
         if wrong:
             raise self._make_divergence(wrong)
         if expected.reason is not None:
-            raise Revert(expected.reason)
+            raise RevertError(expected.reason)
         return expected.value
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
@@ -563,5 +563,5 @@ def replay_trace(
 def _call_view(system: System, action: Action) -> Outcome:
     try:
         return Outcome(None, system.view(action.contract, action.method, *action.args), ())
-    except Revert as revert:
+    except RevertError as revert:
         return Outcome(revert.reason, None, ())

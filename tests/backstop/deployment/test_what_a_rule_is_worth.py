@@ -21,7 +21,7 @@ from backstop.deployment.example_parameters import (
 )
 from backstop.deployment.parameter_rules import RULES, check_parameters
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.equity_steps import WETH, XAU, open_protocol, with_equity
 from tests.support.helpers import get_revert_reason
@@ -123,7 +123,7 @@ def steps(protocol: DeployedProtocol) -> bool:
     protocol.advance(HOUR)
     try:
         protocol.do("PriceFeed.poke", WETH, sender="stranger")
-    except Revert as revert:
+    except RevertError as revert:
         assert revert.reason == "price_feed: no quorum"
         return False
     return True
@@ -211,7 +211,7 @@ def test_a_large_vault_is_liquidated_in_parts(new_protocol: NewProtocol, limit: 
     try:
         protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "keeper", sender="keeper")
         liquidated = True
-    except Revert as revert:
+    except RevertError as revert:
         assert revert.reason == "liquidation_engine: part too low"
         liquidated = False
     assert liquidated is not stuck
@@ -241,7 +241,7 @@ def test_the_smallest_vault_can_be_opened(
     try:
         protocol.borrow("borrower", "WETH", 10 * WAD, 2_000 * WAD)
         opened = True
-    except Revert:
+    except RevertError:
         opened = False
     assert opened is opens is not breaks(rule, parameters)
 

@@ -20,7 +20,7 @@ from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.host_registry import new_host as open_by_name
 from backstop.hosts.revm import CallHaltedError
 from backstop.hosts.rpc_client import NodeClient
-from backstop.model.state import Log, Revert
+from backstop.model.state import Log, RevertError
 from backstop.system import Action
 from tests.support.condition_wait import wait_until_true
 from tests.support.storage_fixture_contract import SENDER
@@ -63,7 +63,7 @@ def test_a_revert_gives_its_reason_and_changes_nothing(shelf, kind, reason):
 
 
 def test_a_view_reverts_with_its_reason(shelf):
-    with pytest.raises(Revert) as caught:
+    with pytest.raises(RevertError) as caught:
         shelf.view("Shelf", "refuse")
     assert caught.value.reason == "shelf: no view"
 

@@ -10,7 +10,7 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import WAD
-from backstop.model.state import Log, Revert, World
+from backstop.model.state import Log, RevertError, World
 from backstop.proof.lockstep import Lockstep, deploy_lockstep, replay_trace
 from backstop.proof.lockstep_difference import DivergenceError
 from backstop.proof.properties import PropertyViolationError
@@ -310,7 +310,7 @@ def test_a_broken_trace_is_one_clear_error(artifacts, tmp_path, content, message
 
 
 def test_a_revert_of_both_is_a_revert_of_the_view(protocol):
-    with pytest.raises(Revert, match="terms: unknown type"):
+    with pytest.raises(RevertError, match="terms: unknown type"):
         protocol.read("VaultEngine.terms_of", 31)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.redeem_queue import MOST_UNSETTLED
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.deep import mark_long_cases
 from tests.support.lone_pool import lone_pool
 
@@ -78,7 +78,7 @@ class History:
         if self.world.timestamp >= self.pool.settles_from():
             try:
                 self.pool.settle(NOBODY)
-            except Revert as refusal:  # all of it may be lost
+            except RevertError as refusal:  # all of it may be lost
                 assert refusal.reason == "pool: nothing to settle"
             self.settled |= bool(self.pool.line[()].owed)
 

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.deep import mark_long_cases
 from tests.support.lone_pool import Ledger, lone_pool
 
@@ -213,7 +213,7 @@ def test_rounding_adds_up_to_nothing(seed, events):
         for event in range(events):
             try:
                 run.step()
-            except Revert as revert:
+            except RevertError as revert:
                 pytest.fail(f"event {event} reverts with {revert.reason!r}")
             if event % 50 == 0:
                 run.check()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.erc4626 import MEMBERS, PEOPLE, check_entry, check_exit, draw_exit
 
 few = settings(max_examples=6)
@@ -137,7 +137,7 @@ def test_zero_allowance(plain, data, method, unit):
     with plain.open_drawn_state(data) as at:
         caller, receiver, owner, amount = draw_exit(at, unit, allowed=False)
         assume(caller != owner)
-        with pytest.raises(Revert, match="allowance"):
+        with pytest.raises(RevertError, match="allowance"):
             at.do(caller, method, amount, receiver, owner)
 
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backstop.model.arithmetic import WAD
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.erc4626 import MEMBERS, PEOPLE, PoolInState, check_entry, check_exit, draw_exit
 
 few = settings(max_examples=6)
@@ -99,7 +99,7 @@ def test_exit_requires_token_approval(plain, data, method):
         _, receiver, owner, amount = draw_exit(at, UNITS[method])
         shares = amount if method == "redeem" else at.see("previewWithdraw", amount)
         at.allow(owner, "proxy", shares - at.up_to(shares))
-        with pytest.raises(Revert, match="allowance"):
+        with pytest.raises(RevertError, match="allowance"):
             at.do("proxy", method, amount, receiver, owner)
 
 
@@ -143,7 +143,7 @@ def test_verify_convertRoundTrip2(pools, data, amount):
 @pytest.mark.parametrize(("method", "reason"), [("deposit", "no shares"), ("redeem", "no assets")])
 def test_zero_is_refused(plain, data, method, reason):
     """The suite's verify_depositRoundingDirection and verify_redeemRoundingDirection."""
-    with plain.open_drawn_state(data) as at, pytest.raises(Revert, match=reason):
+    with plain.open_drawn_state(data) as at, pytest.raises(RevertError, match=reason):
         at.protocol.do(f"{at.pool}.{method}", 0, *["anna"] * (1 if method == "deposit" else 2), sender="anna")
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.erc4626 import MEMBERS, STATES
 from tests.support.helpers import get_revert_reason
 from tests.support.saver_steps import LOOK
@@ -67,7 +67,7 @@ def test_7540_3_max_never_reverts(asynchronous, data, view):
 def test_7540_4_claiming_more_than_max_always_reverts(asynchronous, data, call, more):
     with paid(asynchronous, data) as at:
         who = at.who()
-        with pytest.raises(Revert, match="more than max"):
+        with pytest.raises(RevertError, match="more than max"):
             at.do(who, call, at.see(CALLS[call], who) + more, who, who)
 
 
@@ -76,7 +76,7 @@ def test_7540_4_claiming_more_than_max_always_reverts(asynchronous, data, call, 
 def test_7540_5_a_request_beyond_the_balance_reverts(asynchronous, data, more):
     with paid(asynchronous, data) as at:
         who = at.who()
-        with pytest.raises(Revert, match="balance too small"):
+        with pytest.raises(RevertError, match="balance too small"):
             at.do(who, "requestRedeem", at.see("balanceOf", who) + more, who, who)
 
 
@@ -85,7 +85,7 @@ def test_7540_5_a_request_beyond_the_balance_reverts(asynchronous, data, more):
 @pytest.mark.parametrize("view", ["previewRedeem", "previewWithdraw"])
 def test_7540_6_previews_always_revert(asynchronous, data, view, amount):
     """Those of exits, the asynchronous side."""
-    with paid(asynchronous, data) as at, pytest.raises(Revert, match="request first"):
+    with paid(asynchronous, data) as at, pytest.raises(RevertError, match="request first"):
         at.protocol.read(f"{at.pool}.{view}", amount)
 
 
@@ -166,7 +166,7 @@ def test_only_controller_and_operators_claim(asynchronous, data, call):
         who, most = "anna", at.see(CALLS[call], "anna")
         at.allow(who, "proxy", 2**256 - 1)
         assume(most)
-        with pytest.raises(Revert, match="not controller"):
+        with pytest.raises(RevertError, match="not controller"):
             at.do("proxy", call, most, "proxy", who)
         at.protocol.do(f"{at.pool}.setOperator", "proxy", True, sender=who)
         at.do("proxy", call, most, "proxy", who)

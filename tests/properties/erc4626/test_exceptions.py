@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from tests.support.deployed_protocol import PRICES
 from tests.support.erc4626 import MEMBERS, build_parameters
 from tests.support.helpers import get_revert_reason
@@ -21,7 +21,7 @@ few = settings(max_examples=6)
 def test_a_pool_without_a_cooldown_takes_no_requests(plain, data):
     with plain.open_drawn_state(data) as at:
         owner = at.who(MEMBERS)
-        with pytest.raises(Revert, match="no request needed"):
+        with pytest.raises(RevertError, match="no request needed"):
             at.do(owner, "requestRedeem", at.up_to(at.see("balanceOf", owner)), owner, owner)
 
 
@@ -32,7 +32,7 @@ def test_with_a_cooldown_shares_that_were_not_requested_are_not_redeemed(pools, 
         shares = at.go("dora", "deposit", at.deposits("dora"))
         assert at.see("maxRedeem", "dora") == (at.see("balanceOf", "dora") if cooldown == 0 else 0)
         if cooldown:
-            with pytest.raises(Revert, match="more than max"):
+            with pytest.raises(RevertError, match="more than max"):
                 at.do("dora", "redeem", shares, "dora", "dora")
 
 
@@ -71,5 +71,5 @@ def test_maxWithdraw_does_not_revert_without_a_price_of_equity(new_protocol):
     lose_new_vault(protocol)
     try:
         protocol.read("StakedEquity.maxWithdraw", "anna")
-    except Revert as revert:
+    except RevertError as revert:
         check_holds(False, f"with a loss and no price of equity it reverts: {revert.reason}")

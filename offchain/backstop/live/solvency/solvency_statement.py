@@ -38,7 +38,7 @@ from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.member_pool import MemberPool
 from backstop.model.recovery_claims import RecoveryClaims
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 
 _NOBODY = "0x" + "00" * 20
 _LARGEST = (1, 5, 10)
@@ -367,7 +367,7 @@ class _StatementBuilder:
                 continue
             try:
                 pending: str | None = str(pool.pending_losses(_NOBODY))
-            except Revert:  # equity that never had a price
+            except RevertError:  # equity that never had a price
                 pending = None
             rows.append(
                 {

@@ -16,7 +16,7 @@ from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.deployment_plan import plan_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
-from backstop.model.state import NoSuchFunction, Revert
+from backstop.model.state import NoSuchFunctionError, RevertError
 from backstop.proof.fuzz import action_generators  # noqa: F401 (it registers the moves)
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import MOVES, ActionGenerator
@@ -219,7 +219,7 @@ class FuzzRun:
                 if self.trial is not None and planted:
                     self.trial.try_faults(planted, outcome, len(both.trace) - both.opening)
                 yield RunStep(move.name, what, outcome)
-        except NoSuchFunction:
+        except NoSuchFunctionError:
             raise  # the move knows the model badly
-        except Revert:
+        except RevertError:
             pass  # what a move asks the model may revert: then it gives up

@@ -9,7 +9,7 @@ from typing import Any
 
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import WAD
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from backstop.proof.properties.independent_arithmetic import batch_figures
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
 from backstop.proof.properties.lockstep_protocol import LockstepLike
@@ -224,7 +224,7 @@ def _estimate_loss_per_share(lockstep: LockstepLike, name: str) -> tuple[Fractio
     pool = get_contract(lockstep, name).address
     try:
         lockstep.view("LossWaterfall", "losses_at_payment", pool)
-    except Revert:
+    except RevertError:
         return None
     losses = lockstep.view("LossWaterfall", "losses_beyond", pool)
     held = lockstep.view(name, "capacity", list_collateral_types(lockstep)[0]) // RAY

@@ -13,7 +13,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
 
@@ -39,7 +39,7 @@ def test_contracts_are_asked_and_told(deployed) -> None:
     assert [log.event for log in outcome.logs] == ["Poked"]
     refused = deployed.PriceFeed.poke(0, sender=get_account("borrower").upper().replace("0X", "0x"))
     assert refused.reason == "price_feed: too early"
-    with pytest.raises(Revert, match="terms: unknown type"):
+    with pytest.raises(RevertError, match="terms: unknown type"):
         deployed.VaultEngine.terms_of(7)
 
 

@@ -14,7 +14,7 @@ from backstop.hosts.revm import RevmHost
 from backstop.hosts.storage_layout import encode_word
 from backstop.model import dutch
 from backstop.model.arithmetic import RAY, WAD, rpow
-from backstop.model.state import Revert
+from backstop.model.state import RevertError
 
 CALLER = "0x" + "11" * 20
 HARNESS = """
@@ -143,7 +143,7 @@ def test_fills(contract, seed):
         found = contract("fill", encode_word(terms), *args)
         try:
             assert found == dutch.fill(terms, *args)
-        except Revert as revert:
+        except RevertError as revert:
             assert found == revert.reason
             continue
         collateral, paid, rest = found
@@ -185,5 +185,5 @@ def test_a_rest_of_exactly_the_minimum_changes_nothing_of_what_was_asked_for(con
 
 def test_no_price_before_the_start():
     """The contract's subtraction of times reverts; a loop over the bits of a number below zero has no end."""
-    with pytest.raises(Revert):
+    with pytest.raises(RevertError):
         rpow(RAY // 2, -1)

@@ -15,7 +15,7 @@ from backstop.keepers.view_records import Auction, ConstantProductPool
 from backstop.model import dutch
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.price_feed import PriceFeed
-from backstop.model.state import Revert, World
+from backstop.model.state import RevertError, World
 from backstop.studies.stress.fast import auction_kernel, liquidations, loss_kernel, pricing
 from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
@@ -88,7 +88,7 @@ def test_takes_buy_alike() -> None:
             fill = dutch.fill(
                 terms, auction.lot, auction.target, auction.top, auction.price, amount, auction.price
             )
-        except Revert:
+        except RevertError:
             fill = dutch.Fill(0, 0, auction.target)
         bought, paid, rest = pricing.compute_fill(table[0], fast[0], fast[0]["price"], amount / WAD)
         assert bought == pytest.approx(fill.collateral / WAD, rel=CLOSE)
@@ -166,7 +166,7 @@ def test_the_feed_steps_alike() -> None:
                     price = random.randrange(50, 300)
                     feed.report(REPORTERS[r], 0, price * RAY)
                     reports[r]["price"], reports[r]["at"] = price, now
-            with suppress(Revert):
+            with suppress(RevertError):
                 feed.poke(REPORTERS[0], 0)
             pricing.poke_feed(kinds[0], table[0], reports, now)
             world.timestamp += 17
