@@ -41,24 +41,24 @@ def run(tmp_path, monkeypatch) -> Run:
     study, measure = interval_coverage.large_study, interval_coverage.measure_coverage
     sizes: dict[Any, dict[str, Any]] = {
         fuzz_speed: {"APE_STEPS": 4, "WEB3_STEPS": 20, "ANVIL_STEPS": 30, "RUNS": 3, "RUN_LENGTH": 30}
-        | {"record": partial(fuzz_speed.record_campaign, 3, 30)},
+        | {"record_campaign": partial(fuzz_speed.record_campaign, 3, 30)},
         vault_index_speed: {"_UPDATES": 10},
         keeper_speed: {"_WARM_UP": 2, "_BLOCKS": 12, "_SCANS": 2},
         contract_call_speed: {"AGAIN": 1},
         stress_speed: {
             "SCENARIO": str(DATA / "stress" / "small.yaml"),
-            "ways": partial(stress_speed.measure_engines, paths=20),
+            "measure_engines": partial(stress_speed.measure_engines, paths=20),
         }
-        | {"growth": partial(stress_speed.measure_book_growth, vaults=(18, 36))}
-        | {"lengths": partial(stress_speed.measure_study_lengths, paths=(10, 20))},
+        | {"measure_book_growth": partial(stress_speed.measure_book_growth, vaults=(18, 36))}
+        | {"measure_study_lengths": partial(stress_speed.measure_study_lengths, paths=(10, 20))},
         dask_cluster_speed: {"SECONDS": 0.0, "JOBS": 30, "CHUNKS_WRITTEN": 3},
         interval_coverage: {"large_study": lambda _, **options: study(12, **options)}
-        | {"measure": lambda exact, fast, studies: measure(exact, fast, 2)},
+        | {"measure_coverage": lambda exact, fast, studies: measure(exact, fast, 2)},
         bench: {"SCENARIOS": 1},
         import_speed: {"AGAIN": 5, "POSITIONS": 300}
         | {
-            "write": partial(import_speed.write_sample_files, count=300),
-            "measure": partial(import_speed.measure_import, paths=20),
+            "write_sample_files": partial(import_speed.write_sample_files, count=300),
+            "measure_import": partial(import_speed.measure_import, paths=20),
         },
         page_speed: {"FILLS": 600, "PATHS": 40, "OPENED": 1},
     }

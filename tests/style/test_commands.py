@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
+from backstop.files.installation import OLD_COMMANDS
 from tests.support.checkout_paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NAMES = {file.stem for file in (ROOT / "scripts").glob("*.py") if file.stem != "__init__"}
-SHOWN = re.compile(r"ape run ([a-z_]+)([^`\n#]*)")
+NAMES = {file.stem for file in (ROOT / "scripts").glob("*.py")} - {"__init__", *OLD_COMMANDS}
+SHOWN = re.compile(r"ape run ([a-z][a-z-]*)([^`\n#]*)")
 OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 
 
@@ -36,7 +37,7 @@ def test_the_readme_has_a_row_for_each_command() -> None:
         (ROOT / "README.md").read_text().partition("| question | command | page |")[2].partition("\n\n")[0]
     )
     cells = [row.split("|")[2] for row in table.splitlines()[2:]]
-    assert {name for cell in cells for name in re.findall(r"`([a-z_]+)", cell)} == NAMES
+    assert {name for cell in cells for name in re.findall(r"`([a-z][a-z-]*)", cell)} == NAMES
     for cell in cells:
-        for name, rest in re.findall(r"`([a-z_]+)([^`]*)`", cell):
+        for name, rest in re.findall(r"`([a-z][a-z-]*)([^`]*)`", cell):
             assert set(OPTION.findall(rest)) <= options(name), (name, rest)

@@ -133,10 +133,10 @@ def cli(
         progress_bar(counts=False) as bar,
     ):
 
-        def over() -> bool:
+        def has_ended() -> bool:
             return stopped() or monotonic() > deadline
 
-        with CoverageProcess(artifacts, over) as coverer:
+        with CoverageProcess(artifacts, has_ended) as coverer:
             bar(0, 1, "compiling")
             if not coverer.compile_contracts():  # before the workers ask for it
                 raise BackstopError("stopped while the contracts were compiled: there is nothing to keep")
@@ -148,7 +148,7 @@ def cli(
             progress = campaign.play_runs(
                 workers, playing, keep_going, stopped, lambda p: bar(*clock.format_progress(p)), spread
             )
-            findings = list(_shrink_failures(progress, out, artifacts, over))
+            findings = list(_shrink_failures(progress, out, artifacts, has_ended))
             covered = None
             if not progress.failures:
                 bar(0, 1, "compiling with marks")
@@ -184,15 +184,15 @@ def cli(
 
 
 def _shrink_failures(
-    progress: CampaignProgress, out: Path, artifacts: Artifacts, over: Callable[[], bool]
+    progress: CampaignProgress, out: Path, artifacts: Artifacts, has_ended: Callable[[], bool]
 ) -> Iterator[Finding]:
     """Shrink what failed, while there is time."""
     for failure in progress.failures:
         trace = out / failure["trace"]
         reason = f"{format_command('shrink')} does it"
-        if not over():
+        if not has_ended():
             try:
-                yield shrink_file(trace, artifacts, over)
+                yield shrink_file(trace, artifacts, has_ended)
                 continue
             except BackstopError as error:  # only one host may show it
                 reason = str(error)

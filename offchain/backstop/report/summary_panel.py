@@ -169,7 +169,7 @@ def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
     low, high = min(unpaid), max(unpaid)
     nothing = sum(left == 0 for left, _, _ in unpaid)
 
-    def of(found: tuple[int, str, int]) -> Markup:
+    def render_preset(found: tuple[int, str, int]) -> Markup:
         return Markup("{}, {} of {} lost").format(
             found[1], render_amount(found[0], "rad"), render_amount(found[2], "rad")
         )
@@ -177,12 +177,14 @@ def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
     if high[0] == 0:
         return Markup("Under every preset somebody has paid all of the loss.")
     if low[0] == high[0]:
-        return Markup("Nobody has paid yet, under every preset alike: {}.").format(of(low))
+        return Markup("Nobody has paid yet, under every preset alike: {}.").format(render_preset(low))
     if nothing:
         return Markup("What nobody has paid yet is most under {}; under {} of {} it is nothing.").format(
-            of(high), render_amount(nothing, "count"), render_count(len(unpaid), "preset")
+            render_preset(high), render_amount(nothing, "count"), render_count(len(unpaid), "preset")
         )
-    return Markup("What nobody has paid yet is least under {}, and most under {}.").format(of(low), of(high))
+    return Markup("What nobody has paid yet is least under {}, and most under {}.").format(
+        render_preset(low), render_preset(high)
+    )
 
 
 def compose_guards_finding(each: Mapping[str, Any], place: int, comparison: Mapping[str, Any]) -> Markup:

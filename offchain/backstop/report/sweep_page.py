@@ -135,11 +135,11 @@ def draw_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     found = []
     for across, up in combinations(axes, 2):
 
-        def at(x: str, y: str, across: Any = across, up: Any = up) -> Mapping[str, Any]:
+        def get_cell(x: str, y: str, across: Any = across, up: Any = up) -> Mapping[str, Any]:
             chosen = anchor | {across["name"]: x, up["name"]: y}
             return by_values[tuple(chosen[axis["name"]] for axis in axes)]
 
-        cells = [[at(x, y)["shortfall"]["value_micro"] for x in across["values"]] for y in up["values"]]
+        cells = [[get_cell(x, y)["shortfall"]["value_micro"] for x in across["values"]] for y in up["values"]]
         others = ", ".join(
             f"{axis['title']} {anchor[axis['name']]}" for axis in axes if axis not in (across, up)
         )

@@ -188,12 +188,14 @@ class ScenarioRun:
             return None
         group = next((each for each in self.scenario.keepers if each.role == "reporter"), None)
 
-        def down() -> bool:
+        def is_down() -> bool:
             return group is not None and any(each.start <= self.now < each.end for each in group.outages)
 
         reporters = max(each.feed.reporters for each in parameters.collateral_types)
         chain_id, refuses_at = self.session.model.world.chain_id, group.refuses_at if group else 0
-        return SignedPrices(reporters, chain_id, self.at["PriceFeed"], refuses_at, down, self._get_seen_range)
+        return SignedPrices(
+            reporters, chain_id, self.at["PriceFeed"], refuses_at, is_down, self._get_seen_range
+        )
 
     def _get_seen_range(self, market: int) -> Span:
         """Return between which prices a reporter saw a market while a report may make a mark [ray]."""

@@ -96,7 +96,7 @@ def test_a_loss_from_its_vault_to_the_saver(
     post_price(1_500)
     liquidated = liquidation_engine.liquidate(WETH, borrower, liquidator, sender=liquidator)
     (event,) = liquidated.decode_logs(liquidation_engine.Liquidated)
-    auction = event.draw_auction_id
+    auction = event.auction_id
     assert (event.owner, event.collateral) == (borrower, 10 * WAD)
     assert event.reward == stablecoin.balanceOf(liquidator) > 50 * WAD
 

@@ -212,7 +212,14 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
             for i in range(3):
                 mine = [each for each in unsafe if int(each.owner, 16) % 3 == i and each.debt < middle]
                 assert list(carried.iter_unsafe_vaults(c, fits=middle.__gt__, share=(3, i))) == mine
-            for look in ("calls", "callable", "spared", "restructurable", "vaults", "locked"):
+            for look in (
+                "list_margin_calls",
+                "list_callable_vaults",
+                "list_spared_vaults",
+                "list_restructurable_vaults",
+                "list_vaults",
+                "get_locked_collateral",
+            ):
                 assert getattr(carried, look)(c) == getattr(anew, look)(c), look
             vaults = anew.list_vaults(c)
             assert carried.compute_underwater_debt(c, price) == sum(

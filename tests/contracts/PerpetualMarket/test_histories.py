@@ -56,7 +56,11 @@ def test_books_balance(seed):
     ),
 )
 def test_waking_changes_nothing(seed):
-    """Whoever is touched when, and how often, all end with the same to the wei."""
+    """An account ends with the same whenever it is touched, but for what haircuts of a sleeper are rounded up.
+
+    A lot bears a multiple of 1/2^21 wei, rounded up in each cycle, and a sleeper's lots bear whole wei.
+    """
     asleep, awake = (history(seed, in_time=seed % 2 == 0, wakes=wakes) for wakes in (False, True))
-    names = [*asleep.owners(), HOUSE]
-    assert [asleep.equity(name) for name in names] == [awake.equity(name) for name in names]
+    more = [awake.equity(name) - asleep.equity(name) for name in [*asleep.owners(), HOUSE]]
+    # A wei for each side and market of a cycle.
+    assert 0 <= min(more) <= max(more) <= 4 * asleep.market.clocks[()].cycle

@@ -28,15 +28,15 @@ class CrashPoint(NamedTuple):
 
 
 POINTS = {
-    "decided": CrashPoint(Journal, "put", "before"),
+    "decided": CrashPoint(Journal, "put_entry", "before"),
     "in the journal": CrashPoint(NodeClient, "request", "before", "eth_sendRawTransaction"),
     "sent": CrashPoint(NodeClient, "request", "after", "eth_sendRawTransaction"),
     "before a receipt": CrashPoint(NodeClient, "batch", "before", "eth_getTransactionReceipt"),
-    "receipt read": CrashPoint(Journal, "note", "before"),
-    "outcome noted": CrashPoint(Journal, "note", "after"),
-    "final": CrashPoint(Journal, "finish", "before"),
-    "forgotten": CrashPoint(Journal, "finish", "after"),
-    "half a line": CrashPoint(Journal, "_write", "before"),
+    "receipt read": CrashPoint(Journal, "note_outcome", "before"),
+    "outcome noted": CrashPoint(Journal, "note_outcome", "after"),
+    "final": CrashPoint(Journal, "finish_entry", "before"),
+    "forgotten": CrashPoint(Journal, "finish_entry", "after"),
+    "half a line": CrashPoint(Journal, "_write_line", "before"),
     "journal rewritten": CrashPoint(transaction_journal.os, "replace", "before"),
 }
 

@@ -185,11 +185,11 @@ class LiveSystem:
             try:
                 head = self.node.get_head().number
 
-                def between(head: int = head) -> bool:
+                def check_stop(head: int = head) -> bool:
                     progress(self.mirror, head)
                     return stop()
 
-                self.mirror.follow_unchecked(stop=between)
+                self.mirror.follow_unchecked(stop=check_stop)
                 if stop():
                     raise BackstopError(f"stopped at block {self.mirror.block}, before anything was done")
                 return self.follow_chain()

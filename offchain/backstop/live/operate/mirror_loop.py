@@ -137,14 +137,14 @@ class MirrorLoop:
         mirror.node.note_height(head)
         last = head if until is None else min(head, until)
 
-        def between() -> bool:
+        def check_stop() -> bool:
             if self.observer is not None:
                 self.observer.note_replayed_block(mirror, newest.timestamp)
             return stop()
 
         if last - mirror.block > _BEHIND or not mirror.complete:
             while mirror.block < last and not stop():
-                mirror.follow_unchecked(min(last, mirror.block + _AT_ONCE), between)
+                mirror.follow_unchecked(min(last, mirror.block + _AT_ONCE), check_stop)
                 self._forget_calls()
                 self._save_sometimes()
                 if self.observer is not None:

@@ -177,15 +177,15 @@ class Campaign:
         self._shared = self.progress.tally.steps
         deadline = None if seconds is None else self._began + seconds
 
-        def over() -> bool:
+        def has_ended() -> bool:
             late = deadline is not None and time.monotonic() > deadline
             return late or stopped() or (bool(self.progress.failures) and not keep_going)
 
         if cluster is not None:
-            return self._run_on_cluster(cluster, over, show)
+            return self._run_on_cluster(cluster, has_ended, show)
         crashes: list[str] = []
         threads = [
-            threading.Thread(target=self._drive_worker, args=(number, over, crashes), daemon=True)
+            threading.Thread(target=self._drive_worker, args=(number, has_ended, crashes), daemon=True)
             for number in range(workers)
         ]
         for thread in threads:
@@ -245,13 +245,13 @@ class Campaign:
     # ----------------------------------------------------------------- workers
 
     def _run_on_cluster(
-        self, cluster: Workers, over: Callable[[], bool], show: Callable[[CampaignProgress], None]
+        self, cluster: Workers, has_ended: Callable[[], bool], show: Callable[[CampaignProgress], None]
     ) -> CampaignProgress:
         """Give runs to workers elsewhere; their files come with what they did."""
         saved = time.monotonic()
         try:
             given = {**self._list_player_settings(), "contracts": None}  # those of each worker
-            jobs = iter(lambda: self._take_run(over), None)
+            jobs = iter(lambda: self._take_run(has_ended), None)
             with closing(cluster(cluster_worker.play_remote_run, given, jobs)) as results:
                 for done in results:
                     if done is not None:
@@ -268,7 +268,7 @@ class Campaign:
                     if time.monotonic() - saved > CHECKPOINT_SECONDS:
                         self.save_checkpoint()
                         saved = time.monotonic()
-                    if over():
+                    if has_ended():
                         break
         finally:
             self.save_checkpoint()
@@ -291,7 +291,7 @@ class Campaign:
         for process in self._processes:
             process.kill()
 
-    def _drive_worker(self, number: int, over: Callable[[], bool], crashes: list[str]) -> None:
+    def _drive_worker(self, number: int, has_ended: Callable[[], bool], crashes: list[str]) -> None:
         """Give one process job after job."""
         with (self.out / f"worker-{number}.log").open("w") as log:
             process = subprocess.Popen(
@@ -308,7 +308,7 @@ class Campaign:
             first = {"out": str(self.out), **self._list_player_settings()}
             try:
                 print(json.dumps(first), file=process.stdin, flush=True)
-                while not over() and not crashes and (job := self._take_run(over)) is not None:
+                while not has_ended() and not crashes and (job := self._take_run(has_ended)) is not None:
                     print(json.dumps(job), file=process.stdin, flush=True)
                     line = process.stdout.readline()
                     if self._given_up and not line.endswith("\n"):
@@ -331,7 +331,7 @@ class Campaign:
         text = (self.out / f"worker-{number}.log").read_text(errors="replace").strip()
         return text[-2_000:] or "it ended without a word"
 
-    def _take_run(self, over: Callable[[], bool]) -> dict[str, Any] | None:
+    def _take_run(self, has_ended: Callable[[], bool]) -> dict[str, Any] | None:
         """Take the next run that nobody has played; None when all steps are shared out, or all is over."""
         with self._changed:
             steps = RUN_LENGTH
@@ -349,7 +349,7 @@ class Campaign:
             known = index // ROUND - LAG
             needed = set(range((known + 1) * ROUND))
             while not needed <= self.progress.done:
-                if over():
+                if has_ended():
                     return None
                 self._changed.wait(0.2)
             self.progress.fold_rounds(known - LAG)

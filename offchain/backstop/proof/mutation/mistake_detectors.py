@@ -79,19 +79,19 @@ def run_campaign(copy: CheckoutCopy, task: DetectorTask) -> DetectorVerdict:
     """Play random steps in lockstep with all properties, until something fails."""
     began = time.monotonic()
 
-    def over() -> bool:
+    def has_ended() -> bool:
         return task.stopped() or time.monotonic() - began > task.seconds
 
     runs = Campaign(
         CampaignSettings(task.seed, task.steps), copy.root / "campaign", copy.root, copy.environment
     )
     try:
-        progress = runs.play_runs(stopped=over)
+        progress = runs.play_runs(stopped=has_ended)
     except BackstopError as error:  # it does not compile, or a step brings the process down
         return DetectorVerdict(BROKEN, said=str(error)[-_WORDS:])
     step = progress.tally.steps + 1
     if not progress.failures:
-        if over():
+        if has_ended():
             return DetectorVerdict(BROKEN, step=step, said=f"not done after {task.seconds:.0f} seconds")
         return DetectorVerdict(SILENT)
     text = progress.failures[0]["text"]

@@ -174,7 +174,7 @@ def _compare_losses(seed: int, books: int, paths: int) -> list[FigureRow]:
         fields = fit_model_fields(known, step)
         found = sorted(each for seed in seeds for each in bad_debt("forecast.yaml", fields, seed, paths))
 
-        def beyond(least: Fraction | int, found: list[Fraction] = found) -> Fraction:
+        def compute_share_above(least: Fraction | int, found: list[Fraction] = found) -> Fraction:
             return Fraction(100 * sum(each >= least for each in found), len(found))
 
         rows += [
@@ -184,9 +184,14 @@ def _compare_losses(seed: int, books: int, paths: int) -> list[FigureRow]:
         ]  # fmt: skip
         rows += [
             build_row(
-                "  days with more than at the published prices, keepers up", beyond(up), unit="%", places=2
+                "  days with more than at the published prices, keepers up",
+                compute_share_above(up),
+                unit="%",
+                places=2,
             ),
-            build_row("  the same, keepers down", beyond(down), unit="%", places=2),
-            build_row("  days with as much as was published", beyond(BAD_DEBT), unit="%", places=2),
+            build_row("  the same, keepers down", compute_share_above(down), unit="%", places=2),
+            build_row(
+                "  days with as much as was published", compute_share_above(BAD_DEBT), unit="%", places=2
+            ),
         ]
     return rows

@@ -248,10 +248,10 @@ def _check_fund(step: Transition, changes: Changes) -> None:
     buckets: dict[int, tuple[int, int, int]] = {}
     holdings: dict[tuple[str, int], tuple[int, int]] = {}
 
-    def bucket_of(bucket: int) -> tuple[int, int, int]:
+    def read_bucket(bucket: int) -> tuple[int, int, int]:
         return buckets.get(bucket) or step.read_pre_state(_FUND, "buckets", bucket)
 
-    def holding_of(key: tuple[str, int]) -> tuple[int, int]:
+    def read_holding(key: tuple[str, int]) -> tuple[int, int]:
         return holdings.get(key) or step.read_pre_state(_FUND, "holdings", key)
 
     taken = _split_loss_by_bucket(step, fund.bucket_count, today)
@@ -263,9 +263,9 @@ def _check_fund(step: Transition, changes: Changes) -> None:
             amount, spent = amount - log.values[2], spent + log.values[2]
         elif log.event == "ProfitLocked":
             owner, bucket, brought, shares = log.values
-            assets, all_shares, generation = bucket_of(bucket)
+            assets, all_shares, generation = read_bucket(bucket)
             made = brought * all_shares // assets if assets else brought
-            held, of = holding_of((owner, bucket))
+            held, of = read_holding((owner, bucket))
             holdings[owner, bucket] = ((held if of == generation else 0) + made, generation)
             buckets[bucket] = (assets + brought, all_shares + made, generation)
             if (bucket, shares) != (today, made):
@@ -274,8 +274,8 @@ def _check_fund(step: Transition, changes: Changes) -> None:
                 )
         elif log.event == "ProfitClaimed":
             owner, bucket, paid = log.values
-            assets, all_shares, generation = bucket_of(bucket)
-            held, _ = holding_of((owner, bucket))
+            assets, all_shares, generation = read_bucket(bucket)
+            held, _ = read_holding((owner, bucket))
             if paid != held * assets // all_shares:
                 raise PropertyViolationError(
                     f"{paid} were claimed for {held} of {all_shares} shares of {assets}"
@@ -284,7 +284,7 @@ def _check_fund(step: Transition, changes: Changes) -> None:
             buckets[bucket] = assets - paid, all_shares - held, generation
         elif log.event == "ClawedBack":
             bucket, lost, dust = log.values
-            assets, all_shares, generation = bucket_of(bucket)
+            assets, all_shares, generation = read_bucket(bucket)
             left = assets - lost
             begins = all_shares > left * _MOST_SHARES
             buckets[bucket] = (0, 0, generation + 1) if begins else (left, all_shares, generation)
