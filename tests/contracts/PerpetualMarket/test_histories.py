@@ -56,7 +56,7 @@ def test_books_balance(seed):
     ),
 )
 def test_waking_changes_nothing(seed):
-    """An account ends with the same whenever it is touched, but for a sleeper's haircuts, which are rounded up.
+    """An account ends with the same whenever it is touched, but for haircuts that are rounded up.
 
     A lot bears a multiple of 1/2^21 wei, rounded up in each cycle, and a sleeper's lots bear whole wei.
     """
