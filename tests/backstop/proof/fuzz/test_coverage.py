@@ -235,7 +235,7 @@ def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
     protocol.do(*repay, 0, WAD, "borrower", sender="borrower")
     with reverts("vault_engine: repays nothing"):
         protocol.do(*repay, 1, 0, "borrower", sender="borrower")
-    coverage = measure_coverage([protocol.lockstep.record()], artifacts)
+    coverage = measure_coverage([protocol.lockstep.record_trace()], artifacts)
     assert outcomes(coverage, "VaultEngine", "repay_and_withdraw") == {
         # Withdraw only: nothing is repaid, and the vault still owes.
         "repay != 0: false",

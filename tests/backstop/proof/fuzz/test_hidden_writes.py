@@ -24,10 +24,10 @@ WRITES = {
     "a report of nobody": ("PriceFeed", "report", "self.reports[collateral_type][31] = 1"),
     "the price of another type": ("PriceFeed", "poke", "self.withheld[(collateral_type + 1) % 3] = 7"),
     "an operator": ("VaultEngine", "deposit_and_draw", "self.operators[receiver][self] = True"),
-    "a vault of nobody": ("VaultEngine", "repay_and_withdraw", "self.vaults[collateral_type][self] += 1"),
+    "a vault of nobody": ("VaultEngine", "deposit_and_draw", "self.vaults[collateral_type][self] += 1"),
     "salvage that drifts": ("VaultEngine", "accrue", "ledger.salvage[collateral_type] += 1"),
     "a top of an auction to come": ("CollateralAuction", "take", "self.tops[auction_id + 1_000] = 1"),
-    "a checkpoint to come": ("Pool", "deposit", "self.last_checkpoints[99] = 1"),
+    "a level of a batch to come": ("Pool", "deposit", "exits.levels[99] = 1"),
     "flags that drift": ("LiquidationEngine", "flag", "doubt.of_types[collateral_type] += 1"),
     "what another has paid in": ("PerpetualMarket", "deposit", "cycle_book.paid_in[self] += 1"),
 }
