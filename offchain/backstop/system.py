@@ -64,7 +64,7 @@ class System(Protocol):
         ...
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view; raise Revert as the contract does."""
+        """Call a view; raise RevertError as the contract does."""
         ...
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:

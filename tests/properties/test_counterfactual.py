@@ -72,7 +72,7 @@ def alone_with_a_pool():
 
 
 def answers(both, number):
-    """How many of some questions had something to try; raises Violation."""
+    """How many of some questions had something to try; raises PropertyViolationError."""
     return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(QUESTIONS))
 
 

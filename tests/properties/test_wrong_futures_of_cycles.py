@@ -22,7 +22,7 @@ def both():
 
 
 def answers(both, number, questions=QUESTIONS):
-    """How many of some questions had something to try; raises Violation."""
+    """How many of some questions had something to try; raises PropertyViolationError."""
     return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(questions))
 
 

@@ -24,7 +24,7 @@ def alone(protocol):
 
 
 def answers(both, number):
-    """Return how many of some questions had something to try; raise Violation."""
+    """Return how many of some questions had something to try; raise PropertyViolationError."""
     return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(QUESTIONS))
 
 

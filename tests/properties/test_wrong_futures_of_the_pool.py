@@ -26,7 +26,7 @@ def pool():
 
 
 def answers(pool):
-    """How many of some questions had something to try; raises Violation."""
+    """How many of some questions had something to try; raises PropertyViolationError."""
     both: Any = ModelOnlyMarket(pool.market.model)
     return sum(check_counterfactual(both, CounterfactualSeed(126, seed)) for seed in range(QUESTIONS))
 

@@ -100,7 +100,7 @@ def test_blocks_that_count_twice(counting, monkeypatch):
 
 
 def questions(protocol):
-    """How many of some questions had a lot to look at; raises Violation."""
+    """How many of some questions had a lot to look at; raises PropertyViolationError."""
     both: Any = ModelOnlyMarket(protocol.lockstep.model)
     return sum(check_counterfactual(both, CounterfactualSeed(161, seed)) for seed in range(QUESTIONS))
 

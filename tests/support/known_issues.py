@@ -18,6 +18,6 @@ def still_open(rule: str) -> pytest.MarkDecorator:
 
 
 def check_holds(holds: bool, what: str) -> None:
-    """Raise StillOpen unless what has to be true is true; `what` says what is instead, with its figures."""
+    """Raise KnownIssueError unless the rule holds; `what` describes the violation, with figures."""
     if not holds:
         raise KnownIssueError(what)

@@ -114,7 +114,7 @@ class ChainSystem:
         return Outcome(None, function.decode_result(result.data), tuple(map(self.decode_log, result.logs)))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view; raise Revert as the contract does."""
+        """Call a view; raise RevertError as the contract does."""
         function = self.get_function(contract, method, len(args))
         result = self.host.static_call(ZERO_ADDRESS, self._addresses[contract], function.encode_call(args))
         if not result.ok:

@@ -31,9 +31,9 @@ from backstop.model.state import ZERO_ADDRESS
 def plan_deleverager_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Have positions closed against lots that are nobody's, in the order or by the parts of the deployment.
+    """Close winners' positions against unassigned lots, by the ranking or the shares of the deployment.
 
-    Bonds of those whose lots they were pay for it.
+    The bonds of the debtors whose lots were seized pay for the calls.
     """
     cycles = view.cycles
     if cycles is None or cycles.is_closing or CLOSER not in view.addresses:
@@ -106,7 +106,7 @@ def _plan_ranking_execution(
     side: int,
     gained: list[str],
 ) -> Iterator[Intent]:
-    """Execute what is proven, whoever proved it, until no lots are left."""
+    """Execute proven rankings of any account until no unassigned lots are left."""
     closer = ahead.closer
     assert isinstance(closer, PerpetualRanking)
     case = closer.cases[market_id, side]

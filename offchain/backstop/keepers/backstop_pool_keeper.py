@@ -1,6 +1,6 @@
 """The keeper of the pool that takes over positions in the margin market: what it takes, sells and pays.
 
-What it would do is tried on a copy of the market with the pool beside it, at the newest signed prices.
+The keeper tries each call first on a copy of the market and the pool, at the newest signed prices.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class BackstopPoolView:
         return mark.low * (BASIS_POINTS - self.pool.spread) // BASIS_POINTS
 
     def can_sign_order(self, order: Order) -> bool:
-        """Tell whether the pool signs an order of its own now."""
+        """Return whether the pool signs an order of its own now."""
         pool = self.pool
         digest = order_digest(order, pool.world.chain_id, pool.orders_address)
         return pool.isValidSignature(pool.orders_address, digest, encode_offer(*order[1:6])) == VALID

@@ -139,7 +139,7 @@ class Lockstep:
         return self.chain.addresses
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action on both; raises Divergence if anything differs."""
+        """Run one action on both; raises DivergenceError if anything differs."""
         self.steps += 1
         self.trace.append(self._make_step(action))
         self.model.world.block_number = self.chain.block_number
@@ -202,7 +202,7 @@ class Lockstep:
                 raise self._make_divergence(self._list_differences(unread[i], [i], found))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view on both; raises Revert as the contract does."""
+        """Call a view on both; raises RevertError as the contract does."""
         self.flush_pending_steps()
         self.model.world.block_number = self.chain.block_number
         action = Action(contract, method, args, "a view")
@@ -543,7 +543,7 @@ def replay_trace(
     check_every: int | None = 1,
     block: int = 1,
 ) -> Lockstep:
-    """Run a trace again from its start; raises Divergence where it did."""
+    """Run a trace again from its start; raises DivergenceError where it did."""
     both = deploy_lockstep(
         host,
         trace.parameters,

@@ -498,7 +498,7 @@ class ScenarioRun:
         return int(self.session.model.view(token, "balanceOf", owner))
 
     def run_until_sold(self, stop: Callable[[], bool]) -> None:
-        """Run on at the last prices until nothing is left to sell; raise Interrupted if `stop` says so."""
+        """Run on at the last prices until all is sold; raise RunInterruptedError if `stop` says so."""
         for _ in range(self.scenario.more_blocks):
             if not self.compute_unsold_debt():
                 return
@@ -522,7 +522,7 @@ class ScenarioRun:
         return left
 
     def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Run the scenario's own time; raise Interrupted if `stop` says so."""
+        """Run the scenario's own time; raise RunInterruptedError if `stop` says so."""
         for block in range(self.scenario.blocks + 1):
             if stop():
                 raise RunInterruptedError(f"stopped at block {block} of {self.scenario.blocks}")

@@ -41,7 +41,7 @@ class Simulation(ScenarioRun):
     def run_scenario(
         self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0, *, sell_out: bool = False
     ) -> None:
-        """Run the whole scenario and some quiet time after it; raise Interrupted if `stop` says so.
+        """Run the whole scenario and some quiet time after it; raise RunInterruptedError if `stop` says so.
 
         With `sell_out` it first goes on as the paths of studies do, until nothing is left to sell.
         """

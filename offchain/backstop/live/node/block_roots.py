@@ -68,7 +68,7 @@ class BlockRootChecker:
 
 
 def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> None:
-    """Raise Unproven unless the block, with these transactions and receipts, hashes to its hash."""
+    """Raise UnprovenError unless the block, with these transactions and receipts, hashes to its hash."""
     number = int(block["number"], 16)
     try:
         encode_header(block)
@@ -93,7 +93,7 @@ def transaction_hash(sent: Mapping[str, Any]) -> str:
 
 
 def check_senders(block: Mapping[str, Any], to: Container[str], *, unsigned: bool = False) -> None:
-    """Raise Unproven unless each transaction to these addresses is signed by whom the node says it is from.
+    """Raise UnprovenError unless the sender of each transaction to these addresses signed it.
 
     `check_roots` comes first: the hash binds the signature. With `unsigned`, one without any counts as well,
     as Anvil has them of those whom it plays.

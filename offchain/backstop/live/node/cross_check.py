@@ -64,7 +64,7 @@ class NoStateRootError(UnprovenError):
 
 
 def prove_words(client: RpcClient, number: int, block: str, slots: Sequence[Slot]) -> dict[Slot, int]:
-    """Return the words of slots, proven; raise Unproven if they are not, RpcError if the node cannot."""
+    """Return the words of slots, proven; raise UnprovenError if they are not, RpcError if the node cannot."""
     told = client.request("eth_getBlockByNumber", hex(number), False)
     if told is None or told["hash"].lower() != block.lower():
         raise UnprovenError(f"the node has another block {number}")

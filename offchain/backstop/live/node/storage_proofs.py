@@ -55,7 +55,7 @@ class Account(NamedTuple):
 def encode_header(block: Mapping[str, Any]) -> bytes:
     """Encode a block's header as it is hashed, from what a node tells.
 
-    Raises Unproven if that is not its hash.
+    Raises UnprovenError if that is not its hash.
     """
     fields: list[bytes] = []
     for name, number in _FIELDS:
@@ -90,7 +90,7 @@ class TrieNodes:
         self._nodes = {keccak(node): node for node in nodes}
 
     def get_account(self, state_root: bytes, address: str) -> Account:
-        """Return an account of the state; raises Unproven without a way to it, or if there is none."""
+        """Return an account of the state; raises UnprovenError without a way to it, or if there is none."""
         found = self._get_value(state_root, bytes.fromhex(address[2:]), f"the account {address}")
         if not found:
             raise UnprovenError(f"there is no account {address} in the block's state")
@@ -100,7 +100,7 @@ class TrieNodes:
     def get_word(self, storage_root: bytes, slot: int) -> int:
         """Return a slot's word, zero if it is proven that nothing is stored.
 
-        Raises Unproven without a way to it.
+        Raises UnprovenError without a way to it.
         """
         found = self._get_value(storage_root, slot.to_bytes(32, "big"), f"slot {slot:#x}")
         return int.from_bytes(rlp.decode(found), "big") if found else 0

@@ -162,7 +162,7 @@ class LiveSystem:
         return self.addresses[action.contract], function.encode_call(action.args)
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view on the chain; raises Revert as the contract does."""
+        """Call a view on the chain; raises RevertError as the contract does."""
         return self.chain.view(contract, method, *args)
 
     def snapshot(self) -> Snapshot:

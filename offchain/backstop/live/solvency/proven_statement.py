@@ -119,7 +119,7 @@ def read_audit(path: Path) -> dict[str, Any]:
 
 
 def verify_audit(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> VerificationResult:
-    """Work every figure out again from proven slots of that block; raises Unproven for what does not follow.
+    """Compute every figure again from proven slots of that block; raises UnprovenError for the rest.
 
     The code at the contracts' addresses has to be what these sources compile to.
     """

@@ -126,7 +126,7 @@ def measure_coverage(traces: Iterable[Trace], artifacts: Artifacts) -> DecisionC
 
     The calls that configure the deployment count too. Traces have no views: what only people read, and no
     contract does, is not reached. Every step is compared with the model, so the marks change nothing:
-    raises Divergence where the two differ.
+    raises DivergenceError where the two differ.
     """
     marked = InstrumentedArtifacts(artifacts)
     coverage = make_empty_coverage(marked)

@@ -24,10 +24,10 @@ class LockstepLike(Protocol):
         """Let time pass."""
 
     def apply(self, action: Action) -> Outcome:
-        """Do it on both; raise Divergence if they differ."""
+        """Do it on both; raise DivergenceError if they differ."""
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Return what a view says on both; raise Revert with its reason."""
+        """Return what a view says on both; raise RevertError with its reason."""
 
     def fork_state(self) -> AbstractContextManager[object]:
         """Take back on both all that is done inside."""

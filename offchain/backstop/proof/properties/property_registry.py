@@ -42,7 +42,7 @@ class PropertyHistory(Protocol):
     """What a property has seen since it began to watch; made from the system as it is then."""
 
     def check_step(self, step: Any, changes: Any) -> None:
-        """Look at a successful step, a Transition and its Changes; raise Violation."""
+        """Look at a successful step, a Transition and its Changes; raise PropertyViolationError."""
 
 
 class StepFilter(NamedTuple):

@@ -64,7 +64,7 @@ def check_state(
 ) -> None:
     """Assert every state property, or those that read a path that was written since all of them held.
 
-    Raise Violation with its number.
+    Raise PropertyViolationError with its number.
     """
     numbers: Iterable[int] = STATE_PROPERTIES
     if written is not None:

@@ -69,7 +69,7 @@ Changes = dict[str, list[SlotChange]]
 
 
 def check_transition(step: Transition) -> None:
-    """Assert the properties of one step that have an occasion in it; raises Violation with its number."""
+    """Assert the properties that apply to one step; raises PropertyViolationError with its number."""
     changes = collect_changes(step)
     check_properties(
         TRANSITION_PROPERTIES,
@@ -80,7 +80,7 @@ def check_transition(step: Transition) -> None:
 
 
 def check_refused_call(step: Transition) -> None:
-    """Assert the properties of a call that was refused; raises Violation with its number."""
+    """Assert the properties of a call that was refused; raises PropertyViolationError with its number."""
     contract, method, _, _ = step.action
     numbers = select_triggered(tuple(REFUSAL_PROPERTIES), contract, method, frozenset(), frozenset())
     check_properties(REFUSAL_PROPERTIES, numbers, step)
@@ -103,7 +103,7 @@ class PropertyMonitor:
         self._seen = 0
 
     def __call__(self, step: Transition) -> None:
-        """Assert them of the next step; raises Violation with the number of the first that is broken."""
+        """Assert them of the next step; raises PropertyViolationError with the first broken number."""
         changes = collect_changes(step)
         self._seen += 1
         numbers = self._numbers

@@ -56,7 +56,7 @@ _SOUND = ("Token", "SilentToken")
 
 
 def check_counterfactual(lockstep: LockstepLike, question: CounterfactualSeed) -> bool:
-    """Ask one property about the present state; False if it has nothing to try. Raises Violation."""
+    """Check one property on the present state; False if nothing applies. Raises PropertyViolationError."""
     try:
         return COUNTERFACTUAL_PROPERTIES[question.number](lockstep, Random(question.seed))
     except PropertyViolationError as violation:
