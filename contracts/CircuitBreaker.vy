@@ -22,7 +22,7 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import listing
+from contracts.modules import listed_types
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -127,7 +127,7 @@ def __init__(vault_engine: address, price_feed: address, admin: address):
 
 
 @external
-def escalate(trigger: uint256, collateral_type: uint256):
+def raise_mode(trigger: uint256, collateral_type: uint256):
     """
     @notice Raise the mode to the level that a trigger holds at now, or, if that is the mode's, have the calm
             period start again. Permissionless; not in settlement. Protects: new risk is refused while what it
@@ -136,12 +136,12 @@ def escalate(trigger: uint256, collateral_type: uint256):
     @param collateral_type [id] Which type; LOSSES are those of all types, whatever is named.
     """
     state: State = self._load_live()
-    level: uint256 = self._level(trigger, collateral_type)
+    level: uint256 = self._compute_level(trigger, collateral_type)
     # A lesser cause does not hold up a graver mode.
     assert level != NORMAL and level >= state.mode, "circuit_breaker: no cause"
     named: uint256 = ALL_TYPES if trigger == LOSSES else collateral_type
     if level > state.mode:
-        self._change(state, level, trigger, named)
+        self._change_mode(state, level, trigger, named)
     else:
         state.calm_from = block.timestamp
         self._store(state)
@@ -149,7 +149,7 @@ def escalate(trigger: uint256, collateral_type: uint256):
 
 
 @external
-def calm():
+def lower_mode():
     """
     @notice Lower the mode by one level, once the calm period has passed since the last change or trigger
             seen, and no trigger holds for any type at the level of the mode. Permissionless; not in
@@ -158,27 +158,27 @@ def calm():
     state: State = self._load_live()
     assert state.mode != NORMAL, "circuit_breaker: is normal"
     assert block.timestamp >= state.calm_from + state.calm_period, "circuit_breaker: too early"
-    assert self._worst() < state.mode, "circuit_breaker: not calm"
-    self._change(state, state.mode - 1, NO_TRIGGER, ALL_TYPES)
+    assert self._compute_worst_level() < state.mode, "circuit_breaker: not calm"
+    self._change_mode(state, state.mode - 1, NO_TRIGGER, ALL_TYPES)
 
 
 @external
-def raise_to(mode: uint256):
+def force_mode(mode: uint256):
     """
     @notice Raise the mode without a trigger. Guardian only; not in settlement. Protects: what no trigger sees
             can be answered at once. It ends as every mode does, by calm: to hold it, the guardian has to
             raise it again, for all to see, after each calm period.
     @param mode [level] 1 CAUTION or 2 EMERGENCY, above the present one.
     """
-    roles._only(roles.GUARDIAN)
+    roles._check_role(roles.GUARDIAN)
     state: State = self._load_live()
     assert mode <= EMERGENCY, "circuit_breaker: no such mode"
     assert mode > state.mode, "circuit_breaker: only up"
-    self._change(state, mode, NO_TRIGGER, ALL_TYPES)
+    self._change_mode(state, mode, NO_TRIGGER, ALL_TYPES)
 
 
 @external
-def tell(policy: address):
+def sync_policy_mode(policy: address):
     """
     @notice Tell a policy the mode, one that is to replace today's: it has to know it before it may.
             Permissionless; not in settlement.
@@ -272,29 +272,29 @@ def triggers_of() -> Triggers:
 @view
 def level_of(trigger: uint256, collateral_type: uint256) -> uint256:
     """
-    @notice At which level a trigger holds now: what `escalate` would go by.
+    @notice At which level a trigger holds now: what `raise_mode` would go by.
     @param trigger [kind] 1 LOSSES, 2 FALL, 3 SILENCE, 4 AUCTIONS.
     @param collateral_type [id] Which type; any for LOSSES.
     @return [level] 0 if it does not hold.
     """
-    return self._level(trigger, collateral_type)
+    return self._compute_level(trigger, collateral_type)
 
 
 @external
 @view
 def worst_level() -> uint256:
     """
-    @notice The highest level at which any trigger holds now, for any type: what `calm` goes by.
+    @notice The highest level at which any trigger holds now, for any type: what `lower_mode` goes by.
     @return [level] 0 if none holds.
     """
-    return self._worst()
+    return self._compute_worst_level()
 
 
 # ------------------------------------------------------------------ helpers
 
 
 @internal
-def _change(state: State, mode: uint256, trigger: uint256, collateral_type: uint256):
+def _change_mode(state: State, mode: uint256, trigger: uint256, collateral_type: uint256):
     log ModeChanged(old=state.mode, new=mode, trigger=trigger, collateral_type=collateral_type, by=msg.sender)
     self._store(State(mode=mode, calm_from=block.timestamp, calm_period=state.calm_period))
     extcall IRiskPolicy(staticcall VAULT_ENGINE.risk_policy()).set_mode(mode)
@@ -302,18 +302,20 @@ def _change(state: State, mode: uint256, trigger: uint256, collateral_type: uint
 
 @internal
 @view
-def _worst() -> uint256:
-    worst: uint256 = self._level(LOSSES, ALL_TYPES)
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+def _compute_worst_level() -> uint256:
+    worst: uint256 = self._compute_level(LOSSES, ALL_TYPES)
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+        staticcall VAULT_ENGINE.listed()
+    )
     for collateral_type: uint256 in types:
         for trigger: uint256 in range(FALL, AUCTIONS + 1):
-            worst = max(worst, self._level(trigger, collateral_type))
+            worst = max(worst, self._compute_level(trigger, collateral_type))
     return worst
 
 
 @internal
 @view
-def _level(trigger: uint256, collateral_type: uint256) -> uint256:
+def _compute_level(trigger: uint256, collateral_type: uint256) -> uint256:
     """@dev A measure and a scale: a threshold is reached if measure >= threshold*scale, and there is any."""
     triggers: Triggers = self._load_triggers()
     thresholds: uint256[2] = [0, 0]
@@ -322,7 +324,9 @@ def _level(trigger: uint256, collateral_type: uint256) -> uint256:
     if trigger == LOSSES:
         thresholds = triggers.losses
         scale = units.RAD
-        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+            staticcall VAULT_ENGINE.listed()
+        )
         for each: uint256 in types:
             measure += staticcall VAULT_ENGINE.deficit_of(each)
     else:

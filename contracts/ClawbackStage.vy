@@ -47,7 +47,7 @@ def capacity(collateral_type: uint256) -> uint256:
     """
     total: uint256 = 0
     for pool: address in POOLS:
-        total += self._unvested(pool)
+        total += self._get_unvested_income(pool)
     return total * units.RAY
 
 
@@ -64,7 +64,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
     covered: uint256 = 0
     for pool: address in POOLS:
-        part: uint256 = min(amount - min(amount, covered), self._unvested(pool) * units.RAY)
+        part: uint256 = min(amount - min(amount, covered), self._get_unvested_income(pool) * units.RAY)
         if part == 0:
             continue
         # The gas that the waterfall gives is enough for all pools, whatever becomes of them.
@@ -94,7 +94,7 @@ def pools() -> DynArray[address, bounds.MAX_POOLS]:
 
 @internal
 @view
-def _unvested(pool: address) -> uint256:
+def _get_unvested_income(pool: address) -> uint256:
     """
     @dev A pool's unvested income, wad; 0 if it does not answer.
     """

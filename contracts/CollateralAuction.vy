@@ -20,8 +20,8 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IVaultEngine
 from contracts.interfaces import IWorkouts
 from contracts.modules import bounds
-from contracts.modules import dutch
-from contracts.modules import recovery
+from contracts.modules import dutch_auction
+from contracts.modules import debt_repayment
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -105,7 +105,7 @@ struct Lot:
     version: uint256  # of the terms that it began with, 9 bits
 
 
-struct Top:
+struct AuctionStart:
     top: uint256  # ray, the price at the start or the last reset, 112 bits
     penalty: uint256  # micro stablecoins of the target, 48 bits
     excess: uint256  # rad by which the principal was rounded up to whole wei, 90 bits
@@ -151,15 +151,15 @@ WORKOUTS: public(immutable(address))
 # [seconds] The chain's slot: each block is so much of an auction's time. Zero: it is the chain's time.
 BLOCK_TIME: public(immutable(uint256))
 
-# collateral type -> dutch.Terms, of auctions that begin now
+# collateral type -> dutch_auction.Terms, of auctions that begin now
 terms: HashMap[uint256, uint256]
-# collateral type -> version -> dutch.Terms that were changed since, of auctions that began with them
+# collateral type -> version -> dutch_auction.Terms that were changed since, of auctions that began with them
 old_terms: HashMap[uint256, HashMap[uint256, uint256]]
 # auction -> Owner
 owners: HashMap[uint256, uint256]
 # auction -> Lot: all that a take changes
 lots: HashMap[uint256, uint256]
-# auction -> Top: what stays until a reset
+# auction -> AuctionStart: what stays until a reset
 tops: HashMap[uint256, uint256]
 # The id of the auction or workout that came last; ids are 1, 2, 3...
 last_id: public(uint256)
@@ -222,7 +222,7 @@ def start(
     """
     self._only_engine()
     auction_id: uint256 = self._next_id()
-    return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
+    return auction_id, self._start_auction(auction_id, collateral_type, owner, lot, principal, price)
 
 
 @external
@@ -255,16 +255,18 @@ def take(
         LIQUIDATION_ENGINE,
         STABLECOIN,
     ], "collateral_auction: bad receiver"
-    top: Top = self._load_top(auction_id)
-    terms: uint256 = self._terms_of(lot.collateral_type, lot.version)
+    top: AuctionStart = self._load_top(auction_id)
+    terms: uint256 = self._get_lot_terms(lot.collateral_type, lot.version)
     price: uint256 = 0
     needs_reset: bool = False
-    price, needs_reset = dutch._price(terms, top.top, unsafe_sub(self._clock(), lot.started_at))
+    price, needs_reset = dutch_auction._price(terms, top.top, unsafe_sub(self._read_clock(), lot.started_at))
     assert not needs_reset, "collateral_auction: needs reset"
 
-    fill: dutch.Fill = dutch._fill(terms, lot.lot, lot.target, top.top, price, max_amount, max_price)
+    fill: dutch_auction.Fill = dutch_auction._compute_take_fill(
+        terms, lot.lot, lot.target, top.top, price, max_amount, max_price
+    )
     raised: uint256 = unsafe_mul(fill.paid, units.RAY)
-    principal: uint256 = min(raised, recovery._principal_left(lot.target, top.penalty, top.excess))
+    principal: uint256 = min(raised, debt_repayment._principal_left(lot.target, top.penalty, top.excess))
     lot.lot = unsafe_sub(lot.lot, fill.collateral)
     lot.target = fill.rest
     log Taken(
@@ -277,7 +279,7 @@ def take(
     owner: address = empty(address)
     returned: uint256 = 0
     if fill.rest == 0:
-        owner = self._remove(auction_id)
+        owner = self._remove_auction(auction_id)
         returned = lot.lot
         log AuctionEnded(
             auction_id=auction_id,
@@ -319,19 +321,19 @@ def reset(auction_id: uint256, reward_receiver: address):
                            beyond all rewards so far, as long as target and lot are worth the minimum.
     """
     lot: Lot = self._load_lot(auction_id)
-    terms: uint256 = self._terms_of(lot.collateral_type, lot.version)
-    assert dutch._stop(self.terms[lot.collateral_type]) < RESETS, "collateral_auction: no resets"
+    terms: uint256 = self._get_lot_terms(lot.collateral_type, lot.version)
+    assert dutch_auction._stop(self.terms[lot.collateral_type]) < RESETS, "collateral_auction: no resets"
     assert lot.lot != 0, "collateral_auction: empty lot"
-    top: Top = self._load_top(auction_id)
-    elapsed: uint256 = unsafe_sub(self._clock(), lot.started_at)
-    assert dutch._price(terms, top.top, elapsed)[1], "collateral_auction: not due"
+    top: AuctionStart = self._load_top(auction_id)
+    elapsed: uint256 = unsafe_sub(self._read_clock(), lot.started_at)
+    assert dutch_auction._price(terms, top.top, elapsed)[1], "collateral_auction: not due"
     price: uint256 = self._highest_price(lot.collateral_type)
-    least: uint256 = dutch._minimum(terms)
+    least: uint256 = dutch_auction._minimum(terms)
     if self._is_worthless(lot, price, least):
-        principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
+        principal: uint256 = debt_repayment._principal_left(lot.target, top.penalty, top.excess)
         assert principal == 0, "collateral_auction: worthless"
-    top.top = dutch._top(terms, price)
-    lot.started_at = self._clock()
+    top.top = dutch_auction._top(terms, price)
+    lot.started_at = self._read_clock()
     self._store_top(auction_id, top)
     self._store_lot(auction_id, lot)
 
@@ -340,7 +342,7 @@ def reset(auction_id: uint256, reward_receiver: address):
         owner: Owner = self._load_owner(auction_id)
         # The budget is the penalty less all rewards; of the penalty the last of the target is still to come.
         reward = min(
-            dutch._reward(terms, lot.target),
+            dutch_auction._reward(terms, lot.target),
             unsafe_sub(owner.reward_budget, min(owner.reward_budget, lot.target)),
         )
         if reward != 0:
@@ -363,17 +365,17 @@ def close(auction_id: uint256):
     @param auction_id [id] The auction.
     """
     lot: Lot = self._load_lot(auction_id)
-    top: Top = self._load_top(auction_id)
-    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
+    top: AuctionStart = self._load_top(auction_id)
+    principal: uint256 = debt_repayment._principal_left(lot.target, top.penalty, top.excess)
     if lot.lot != 0:
-        word: uint256 = self._terms_of(lot.collateral_type, lot.version)
-        terms: dutch.Terms = dutch._unpack(word)
+        word: uint256 = self._get_lot_terms(lot.collateral_type, lot.version)
+        terms: dutch_auction.Terms = dutch_auction._unpack(word)
         # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
         assert principal != 0, "collateral_auction: repaid"
-        assert self._clock() > lot.started_at + terms.tail, "collateral_auction: still open"
+        assert self._read_clock() > lot.started_at + terms.tail, "collateral_auction: still open"
         price: uint256 = self._highest_price(lot.collateral_type)
-        assert self._is_worthless(lot, price, dutch._minimum(word)), "collateral_auction: has value"
-    owner: address = self._remove(auction_id)
+        assert self._is_worthless(lot, price, dutch_auction._minimum(word)), "collateral_auction: has value"
+    owner: address = self._remove_auction(auction_id)
     log AuctionClosed(
         auction_id=auction_id,
         collateral_type=lot.collateral_type,
@@ -410,9 +412,9 @@ def unwind(auction_id: uint256):
         staticcall VAULT_ENGINE.in_settlement()
         or (staticcall VAULT_ENGINE.terms_of(lot.collateral_type)).settling
     ), "collateral_auction: not settling"
-    top: Top = self._load_top(auction_id)
-    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
-    owner: address = self._remove(auction_id)
+    top: AuctionStart = self._load_top(auction_id)
+    principal: uint256 = debt_repayment._principal_left(lot.target, top.penalty, top.excess)
+    owner: address = self._remove_auction(auction_id)
     log AuctionUnwound(
         auction_id=auction_id,
         collateral_type=lot.collateral_type,
@@ -438,10 +440,10 @@ def sell_salvage(collateral_type: uint256) -> uint256:
     assert self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale"
     lot: uint256 = min(staticcall VAULT_ENGINE.salvage_of(collateral_type), MAX_SALVAGE)
     assert lot != 0, "collateral_auction: no salvage"
-    top: uint256 = dutch._top(terms, self._highest_price(collateral_type))
+    top: uint256 = dutch_auction._top(terms, self._highest_price(collateral_type))
     # All of the target is penalty: none of it is principal.
-    penalty: uint256 = min(units._div_up(unsafe_mul(lot, top), recovery.MICRO_RAD), MASK_48)
-    target: uint256 = unsafe_mul(penalty, recovery.MICRO_WAD)
+    penalty: uint256 = min(units._div_up(unsafe_mul(lot, top), debt_repayment.MICRO_RAD), MASK_48)
+    target: uint256 = unsafe_mul(penalty, debt_repayment.MICRO_WAD)
 
     auction_id: uint256 = self._next_id()
     self.salvage_sales[collateral_type] = auction_id
@@ -450,12 +452,12 @@ def sell_salvage(collateral_type: uint256) -> uint256:
         Lot(
             lot=lot,
             target=target,
-            started_at=self._clock(),
+            started_at=self._read_clock(),
             collateral_type=collateral_type,
-            version=dutch._version(terms),
+            version=dutch_auction._version(terms),
         ),
     )
-    self._store_top(auction_id, Top(top=top, penalty=penalty, excess=0))
+    self._store_top(auction_id, AuctionStart(top=top, penalty=penalty, excess=0))
     log AuctionStarted(
         auction_id=auction_id,
         collateral_type=collateral_type,
@@ -531,7 +533,7 @@ def foreclose(
     @param reward_receiver Who gets the reward, stablecoin.
     """
     self._only_workouts()
-    reward: uint256 = self._start(auction_id, collateral_type, owner, lot, principal, price)
+    reward: uint256 = self._start_auction(auction_id, collateral_type, owner, lot, principal, price)
     extcall VAULT_ENGINE.reward(collateral_type, reward_receiver, reward)
 
 
@@ -583,7 +585,7 @@ def add_terms(
     roles._only_admin()
     assert self.terms[collateral_type] == 0, "collateral_auction: has terms"
     unit: uint256 = staticcall VAULT_ENGINE.unit_of(collateral_type)
-    terms: dutch.Terms = empty(dutch.Terms)
+    terms: dutch_auction.Terms = empty(dutch_auction.Terms)
     terms.decimals = 18
     for _: uint256 in range(18):
         if unit == 1:
@@ -594,7 +596,7 @@ def add_terms(
     terms = self._with_buf(collateral_type, terms, buf)
     terms = self._with_penalty(collateral_type, terms, penalty)
     terms = self._with_rewards(collateral_type, terms, tip, chip)
-    self.terms[collateral_type] = dutch._pack(terms)
+    self.terms[collateral_type] = dutch_auction._pack(terms)
 
 
 @external
@@ -616,7 +618,7 @@ def set_curve(
     @param tail [seconds] After the start or the last reset, when a reset is due.
     @param cusp [basis points] Of the top; under it a reset is due. At least 1.
     """
-    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    terms: dutch_auction.Terms = self._terms_for_admin(collateral_type)
     terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
     self._store_terms(collateral_type, terms)
 
@@ -628,7 +630,7 @@ def set_buf(collateral_type: uint256, new: uint256):
     @param collateral_type [id] The collateral type.
     @param new [basis points] Of the market price.
     """
-    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    terms: dutch_auction.Terms = self._terms_for_admin(collateral_type)
     self._store_terms(collateral_type, self._with_buf(collateral_type, terms, new))
 
 
@@ -642,7 +644,7 @@ def set_penalty(collateral_type: uint256, new: uint256):
     @param new [basis points] Of the principal, at least all of it; more than all only under the liquidation
                ratio.
     """
-    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    terms: dutch_auction.Terms = self._terms_for_admin(collateral_type)
     self._store_terms(collateral_type, self._with_penalty(collateral_type, terms, new))
 
 
@@ -655,7 +657,7 @@ def set_rewards(collateral_type: uint256, tip: uint256, chip: uint256):
     @param tip [whole stablecoins] For each start or reset.
     @param chip [basis points] Of the target, on top of the tip.
     """
-    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    terms: dutch_auction.Terms = self._terms_for_admin(collateral_type)
     self._store_terms(collateral_type, self._with_rewards(collateral_type, terms, tip, chip))
 
 
@@ -667,10 +669,10 @@ def set_stop(collateral_type: uint256, level: uint256):
     @param collateral_type [id] The collateral type.
     @param level [level] 0 nothing, 1 starts, 2 starts and resets.
     """
-    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    terms: dutch_auction.Terms = self._terms_for_admin(collateral_type)
     assert level <= RESETS, "collateral_auction: bad stop"
     terms.stop = level
-    self.terms[collateral_type] = dutch._pack(terms)
+    self.terms[collateral_type] = dutch_auction._pack(terms)
     log ParameterChanged(collateral_type=collateral_type, parameter="stop", value=level)
 
 
@@ -685,7 +687,9 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
     assert msg.sender == VAULT_ENGINE.address, "collateral_auction: not ledger"
     word: uint256 = self.terms[collateral_type]
     if word != 0:
-        terms: dutch.Terms = self._with_minimum(collateral_type, dutch._unpack(word), debt_floor)
+        terms: dutch_auction.Terms = self._with_minimum(
+            collateral_type, dutch_auction._unpack(word), debt_floor
+        )
         self._store_terms(collateral_type, terms)
 
 
@@ -702,7 +706,7 @@ def check_terms(collateral_type: uint256, liquidation_ratio: uint256):
     """
     word: uint256 = self.terms[collateral_type]
     if word != 0:
-        self._check_penalty(dutch._penalty(word), liquidation_ratio)
+        self._check_penalty(dutch_auction._penalty(word), liquidation_ratio)
     else:
         issuer: address = staticcall PRICE_FEED.issuer_of(collateral_type)
         assert issuer != empty(address), "collateral_auction: not ready"
@@ -719,7 +723,7 @@ def clock() -> uint256:
             A halt, a grace and a stale feed do not stop it.
     @return [seconds] The clock now; `started_at` of an auction is on it.
     """
-    return self._clock()
+    return self._read_clock()
 
 
 @external
@@ -736,10 +740,10 @@ def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
     lot: Lot = self._load_lot(auction_id)
     price: uint256 = 0
     needs_reset: bool = False
-    price, needs_reset = dutch._price(
-        self._terms_of(lot.collateral_type, lot.version),
+    price, needs_reset = dutch_auction._price(
+        self._get_lot_terms(lot.collateral_type, lot.version),
         self._load_top(auction_id).top,
-        self._clock() - lot.started_at,
+        self._read_clock() - lot.started_at,
     )
     return needs_reset, price, lot.lot, lot.target * units.RAY
 
@@ -753,7 +757,7 @@ def auction_of(auction_id: uint256) -> Auction:
     @return The auction; `principal` is the part of the target that is debt.
     """
     lot: Lot = self._load_lot(auction_id)
-    top: Top = self._load_top(auction_id)
+    top: AuctionStart = self._load_top(auction_id)
     owner: Owner = self._load_owner(auction_id)
     return Auction(
         collateral_type=lot.collateral_type,
@@ -762,7 +766,7 @@ def auction_of(auction_id: uint256) -> Auction:
         top=top.top,
         started_at=lot.started_at,
         target=lot.target * units.RAY,
-        principal=recovery._principal_left(lot.target, top.penalty, top.excess),
+        principal=debt_repayment._principal_left(lot.target, top.penalty, top.excess),
         reward_budget=owner.reward_budget,
     )
 
@@ -783,8 +787,8 @@ def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
             return 0, empty(address), 0, 0
         return staticcall IWorkouts(WORKOUTS).position_of(auction_id)
     lot: Lot = self._load_lot(auction_id)
-    top: Top = self._load_top(auction_id)
-    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
+    top: AuctionStart = self._load_top(auction_id)
+    principal: uint256 = debt_repayment._principal_left(lot.target, top.penalty, top.excess)
     return lot.collateral_type, self._load_owner(auction_id).owner, lot.lot, principal
 
 
@@ -802,13 +806,13 @@ def salvage_on_sale(collateral_type: uint256) -> uint256:
 
 @external
 @view
-def terms_of(collateral_type: uint256) -> dutch.Terms:
+def terms_of(collateral_type: uint256) -> dutch_auction.Terms:
     """
     @notice The terms of a type's auctions that start now. Reverts without any.
     @param collateral_type [id] The collateral type.
     @return The terms.
     """
-    return dutch._unpack(self._load_terms(collateral_type))
+    return dutch_auction._unpack(self._load_terms(collateral_type))
 
 
 # ------------------------------------------------------------------ helpers
@@ -816,7 +820,7 @@ def terms_of(collateral_type: uint256) -> dutch.Terms:
 
 @internal
 @view
-def _clock() -> uint256:
+def _read_clock() -> uint256:
     """@dev Seconds of auctions; under 2**32, which at 12 s a block is number 357,913,941."""
     if BLOCK_TIME == 0:
         return block.timestamp
@@ -843,7 +847,7 @@ def _next_id() -> uint256:
 
 
 @internal
-def _start(
+def _start_auction(
     auction_id: uint256,
     collateral_type: uint256,
     owner: address,
@@ -856,16 +860,16 @@ def _start(
 
     # A type's principal is under 2**181 rad. A penalty above its field is cut to it, not refused.
     penalty: uint256 = min(
-        unsafe_mul(principal, unsafe_sub(dutch._penalty(terms), units.BASIS_POINTS)) // (
-            units.BASIS_POINTS * recovery.MICRO_RAD
+        unsafe_mul(principal, unsafe_sub(dutch_auction._penalty(terms), units.BASIS_POINTS)) // (
+            units.BASIS_POINTS * debt_repayment.MICRO_RAD
         ),
         MASK_48,
     )
-    budget: uint256 = unsafe_mul(penalty, recovery.MICRO_WAD)
+    budget: uint256 = unsafe_mul(penalty, debt_repayment.MICRO_WAD)
     whole: uint256 = units._div_up(principal, units.RAY)
     target: uint256 = unsafe_add(whole, budget)
-    reward: uint256 = min(dutch._reward(terms, target), budget)
-    top: uint256 = dutch._top(terms, price)
+    reward: uint256 = min(dutch_auction._reward(terms, target), budget)
+    top: uint256 = dutch_auction._top(terms, price)
 
     self._store_owner(auction_id, owner, unsafe_sub(budget, reward))
     self._store_lot(
@@ -873,14 +877,14 @@ def _start(
         Lot(
             lot=lot,
             target=target,
-            started_at=self._clock(),
+            started_at=self._read_clock(),
             collateral_type=collateral_type,
-            version=dutch._version(terms),
+            version=dutch_auction._version(terms),
         ),
     )
     self._store_top(
         auction_id,
-        Top(
+        AuctionStart(
             top=top,
             penalty=penalty,
             excess=unsafe_sub(unsafe_mul(whole, units.RAY), principal),
@@ -928,7 +932,7 @@ def _salvage_on_sale(collateral_type: uint256) -> uint256:
 
 
 @internal
-def _remove(auction_id: uint256) -> address:
+def _remove_auction(auction_id: uint256) -> address:
     """@dev Forget an auction; returns its owner."""
     owner: address = convert(self.owners[auction_id] & MASK_160, address)
     self.owners[auction_id] = 0
@@ -940,19 +944,19 @@ def _remove(auction_id: uint256) -> address:
 @internal
 def _with_curve(
     collateral_type: uint256,
-    terms: dutch.Terms,
+    terms: dutch_auction.Terms,
     curve: uint256,
     period: uint256,
     cut: uint256,
     tail: uint256,
     cusp: uint256,
-) -> dutch.Terms:
-    assert curve <= dutch.EXPONENTIAL, "collateral_auction: bad curve"
+) -> dutch_auction.Terms:
+    assert curve <= dutch_auction.EXPONENTIAL, "collateral_auction: bad curve"
     assert period >= bounds.MIN_PERIOD and period <= bounds.MAX_PERIOD, "collateral_auction: bad period"
     assert cut >= bounds.MIN_CUT and cut <= bounds.MAX_CUT, "collateral_auction: bad cut"
     assert tail >= bounds.MIN_TAIL and tail <= bounds.MAX_TAIL, "collateral_auction: bad tail"
     assert cusp >= bounds.MIN_CUSP and cusp <= bounds.MAX_CUSP, "collateral_auction: bad cusp"
-    changed: dutch.Terms = terms
+    changed: dutch_auction.Terms = terms
     changed.curve = curve
     changed.period = period
     changed.cut = cut
@@ -967,20 +971,20 @@ def _with_curve(
 
 
 @internal
-def _with_buf(collateral_type: uint256, terms: dutch.Terms, new: uint256) -> dutch.Terms:
+def _with_buf(collateral_type: uint256, terms: dutch_auction.Terms, new: uint256) -> dutch_auction.Terms:
     assert new >= bounds.MIN_BUF and new <= bounds.MAX_BUF, "collateral_auction: bad buf"
-    changed: dutch.Terms = terms
+    changed: dutch_auction.Terms = terms
     changed.buf = new
     log ParameterChanged(collateral_type=collateral_type, parameter="buf", value=new)
     return changed
 
 
 @internal
-def _with_penalty(collateral_type: uint256, terms: dutch.Terms, new: uint256) -> dutch.Terms:
+def _with_penalty(collateral_type: uint256, terms: dutch_auction.Terms, new: uint256) -> dutch_auction.Terms:
     assert new >= bounds.MIN_PENALTY and new <= bounds.MAX_PENALTY, "collateral_auction: bad penalty"
     type_terms: IVaultEngine.Terms = staticcall VAULT_ENGINE.terms_of(collateral_type)
     self._check_penalty(new, type_terms.liquidation_ratio)
-    changed: dutch.Terms = terms
+    changed: dutch_auction.Terms = terms
     changed.penalty = new
     log ParameterChanged(collateral_type=collateral_type, parameter="penalty", value=new)
     return self._with_minimum(collateral_type, changed, type_terms.debt_floor)
@@ -997,18 +1001,22 @@ def _check_penalty(penalty: uint256, liquidation_ratio: uint256):
 
 
 @internal
-def _with_minimum(collateral_type: uint256, terms: dutch.Terms, debt_floor: uint256) -> dutch.Terms:
-    changed: dutch.Terms = terms
+def _with_minimum(
+    collateral_type: uint256, terms: dutch_auction.Terms, debt_floor: uint256
+) -> dutch_auction.Terms:
+    changed: dutch_auction.Terms = terms
     changed.minimum = units._div_up(debt_floor * terms.penalty, units.BASIS_POINTS)
     log ParameterChanged(collateral_type=collateral_type, parameter="minimum", value=changed.minimum)
     return changed
 
 
 @internal
-def _with_rewards(collateral_type: uint256, terms: dutch.Terms, tip: uint256, chip: uint256) -> dutch.Terms:
+def _with_rewards(
+    collateral_type: uint256, terms: dutch_auction.Terms, tip: uint256, chip: uint256
+) -> dutch_auction.Terms:
     assert tip <= bounds.MAX_TIP, "collateral_auction: bad tip"
     assert chip <= bounds.MAX_CHIP, "collateral_auction: bad chip"
-    changed: dutch.Terms = terms
+    changed: dutch_auction.Terms = terms
     changed.tip = tip
     changed.chip = chip
     log ParameterChanged(collateral_type=collateral_type, parameter="tip", value=tip)
@@ -1018,9 +1026,9 @@ def _with_rewards(collateral_type: uint256, terms: dutch.Terms, tip: uint256, ch
 
 @internal
 @view
-def _terms_for_admin(collateral_type: uint256) -> dutch.Terms:
+def _terms_for_admin(collateral_type: uint256) -> dutch_auction.Terms:
     roles._only_admin()
-    return dutch._unpack(self._load_terms(collateral_type))
+    return dutch_auction._unpack(self._load_terms(collateral_type))
 
 
 @internal
@@ -1032,21 +1040,21 @@ def _load_terms(collateral_type: uint256) -> uint256:
 
 
 @internal
-def _store_terms(collateral_type: uint256, terms: dutch.Terms):
+def _store_terms(collateral_type: uint256, terms: dutch_auction.Terms):
     """@dev The terms before stay, for auctions that began with them. The first terms have version 0."""
     assert terms.version < MAX_VERSION, "collateral_auction: no versions"
     self.old_terms[collateral_type][terms.version] = self.terms[collateral_type]
-    changed: dutch.Terms = terms
+    changed: dutch_auction.Terms = terms
     changed.version += 1
-    self.terms[collateral_type] = dutch._pack(changed)
+    self.terms[collateral_type] = dutch_auction._pack(changed)
 
 
 @internal
 @view
-def _terms_of(collateral_type: uint256, version: uint256) -> uint256:
+def _get_lot_terms(collateral_type: uint256, version: uint256) -> uint256:
     """@dev The terms that an auction began with; one slot, unless they were changed since."""
     word: uint256 = self.terms[collateral_type]
-    if dutch._version(word) != version:
+    if dutch_auction._version(word) != version:
         return self.old_terms[collateral_type][version]
     return word
 
@@ -1055,7 +1063,7 @@ def _terms_of(collateral_type: uint256, version: uint256) -> uint256:
 @view
 def _terms_to_start(collateral_type: uint256) -> uint256:
     terms: uint256 = self._load_terms(collateral_type)
-    assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
+    assert dutch_auction._stop(terms) < STARTS, "collateral_auction: no starts"
     return terms
 
 
@@ -1099,11 +1107,11 @@ def _store_lot(auction_id: uint256, lot: Lot):
 
 @internal
 @view
-def _load_top(auction_id: uint256) -> Top:
+def _load_top(auction_id: uint256) -> AuctionStart:
     word: uint256 = self.tops[auction_id]
-    return Top(top=word & MASK_112, penalty=(word >> 112) & MASK_48, excess=word >> 160)
+    return AuctionStart(top=word & MASK_112, penalty=(word >> 112) & MASK_48, excess=word >> 160)
 
 
 @internal
-def _store_top(auction_id: uint256, top: Top):
+def _store_top(auction_id: uint256, top: AuctionStart):
     self.tops[auction_id] = top.top | (top.penalty << 112) | (top.excess << 160)

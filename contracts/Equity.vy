@@ -116,7 +116,7 @@ def mint(to: address, amount: uint256):
     @param to Who receives it.
     @param amount [wad] Created.
     """
-    roles._only(roles.MINTER)
+    roles._check_role(roles.MINTER)
     issue: Issue = self._present_issue()
     self._check_cap(issue, amount)
     issue.minted += amount
@@ -125,7 +125,7 @@ def mint(to: address, amount: uint256):
 
 
 @external
-def book(amount: uint256):
+def reserve_mint(amount: uint256):
     """
     @notice Set a part of the cap aside for equity that is created later. Auction only.
     @param amount [wad] Set aside.
@@ -138,7 +138,7 @@ def book(amount: uint256):
 
 
 @external
-def unbook(amount: uint256):
+def release_mint(amount: uint256):
     """
     @notice Give up what was booked. Auction only.
     @param amount [wad] At most what is booked.
@@ -150,7 +150,7 @@ def unbook(amount: uint256):
 
 
 @external
-def mint_booked(to: address, amount: uint256, given_up: uint256):
+def mint_reserved(to: address, amount: uint256, given_up: uint256):
     """
     @notice Create equity that was booked. Auction only. It counts as created in the present epoch.
     @param to Who receives it.
@@ -262,7 +262,7 @@ def _check_cap(issue: Issue, amount: uint256):
 @pure
 def _less_booked(booked: uint256, amount: uint256) -> uint256:
     """@dev Wad of what is booked without an amount."""
-    assert amount <= booked, "equity: more than booked"
+    assert amount <= booked, "equity: more than reserved"
     return unsafe_sub(booked, amount)
 
 

@@ -26,7 +26,7 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import listing
+from contracts.modules import listed_types
 from contracts.modules import units
 
 implements: IEquityAuction
@@ -163,7 +163,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
         target=target,
         started_at=block.timestamp,
         top=self._in_units(min(top, bounds.MAX_PRICE)),
-        floor=self._floor(average),
+        floor=self._compute_floor(average),
     )
     # A floor of zero is a capacity of zero.
     lot: uint256 = self._lot(sale.target, sale.floor)
@@ -177,7 +177,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     )
     if SOURCE == empty(address):
         # What this contract calls without a look is of the protocol: its code is there.
-        extcall EQUITY.book(lot, skip_contract_check=True)
+        extcall EQUITY.reserve_mint(lot, skip_contract_check=True)
     else:
         extcall IEquityPool(SOURCE).slash(lot, self)
     return 0, unsafe_mul(target, units.RAY)
@@ -202,7 +202,7 @@ def capacity(collateral_type: uint256) -> uint256:
         available = staticcall IEquityPool(SOURCE).slashable()
     average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
     # There is less equity than 2**143 wei, and a price has 112 bits.
-    raised: uint256 = unsafe_mul(available, self._floor(average))
+    raised: uint256 = unsafe_mul(available, self._compute_floor(average))
     return unsafe_sub(raised, raised % units.RAY)
 
 
@@ -239,7 +239,7 @@ def take(
         SOURCE,
         VAULT_ENGINE.address,
     ], "equity_auction: bad receiver"
-    price: uint256 = self._price(sale, elapsed)
+    price: uint256 = self._compute_price(sale, elapsed)
     assert price <= max_price, "equity_auction: price too high"
 
     # 96 + 112 bits.
@@ -265,9 +265,9 @@ def take(
     self._store_sale(collateral_type, sale)
 
     if SOURCE == empty(address):
-        extcall EQUITY.mint_booked(receiver, amount, returned, skip_contract_check=True)
+        extcall EQUITY.mint_reserved(receiver, amount, returned, skip_contract_check=True)
     else:
-        self._restore(returned)
+        self._restore_lot(returned)
         extcall IERC20(EQUITY.address).transfer(receiver, amount)
     if len(data) != 0:
         extcall IAuctionTaker(receiver).on_auction_take(msg.sender, collateral_type, amount, paid, data)
@@ -295,9 +295,9 @@ def end(collateral_type: uint256):
     sale.target = 0
     self._store_sale(collateral_type, sale)
     if SOURCE == empty(address):
-        extcall EQUITY.unbook(lot)
+        extcall EQUITY.release_mint(lot)
     else:
-        self._restore(lot)
+        self._restore_lot(lot)
     extcall LOSS_WATERFALL.release(collateral_type)
 
 
@@ -315,7 +315,7 @@ def pending_assets(loss: uint256) -> uint256:
     """
     if loss == 0:
         return 0
-    bottom: uint256 = self._floor(staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET))
+    bottom: uint256 = self._compute_floor(staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET))
     assert bottom != 0, "equity_auction: no price"
     return units._div_up(loss, bottom)
 
@@ -328,7 +328,9 @@ def under_auction() -> uint256:
     @return [wad] Of all types.
     """
     total: uint256 = 0
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+        staticcall VAULT_ENGINE.listed()
+    )
     for c: uint256 in types:
         sale: Sale = self._load_sale(c)
         if sale.target != 0:
@@ -349,7 +351,7 @@ def status(collateral_type: uint256) -> (bool, uint256, uint256, uint256):
     """
     sale: Sale = self._load_auction(collateral_type)
     elapsed: uint256 = block.timestamp - sale.started_at
-    price: uint256 = self._price(sale, min(elapsed, DURATION))
+    price: uint256 = self._compute_price(sale, min(elapsed, DURATION))
     return elapsed > DURATION, price, self._lot(sale.target, sale.floor), sale.target * units.RAY
 
 
@@ -383,7 +385,7 @@ def _in_units(price: uint256) -> uint256:
 
 @internal
 @view
-def _floor(average: uint256) -> uint256:
+def _compute_floor(average: uint256) -> uint256:
     """@dev The lowest price at an average, ray; 0 if there never was a price."""
     return self._in_units(unsafe_div(unsafe_mul(average, FLOOR), units.BASIS_POINTS))
 
@@ -397,14 +399,14 @@ def _lot(target: uint256, bottom: uint256) -> uint256:
 
 @internal
 @view
-def _price(sale: Sale, elapsed: uint256) -> uint256:
+def _compute_price(sale: Sale, elapsed: uint256) -> uint256:
     """@dev Ray, rounded up, some seconds (at most the duration) after the start."""
     fall: uint256 = unsafe_div(unsafe_mul(unsafe_sub(sale.top, sale.floor), elapsed), DURATION)
     return unsafe_sub(sale.top, fall)
 
 
 @internal
-def _restore(amount: uint256):
+def _restore_lot(amount: uint256):
     """@dev What is left of a lot goes back to the pool it was slashed from."""
     if amount != 0:
         extcall IERC20(EQUITY.address).approve(SOURCE, amount)

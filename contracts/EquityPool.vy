@@ -28,7 +28,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IEquityPool
 from contracts.modules import denominations
 from contracts.modules import redeem_queue as line
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 from contracts.modules import shares as token
 from contracts.modules import units
 from contracts.modules import vesting_assets as funds
@@ -106,7 +106,7 @@ struct BatchState:
     over: bool  # whether it was paid, or its shares are void
 
 
-struct Part:
+struct ClaimableShare:
     request: line.Request
     over: bool  # whether it was paid
     all_shares: uint256  # all of the request's, if so
@@ -188,7 +188,7 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     held: uint256 = 0
     supply, held = self._begin_entry()
     minted: uint256 = units._mul_div(assets, supply, held)
-    self._enter(assets, minted, receiver)
+    self._enter_pool(assets, minted, receiver)
     return minted
 
 
@@ -206,7 +206,7 @@ def mint(shares: uint256, receiver: address) -> uint256:
     held: uint256 = 0
     supply, held = self._begin_entry()
     assets: uint256 = units._div_up(shares * held, supply)
-    self._enter(assets, shares, receiver)
+    self._enter_pool(assets, shares, receiver)
     return assets
 
 
@@ -232,9 +232,9 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     if not line._acts_for(msg.sender, owner):
         token.permits._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
-    token._renew(owner, state.generation, 0)
-    token._renew(self, state.generation, 0)
-    token._transfer(owner, self, shares)
+    token._renew_record(owner, state.generation, 0)
+    token._renew_record(self, state.generation, 0)
+    token._transfer_shares(owner, self, shares)
     id: uint256 = 0
     before: line.Request = empty(line.Request)
     id, before = line._add_request(msg.sender, shares, controller, owner, 0, state.generation)
@@ -249,9 +249,9 @@ def cut() -> uint256:
             Protects: who leaves waits a cooldown for losses that are not known yet.
     @return [id] The batch.
     """
-    queue: line.Queue = self._ripen()
+    queue: line.Queue = self._ripen_batches()
     id: uint256 = queue.collecting
-    shares: uint256 = line._cut(queue, token._load().generation).units
+    shares: uint256 = line._cut_batch(queue, token._load().generation).units
     queue.collecting = id + 1
     line._store_queue(queue)
     log line.BatchCut(batch=id, shares=shares, assets=0)
@@ -267,16 +267,18 @@ def settle():
             Protects: whoever has left bears of every loss known now what those bear who stay, and nobody
             chooses the moment.
     """
-    queue: line.Queue = self._ripen()
+    queue: line.Queue = self._ripen_batches()
     state: token.State = token._load()
     round: uint256 = self.round
-    shares: uint256 = self._due(state.generation)
+    shares: uint256 = self._count_due_shares(state.generation)
     assert shares != 0, "pool: nothing to settle"
     assert (
         staticcall LOSS_WATERFALL.losses_at_payment(STAGE) == 0
         and staticcall IEquityAuction(STAGE).under_auction() == 0
     ), "pool: losses are open"
-    paid: uint256 = units._mul_div(shares, funds._vested() + VIRTUAL_ASSETS, state.supply + VIRTUAL_SHARES)
+    paid: uint256 = units._mul_div(
+        shares, funds._get_vested_assets() + VIRTUAL_ASSETS, state.supply + VIRTUAL_SHARES
+    )
     self.rounds[round] = paid | (shares << 96)
     if state.generation != 0:
         self.generations[round] = state.generation
@@ -285,8 +287,8 @@ def settle():
     funds._book_out(paid)
     queue.owed += paid
     line._store_queue(queue)
-    token._renew(self, state.generation, 0)
-    token._burn(self, shares)
+    token._renew_record(self, state.generation, 0)
+    token._burn_shares(self, shares)
     log RoundPaid(round=round, until=queue.unsettled, shares=shares, assets=paid)
 
 
@@ -305,10 +307,10 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
     """
     burned: uint256 = 0
     if line.COOLDOWN != 0:
-        burned = self._claim(max_value(uint256), assets, controller)[0]
+        burned = self._take_claims(max_value(uint256), assets, controller)[0]
     else:
         burned = self._to_burn(assets)
-    self._leave(assets, burned, receiver, controller)
+    self._leave_pool(assets, burned, receiver, controller)
     return burned
 
 
@@ -327,10 +329,10 @@ def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
     assets: uint256 = 0
     if line.COOLDOWN != 0:
-        assets = self._claim(shares, max_value(uint256), controller)[1]
+        assets = self._take_claims(shares, max_value(uint256), controller)[1]
     else:
         assets = self._to_claim(token._load().supply, shares)
-    self._leave(assets, shares, receiver, controller)
+    self._leave_pool(assets, shares, receiver, controller)
     return assets
 
 
@@ -352,10 +354,10 @@ def slash(assets: uint256, receiver: address) -> uint256:
     @return [wad] Sent: at most what is vested.
     """
     self._only_stage()
-    sent: uint256 = min(assets, funds._vested())
+    sent: uint256 = min(assets, funds._get_vested_assets())
     funds._book_out(sent)
     log Slashed(receiver=receiver, assets=sent)
-    funds._push(receiver, sent)
+    funds._push_assets(receiver, sent)
     return sent
 
 
@@ -370,7 +372,7 @@ def restore(assets: uint256):
     # All equity that there is fits.
     funds._book_in(assets)
     log Restored(assets=assets)
-    funds._pull(assets)
+    funds._pull_assets(assets)
 
 
 # ------------------------------------------------------------------- ERC-20
@@ -412,7 +414,7 @@ def slashable() -> uint256:
     @notice What can be slashed: all vested assets.
     @return [wad] Rounded down.
     """
-    return funds._vested()
+    return funds._get_vested_assets()
 
 
 @external
@@ -423,7 +425,7 @@ def totalAssets() -> uint256:
             theirs.
     @return [wad] Rounded down.
     """
-    return funds._vested()
+    return funds._get_vested_assets()
 
 
 @external
@@ -433,8 +435,8 @@ def pending_losses() -> uint256:
     @notice UL: the part of all vested assets, those that batches hold with them, that known losses will take.
     @return [wad] Rounded up.
     """
-    vested: uint256 = funds._vested()
-    return vested - self._left(vested)
+    vested: uint256 = funds._get_vested_assets()
+    return vested - self._compute_assets_left(vested)
 
 
 @external
@@ -446,7 +448,7 @@ def pendingRedeemRequest(requestId: uint256, controller: address) -> uint256:
     @param controller Whose request.
     @return [shares] Rounded up; those that are claimable do not count.
     """
-    part: Part = self._claimable(requestId, controller)
+    part: ClaimableShare = self._compute_claimable(requestId, controller)
     return part.request.shares - part.all_shares
 
 
@@ -460,7 +462,7 @@ def claimableRedeemRequest(requestId: uint256, controller: address) -> uint256:
     @param controller Whose request.
     @return [shares] Rounded down; those that were claimed do not count.
     """
-    return self._claimable(requestId, controller).shares
+    return self._compute_claimable(requestId, controller).shares
 
 
 @external
@@ -498,7 +500,7 @@ def batch_of(batch: uint256) -> BatchState:
     record: line.Batch = line._load_batch(batch)
     paid: uint256 = 0
     over: bool = False
-    paid, over = self._paid(record, record.units, record.generation)
+    paid, over = self._compute_paid(record, record.units, record.generation)
     return BatchState(shares=record.units, since=record.since, paid=paid, held=0, over=over)
 
 
@@ -523,7 +525,7 @@ def shares_due() -> uint256:
             that became due since.
     @return [shares] Members own them until then.
     """
-    return self._due(token._load().generation)
+    return self._count_due_shares(token._load().generation)
 
 
 @external
@@ -563,7 +565,7 @@ def maxMint(receiver: address) -> uint256:
     @param receiver Any; it makes no difference.
     @return [shares] The most that may be minted, rounded down.
     """
-    return self._to_shares(funds._room())
+    return self._to_shares(funds._compute_room())
 
 
 @external
@@ -648,21 +650,21 @@ def previewRedeem(shares: uint256) -> uint256:
 
 
 @internal
-def _enter(assets: uint256, shares: uint256, receiver: address):
+def _enter_pool(assets: uint256, shares: uint256, receiver: address):
     """
     @dev Books the assets and creates the shares, then pulls the assets.
     """
     assert shares != 0, "pool: no shares"
     token._check_receiver(receiver)
     funds._add(assets)
-    token._renew(receiver, token._load().generation, 0)
-    token._mint(receiver, shares)
+    token._renew_record(receiver, token._load().generation, 0)
+    token._mint_shares(receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
-    funds._pull(assets)
+    funds._pull_assets(assets)
 
 
 @internal
-def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
+def _leave_pool(assets: uint256, shares: uint256, receiver: address, owner: address):
     """
     @dev Books out assets that were claimed, or burns shares for them; then sends them.
     """
@@ -675,20 +677,20 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
         assert assets != 0, "pool: no assets"
         if msg.sender != owner:
             token.permits._spend_allowance(owner, msg.sender, shares)
-        token._renew(owner, token._load().generation, 0)
-        token._burn(owner, shares)
+        token._renew_record(owner, token._load().generation, 0)
+        token._burn_shares(owner, shares)
         funds._book_out(assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
-    funds._push(receiver, assets)
+    funds._push_assets(receiver, assets)
 
 
 @internal
 def _move(owner: address, to: address, amount: uint256):
     token._check_receiver(to)
     state: token.State = token._load()
-    token._renew(owner, state.generation, 0)
-    token._renew(to, state.generation, 0)
-    token._transfer(owner, to, amount)
+    token._renew_record(owner, state.generation, 0)
+    token._renew_record(to, state.generation, 0)
+    token._transfer_shares(owner, to, amount)
 
 
 @internal
@@ -707,13 +709,13 @@ def _only_plain():
 
 
 @internal
-def _ripen() -> line.Queue:
+def _ripen_batches() -> line.Queue:
     """
     @dev Make the shares of batches due whose cooldown is over; the queue, not stored.
     """
     queue: line.Queue = line._load_queue()
     generation: uint256 = token._load().generation
-    due: uint256 = self._due(generation)
+    due: uint256 = self._count_due_shares(generation)
     for id: uint256 in range(queue.unsettled, queue.collecting, bound=line.MOST_UNSETTLED):
         batch: line.Batch = line._load_batch(id)
         if not line._is_ripe(batch):
@@ -728,7 +730,7 @@ def _ripen() -> line.Queue:
 
 @internal
 @view
-def _due(generation: uint256) -> uint256:
+def _count_due_shares(generation: uint256) -> uint256:
     """
     @dev Shares that are due, in this generation, rounded down.
     """
@@ -738,7 +740,7 @@ def _due(generation: uint256) -> uint256:
 
 @internal
 @view
-def _paid(batch: line.Batch, shares: uint256, generation: uint256) -> (uint256, bool):
+def _compute_paid(batch: line.Batch, shares: uint256, generation: uint256) -> (uint256, bool):
     """
     @dev What shares of a batch, of that generation, were paid, wad, rounded down; and whether they were.
     """
@@ -755,14 +757,16 @@ def _paid(batch: line.Batch, shares: uint256, generation: uint256) -> (uint256, 
 
 @internal
 @view
-def _claimable(batch: uint256, controller: address) -> Part:
+def _compute_claimable(batch: uint256, controller: address) -> ClaimableShare:
     """
     @dev What may be claimed of a request: all or, before its batch is paid, nothing.
     """
-    part: Part = empty(Part)
+    part: ClaimableShare = empty(ClaimableShare)
     part.request = line._load_request(batch, controller)
     paid: uint256 = 0
-    paid, part.over = self._paid(line._load_batch(batch), part.request.shares, part.request.generation)
+    paid, part.over = self._compute_paid(
+        line._load_batch(batch), part.request.shares, part.request.generation
+    )
     if part.over:
         claimed: uint256 = 0
         claimed_shares: uint256 = 0
@@ -786,7 +790,7 @@ def _all_claimable(controller: address) -> (uint256, uint256):
     for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0:
             break
-        part: Part = self._claimable(batch, controller)
+        part: ClaimableShare = self._compute_claimable(batch, controller)
         all_shares += part.shares
         all_assets += part.assets
         batch = part.request.next
@@ -794,7 +798,7 @@ def _all_claimable(controller: address) -> (uint256, uint256):
 
 
 @internal
-def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, uint256):
+def _take_claims(shares: uint256, assets: uint256, controller: address) -> (uint256, uint256):
     """
     @dev Take so many shares, or so many assets, out of a controller's requests, the oldest first. Shares and
          assets that were taken: of a part of a request assets are rounded down, or shares up.
@@ -805,7 +809,7 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
     for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0 or assets_left == 0 or shares_left == 0:
             break
-        part: Part = self._claimable(batch, controller)
+        part: ClaimableShare = self._compute_claimable(batch, controller)
         taken: uint256 = min(part.shares, shares_left)
         paid: uint256 = part.assets
         if taken != part.shares:
@@ -830,11 +834,11 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
 
 @internal
 @view
-def _left(vested: uint256) -> uint256:
+def _compute_assets_left(vested: uint256) -> uint256:
     """
     @dev What known losses will leave of assets, wad, rounded down.
     """
-    losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(STAGE)
+    losses: uint256 = staticcall LOSS_WATERFALL.losses_reaching(STAGE)
     if losses == 0:
         return vested
     return vested - min(vested, staticcall IEquityAuction(STAGE).pending_assets(losses))
@@ -846,7 +850,7 @@ def _present_terms() -> (uint256, uint256):
     """
     @dev Shares and assets, the virtual ones included, as they are counted now.
     """
-    held: uint256 = funds._vested() + staticcall IEquityAuction(STAGE).under_auction()
+    held: uint256 = funds._get_vested_assets() + staticcall IEquityAuction(STAGE).under_auction()
     return token._load().supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
 
@@ -883,7 +887,9 @@ def _begin_entry() -> (uint256, uint256):
         state: token.State = token._load()
         begun: token.State = token._begin_generation(state, steps)
         if steps == denominations.VOID:
-            log NewGeneration(generation=begun.generation, voided=state.supply, given_up=funds._clear())
+            log NewGeneration(
+                generation=begun.generation, voided=state.supply, given_up=funds._clear_assets()
+            )
         else:
             log SharesDivided(generation=begun.generation, steps=steps)
     return supply, held
@@ -908,7 +914,11 @@ def _to_claim(supply: uint256, shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return units._mul_div(shares, self._left(funds._vested()) + VIRTUAL_ASSETS, supply + VIRTUAL_SHARES)
+    return units._mul_div(
+        shares,
+        self._compute_assets_left(funds._get_vested_assets()) + VIRTUAL_ASSETS,
+        supply + VIRTUAL_SHARES,
+    )
 
 
 @internal
@@ -917,5 +927,5 @@ def _to_burn(assets: uint256) -> uint256:
     """
     @dev Shares for assets at the exit price, rounded up.
     """
-    left: uint256 = self._left(funds._vested())
+    left: uint256 = self._compute_assets_left(funds._get_vested_assets())
     return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)

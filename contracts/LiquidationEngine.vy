@@ -17,14 +17,14 @@ from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
-from contracts.modules import asking
+from contracts.modules import policy_calls
 from contracts.modules import bounds
-from contracts.modules import doubt
+from contracts.modules import vault_flags
 from contracts.modules import units
 
 implements: ILiquidationEngine
 
-initializes: doubt
+initializes: vault_flags
 
 
 event MarginCalled:
@@ -107,7 +107,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     )
     policy: address = self._policy_of(vault.replaced)
     if policy != empty(address):
-        factor: uint256 = asking._limits_factor(policy)
+        factor: uint256 = policy_calls._limits_factor(policy)
         if factor != units.BASIS_POINTS:
             # Other limits are rare. The fee is charged already, so this changes the room alone.
             vault = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner, factor)
@@ -131,14 +131,14 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     principal: uint256 = unsafe_mul(normalized_debt, vault.accumulated_rate)
     if unsafe_sub(debt, principal) >= vault.debt_floor:
         assert principal >= vault.debt_floor, "liquidation_engine: part too low"
-        collateral, normalized_debt = self._part(vault, normalized_debt)
+        collateral, normalized_debt = self._compute_part(vault, normalized_debt)
         principal = unsafe_mul(normalized_debt, vault.accumulated_rate)
     if unsafe_sub(debt, principal) < vault.debt_floor:
         collateral = vault.locked_collateral
         normalized_debt = vault.normalized_debt
         principal = debt
 
-    doubt._shrink(collateral_type, owner, unsafe_sub(vault.normalized_debt, normalized_debt))
+    vault_flags._shrink_flag(collateral_type, owner, unsafe_sub(vault.normalized_debt, normalized_debt))
     auction_id: uint256 = 0
     reward: uint256 = 0
     auction_id, reward = extcall COLLATERAL_AUCTION.start(
@@ -184,7 +184,7 @@ def call(collateral_type: uint256, owner: address):
         collateral_type, owner, units.BASIS_POINTS
     )
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
-    assert terms.ratio != 0 and not self._meets(
+    assert terms.ratio != 0 and not self._has_ratio(
         vault.locked_collateral, price, debt, terms.ratio, self._add_on(policy, collateral_type, debt)
     ), "liquidation_engine: margin met"
     due: uint256 = unsafe_add(vault.called_at, terms.grace)
@@ -215,8 +215,8 @@ def flag(collateral_type: uint256, owner: address) -> uint256:
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
     flagged: uint256 = 0
     if debt != 0:
-        price: uint256 = doubt._lowest_price(PRICE_FEED, collateral_type)
-        assert price != 0, "doubt: no price"
+        price: uint256 = vault_flags._lowest_price(PRICE_FEED, collateral_type)
+        assert price != 0, "vault_flags: no price"
         if staticcall PRICE_FEED.issuer_of(collateral_type) != empty(address):
             # 104 + 112 bits.
             worth: uint256 = unsafe_mul(vault.locked_collateral, price)
@@ -231,7 +231,7 @@ def flag(collateral_type: uint256, owner: address) -> uint256:
             debt,
         ):
             flagged = vault.normalized_debt
-    doubt._flag(collateral_type, owner, flagged)
+    vault_flags._set_flag(collateral_type, owner, flagged)
     return unsafe_mul(flagged, vault.accumulated_rate)
 
 
@@ -251,7 +251,9 @@ def write_down(collateral_type: uint256, amount: uint256) -> uint256:
     normalized_debt: uint256 = min(vault.normalized_debt, amount * units.RAY // vault.accumulated_rate)
     principal: uint256 = unsafe_mul(normalized_debt, vault.accumulated_rate)
     if principal != 0:
-        doubt._shrink(collateral_type, msg.sender, unsafe_sub(vault.normalized_debt, normalized_debt))
+        vault_flags._shrink_flag(
+            collateral_type, msg.sender, unsafe_sub(vault.normalized_debt, normalized_debt)
+        )
         extcall VAULT_ENGINE.seize(collateral_type, msg.sender, 0, normalized_debt, msg.sender, 0)
         extcall COLLATERAL_AUCTION.write_off(collateral_type, principal)
     log WrittenDown(collateral_type=collateral_type, owner=msg.sender, principal=principal)
@@ -259,7 +261,7 @@ def write_down(collateral_type: uint256, amount: uint256) -> uint256:
 
 
 @external
-def hand_over(collateral_type: uint256, owner: address, collateral: uint256, normalized_debt: uint256):
+def move_to_workout(collateral_type: uint256, owner: address, collateral: uint256, normalized_debt: uint256):
     """
     @notice Move a vault's collateral, and debt with it, into a workout: nothing is sold and nobody is
             rewarded. Workouts only, in the transaction in which it charged the fee.
@@ -270,13 +272,13 @@ def hand_over(collateral_type: uint256, owner: address, collateral: uint256, nor
     """
     assert msg.sender == WORKOUTS, "liquidation_engine: not workouts"
     # The vault goes over whole, or has no debt.
-    doubt._shrink(collateral_type, owner, 0)
+    vault_flags._shrink_flag(collateral_type, owner, 0)
     extcall VAULT_ENGINE.seize(collateral_type, owner, collateral, normalized_debt, empty(address), 0)
 
 
 @external
 @view
-def meets_call(collateral_type: uint256, locked_collateral: uint256, debt: uint256) -> bool:
+def satisfies_margin_call(collateral_type: uint256, locked_collateral: uint256, debt: uint256) -> bool:
     """
     @notice Whether a vault of this size is at or above its call ratio at the current price.
     @param collateral_type [id] The collateral type.
@@ -288,7 +290,7 @@ def meets_call(collateral_type: uint256, locked_collateral: uint256, debt: uint2
         return True
     policy: address = self._policy()
     terms: IRiskPolicy.CallTerms = self._call_terms(policy, collateral_type)
-    return terms.ratio == 0 or self._meets(
+    return terms.ratio == 0 or self._has_ratio(
         locked_collateral,
         staticcall PRICE_FEED.current_price(collateral_type),
         debt,
@@ -306,46 +308,50 @@ def is_policy(policy: address) -> bool:
     @param policy The contract.
     @return Whether every answer can be used.
     """
-    return asking._is_policy(
+    return policy_calls._is_policy(
         policy,
         VAULT_ENGINE.address,
         staticcall VAULT_ENGINE.listed(),
-        asking._mode(self._policy()),
+        policy_calls._mode(self._policy()),
     )
 
 
 @external
 @view
-def steepest_of(collateral_type: uint256) -> uint256:
+def max_marginal_add_on_of(collateral_type: uint256) -> uint256:
     """
     @notice How fast the add-on of a vault grows with its debt, at most. Where the policy does not say, the
             most that it could be.
     @param collateral_type [id] The collateral type.
     @return [basis points] Of each further unit of debt; 0 without a policy.
     """
-    return 0 if RISK_POLICY == empty(address) else asking._steepest(self._policy(), collateral_type)
+    return (
+        0
+        if RISK_POLICY == empty(address)
+        else policy_calls._ask_max_marginal_add_on(self._policy(), collateral_type)
+    )
 
 
 @external
 @view
-def doubt_of(collateral_type: uint256) -> uint256:
+def debt_at_risk_of(collateral_type: uint256) -> uint256:
     """
     @notice A type's debt that is in doubt and not booked as lost: what is under auction, but for workouts
             that are sound, and what is flagged, at most all that performs.
     @param collateral_type [id] The collateral type.
     @return [rad] At the rate of the last accrual.
     """
-    return self._doubt_of(collateral_type, doubt.flagged)
+    return self._doubt_of(collateral_type, vault_flags.flagged)
 
 
 @external
 @view
-def doubt_total() -> uint256:
+def debt_at_risk_total() -> uint256:
     """
     @notice The debt in doubt of all types that are listed.
     @return [rad] At the rates of the last accruals.
     """
-    flagged: uint256 = doubt.flagged
+    flagged: uint256 = vault_flags.flagged
     found: uint256 = 0
     # Of a type that is retired nothing performs, and a flag counts for nothing.
     rest: uint256 = flagged | staticcall VAULT_ENGINE.types_under_auction(skip_contract_check=True)
@@ -367,7 +373,7 @@ def flag_of(collateral_type: uint256, owner: address) -> uint256:
     @param owner Whose vault.
     @return [wad] Normalized debt; 0 if it has none.
     """
-    return doubt.of_vaults[collateral_type][owner]
+    return vault_flags.of_vaults[collateral_type][owner]
 
 
 @external
@@ -378,7 +384,7 @@ def flagged_of(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [wad] Normalized debt.
     """
-    return doubt.of_types[collateral_type]
+    return vault_flags.of_types[collateral_type]
 
 
 # ------------------------------------------------------------------ helpers
@@ -392,7 +398,7 @@ def _doubt_of(collateral_type: uint256, flagged: uint256) -> uint256:
     if (flagged >> collateral_type) & 1 == 1:
         debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
         found = unsafe_mul(
-            min(doubt.of_types[collateral_type], debts.normalized_debt), debts.accumulated_rate
+            min(vault_flags.of_types[collateral_type], debts.normalized_debt), debts.accumulated_rate
         )
     in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
     if in_auction != 0:
@@ -402,7 +408,7 @@ def _doubt_of(collateral_type: uint256, flagged: uint256) -> uint256:
 
 @internal
 @pure
-def _part(vault: IVaultEngine.VaultState, normalized_debt: uint256) -> (uint256, uint256):
+def _compute_part(vault: IVaultEngine.VaultState, normalized_debt: uint256) -> (uint256, uint256):
     """
     @dev The collateral of a part in whole units of its token, and the normalized debt that goes with it: as
          much for each unit as before, rounded up. So rounding makes no loss, however dear a unit is. It is
@@ -438,7 +444,7 @@ def _policy_of(replaced: uint256) -> address:
 @view
 def _add_on(policy: address, collateral_type: uint256, debt: uint256) -> uint256:
     """@dev Basis points x rad that a debt of this size needs beyond its ratio."""
-    return 0 if policy == empty(address) else asking._add_on(policy, collateral_type, debt)
+    return 0 if policy == empty(address) else policy_calls._add_on(policy, collateral_type, debt)
 
 
 @internal
@@ -446,12 +452,12 @@ def _add_on(policy: address, collateral_type: uint256, debt: uint256) -> uint256
 def _call_terms(policy: address, collateral_type: uint256) -> IRiskPolicy.CallTerms:
     """@dev When vaults may be called: never above the initial ratio, whatever the policy says."""
     most: uint256 = (staticcall VAULT_ENGINE.terms_of(collateral_type)).initial_ratio
-    return asking._call_terms(policy, collateral_type, most)
+    return policy_calls._call_terms(policy, collateral_type, most)
 
 
 @internal
 @pure
-def _meets(
+def _has_ratio(
     locked_collateral: uint256, price: uint256, debt: uint256, ratio: uint256, add_on: uint256
 ) -> bool:
     """@dev Whether collateral is worth what a ratio and the add-on ask for."""
@@ -473,7 +479,7 @@ def _sound(collateral_type: uint256) -> uint256:
     answer: Bytes[32] = b""
     success, answer = raw_call(
         WORKOUTS,
-        abi_encode(collateral_type, method_id=method_id("sound_of(uint256)")),
+        abi_encode(collateral_type, method_id=method_id("unflagged_principal_of(uint256)")),
         max_outsize=32,
         gas=100_000,
         is_static_call=True,
@@ -500,10 +506,10 @@ def _is_unsafe(
          Of the vault's record what it takes: a copy of it costs more than the answer. The policy is asked
          only about a vault that its own ratio does not make unsafe.
     """
-    if not self._meets(locked_collateral, price, debt, liquidation_ratio, 0):
+    if not self._has_ratio(locked_collateral, price, debt, liquidation_ratio, 0):
         return True
     add_on: uint256 = self._add_on(policy, collateral_type, debt)
-    if self._meets(locked_collateral, price, debt, liquidation_ratio, add_on):
+    if self._has_ratio(locked_collateral, price, debt, liquidation_ratio, add_on):
         return called_at != 0 and self._is_due(
             policy, collateral_type, locked_collateral, called_at, price, debt, add_on
         )
@@ -528,5 +534,5 @@ def _is_due(
         terms.ratio != 0
         and block.timestamp >= due
         and block.timestamp <= unsafe_add(due, terms.valid)
-        and not self._meets(locked_collateral, price, debt, terms.ratio, add_on)
+        and not self._has_ratio(locked_collateral, price, debt, terms.ratio, add_on)
     )

@@ -22,7 +22,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import listing
+from contracts.modules import listed_types
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -101,7 +101,7 @@ event LossMissed:
     amount: uint256  # [rad] that others paid in its place
 
 
-event LossMadeGood:
+event MissedShareRepaid:
     collateral_type: indexed(uint256)  # [id]
     stage: indexed(uint256)  # [id]
     amount: uint256  # [rad] paid to the reserve
@@ -135,7 +135,7 @@ struct Loss:
     asked: bool  # whether all stages after those were asked since, 1 bit
 
 
-struct Used:
+struct CapUsage:
     bucket: uint256  # timestamp // EPOCH_LENGTH of the last payment, 32 bits
     now: uint256  # wei paid in it, 112 bits
     before: uint256  # wei paid in the bucket before, 112 bits
@@ -231,7 +231,7 @@ recovered: HashMap[uint256, HashMap[uint256, uint256]]
 carried_out: HashMap[uint256, HashMap[uint256, uint256]]
 # collateral type -> epoch -> stage -> rad
 covered: public(HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]])
-# stage -> collateral type (ALL_TYPES of one with a balance for all) -> Used; of stages with a cap
+# stage -> collateral type (ALL_TYPES of one with a balance for all) -> CapUsage; of stages with a cap
 used: HashMap[uint256, HashMap[uint256, uint256]]
 # collateral type -> stage with a reservation -> rad of it that it pays in the place of one that failed (188
 # bits) | that one
@@ -280,7 +280,7 @@ def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     roles._only_admin()
     assert self.order_hash == empty(bytes32), "loss_waterfall: stages are set"
-    self._change(terms, True)
+    self._change_stages(terms, True)
 
 
 @external
@@ -294,7 +294,7 @@ def propose_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     roles._only_admin()
     assert self.order_hash != empty(bytes32), "loss_waterfall: none are set"
-    self.condemned = self._change(terms, False)
+    self.condemned = self._change_stages(terms, False)
     self.proposed_hash = keccak256(abi_encode(terms))
     self.stages_ready_at = block.timestamp + CAP_DELAY
     log StagesProposed(order_hash=self.proposed_hash, ready_at=self.stages_ready_at)
@@ -315,7 +315,7 @@ def apply_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     assert block.timestamp >= self.stages_ready_at, "loss_waterfall: too early"
     assert self.books == 0, "loss_waterfall: losses open"
     self.proposed_hash = empty(bytes32)
-    self._change(terms, True)
+    self._change_stages(terms, True)
 
 
 # -------------------------------------------------------------- recognition
@@ -330,7 +330,7 @@ def recognise(collateral_type: uint256, amount: uint256):
     @param amount [rad] The deficit booked.
     """
     self._only_engine()
-    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
+    loss: Loss = self._roll_event(collateral_type, self._load_loss(collateral_type))
     first: bool = loss.unresolved == 0
     self.created[collateral_type][loss.epoch] += amount
     # Under 2**186, as every figure of the balance sheet.
@@ -349,7 +349,7 @@ def retire(collateral_type: uint256):
     @param collateral_type [id] The collateral type.
     """
     self._only_engine()
-    assert self._reserved(collateral_type, self.lineup) == 0, "loss_waterfall: stages sell"
+    assert self._sum_reservations(collateral_type, self.lineup) == 0, "loss_waterfall: stages sell"
     self._note_recovery(collateral_type, 0)
     self._note_open(collateral_type)
 
@@ -391,15 +391,15 @@ def cover(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The type with the deficit.
     @return [rad] Covered or newly reserved; zero if no stage can pay, or nothing is left to be paid.
     """
-    due: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(collateral_type)
+    due: uint256 = staticcall VAULT_ENGINE.deficit_when_idle(collateral_type)
     # One that was repaid in full without a stage is open until somebody says so here.
     assert due != 0 or (self.books >> collateral_type) & 1 == 1, "loss_waterfall: no deficit"
-    loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
+    loss: Loss = self._roll_event(collateral_type, self._note_recovery(collateral_type, due))
     epoch: uint256 = loss.epoch
     lineup: uint256 = self.lineup
     settling: bool = self.books >= SETTLING
     # A deficit that was repaid without a stage may be less than what is reserved of it.
-    reserved: uint256 = self._reserved(collateral_type, lineup)
+    reserved: uint256 = self._sum_reservations(collateral_type, lineup)
     due = unsafe_sub(due, min(due, reserved))
     asked: bool = reserved == 0
     total: uint256 = 0
@@ -421,12 +421,12 @@ def cover(collateral_type: uint256) -> uint256:
                 continue
         works: bool = False
         amount: uint256 = 0
-        works, amount = self._capacity(slot.stage, collateral_type)
-        amount = min(due, self._room(collateral_type, k, slot, amount, 0, settling))
+        works, amount = self._get_capacity(slot.stage, collateral_type)
+        amount = min(due, self._compute_room(collateral_type, k, slot, amount, 0, settling))
         paid: uint256 = 0
         kept: uint256 = 0
         if amount != 0:
-            works, paid, kept = self._absorb(slot, collateral_type, amount)
+            works, paid, kept = self._absorb_loss(slot, collateral_type, amount)
         if not works:
             log StageFailed(collateral_type=collateral_type, epoch=epoch, stage=k)
             if self._owes(k) and not settling:
@@ -434,15 +434,15 @@ def cover(collateral_type: uint256) -> uint256:
                 self.failures.append(
                     Failure(
                         stage=k,
-                        short=self._short(collateral_type, k, slot, due, paid),
+                        short=self._compute_shortfall(collateral_type, k, slot, due, paid),
                         before=total + paid,
                     )
                 )
         if paid != 0:
             # Read again: a stage was called.
-            self._book(collateral_type, self._load_loss(collateral_type), k, paid)
+            self._book_payment(collateral_type, self._load_loss(collateral_type), k, paid)
             if self._is_capped(slot):
-                self._use(collateral_type, k, slot, paid)
+                self._count_payment(collateral_type, k, slot, paid)
         borne: uint256 = unsafe_add(paid, kept)
         # Parts of a deficit: none has more than 188 bits.
         due = unsafe_sub(due, min(due, borne))
@@ -483,23 +483,23 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     # The amount, unless somebody else has repaid what was reserved.
     covered: uint256 = extcall VAULT_ENGINE.cover_from_buyer(collateral_type, payer, msg.sender, amount)
     self.reservations[collateral_type][msg.sender] = reservation - covered
-    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
+    loss: Loss = self._roll_event(collateral_type, self._load_loss(collateral_type))
     k: uint256 = ((reservation >> PLACE) & 255) - 1
-    self._book(collateral_type, loss, k, covered)
+    self._book_payment(collateral_type, loss, k, covered)
     if reservation >> CAPPED == 0:
         return
     if (reservation >> CAPPED) & 1 == 1:
-        self._use(collateral_type, k, self._load_stage(k), covered)
+        self._count_payment(collateral_type, k, self._load_stage(k), covered)
     if reservation >> IN_PLACE == 1:
         word: uint256 = self.in_place[collateral_type][msg.sender]
         part: uint256 = min(word & MASK_188, covered)
         self.in_place[collateral_type][msg.sender] = word - part
-        self._owe(collateral_type, word >> 188, part)
+        self._record_missed_share(collateral_type, word >> 188, part)
 
 
 @external
 @nonreentrant
-def make_good(collateral_type: uint256, stage: uint256) -> uint256:
+def repay_missed_share(collateral_type: uint256, stage: uint256) -> uint256:
     """
     @notice Have a stage that works again pay what others paid in its place while it failed: to the reserve,
             which repays those who bore it. Permissionless, while no loss is open. It pays at most what it
@@ -517,9 +517,9 @@ def make_good(collateral_type: uint256, stage: uint256) -> uint256:
     slot: Slot = self._load_stage(stage)
     works: bool = False
     capacity: uint256 = 0
-    works, capacity = self._capacity(slot.stage, collateral_type)
+    works, capacity = self._get_capacity(slot.stage, collateral_type)
     assert works, "loss_waterfall: no answer"
-    amount: uint256 = min(owed, self._room(collateral_type, stage, slot, capacity, 0, False))
+    amount: uint256 = min(owed, self._compute_room(collateral_type, stage, slot, capacity, 0, False))
     assert amount != 0 or capacity == 0, "loss_waterfall: no room"
     if amount != 0:
         # Without a deficit, all that a stage burns goes to the reserve.
@@ -527,13 +527,13 @@ def make_good(collateral_type: uint256, stage: uint256) -> uint256:
         extcall IStage(slot.stage).absorb(collateral_type, amount)
         assert staticcall VAULT_ENGINE.reserve() >= reserve + amount, "loss_waterfall: still fails"
         if self._is_capped(slot):
-            self._use(collateral_type, stage, slot, amount)
+            self._count_payment(collateral_type, stage, slot, amount)
     left: uint256 = 0 if amount == capacity else owed - amount
     self.missed[stage][collateral_type] = left
     self.owed[stage] -= owed - left
     if self.owed[stage] == 0:
         self.lineup &= ~(1 << (OWING + stage))
-    log LossMadeGood(collateral_type=collateral_type, stage=stage, amount=amount, owed=left)
+    log MissedShareRepaid(collateral_type=collateral_type, stage=stage, amount=amount, owed=left)
     return amount
 
 
@@ -545,7 +545,7 @@ def release(collateral_type: uint256):
             stages back by starting again and again, however short epochs are.
     @param collateral_type [id] The collateral type.
     """
-    self._release(collateral_type, msg.sender, self._own_reservation(collateral_type))
+    self._release_reservation(collateral_type, msg.sender, self._own_reservation(collateral_type))
 
 
 @external
@@ -564,7 +564,7 @@ def force_release(collateral_type: uint256, stage: uint256):
         self.books >= SETTLING
         or block.timestamp > ((reservation >> SINCE) & MASK_40) + bounds.MAX_RESERVATION
     ), "loss_waterfall: not overdue"
-    self._release(collateral_type, holder, reservation)
+    self._release_reservation(collateral_type, holder, reservation)
 
 
 # -------------------------------------------------------------------- views
@@ -572,7 +572,7 @@ def force_release(collateral_type: uint256, stage: uint256):
 
 @external
 @view
-def losses_beyond(stage: address) -> uint256:
+def losses_reaching(stage: address) -> uint256:
     """
     @notice What would reach a stage if everything in doubt were lost and covered now: the uncovered deficits
             and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
@@ -586,35 +586,35 @@ def losses_beyond(stage: address) -> uint256:
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
     """
-    return self._losses_beyond(stage, False)
+    return self._compute_losses_reaching(stage, False)
 
 
 @external
 @view
 def losses_at_payment(stage: address) -> uint256:
     """
-    @notice What pools pay leavers by: as `losses_beyond`, but it reverts while a price has just fallen far,
+    @notice What pools pay leavers by: as `losses_reaching`, but it reverts while a price has just fallen far,
             so that who flags the vaults that are not safe any more has time. A feed that does not answer
             holds up nobody; settlement pays nobody before its books are closed. Reverts with less gas than
             the feed may use, too, and while the stage, whose cap is a share of what it holds, could cover
             more than a ten thousandth of that share of a booked loss: cover it first. Protects: nobody is
             paid ahead of a loss that everybody can see, nor takes a part of such a cap along.
     @param stage A stage's address; an address that is no stage bears nothing.
-    @return [rad] As `losses_beyond`.
+    @return [rad] As `losses_reaching`.
     """
     self._check_prices()
-    return self._losses_beyond(stage, True)
+    return self._compute_losses_reaching(stage, True)
 
 
 @external
 @view
-def doubt_at_payment() -> uint256:
+def debt_at_risk_at_payment() -> uint256:
     """
-    @notice What the treasury pays by: as `doubt_total`, but it reverts while a loss is open, and while a
-            price has just fallen far, so that who flags the vaults that are not safe any more has time. A
+    @notice What the treasury pays by: as `debt_at_risk_total`, but it reverts while a loss is open, and while
+            a price has just fallen far, so that who flags the vaults that are not safe any more has time. A
             feed that does not answer holds up nobody. Reverts with less gas than the feed may use, too.
             Protects: nobody is paid out of the reserve ahead of a loss that everybody can see.
-    @return [rad] As `doubt_total`.
+    @return [rad] As `debt_at_risk_total`.
     """
     books: uint256 = self.books
     if books == 0:
@@ -622,7 +622,7 @@ def doubt_at_payment() -> uint256:
     else:
         assert books >= CLOSED, "loss_waterfall: losses pending"
     # No deficit is left.
-    return staticcall LIQUIDATION_ENGINE.doubt_total(skip_contract_check=True)
+    return staticcall LIQUIDATION_ENGINE.debt_at_risk_total(skip_contract_check=True)
 
 
 @external
@@ -649,14 +649,14 @@ def pending_total() -> uint256:
 
 @external
 @view
-def doubt_total() -> uint256:
+def debt_at_risk_total() -> uint256:
     """
     @notice What may be lost, of all types: uncovered deficits, what is under auction but for sound workouts,
             and flagged vaults. No loss that is known can be larger.
     @return [rad] Of all types, before any stage pays.
     """
     found: uint256 = self.books & (SETTLING - 1)
-    total: uint256 = staticcall LIQUIDATION_ENGINE.doubt_total()
+    total: uint256 = staticcall LIQUIDATION_ENGINE.debt_at_risk_total()
     for c: uint256 in range(bounds.MAX_TYPES):
         if found == 0:
             break
@@ -685,7 +685,7 @@ def reserved_of(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [rad] Of all stages.
     """
-    return self._reserved(collateral_type, self.lineup)
+    return self._sum_reservations(collateral_type, self.lineup)
 
 
 @external
@@ -759,7 +759,7 @@ def stage_ids() -> DynArray[uint256, bounds.MAX_STAGES]:
     lineup: uint256 = self.lineup
     found: DynArray[uint256, bounds.MAX_STAGES] = []
     for place: uint256 in range(lineup & 255, bound=bounds.MAX_STAGES):
-        found.append(self._at(lineup, place))
+        found.append(self._compute_price(lineup, place))
     return found
 
 
@@ -814,7 +814,7 @@ def _look():
     answer: Bytes[32] = b""
     success, answer = raw_call(
         feed,
-        method_id("look_until()"),
+        method_id("withdrawals_paused_until()"),
         max_outsize=32,
         gas=bounds.LOOK_GAS,
         is_static_call=True,
@@ -838,31 +838,33 @@ def _check_covered(
          share of what it holds then. What vests between a cover and a payment is less than is let pass.
     """
     for c: uint256 in types:
-        if self._deficit(c, books) == 0 or self._reserved(c, lineup) != 0:
+        if self._get_deficit(c, books) == 0 or self._sum_reservations(c, lineup) != 0:
             continue
         works: bool = False
         capacity: uint256 = 0
-        works, capacity = self._capacity(slot.stage, c)
-        room: uint256 = self._room(c, k, slot, capacity, 0, False)
+        works, capacity = self._get_capacity(slot.stage, c)
+        room: uint256 = self._compute_room(c, k, slot, capacity, 0, False)
         least: uint256 = capacity * slot.cap_bps // units.BASIS_POINTS // units.BASIS_POINTS
         assert room <= least, "loss_waterfall: not covered yet"
 
 
 @internal
 @view
-def _losses_beyond(stage: address, paying: bool) -> uint256:
+def _compute_losses_reaching(stage: address, paying: bool) -> uint256:
     books: uint256 = self.books
     if books >= SETTLING:
         return WINDING_UP if books < CLOSED else 0
 
     left: uint256[bounds.MAX_COLLATERAL_TYPES] = empty(uint256[bounds.MAX_COLLATERAL_TYPES])
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+        staticcall VAULT_ENGINE.listed()
+    )
     total: uint256 = 0
     for i: uint256 in range(len(types), bound=bounds.MAX_COLLATERAL_TYPES):
-        deficit: uint256 = self._deficit(types[i], books)
+        deficit: uint256 = self._get_deficit(types[i], books)
         # What another has reserved, it may yet give up.
         own: uint256 = 0 if deficit == 0 else self.reservations[types[i]][stage] & MASK_188
-        left[i] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.doubt_of(types[i])
+        left[i] = deficit - min(deficit, own) + staticcall LIQUIDATION_ENGINE.debt_at_risk_of(types[i])
         total += left[i]
     lineup: uint256 = self.lineup
     owing: uint256 = (lineup >> OWING) & (2**bounds.MAX_STAGES - 1)
@@ -871,7 +873,7 @@ def _losses_beyond(stage: address, paying: bool) -> uint256:
 
     pooled: bool = False
     for place: uint256 in range(lineup & 255, bound=bounds.MAX_STAGES):
-        k: uint256 = self._at(lineup, place)
+        k: uint256 = self._compute_price(lineup, place)
         slot: Slot = self._load_stage(k)
         owes: bool = (owing >> k) & 1 == 1
         if slot.stage == stage:
@@ -889,12 +891,12 @@ def _losses_beyond(stage: address, paying: bool) -> uint256:
                 continue
             works: bool = False
             capacity: uint256 = 0
-            works, capacity = self._capacity(slot.stage, types[i])
+            works, capacity = self._get_capacity(slot.stage, types[i])
             more: uint256 = 0
             if slot.pooled:
                 more = spent
                 capacity -= min(capacity, spent)
-            amount: uint256 = min(left[i], self._room(types[i], k, slot, capacity, more, False))
+            amount: uint256 = min(left[i], self._compute_room(types[i], k, slot, capacity, more, False))
             left[i] -= amount
             spent += amount
         total -= spent
@@ -904,7 +906,7 @@ def _losses_beyond(stage: address, paying: bool) -> uint256:
 
 
 @internal
-def _roll(collateral_type: uint256, last: Loss) -> Loss:
+def _roll_event(collateral_type: uint256, last: Loss) -> Loss:
     """
     @dev Carry what is left of the last event into the present one, which is returned. Stages that gave up are
          asked again from then on, if all after them were asked meanwhile.
@@ -943,7 +945,7 @@ def _note_recovery(collateral_type: uint256, deficit: uint256) -> Loss:
 
 
 @internal
-def _book(collateral_type: uint256, before: Loss, k: uint256, amount: uint256):
+def _book_payment(collateral_type: uint256, before: Loss, k: uint256, amount: uint256):
     """
     @dev A stage paid for the present event: the same with less unresolved.
     """
@@ -963,19 +965,19 @@ def _is_capped(slot: Slot) -> bool:
 
 
 @internal
-def _use(collateral_type: uint256, k: uint256, slot: Slot, amount: uint256):
+def _count_payment(collateral_type: uint256, k: uint256, slot: Slot, amount: uint256):
     """
     @dev Count what a stage with a cap has paid, rounded up to the wei.
     """
     of: uint256 = ALL_TYPES if slot.pooled else collateral_type
-    used: Used = self._load_used(k, of)
+    used: CapUsage = self._load_used(k, of)
     # Far under 112 bits: no more is paid than there are stablecoins.
     used.now += units._div_up(amount, units.RAY)
     self.used[k][of] = used.bucket | (used.now << 32) | (used.before << 144)
 
 
 @internal
-def _release(collateral_type: uint256, stage: address, reservation: uint256):
+def _release_reservation(collateral_type: uint256, stage: address, reservation: uint256):
     """
     @dev End a reservation, if anything is left of it.
     """
@@ -984,7 +986,7 @@ def _release(collateral_type: uint256, stage: address, reservation: uint256):
         return
     k: uint256 = ((reservation >> PLACE) & 255) - 1
     self.reservations[collateral_type][stage] = reservation - amount
-    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
+    loss: Loss = self._roll_event(collateral_type, self._load_loss(collateral_type))
     loss.gave_up |= 1 << k
     loss.asked = False
     self._store_loss(collateral_type, loss)
@@ -1005,7 +1007,7 @@ def _note_open(collateral_type: uint256):
 
 @internal
 @view
-def _deficit(collateral_type: uint256, books: uint256) -> uint256:
+def _get_deficit(collateral_type: uint256, books: uint256) -> uint256:
     """
     @dev Rad of a type's uncovered deficit; the ledger is asked only where something is unresolved.
     """
@@ -1016,7 +1018,7 @@ def _deficit(collateral_type: uint256, books: uint256) -> uint256:
 
 @internal
 @view
-def _reserved(collateral_type: uint256, lineup: uint256) -> uint256:
+def _sum_reservations(collateral_type: uint256, lineup: uint256) -> uint256:
     """
     @dev Rad of a type's deficit that its asynchronous stages have reserved.
     """
@@ -1034,7 +1036,9 @@ def _reserved(collateral_type: uint256, lineup: uint256) -> uint256:
 
 @internal
 @view
-def _short(collateral_type: uint256, k: uint256, slot: Slot, due: uint256, paid: uint256) -> uint256:
+def _compute_shortfall(
+    collateral_type: uint256, k: uint256, slot: Slot, due: uint256, paid: uint256
+) -> uint256:
     """
     @dev Rad that stage k should have paid of what was due, beside what it has paid: with what it owes already
          it never owes more than it has, nor than its caps let it pay in a window. One that does not even say
@@ -1042,13 +1046,13 @@ def _short(collateral_type: uint256, k: uint256, slot: Slot, due: uint256, paid:
     """
     works: bool = False
     capacity: uint256 = 0
-    works, capacity = self._capacity(slot.stage, collateral_type)
+    works, capacity = self._get_capacity(slot.stage, collateral_type)
     if not works:
         capacity = TOO_MUCH
     owed: uint256 = self.owed[k]
     return min(
         due - min(due, paid),
-        self._room(collateral_type, k, slot, capacity - min(capacity, owed), owed + paid, False),
+        self._compute_room(collateral_type, k, slot, capacity - min(capacity, owed), owed + paid, False),
     )
 
 
@@ -1064,7 +1068,7 @@ def _note_missed(collateral_type: uint256, paid: uint256, kept: uint256, holder:
     for failure: Failure in self.failures:
         part: uint256 = min(failure.short, min(left, paid - failure.before))
         left -= part
-        self._owe(collateral_type, failure.stage, part)
+        self._record_missed_share(collateral_type, failure.stage, part)
         part = min(failure.short - part, unplaced)
         if part != 0:
             unplaced = 0
@@ -1074,7 +1078,7 @@ def _note_missed(collateral_type: uint256, paid: uint256, kept: uint256, holder:
 
 
 @internal
-def _owe(collateral_type: uint256, k: uint256, amount: uint256):
+def _record_missed_share(collateral_type: uint256, k: uint256, amount: uint256):
     if amount != 0:
         self.missed[k][collateral_type] += amount
         self.owed[k] += amount
@@ -1095,7 +1099,7 @@ def _own_reservation(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
+def _get_capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
     """
     @dev Whether a stage answers, and what it says it can pay, rad; 0 if it does not answer.
     """
@@ -1119,14 +1123,14 @@ def _capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
 
 
 @internal
-def _works(stage: address) -> bool:
+def _is_working(stage: address) -> bool:
     """
     @dev Whether a stage says what it holds, and lets this contract have it pay nothing. Whoever calls does
          not make it fail: neither with little gas nor while the ledger is in the middle of something.
     """
     works: bool = False
-    nothing: uint256 = staticcall VAULT_ENGINE.deficit_at_rest(0)
-    works, nothing = self._capacity(stage, 0)
+    nothing: uint256 = staticcall VAULT_ENGINE.deficit_when_idle(0)
+    works, nothing = self._get_capacity(stage, 0)
     assert msg.gas >= LEAST_ABSORB_GAS, "loss_waterfall: no gas to prove"
     success: bool = False
     answer: Bytes[64] = b""
@@ -1141,7 +1145,7 @@ def _works(stage: address) -> bool:
 
 
 @internal
-def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint256:
+def _change_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint256:
     """
     @dev Check a list of stages against the present one, and put it in its place if that is to be now. Return
          which of those that it leaves out fail, a bit each.
@@ -1160,7 +1164,7 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
         k: uint256 = known
         if id == 0:
             assert known < bounds.MAX_STAGES, "loss_waterfall: too many stages"
-            assert self._works(terms[i].stage), "loss_waterfall: no stage"
+            assert self._is_working(terms[i].stage), "loss_waterfall: no stage"
             known += 1
             if now:
                 self.ids[terms[i].stage] = known
@@ -1170,11 +1174,11 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
             k = id - 1
             for _: uint256 in range(bounds.MAX_STAGES):
                 assert place < present, "loss_waterfall: other order"
-                other: uint256 = self._at(lineup, place)
+                other: uint256 = self._compute_price(lineup, place)
                 place += 1
                 if other == k:
                     break
-                failing |= self._leave_out(other, now)
+                failing |= self._check_removal(other, now)
                 slow &= ~(1 << other)
             slot: Slot = self._load_stage(k)
             assert terms[i].pooled == slot.pooled, "loss_waterfall: other kind"
@@ -1187,9 +1191,9 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
     for _: uint256 in range(bounds.MAX_STAGES):
         if place >= present:
             break
-        other: uint256 = self._at(lineup, place)
+        other: uint256 = self._compute_price(lineup, place)
         place += 1
-        failing |= self._leave_out(other, now)
+        failing |= self._check_removal(other, now)
         slow &= ~(1 << other)
     if now:
         # Read again: stages were called.
@@ -1201,22 +1205,24 @@ def _change(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint25
 
 
 @internal
-def _leave_out(k: uint256, now: bool) -> uint256:
+def _check_removal(k: uint256, now: bool) -> uint256:
     """
     @dev Check that a stage can be left out, if that is to be now; its bit if it fails. No loss is open then,
          so it has reserved nothing.
     """
     slot: Slot = self._load_stage(k)
-    works: bool = self._works(slot.stage)
+    works: bool = self._is_working(slot.stage)
     # What its present caps let it pay is nothing: its members have been free to leave since they apply.
     barred: bool = slot.cap_bps == 0 or (slot.capped and self.caps_absolute[k] == 0)
     if now:
-        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+            staticcall VAULT_ENGINE.listed()
+        )
         for c: uint256 in types:
-            assert staticcall LIQUIDATION_ENGINE.doubt_of(c) == 0, "loss_waterfall: in doubt"
+            assert staticcall LIQUIDATION_ENGINE.debt_at_risk_of(c) == 0, "loss_waterfall: debt at risk"
             if works:
                 held: uint256 = 0
-                works, held = self._capacity(slot.stage, c)
+                works, held = self._get_capacity(slot.stage, c)
                 assert held == 0 or barred, "loss_waterfall: not empty"
         if works:
             assert self.owed[k] == 0, "loss_waterfall: it owes"
@@ -1226,7 +1232,7 @@ def _leave_out(k: uint256, now: bool) -> uint256:
 
 
 @internal
-def _absorb(slot: Slot, collateral_type: uint256, amount: uint256) -> (bool, uint256, uint256):
+def _absorb_loss(slot: Slot, collateral_type: uint256, amount: uint256) -> (bool, uint256, uint256):
     """
     @dev Have a stage pay: whether it did what it says, what it paid by the word of the ledger, and what it
          reserved, rad. What is gone from the deficit and not booked to anybody is what it paid, whatever
@@ -1262,7 +1268,7 @@ def _absorb(slot: Slot, collateral_type: uint256, amount: uint256) -> (bool, uin
 
 @internal
 @view
-def _room(
+def _compute_room(
     collateral_type: uint256, k: uint256, slot: Slot, capacity: uint256, more: uint256, settling: bool
 ) -> uint256:
     """
@@ -1277,11 +1283,13 @@ def _room(
     # As in `_is_capped`, which would copy the slot: every cover comes here.
     if not slot.capped and slot.cap_bps == units.BASIS_POINTS:
         return capacity
-    found: Used = self._load_used(k, ALL_TYPES if slot.pooled else collateral_type)
+    found: CapUsage = self._load_used(k, ALL_TYPES if slot.pooled else collateral_type)
     used: uint256 = (found.now + found.before) * units.RAY + more
     if slot.pooled and slot.asynchronous:
         # It will pay what it has reserved for other types.
-        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+        types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+            staticcall VAULT_ENGINE.listed()
+        )
         for c: uint256 in types:
             used += self.reservations[c][slot.stage] & MASK_188
     cap: uint256 = UNCAPPED
@@ -1296,12 +1304,12 @@ def _room(
 
 @internal
 @view
-def _load_used(k: uint256, collateral_type: uint256) -> Used:
+def _load_used(k: uint256, collateral_type: uint256) -> CapUsage:
     """
     @dev What a stage has paid in this bucket of time and the one before.
     """
     word: uint256 = self.used[k][collateral_type]
-    used: Used = Used(
+    used: CapUsage = CapUsage(
         bucket=block.timestamp // EPOCH_LENGTH,
         now=(word >> 32) & MASK_112,
         before=word >> 144,
@@ -1315,7 +1323,7 @@ def _load_used(k: uint256, collateral_type: uint256) -> Used:
 
 @internal
 @pure
-def _at(lineup: uint256, place: uint256) -> uint256:
+def _compute_price(lineup: uint256, place: uint256) -> uint256:
     """
     @dev The stage at a place of the order.
     """

@@ -18,7 +18,7 @@ from ethereum.ercs import IERC20
 
 from contracts.interfaces import IMarginFund
 from contracts.interfaces import IPerpetualMarket
-from contracts.modules import asking
+from contracts.modules import policy_calls
 from contracts.modules import bounds
 from contracts.modules import roles
 from contracts.modules import units
@@ -94,14 +94,14 @@ MASK_32: constant(uint256) = 2**32 - 1
 # Two of each market: as 2*market for those who gained as long, and one more for the short.
 SIDES: constant(uint256) = 2 * bounds.MAX_MARGIN_MARKETS
 # As the loss waterfall has it: EIP-150 keeps a 63rd part back, and the call itself costs something.
-LEAST_GAS: constant(uint256) = bounds.DOMAIN_GAS + bounds.DOMAIN_GAS // 63 + 10_000
+LEAST_GAS: constant(uint256) = bounds.FACILITATOR_GAS + bounds.FACILITATOR_GAS // 63 + 10_000
 # A bucket with more shares for a wei of assets begins again.
 MAX_SHARES: constant(uint256) = 2**32
 
 STABLECOIN: public(immutable(IERC20))
 MARGIN_MARKET: public(immutable(IPerpetualMarket))
-# The protocol's domain, which bears the rest of a loss within its line; the zero address is none.
-DOMAIN: public(immutable(address))
+# The protocol's facilitator, which bears the rest of a loss within its line; the zero address is none.
+FACILITATOR: public(immutable(address))
 # Seconds in a bucket.
 LENGTH: public(immutable(uint256))
 # How many buckets have not vested, with that of now.
@@ -121,7 +121,7 @@ holdings: HashMap[address, HashMap[uint256, uint256]]
 def __init__(
     stablecoin: address,
     margin_market: address,
-    domain: address,
+    facilitator: address,
     admin: address,
     length: uint256,
     buckets: uint256,
@@ -129,7 +129,7 @@ def __init__(
     """
     @param stablecoin What it holds.
     @param margin_market Whose losses it bears, and whose profits vest here.
-    @param domain The protocol's domain, which bears the rest within its line; the zero address is none.
+    @param facilitator The protocol's facilitator: it bears the rest within its line; zero address: none.
     @param admin Sets the cap.
     @param length [seconds] Of a bucket of time.
     @param buckets [count] That pass until a profit has vested.
@@ -139,7 +139,7 @@ def __init__(
     assert buckets != 0 and buckets <= bounds.MAX_BUCKETS, "margin_fund: bucket count"
     STABLECOIN = IERC20(stablecoin)
     MARGIN_MARKET = IPerpetualMarket(margin_market)
-    DOMAIN = domain
+    FACILITATOR = facilitator
     LENGTH = length
     BUCKETS = buckets
 
@@ -185,7 +185,7 @@ def claim(owner: address, bucket: uint256) -> uint256:
     """
     assert bucket + BUCKETS <= block.timestamp // LENGTH, "margin_fund: not vested"
     state: Bucket = self._load_bucket(bucket)
-    amount: uint256 = self._value(self._load_holding(owner, bucket), state)
+    amount: uint256 = self._compute_value(self._load_holding(owner, bucket), state)
     assert amount != 0, "margin_fund: nothing to claim"
     state.shares -= self._load_holding(owner, bucket).shares
     state.assets -= amount
@@ -213,11 +213,11 @@ def absorb(loss: uint256, most: uint256) -> uint256:
     """
     self._only_market()
     clawed_back: uint256 = self._claw_back(min(loss, most))
-    insured: uint256 = self._spend(loss - clawed_back)
+    insured: uint256 = self._spend_insurance(loss - clawed_back)
     log LossAbsorbed(loss=loss, clawed_back=clawed_back, insured=insured)
     paid: uint256 = clawed_back + insured
     extcall STABLECOIN.transfer(msg.sender, paid)
-    return paid + self._post(loss - paid)
+    return paid + self._post_loss(loss - paid)
 
 
 @external
@@ -229,22 +229,22 @@ def cover(cycle: uint256, markets: uint256) -> (uint256, uint256[bounds.MAX_MARG
     @param cycle [id] The cycle that becomes final.
     @param markets [count] How many markets there are.
     @return [wad] Paid to the market, at most all losses of the cycle.
-    @return [wei] What the gains of each market bear less, as Sides.
+    @return [wei] What the gains of each market bear less, as SideTotals.
     """
     self._only_market()
     losses: uint256[SIDES] = empty(uint256[SIDES])
     total: uint256 = 0
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        borne: IPerpetualMarket.Sides = (staticcall MARGIN_MARKET.cycle_of(market, cycle))[1]
+        borne: IPerpetualMarket.SideTotals = (staticcall MARGIN_MARKET.cycle_of(market, cycle))[1]
         losses[2 * market] = borne.long
         losses[2 * market + 1] = borne.short
         total += borne.long + borne.short
     insured: uint256 = 0
     if total != 0:
-        insured = self._spend(total)
+        insured = self._spend_insurance(total)
         log LossAbsorbed(loss=total, clawed_back=0, insured=insured)
         extcall STABLECOIN.transfer(msg.sender, insured)
-    return insured, self._spread(insured, losses, total)
+    return insured, self._split_by_weights(insured, losses, total)
 
 
 @external
@@ -254,7 +254,7 @@ def add_fees(amount: uint256):
     @param amount [wad] How much.
     """
     self._only_market()
-    self._add(amount)
+    self._add_insurance(amount)
 
 
 @external
@@ -264,7 +264,7 @@ def insure(amount: uint256):
     @notice Add to the insurance, for good. Anyone, with the caller's stablecoin, on an allowance.
     @param amount [wad] How much.
     """
-    self._add(amount)
+    self._add_insurance(amount)
     extcall STABLECOIN.transferFrom(msg.sender, self, amount)
 
 
@@ -293,7 +293,7 @@ def insurance_of() -> IMarginFund.Insurance:
     @notice Insurance, and what of it was spent in the bucket of time of now.
     @return Both, and that bucket.
     """
-    return self._insurance()
+    return self._load_insurance()
 
 
 @external
@@ -303,7 +303,7 @@ def spendable() -> uint256:
     @notice What insurance may pay now: what there is, and what its cap leaves of this bucket of time.
     @return [wad] The lesser of both.
     """
-    return self._spendable(self._insurance())
+    return self._compute_spendable(self._load_insurance())
 
 
 @external
@@ -326,7 +326,7 @@ def profit_of(owner: address, bucket: uint256) -> uint256:
     @param bucket [id] In which they were withdrawn.
     @return [wad] Rounded down.
     """
-    return self._value(self._load_holding(owner, bucket), self._load_bucket(bucket))
+    return self._compute_value(self._load_holding(owner, bucket), self._load_bucket(bucket))
 
 
 @external
@@ -336,7 +336,7 @@ def unvested() -> uint256:
     @notice What can be clawed back now.
     @return [wad] Of all buckets that have not vested.
     """
-    return self._unvested(block.timestamp // LENGTH)
+    return self._list_unvested_buckets(block.timestamp // LENGTH)
 
 
 @external
@@ -352,24 +352,26 @@ def allocate(
     @param cycle [id] The cycle that becomes final.
     @param markets [count] How many markets there are.
     @return [wad] What these gains pay, at most all room.
-    @return [wei] What the gains of each market bear more, as Sides.
+    @return [wei] What the gains of each market bear more, as SideTotals.
     """
     policy: address = (staticcall MARGIN_MARKET.POLICY()).address
     rooms: uint256[SIDES] = empty(uint256[SIDES])
     everything: uint256 = 0
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        share: uint256 = asking._number(policy, abi_encode(market, method_id=method_id("haircut(uint256)")))
+        share: uint256 = policy_calls._ask_number(
+            policy, abi_encode(market, method_id=method_id("haircut(uint256)"))
+        )
         if share > units.BASIS_POINTS:
             share = 0
-        gained: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
-        borne: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        gained: IPerpetualMarket.SideTotals = empty(IPerpetualMarket.SideTotals)
+        borne: IPerpetualMarket.SideTotals = empty(IPerpetualMarket.SideTotals)
         begun: IPerpetualMarket.Values = empty(IPerpetualMarket.Values)
-        before: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        before: IPerpetualMarket.SideTotals = empty(IPerpetualMarket.SideTotals)
         gained, borne, begun, before = staticcall MARGIN_MARKET.cycle_of(market, cycle)
         ended: IPerpetualMarket.Values = empty(IPerpetualMarket.Values)
-        after: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
-        other: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
-        more: IPerpetualMarket.Sides = empty(IPerpetualMarket.Sides)
+        after: IPerpetualMarket.SideTotals = empty(IPerpetualMarket.SideTotals)
+        other: IPerpetualMarket.SideTotals = empty(IPerpetualMarket.SideTotals)
+        more: IPerpetualMarket.SideTotals = empty(IPerpetualMarket.SideTotals)
         other, more, ended, after = staticcall MARGIN_MARKET.cycle_of(market, cycle + 1)
         # A short's value is what it owes.
         long: uint256 = self._net(gained.long, before.long, after.long, ended.long - begun.long)
@@ -378,7 +380,7 @@ def allocate(
         rooms[2 * market + 1] = min(short * share // units.BASIS_POINTS, gained.short - borne.short)
         everything += rooms[2 * market] + rooms[2 * market + 1]
     charged: uint256 = min(late, everything)
-    return charged, self._spread(charged, rooms, everything)
+    return charged, self._split_by_weights(charged, rooms, everything)
 
 
 # ------------------------------------------------------------------ helpers
@@ -391,7 +393,7 @@ def _claw_back(loss: uint256) -> uint256:
          and no bucket more than it has.
     """
     now: uint256 = block.timestamp // LENGTH
-    everything: uint256 = self._unvested(now)
+    everything: uint256 = self._list_unvested_buckets(now)
     taken: uint256 = min(loss, everything)
     if taken == 0:
         return 0
@@ -410,25 +412,25 @@ def _claw_back(loss: uint256) -> uint256:
             dust = state.assets
             assert state.generation < MASK_16, "margin_fund: began too often"
             state = Bucket(assets=0, shares=0, generation=state.generation + 1)
-            self._add(dust)
+            self._add_insurance(dust)
         self._store_bucket(now - i, state)
         log ClawedBack(bucket=now - i, amount=amount, dust=dust)
     return taken
 
 
 @internal
-def _post(loss: uint256) -> uint256:
+def _post_loss(loss: uint256) -> uint256:
     """@dev Draw from the protocol for a loss and pay it to the market; return how much, wad."""
-    if loss == 0 or DOMAIN == empty(address):
+    if loss == 0 or FACILITATOR == empty(address):
         return 0
     assert msg.gas >= LEAST_GAS, "margin_fund: no gas to post"
     success: bool = False
     answer: Bytes[32] = b""
     success, answer = raw_call(
-        DOMAIN,
-        abi_encode(loss, msg.sender, method_id=method_id("lose(uint256,address)")),
+        FACILITATOR,
+        abi_encode(loss, msg.sender, method_id=method_id("mint_for_loss(uint256,address)")),
         max_outsize=32,
-        gas=bounds.DOMAIN_GAS,
+        gas=bounds.FACILITATOR_GAS,
         revert_on_failure=False,
     )
     posted: uint256 = convert(answer, uint256) if success else 0
@@ -438,10 +440,10 @@ def _post(loss: uint256) -> uint256:
 
 
 @internal
-def _spend(loss: uint256) -> uint256:
+def _spend_insurance(loss: uint256) -> uint256:
     """@dev Insurance for a loss, up to the cap of the bucket of now, wad."""
-    insurance: IMarginFund.Insurance = self._insurance()
-    insured: uint256 = min(loss, self._spendable(insurance))
+    insurance: IMarginFund.Insurance = self._load_insurance()
+    insured: uint256 = min(loss, self._compute_spendable(insurance))
     insurance.amount -= insured
     insurance.spent += insured
     self._store_insurance(insurance)
@@ -450,15 +452,15 @@ def _spend(loss: uint256) -> uint256:
 
 @internal
 @view
-def _spendable(insurance: IMarginFund.Insurance) -> uint256:
+def _compute_spendable(insurance: IMarginFund.Insurance) -> uint256:
     """@dev What the cap of the bucket of now leaves of it, wad."""
     cap: uint256 = self.cap * units.WAD
     return min(insurance.amount, cap - min(cap, insurance.spent))
 
 
 @internal
-def _add(amount: uint256):
-    insurance: IMarginFund.Insurance = self._insurance()
+def _add_insurance(amount: uint256):
+    insurance: IMarginFund.Insurance = self._load_insurance()
     insurance.amount += amount
     self._store_insurance(insurance)
     log InsuranceAdded(payer=msg.sender, amount=amount)
@@ -466,7 +468,7 @@ def _add(amount: uint256):
 
 @internal
 @view
-def _unvested(now: uint256) -> uint256:
+def _list_unvested_buckets(now: uint256) -> uint256:
     found: uint256 = 0
     for i: uint256 in range(BUCKETS, bound=bounds.MAX_BUCKETS):
         found += self._load_bucket(now - i).assets
@@ -489,7 +491,7 @@ def _net(gained: uint256, before: uint256, after: uint256, change: int256) -> ui
 
 @internal
 @pure
-def _spread(
+def _split_by_weights(
     amount: uint256, weights: uint256[SIDES], everything: uint256
 ) -> uint256[bounds.MAX_MARGIN_MARKETS]:
     """@dev Parts of an amount by weights of some sum, by floors of running sums: they add up to it."""
@@ -508,7 +510,7 @@ def _spread(
 
 @internal
 @pure
-def _value(holding: Holding, state: Bucket) -> uint256:
+def _compute_value(holding: Holding, state: Bucket) -> uint256:
     if holding.shares == 0 or holding.generation != state.generation:
         return 0
     return holding.shares * state.assets // state.shares
@@ -516,7 +518,7 @@ def _value(holding: Holding, state: Bucket) -> uint256:
 
 @internal
 @view
-def _insurance() -> IMarginFund.Insurance:
+def _load_insurance() -> IMarginFund.Insurance:
     word: uint256 = self.insurance
     found: IMarginFund.Insurance = IMarginFund.Insurance(
         amount=word & MASK_104, spent=(word >> 104) & MASK_104, bucket=word >> 208

@@ -10,9 +10,9 @@
 """
 from snekmate.utils import eip712_domain_separator
 
-from contracts.interfaces import IPerpetualDesk
-from contracts.modules import owned
-from contracts.modules import signed
+from contracts.interfaces import IPerpetualTrading
+from contracts.modules import account_owner
+from contracts.modules import signature_check
 
 initializes: eip712_domain_separator
 
@@ -56,7 +56,7 @@ ORDER_TYPE: constant(bytes32) = keccak256(
 
 NANOSECONDS: constant(uint256) = 10**9  # in a second
 
-DESK: public(immutable(IPerpetualDesk))
+TRADING: public(immutable(IPerpetualTrading))
 
 # hash of an order -> lots that were filled; more than any size once it is cancelled
 filled: public(HashMap[bytes32, uint256])
@@ -65,22 +65,22 @@ nonce_floor: public(HashMap[address, uint256])
 
 
 @deploy
-def __init__(desk: address):
+def __init__(trading: address):
     """
     @notice The wiring is final.
-    @param desk Books what is matched.
+    @param trading Books what is matched.
     """
     eip712_domain_separator.__init__("Backstop Margin", "1")
-    DESK = IPerpetualDesk(desk)
+    TRADING = IPerpetualTrading(trading)
 
 
 @external
 @nonreentrant
 def fill(
     maker: Order,
-    maker_signature: Bytes[signed.LONGEST],
+    maker_signature: Bytes[signature_check.LONGEST],
     taker: Order,
-    taker_signature: Bytes[signed.LONGEST],
+    taker_signature: Bytes[signature_check.LONGEST],
     lots: uint256,
 ):
     """
@@ -101,8 +101,8 @@ def fill(
     assert (
         maker.price == taker.price or (maker.price < taker.price) == (taker.size > 0)
     ), "margin_orders: taker's limit"
-    maker_order: bytes32 = self._use(maker, maker_signature, lots)
-    taker_order: bytes32 = self._use(taker, taker_signature, lots)
+    maker_order: bytes32 = self._use_order(maker, maker_signature, lots)
+    taker_order: bytes32 = self._use_order(taker, taker_signature, lots)
     assert maker.nonce < taker.nonce or (
         maker.nonce == taker.nonce and maker.price == taker.price
     ), "margin_orders: taker was first"
@@ -122,7 +122,7 @@ def fill(
         maker_order=maker_order,
         taker_order=taker_order,
     )
-    extcall DESK.trade(
+    extcall TRADING.trade(
         maker.market,
         maker.account,
         taker.account,
@@ -139,8 +139,8 @@ def cancel(order: Order):
     @notice Void an order for good. Whose account it is only.
     @param order Of an account of the caller's.
     """
-    assert owned._by(order.account, msg.sender), "margin_orders: not its account"
-    digest: bytes32 = self._digest(order)
+    assert account_owner._is_owner(order.account, msg.sender), "margin_orders: not its account"
+    digest: bytes32 = self._hash_order(order)
     self.filled[digest] = max_value(uint256)
     log Cancelled(account=order.account, order=digest)
 
@@ -153,7 +153,7 @@ def raise_nonce(new: uint256, account: address = msg.sender):
     @param new [nonce] The floor.
     @param account One of the caller's.
     """
-    assert owned._by(account, msg.sender), "margin_orders: not its owner"
+    assert account_owner._is_owner(account, msg.sender), "margin_orders: not its owner"
     assert new > self.nonce_floor[account], "margin_orders: floor only rises"
     self.nonce_floor[account] = new
     log NonceRaised(account=account, new=new)
@@ -167,14 +167,14 @@ def digest_of(order: Order) -> bytes32:
     @param order Any.
     @return Its EIP-712 digest in this contract, on this chain.
     """
-    return self._digest(order)
+    return self._hash_order(order)
 
 
 @internal
-def _use(order: Order, signature: Bytes[signed.LONGEST], lots: uint256) -> bytes32:
+def _use_order(order: Order, signature: Bytes[signature_check.LONGEST], lots: uint256) -> bytes32:
     """@dev Count lots of an order as filled, if its account signed it and it is good for as many."""
-    digest: bytes32 = self._digest(order)
-    assert signed._by(order.account, digest, signature), "margin_orders: not its signer"
+    digest: bytes32 = self._hash_order(order)
+    assert signature_check._is_signed(order.account, digest, signature), "margin_orders: not its signer"
     assert block.timestamp <= order.expiry, "margin_orders: expired"
     assert order.nonce >= self.nonce_floor[order.account], "margin_orders: nonce is void"
     used: uint256 = self.filled[digest]
@@ -186,7 +186,7 @@ def _use(order: Order, signature: Bytes[signed.LONGEST], lots: uint256) -> bytes
 
 @internal
 @view
-def _digest(order: Order) -> bytes32:
+def _hash_order(order: Order) -> bytes32:
     return eip712_domain_separator._hash_typed_data_v4(
         keccak256(
             abi_encode(

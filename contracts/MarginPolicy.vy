@@ -169,7 +169,9 @@ def delist(market: uint256, at: uint256):
 
 @external
 @view
-def needs_at(market: uint256, size: int256, price: uint256, open: uint256, risk: bool) -> IMarginPolicy.Needs:
+def margin_requirement(
+    market: uint256, size: int256, price: uint256, open: uint256, risk: bool
+) -> IMarginPolicy.MarginRequirement:
     """
     @notice The margin that a position needs at a price.
     @param market [id] The market.
@@ -184,11 +186,11 @@ def needs_at(market: uint256, size: int256, price: uint256, open: uint256, risk:
     initial: uint256 = self._initial(terms, notional)
     if risk:
         everything: uint256 = max(notional, open * price)
-        last: uint256 = self._steps(terms >> OF_MARKET, everything)
-        last -= self._steps(terms >> OF_MARKET, everything - notional)
-        own: uint256 = self._steps(terms >> OF_ACCOUNTS, notional)
+        last: uint256 = self._sum_bracket_steps(terms >> OF_MARKET, everything)
+        last -= self._sum_bracket_steps(terms >> OF_MARKET, everything - notional)
+        own: uint256 = self._sum_bracket_steps(terms >> OF_ACCOUNTS, notional)
         initial += max(last, own) - own
-    return IMarginPolicy.Needs(
+    return IMarginPolicy.MarginRequirement(
         price=price, notional=notional, initial=initial, maintenance=self._maintenance(terms, notional)
     )
 
@@ -312,12 +314,12 @@ def reward(takeover: IMarginPolicy.Takeover) -> (uint256, uint256):
     dust: uint256 = (self.underlyings[takeover.market] >> 63 & MASK_32) * units.WAD
     if (takeover.whole - lots) * takeover.price < dust:
         lots = takeover.whole
-    return lots, self._reward(terms, takeover, lots)
+    return lots, self._compute_reward(terms, takeover, lots)
 
 
 @external
 @view
-def most_premium_at(market: uint256, price: uint256) -> uint256:
+def max_funding_premium(market: uint256, price: uint256) -> uint256:
     """
     @notice How far from a price funding may follow trades: not at all in a market that is delisted.
             Protects: who finds nobody to close against does not pay for that.
@@ -440,18 +442,18 @@ def _lot(word: uint256) -> uint256:
 @internal
 @pure
 def _initial(terms: uint256, notional: uint256) -> uint256:
-    return notional * (terms & MASK_14) + self._steps(terms >> OF_ACCOUNTS, notional)
+    return notional * (terms & MASK_14) + self._sum_bracket_steps(terms >> OF_ACCOUNTS, notional)
 
 
 @internal
 @pure
 def _maintenance(terms: uint256, notional: uint256) -> uint256:
-    return notional * ((terms >> 14) & MASK_14) + self._steps(terms >> OF_ACCOUNTS, notional)
+    return notional * ((terms >> 14) & MASK_14) + self._sum_bracket_steps(terms >> OF_ACCOUNTS, notional)
 
 
 @internal
 @pure
-def _steps(brackets: uint256, notional: uint256) -> uint256:
+def _sum_bracket_steps(brackets: uint256, notional: uint256) -> uint256:
     """@dev Sum of max(0, notional - above)*rate over two brackets."""
     found: uint256 = 0
     for i: uint256 in range(2):
@@ -466,7 +468,7 @@ def _steps(brackets: uint256, notional: uint256) -> uint256:
 @pure
 def _is_short(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -> bool:
     """@dev Whether an account is still under its initial margin once so many lots have gone."""
-    left: uint256 = takeover.equity - self._reward(terms, takeover, lots)
+    left: uint256 = takeover.equity - self._compute_reward(terms, takeover, lots)
     initial: uint256 = (
         takeover.initial
         - self._initial(terms, takeover.whole * takeover.price)
@@ -477,7 +479,7 @@ def _is_short(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -
 
 @internal
 @pure
-def _reward(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -> uint256:
+def _compute_reward(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -> uint256:
     relieved: uint256 = self._maintenance(terms, takeover.whole * takeover.price)
     relieved -= self._maintenance(terms, (takeover.whole - lots) * takeover.price)
     shortage: uint256 = takeover.maintenance // units.BASIS_POINTS

@@ -5,9 +5,9 @@
 @title PerpetualMarket
 @license GNU Affero General Public License v3.0 only
 @notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all
-        positions of an account. The desk says who may trade, and at what. Lots of an account that owes are
-        taken from it and are nobody's until somebody takes them over: they gain and lose nothing, and the
-        other side moves by so much less. Losses that an account cannot bear are borne by insurance, and
+        positions of an account. The trading contract says who may trade, and at what. Lots of an account that
+        owes are taken from it and are nobody's until somebody takes them over: they gain and lose nothing,
+        and the other side moves by so much less. Losses that an account cannot bear are borne by insurance,
         then by those who gained in the same time from the same moves, each by the same share of its gain,
         whatever it does afterwards; what these leave by unvested profits, by the protocol's waterfall
         within the market's line, and by later gains (docs/know/margin-market.md).
@@ -16,15 +16,15 @@
      price.
 """
 from contracts.interfaces import IMarginPolicy
-from contracts.interfaces import IPerpetualDesk
+from contracts.interfaces import IPerpetualTrading
 from contracts.interfaces import IPerpetualMarket
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import cycle_book
 from contracts.modules import cycle_losses
-from contracts.modules import owned
+from contracts.modules import account_owner
 from contracts.modules import price_path
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 
 implements: IPerpetualMarket
 
@@ -80,7 +80,7 @@ struct Wiring:
     vault_engine: address
     margin_policy: address
     stablecoin: address
-    desk: address
+    trading: address
     fund: address
 
 
@@ -93,7 +93,7 @@ struct Rules:
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 # Knows who may trade, and at what.
-DESK: public(immutable(IPerpetualDesk))
+TRADING: public(immutable(IPerpetualTrading))
 # [id] The cycle in which a market ended last, in settlement; 0: none has.
 closing_in: public(uint256)
 
@@ -111,7 +111,7 @@ def __init__(wiring: Wiring, rules: Rules):
     assert rules.mark_age != 0 and rules.mark_age <= bounds.MAX_MARK_AGE, "perpetuals: mark bounds"
     assert rules.third_bond <= bounds.MAX_THIRD_BOND, "perpetuals: bond bounds"
     VAULT_ENGINE = IVaultEngine(wiring.vault_engine)
-    DESK = IPerpetualDesk(wiring.desk)
+    TRADING = IPerpetualTrading(wiring.trading)
 
 
 # --------------------------------------------------------------------- cash
@@ -126,7 +126,7 @@ def deposit(owner: address, amount: uint256):
     @param owner Whose account.
     @param amount [wad] Stablecoin.
     """
-    cycle_book._pay_in(owner, amount)
+    cycle_book._credit_payment(owner, amount)
     cycle_losses._change_held(convert(amount, int256))
     log Deposited(owner=owner, payer=msg.sender, amount=amount)
     extcall cycle_losses.STABLECOIN.transferFrom(msg.sender, self, amount)
@@ -147,18 +147,18 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender, le
     @param least [wad] That has to be paid and locked, or it reverts: a loss may become late just before.
     @return [wad] What was paid and locked: less than the amount while losses are late, rounded down.
     """
-    if not owned._by(owner, msg.sender):
-        refuse._with("perpetuals: not its owner")
-    cycle_book._touch(owner)
+    if not account_owner._is_owner(owner, msg.sender):
+        revert_reason._raise("perpetuals: not its owner")
+    cycle_book._touch_account(owner)
     if self.closing_in != 0 and price_path._cycle() < self.closing_in + 2:
-        refuse._with("perpetuals: losses are open")
-    cycle_book._bring(owner, unsafe_sub(0, convert(amount, int256)))
+        revert_reason._raise("perpetuals: losses are open")
+    cycle_book._credit_deposit(owner, unsafe_sub(0, convert(amount, int256)))
     if cycle_book._has_lots(owner):
-        extcall DESK.check_risk(owner)
+        extcall TRADING.check_risk(owner)
     else:
-        standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
+        standing: IPerpetualMarket.Standing = cycle_book._compute_standing(owner)
         if standing.own < convert(unsafe_add(standing.haircut, standing.unfinal), int256):
-            refuse._with("perpetuals: more than it has")
+            revert_reason._raise("perpetuals: more than it has")
     cycle_losses._pay_late(0)
     available: uint256 = unsafe_sub(cycle_losses.held, min(cycle_losses.held, cycle_book.fees))
     late: uint256 = cycle_losses.late
@@ -167,7 +167,7 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender, le
         # What an account has is under 2**138 by now.
         paid = unsafe_mul(amount, available) // unsafe_add(available, late)
     if paid > available or paid < least:
-        refuse._with("perpetuals: not held")
+        revert_reason._raise("perpetuals: not held")
     cycle_losses._repay(unsafe_sub(amount, paid))
     own: uint256 = min(paid, cycle_book.paid_in[owner])
     cycle_book._take_out(owner, own)
@@ -184,11 +184,11 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender, le
 
 @external
 @nonreentrant
-def sweep():
+def collect_fees():
     """
     @notice Hand fees over to the fund. Permissionless.
     """
-    cycle_losses._sweep()
+    cycle_losses._sweep_fees()
 
 
 # ------------------------------------------------------------------- trades
@@ -196,7 +196,7 @@ def sweep():
 
 @external
 @nonreentrant
-def exchange(
+def execute_trade(
     market: uint256,
     buyer: address,
     seller: address,
@@ -216,22 +216,22 @@ def exchange(
     @param buyer_gets [wad] What the buyer gets beside; less than zero is paid.
     @param seller_gets [wad] What the seller gets beside; together not above zero.
     """
-    self._check_desk()
+    self._check_trading()
     if price_path._has_ended(market):
-        refuse._with("perpetuals: price is final")
-    cycle_book._touch(buyer)
+        revert_reason._raise("perpetuals: price is final")
+    cycle_book._touch_account(buyer)
     if seller != self:
-        cycle_book._touch(seller)
-    price_path._accrue(market)
+        cycle_book._touch_account(seller)
+    price_path._accrue_market(market)
     off: int256 = convert(price, int256) - convert(price_path._price(market), int256)
-    cycle_book._move(buyer, market, delta, off)
+    cycle_book._trade_lots(buyer, market, delta, off)
     if seller != self:
-        cycle_book._move(seller, market, -delta, off)
+        cycle_book._trade_lots(seller, market, -delta, off)
     price_path._note_premium(market, convert(abs(delta), uint256), price)
     if buyer_gets + seller_gets > 0:
-        refuse._with("perpetuals: more than is paid")
-    cycle_book._credit(buyer, buyer_gets)
-    cycle_book._credit(seller, seller_gets)
+        revert_reason._raise("perpetuals: more than is paid")
+    cycle_book._credit_cash(buyer, buyer_gets)
+    cycle_book._credit_cash(seller, seller_gets)
     cycle_book._change_fees(-(buyer_gets + seller_gets))
 
 
@@ -244,8 +244,8 @@ def reward(finder: address, amount: uint256):
     @param finder Who is paid.
     @param amount [wad] How much.
     """
-    self._check_desk()
-    cycle_book._reward(finder, amount)
+    self._check_trading()
+    cycle_book._pay_reward(finder, amount)
     log Rewarded(finder=finder, amount=amount)
 
 
@@ -260,9 +260,9 @@ def accrue(market: uint256) -> IMarginPolicy.Mark:
     """
     mark: IMarginPolicy.Mark = empty(IMarginPolicy.Mark)
     if not price_path._has_ended(market):
-        mark = price_path._mark(market)
+        mark = price_path._mark_market(market)
         if price_path._price(market) != 0:
-            price_path._accrue(market)
+            price_path._accrue_market(market)
     mark.price = price_path._price(market)
     return mark
 
@@ -272,7 +272,7 @@ def accrue(market: uint256) -> IMarginPolicy.Mark:
 
 @external
 @nonreentrant
-def meet(owner: address):
+def seize_insolvent(owner: address):
     """
     @notice Meet an account that owes: its positions in markets with a price of now are taken from it at
             these marks, and what it lacked at the end of the pending cycle is booked against those who
@@ -286,14 +286,14 @@ def meet(owner: address):
             made in, whatever gas costs; booking costs the same however many gained.
     @param owner Whose account.
     """
-    cycle_book._touch(owner)
-    if not self._meet(owner):
-        refuse._with("perpetuals: nothing to do")
+    cycle_book._touch_account(owner)
+    if not self._seize_insolvent(owner):
+        revert_reason._raise("perpetuals: nothing to do")
 
 
 @external
 @nonreentrant
-def meet_all(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
+def update_and_seize(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
     @notice Bring many accounts up to now, in order, and meet each that there is something to do for.
             Permissionless. Protects: of thousands who owe each costs far less than by itself; one that
@@ -303,19 +303,19 @@ def meet_all(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
     found: uint256 = 0
     for owner: address in owners:
-        cycle_book._touch(owner)
-        found += convert(self._meet(owner), uint256)
+        cycle_book._touch_account(owner)
+        found += convert(self._seize_insolvent(owner), uint256)
     return found
 
 
 @external
-def wake(owner: address):
+def update_account(owner: address):
     """
     @notice Bring an account up to now, and close its positions in markets that have ended, at their final
             prices. Permissionless. Protects: however long nobody has touched an account, that costs the same.
     @param owner Whose account.
     """
-    cycle_book._touch(owner)
+    cycle_book._touch_account(owner)
 
 
 @external
@@ -327,9 +327,9 @@ def gains_of(owner: address, market: uint256) -> IPerpetualMarket.Gains:
     @return Its gains on both sides, and what it was worth at the end of that cycle: until the next roll
             nothing changes them.
     """
-    cycle_book._touch(owner)
+    cycle_book._touch_account(owner)
     cycle: uint256 = price_path._cycle() - 1
-    gained: IPerpetualMarket.Sides = price_path._as_sides(cycle_book.gained[owner][market][cycle % 2])
+    gained: IPerpetualMarket.SideTotals = price_path._as_sides(cycle_book.gained[owner][market][cycle % 2])
     return IPerpetualMarket.Gains(
         cycle=cycle,
         long=gained.long,
@@ -340,12 +340,12 @@ def gains_of(owner: address, market: uint256) -> IPerpetualMarket.Gains:
 
 @external
 @nonreentrant
-def roll():
+def advance_cycle():
     """
     @notice Make the pending cycle final, the open one pending, and open the next. Permissionless. Protects:
             a window in which every loss can be booked, and a quiet time after the last.
     """
-    cycle_losses._roll()
+    cycle_losses._roll_cycle()
 
 
 @external
@@ -374,11 +374,11 @@ def end_market(market: uint256):
     @param market [id] The market.
     """
     if price_path._has_ended(market):
-        refuse._with("perpetuals: ends once")
+        revert_reason._raise("perpetuals: ends once")
     price: uint256 = staticcall price_path.POLICY.final_price(market)
     if price == 0:
-        refuse._with("perpetuals: no final price")
-    price_path._end(market, price)
+        revert_reason._raise("perpetuals: no final price")
+    price_path._end_market(market, price)
     if staticcall VAULT_ENGINE.in_settlement():
         self.closing_in = price_path._cycle()
         cycle_book._insure_rewards()
@@ -396,7 +396,7 @@ def standing_of(owner: address) -> IPerpetualMarket.Standing:
     @param owner Whose account.
     @return Cash and value, haircuts as far as they are known, gains that are not final.
     """
-    return cycle_book._standing(owner)
+    return cycle_book._compute_standing(owner)
 
 
 @external
@@ -443,7 +443,7 @@ def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX
                     market=market,
                     size=size,
                     price=price_path._price(market),
-                    open=price_path._open(market),
+                    open=price_path._get_open_lots(market),
                 )
             )
     return found
@@ -486,7 +486,12 @@ def clock_of() -> IPerpetualMarket.Clock:
 @view
 def cycle_of(
     market: uint256, cycle: uint256
-) -> (IPerpetualMarket.Sides, IPerpetualMarket.Sides, IPerpetualMarket.Values, IPerpetualMarket.Sides):
+) -> (
+    IPerpetualMarket.SideTotals,
+    IPerpetualMarket.SideTotals,
+    IPerpetualMarket.Values,
+    IPerpetualMarket.SideTotals,
+):
     """
     @notice What the sides of a market gained in a cycle, what they bear of its losses, and where it began.
     @param market [id] The market.
@@ -501,9 +506,9 @@ def cycle_of(
         price_path._as_sides(price_path.totals[market][cycle]),
         price_path._as_sides(cycle_book.losses[market][cycle]),
         IPerpetualMarket.Values(
-            long=price_path._signed(word, 0, 110), short=price_path._signed(word, 110, 110)
+            long=price_path._check_signed(word, 0, 110), short=price_path._check_signed(word, 110, 110)
         ),
-        IPerpetualMarket.Sides(
+        IPerpetualMarket.SideTotals(
             long=price_path.edges[market][cycle][0] & price_path.MASK_128,
             short=price_path.edges[market][cycle][1] & price_path.MASK_128,
         ),
@@ -515,20 +520,20 @@ def cycle_of(
 
 @internal
 @view
-def _check_desk():
-    if msg.sender != DESK.address:
-        refuse._with("perpetuals: not the desk")
+def _check_trading():
+    if msg.sender != TRADING.address:
+        revert_reason._raise("perpetuals: not trading")
 
 
 @internal
-def _meet(owner: address) -> bool:
+def _seize_insolvent(owner: address) -> bool:
     """@dev Seize the positions of a touched account and book its loss, whatever there is to do."""
-    seized: bool = self._seize(owner)
-    return cycle_losses._book(owner) or seized
+    seized: bool = self._seize_positions(owner)
+    return cycle_losses._book_loss(owner) or seized
 
 
 @internal
-def _seize(owner: address) -> bool:
+def _seize_positions(owner: address) -> bool:
     """@dev Take the positions of an account that owes from it where there are prices of now."""
     fresh: uint256 = 0
     better: uint256 = 0
@@ -538,14 +543,14 @@ def _seize(owner: address) -> bool:
             break
         size: int256 = cycle_book._size(owner, market)
         if size != 0:
-            mark: IMarginPolicy.Mark = price_path._mark(market)
+            mark: IMarginPolicy.Mark = price_path._mark_market(market)
             if mark.price != 0:
                 fresh |= 1 << market
                 better += price_path._better(mark, size)
-    standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
+    standing: IPerpetualMarket.Standing = cycle_book._compute_standing(owner)
     if fresh == 0 or standing.own + convert(better, int256) >= convert(standing.haircut, int256):
         return False
-    cycle_book._close_out(owner, fresh)
+    cycle_book._close_positions(owner, fresh)
     cycle_book._pay_finder(owner, cycle_book.SEIZED, 0)
     log Seized(owner=owner, finder=msg.sender)
     return True

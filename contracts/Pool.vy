@@ -37,9 +37,9 @@ from contracts.interfaces import IRecoveryClaims
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import denominations
-from contracts.modules import exits
+from contracts.modules import exit_batches
 from contracts.modules import redeem_queue as line
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 from contracts.modules import shares as token
 from contracts.modules import roles
 from contracts.modules import units
@@ -52,7 +52,7 @@ implements: IPool
 implements: IStage
 
 initializes: line
-initializes: exits[line := line]
+initializes: exit_batches[line := line]
 initializes: token
 initializes: funds
 
@@ -118,7 +118,7 @@ struct BatchState:
     over: bool  # whether all was paid or lost
 
 
-struct Part:
+struct ClaimableShare:
     request: line.Request
     cut: uint256  # the generation of its batch's cut; the present one, if that collects
     committed: uint256  # the shares, as they were counted then
@@ -199,7 +199,7 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     held: uint256 = 0
     supply, held = self._begin_entry()
     minted: uint256 = units._mul_div(assets, supply, held)
-    self._enter(assets, minted, receiver)
+    self._enter_pool(assets, minted, receiver)
     return minted
 
 
@@ -217,7 +217,7 @@ def mint(shares: uint256, receiver: address) -> uint256:
     held: uint256 = 0
     supply, held = self._begin_entry()
     assets: uint256 = units._div_up(shares * held, supply)
-    self._enter(assets, shares, receiver)
+    self._enter_pool(assets, shares, receiver)
     return assets
 
 
@@ -239,21 +239,23 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     @return [id] The batch.
     """
     if line.COOLDOWN == 0:
-        refuse._with("pool: no request needed")
+        revert_reason._raise("pool: no request needed")
     if shares == 0:
-        refuse._with("pool: empty request")
+        revert_reason._raise("pool: empty request")
     token._check_receiver(controller)
     if not line._acts_for(msg.sender, owner):
         token.permits._spend_allowance(owner, msg.sender, shares)
     state: token.State = token._load()
-    self._settle(owner, state)
+    self._settle_owner(owner, state)
     if state.generation != 0:
-        token._renew(self, state.generation, state.mark)
-    token._transfer(owner, self, shares)
+        token._renew_record(self, state.generation, state.mark)
+    token._transfer_shares(owner, self, shares)
     id: uint256 = 0
     before: line.Request = empty(line.Request)
     id, before = line._add_request(msg.sender, shares, controller, owner, state.mark, state.generation)
-    self._issue(controller, before.shares, before.generation, before.mark, state.generation, state.mark)
+    self._issue_claims(
+        controller, before.shares, before.generation, before.mark, state.generation, state.mark
+    )
     return id
 
 
@@ -269,27 +271,29 @@ def cut() -> uint256:
     state: token.State = token._load()
     queue: line.Queue = line._load_queue()
     id: uint256 = queue.collecting
-    batch: line.Batch = line._cut(queue, state.generation)
+    batch: line.Batch = line._cut_batch(queue, state.generation)
     shares: uint256 = state.supply + VIRTUAL_SHARES
     back: uint256 = self._part_of_unvested(batch.units, state.supply)
     # One wei for what floor has cut off of what a group holds, and one for what each run was paid: they may
     # yet be the pool's to give.
-    spare: uint256 = self._live(state.open, queue.held) + VIRTUAL_ASSETS
+    spare: uint256 = self._load_live_state(state.open, queue.held) + VIRTUAL_ASSETS
     spare -= min(spare, 2 * state.open - (id - queue.unsettled))
-    price: uint256 = units._mul_div(spare, exits.SCALE, shares)
+    price: uint256 = units._mul_div(spare, exit_batches.SCALE, shares)
     if state.open == 0:
-        exits._set_index(0)
+        exit_batches._set_index(0)
     else:
-        groups: DynArray[exits.Group, exits.MOST_GROUPS] = exits._groups(state.open, queue, state.generation)
-        price = max(price, groups[len(groups) - 1].ceiling - exits.index)
-    exits._set_ceiling(id, exits.index + price)
-    held: uint256 = units._mul_div(batch.units, price, exits.SCALE)
+        groups: DynArray[exit_batches.ExitGroup, exit_batches.MOST_GROUPS] = exit_batches._list_groups(
+            state.open, queue, state.generation
+        )
+        price = max(price, groups[len(groups) - 1].ceiling - exit_batches.index)
+    exit_batches._set_ceiling(id, exit_batches.index + price)
+    held: uint256 = units._mul_div(batch.units, price, exit_batches.SCALE)
     queue.held += held
     queue.collecting = id + 1
     line._store_queue(queue)
     if state.generation != 0:
-        token._renew(self, state.generation, state.mark)
-    token._burn(self, batch.units)
+        token._renew_record(self, state.generation, state.mark)
+    token._burn_shares(self, batch.units)
     token._set_open(state.open + 1)
     log line.BatchCut(batch=id, shares=batch.units, assets=held)
     self._give_back(back)
@@ -308,15 +312,21 @@ def settle():
     """
     state: token.State = token._load()
     queue: line.Queue = line._load_queue()
-    groups: DynArray[exits.Group, exits.MOST_GROUPS] = exits._groups(state.open, queue, state.generation)
+    groups: DynArray[exit_batches.ExitGroup, exit_batches.MOST_GROUPS] = exit_batches._list_groups(
+        state.open, queue, state.generation
+    )
     losses: uint256 = staticcall LOSS_WATERFALL.losses_at_payment(self)
-    vested: uint256 = funds._vested()
+    vested: uint256 = funds._get_vested_assets()
     shares: uint256 = state.supply + VIRTUAL_SHARES
-    level: uint256 = exits._level(groups, shares, min(units._div_up(losses, units.RAY), vested))
-    price: uint256 = units._mul_div(self._live(state.open, queue.held) + VIRTUAL_ASSETS, exits.SCALE, shares)
+    level: uint256 = exit_batches._compute_level(
+        groups, shares, min(units._div_up(losses, units.RAY), vested)
+    )
+    price: uint256 = units._mul_div(
+        self._load_live_state(state.open, queue.held) + VIRTUAL_ASSETS, exit_batches.SCALE, shares
+    )
     paid: uint256 = 0
     open: uint256 = 0
-    paid, open = exits._settle(groups, queue, state.generation, state.mark, level, price)
+    paid, open = exit_batches._settle(groups, queue, state.generation, state.mark, level, price)
     funds._book_out(paid)
     if open != state.open:
         token._set_open(open)
@@ -337,10 +347,10 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
     """
     burned: uint256 = 0
     if line.COOLDOWN != 0:
-        burned = self._claim(max_value(uint256), assets, controller)[0]
+        burned = self._take_claims(max_value(uint256), assets, controller)[0]
     else:
         burned = self._to_burn(assets)
-    self._leave(assets, burned, receiver, controller)
+    self._leave_pool(assets, burned, receiver, controller)
     return burned
 
 
@@ -359,10 +369,10 @@ def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
     assets: uint256 = 0
     if line.COOLDOWN != 0:
-        assets = self._claim(shares, max_value(uint256), controller)[1]
+        assets = self._take_claims(shares, max_value(uint256), controller)[1]
     else:
         assets = self._to_claim(token._load().supply, shares)
-    self._leave(assets, shares, receiver, controller)
+    self._leave_pool(assets, shares, receiver, controller)
     return assets
 
 
@@ -384,9 +394,9 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @return [rad] Reserved: always 0.
     """
     if msg.sender != LOSS_WATERFALL.address:
-        refuse._with("pool: not loss waterfall")
+        revert_reason._raise("pool: not loss waterfall")
     held: funds.Assets = funds._load()
-    vested: uint256 = held.booked - funds._unvested(held)
+    vested: uint256 = held.booked - funds._compute_unvested(held)
     most: uint256 = min(vested * units.RAY, amount)
     assets: uint256 = units._div_up(most, units.RAY)
     funds._book_out(assets)
@@ -399,7 +409,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     rest: uint256 = 0
     # Who pays nothing, as a stage that proves itself, is left as it is.
     if assets != 0 and vested - assets < LEAST_ASSETS and (state.supply != 0 or state.open != 0):
-        rest = self._void()
+        rest = self._void_shares()
     covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most)
     if rest != 0:
         extcall VAULT_ENGINE.give_to_reserve(rest)
@@ -417,7 +427,7 @@ def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
     @return [rad] Covered.
     """
     if msg.sender != CLAWBACK:
-        refuse._with("pool: not clawback stage")
+        revert_reason._raise("pool: not clawback stage")
     assets: uint256 = units._div_up(amount, units.RAY)
     funds._take_unvested(assets)
     log IncomeClawedBack(collateral_type=collateral_type, assets=assets)
@@ -432,9 +442,9 @@ def collect_claims(owner: address):
     @param owner Whose claims.
     """
     if owner == self:
-        refuse._with("pool: no member")
-    self._settle(owner, token._load())
-    self._claim(0, max_value(uint256), owner)
+        revert_reason._raise("pool: no member")
+    self._settle_owner(owner, token._load())
+    self._take_claims(0, max_value(uint256), owner)
 
 
 # ------------------------------------------------------------------- ERC-20
@@ -478,7 +488,7 @@ def capacity(collateral_type: uint256) -> uint256:
     @param collateral_type [id] Any; it makes no difference.
     @return [rad] Whole wei.
     """
-    return funds._vested() * units.RAY
+    return funds._get_vested_assets() * units.RAY
 
 
 @external
@@ -489,7 +499,7 @@ def totalAssets() -> uint256:
             theirs.
     @return [wad] Rounded down.
     """
-    return self._live(token._load().open, line._load_queue().held)
+    return self._load_live_state(token._load().open, line._load_queue().held)
 
 
 @external
@@ -499,8 +509,8 @@ def pending_losses() -> uint256:
     @notice UL: the part of all vested assets, those that batches hold with them, that known losses will take.
     @return [wad] Rounded up.
     """
-    vested: uint256 = funds._vested()
-    return vested - self._left(vested)
+    vested: uint256 = funds._get_vested_assets()
+    return vested - self._compute_assets_left(vested)
 
 
 @external
@@ -512,7 +522,7 @@ def pendingRedeemRequest(requestId: uint256, controller: address) -> uint256:
     @param controller Whose request.
     @return [shares] Rounded up; those that are claimable do not count.
     """
-    part: Part = self._claimable(requestId, controller)
+    part: ClaimableShare = self._compute_claimable(requestId, controller)
     return part.committed - part.all_shares
 
 
@@ -526,7 +536,7 @@ def claimableRedeemRequest(requestId: uint256, controller: address) -> uint256:
     @param controller Whose request.
     @return [shares] Rounded down; those that were claimed do not count.
     """
-    return self._claimable(requestId, controller).shares
+    return self._compute_claimable(requestId, controller).shares
 
 
 @external
@@ -562,7 +572,7 @@ def batch_of(batch: uint256) -> BatchState:
     @return What it has, what it was paid and what losses may still take.
     """
     record: line.Batch = line._load_batch(batch)
-    part: Part = self._standing(batch, record, record.units)
+    part: ClaimableShare = self._compute_standing(batch, record, record.units)
     return BatchState(
         shares=record.units, since=record.since, paid=part.assets, held=part.shares, over=part.over
     )
@@ -580,7 +590,7 @@ def queue() -> (uint256, uint256, uint256):
     queue: line.Queue = line._load_queue()
     first: uint256 = queue.unsettled
     if token._load().open != queue.collecting - first:
-        first = exits.first_run
+        first = exit_batches.first_run
     return first, queue.unsettled, queue.collecting
 
 
@@ -621,7 +631,7 @@ def maxMint(receiver: address) -> uint256:
     @param receiver Any; it makes no difference.
     @return [shares] The most that may be minted, rounded down.
     """
-    return self._to_shares(funds._room())
+    return self._to_shares(funds._compute_room())
 
 
 @external
@@ -706,61 +716,61 @@ def previewRedeem(shares: uint256) -> uint256:
 
 
 @internal
-def _enter(assets: uint256, shares: uint256, receiver: address):
+def _enter_pool(assets: uint256, shares: uint256, receiver: address):
     """
     @dev Books the assets and creates the shares, then pulls the assets.
     """
     if shares == 0:
-        refuse._with("pool: no shares")
+        revert_reason._raise("pool: no shares")
     token._check_receiver(receiver)
     funds._add(assets)
-    self._settle(receiver, token._load())
-    token._mint(receiver, shares)
+    self._settle_owner(receiver, token._load())
+    token._mint_shares(receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
-    funds._pull(assets)
+    funds._pull_assets(assets)
 
 
 @internal
-def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
+def _leave_pool(assets: uint256, shares: uint256, receiver: address, owner: address):
     """
     @dev Books out assets that were claimed, or burns shares for them; then sends them.
     """
     back: uint256 = 0
     if line.COOLDOWN != 0:
         if not line._acts_for(msg.sender, owner):
-            refuse._with("pool: not controller")
+            revert_reason._raise("pool: not controller")
         queue: line.Queue = line._load_queue()
         queue.owed -= assets
         line._store_queue(queue)
     else:
         if assets == 0:
-            refuse._with("pool: no assets")
+            revert_reason._raise("pool: no assets")
         if msg.sender != owner:
             token.permits._spend_allowance(owner, msg.sender, shares)
         state: token.State = token._load()
-        self._settle(owner, state)
+        self._settle_owner(owner, state)
         back = self._part_of_unvested(shares, state.supply)
-        token._burn(owner, shares)
+        token._burn_shares(owner, shares)
         funds._book_out(assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
     self._give_back(back)
-    funds._push(receiver, assets)
+    funds._push_assets(receiver, assets)
 
 
 @internal
 def _move(owner: address, to: address, amount: uint256):
     token._check_receiver(to)
     state: token.State = token._load()
-    self._settle(owner, state)
-    self._settle(to, state)
-    token._transfer(owner, to, amount)
+    self._settle_owner(owner, state)
+    self._settle_owner(to, state)
+    token._transfer_shares(owner, to, amount)
 
 
 @internal
 @view
 def _only_plain():
     if line.COOLDOWN != 0:
-        refuse._with("pool: request first")
+        revert_reason._raise("pool: request first")
 
 
 # ------------------------------------------------------------------ batches
@@ -773,33 +783,35 @@ def _share(state: token.State, assets: uint256):
          over.
     """
     queue: line.Queue = line._load_queue()
-    groups: DynArray[exits.Group, exits.MOST_GROUPS] = exits._groups(state.open, queue, state.generation)
+    groups: DynArray[exit_batches.ExitGroup, exit_batches.MOST_GROUPS] = exit_batches._list_groups(
+        state.open, queue, state.generation
+    )
     all_shares: uint256 = state.supply + VIRTUAL_SHARES
-    level: uint256 = exits._level(groups, all_shares, assets)
-    for group: exits.Group in groups:
+    level: uint256 = exit_batches._compute_level(groups, all_shares, assets)
+    for group: exit_batches.ExitGroup in groups:
         all_shares += group.units
-    index: uint256 = exits.index
+    index: uint256 = exit_batches.index
     left: uint256 = assets
     mark: uint256 = state.mark
     open: uint256 = state.open
     queue.held = 0
-    for group: exits.Group in groups:
+    for group: exit_batches.ExitGroup in groups:
         if group.ceiling > level:
-            queue.held += exits._held(group, level)
+            queue.held += exit_batches._held(group, level)
             continue
-        part: uint256 = units._mul_div(group.ceiling - index, all_shares, exits.SCALE)
+        part: uint256 = units._mul_div(group.ceiling - index, all_shares, exit_batches.SCALE)
         index = group.ceiling
         left -= part
         mark = self._add_checkpoint(state.generation, all_shares, part)
         if group.id < queue.unsettled:
-            exits._set_first_run(line._load_batch(group.id).link)
+            exit_batches._set_first_run(line._load_batch(group.id).link)
         else:
             queue.unsettled = group.id + 1
-        exits._end(group, state.generation, mark)
+        exit_batches._end_group(group, state.generation, mark)
         all_shares -= group.units
         open -= 1
     self._add_checkpoint(state.generation, all_shares, left)
-    exits._set_index(level)
+    exit_batches._set_index(level)
     if open != state.open:
         token._set_open(open)
     line._store_queue(queue)
@@ -811,7 +823,7 @@ def _part_of_unvested(shares: uint256, supply: uint256) -> uint256:
     """
     @dev Income that has not vested on shares of so many, wad, rounded down; all of it if they are all.
     """
-    unvested: uint256 = funds._unvested(funds._load())
+    unvested: uint256 = funds._compute_unvested(funds._load())
     if shares == supply:
         return unvested
     return units._mul_div(unvested, shares, supply + VIRTUAL_SHARES)
@@ -835,19 +847,19 @@ def _give_back(assets: uint256):
 
 @internal
 @view
-def _standing(batch: uint256, record: line.Batch, shares: uint256) -> Part:
+def _compute_standing(batch: uint256, record: line.Batch, shares: uint256) -> ClaimableShare:
     """
     @dev What some of a batch's shares were paid, and hold: `assets` and `shares` are wad here, paid and held.
     """
-    part: Part = empty(Part)
+    part: ClaimableShare = empty(ClaimableShare)
     queue: uint256 = line.queue
     is_settled: bool = batch < (queue >> 32) & line.MASK_32
     first: uint256 = batch
-    run: exits.Run = empty(exits.Run)
+    run: exit_batches.ExitRun = empty(exit_batches.ExitRun)
     if is_settled:
-        first = exits._run_of(batch, record.link)
-        run = exits._load_run(first)
-        part.assets = exits._paid(batch, record.generation, first, run.generation, shares)
+        first = exit_batches._find_run(batch, record.link)
+        run = exit_batches._load_run(first)
+        part.assets = exit_batches._compute_paid(batch, record.generation, first, run.generation, shares)
         if run.ended != 0:
             part.over = True
             part.generation = run.generation
@@ -858,13 +870,15 @@ def _standing(batch: uint256, record: line.Batch, shares: uint256) -> Part:
     part.last = state.mark
     part.over = is_settled and run.generation != state.generation
     if not part.over and batch < queue & line.MASK_32:
-        part.shares = exits._holds(first, denominations._convert(shares, record.generation, state.generation))
+        part.shares = exit_batches._holds(
+            first, denominations._convert(shares, record.generation, state.generation)
+        )
     return part
 
 
 @internal
 @view
-def _claimable(batch: uint256, controller: address) -> Part:
+def _compute_claimable(batch: uint256, controller: address) -> ClaimableShare:
     """
     @dev What may be claimed of a request. Of a batch that holds something yet as many of its shares as were
          paid at its price: what it was paid over all it has; never all of them.
@@ -875,7 +889,7 @@ def _claimable(batch: uint256, controller: address) -> Part:
     if batch == line.queue & line.MASK_32:
         cut = token._load().generation
     committed: uint256 = line._shares_at_cut(request, cut)
-    part: Part = self._standing(batch, record, committed)
+    part: ClaimableShare = self._compute_standing(batch, record, committed)
     part.request = request
     part.cut = cut
     part.committed = committed
@@ -903,7 +917,7 @@ def _all_claimable(controller: address) -> (uint256, uint256):
     for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0:
             break
-        part: Part = self._claimable(batch, controller)
+        part: ClaimableShare = self._compute_claimable(batch, controller)
         all_shares += part.shares
         all_assets += part.assets
         batch = part.request.next
@@ -911,7 +925,7 @@ def _all_claimable(controller: address) -> (uint256, uint256):
 
 
 @internal
-def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, uint256):
+def _take_claims(shares: uint256, assets: uint256, controller: address) -> (uint256, uint256):
     """
     @dev Take so many shares, or so many assets, out of a controller's requests, the oldest first, and hand
          over the claims of those it comes by: of all of them, if no shares are wanted. Shares and assets that
@@ -924,7 +938,7 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
     for _: uint256 in range(line.MOST_AT_ONCE):
         if batch == 0 or assets_left == 0 or (shares_left == 0 and shares != 0):
             break
-        part: Part = self._claimable(batch, controller)
+        part: ClaimableShare = self._compute_claimable(batch, controller)
         taken: uint256 = min(part.shares, shares_left)
         paid: uint256 = part.assets
         if taken != part.shares:
@@ -945,12 +959,12 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
         present: uint256 = part.request.shares
         if part.request.generation > part.cut:
             present = denominations._convert(part.committed, part.cut, part.request.generation)
-        self._issue(
+        self._issue_claims(
             controller, present, part.request.generation, part.request.mark, part.generation, part.last
         )
         batch = part.request.next
     if shares_left != 0 and assets_left != 0:
-        refuse._with("pool: more than max")
+        revert_reason._raise("pool: more than max")
     return shares - shares_left, assets - assets_left
 
 
@@ -959,11 +973,11 @@ def _claim(shares: uint256, assets: uint256, controller: address) -> (uint256, u
 
 @internal
 @view
-def _live(open: uint256, held: uint256) -> uint256:
+def _load_live_state(open: uint256, held: uint256) -> uint256:
     """
     @dev A: assets that shares are worth, wad. Where shares were divided, groups may hold a wei too much.
     """
-    vested: uint256 = funds._vested()
+    vested: uint256 = funds._get_vested_assets()
     if open == 0:
         return vested
     return vested - min(vested, held)
@@ -971,11 +985,11 @@ def _live(open: uint256, held: uint256) -> uint256:
 
 @internal
 @view
-def _left(vested: uint256) -> uint256:
+def _compute_assets_left(vested: uint256) -> uint256:
     """
     @dev What known losses will leave of assets, wad, rounded down.
     """
-    losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(self)
+    losses: uint256 = staticcall LOSS_WATERFALL.losses_reaching(self)
     if losses == 0:
         return vested
     return vested - min(vested, units._div_up(losses, units.RAY))
@@ -988,7 +1002,7 @@ def _present_terms() -> (uint256, uint256):
     @dev Shares and assets, the virtual ones included, as they are counted now.
     """
     state: token.State = token._load()
-    held: uint256 = self._live(state.open, line._load_queue().held if state.open != 0 else 0)
+    held: uint256 = self._load_live_state(state.open, line._load_queue().held if state.open != 0 else 0)
     return state.supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
 
@@ -1020,8 +1034,11 @@ def _begin_entry() -> (uint256, uint256):
     if steps != 0:
         state: token.State = token._load()
         queue: line.Queue = line._load_queue()
-        queue.held = exits._divide(
-            exits._groups(state.open, queue, state.generation), queue.unsettled, state.generation, steps
+        queue.held = exit_batches._divide_groups(
+            exit_batches._list_groups(state.open, queue, state.generation),
+            queue.unsettled,
+            state.generation,
+            steps,
         )
         line._store_queue(queue)
         state = token._begin_generation(state, steps)
@@ -1048,7 +1065,11 @@ def _to_claim(supply: uint256, shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return units._mul_div(shares, self._left(funds._vested()) + VIRTUAL_ASSETS, supply + VIRTUAL_SHARES)
+    return units._mul_div(
+        shares,
+        self._compute_assets_left(funds._get_vested_assets()) + VIRTUAL_ASSETS,
+        supply + VIRTUAL_SHARES,
+    )
 
 
 @internal
@@ -1057,7 +1078,7 @@ def _to_burn(assets: uint256) -> uint256:
     """
     @dev Shares for assets at the exit price, rounded up.
     """
-    left: uint256 = self._left(funds._vested())
+    left: uint256 = self._compute_assets_left(funds._get_vested_assets())
     return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
 
 
@@ -1065,19 +1086,21 @@ def _to_burn(assets: uint256) -> uint256:
 
 
 @internal
-def _settle(owner: address, state: token.State):
+def _settle_owner(owner: address, state: token.State):
     """
     @dev Hand an owner the claims up to the last checkpoint, for the shares owned since the one before.
     """
     # Where nothing was lost yet, nothing has to be looked up.
     if state.mark == 0 and state.generation == 0:
         return
-    before: token.Balance = token._renew(owner, state.generation, state.mark)
-    self._issue(owner, before.shares, before.generation, before.mark, state.generation, state.mark)
+    before: token.Balance = token._renew_record(owner, state.generation, state.mark)
+    self._issue_claims(owner, before.shares, before.generation, before.mark, state.generation, state.mark)
 
 
 @internal
-def _issue(owner: address, shares: uint256, generation: uint256, mark: uint256, end: uint256, last: uint256):
+def _issue_claims(
+    owner: address, shares: uint256, generation: uint256, mark: uint256, end: uint256, last: uint256
+):
     """
     @dev Have an owner handed the claims of shares of a generation, from a checkpoint of it to one of a later.
     """
@@ -1101,7 +1124,7 @@ def _add_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> ui
 
 
 @internal
-def _void() -> uint256:
+def _void_shares() -> uint256:
     """
     @dev All shares, requests and groups are void. What is left, income that has not vested with it, is
          returned: nobody alive has earned it, so it is not the next depositor's.
@@ -1111,7 +1134,7 @@ def _void() -> uint256:
     queue.unsettled = queue.collecting
     queue.held = 0
     line._store_queue(queue)
-    rest: uint256 = funds._clear()
+    rest: uint256 = funds._clear_assets()
     begun: token.State = token._begin_generation(state, denominations.VOID)
     log NewGeneration(generation=begun.generation, voided=state.supply, given_up=rest)
     return rest

@@ -23,7 +23,7 @@ from snekmate.utils import eip712_domain_separator
 
 from contracts.interfaces import IPriceFeed
 from contracts.modules import bounds
-from contracts.modules import falls
+from contracts.modules import price_drops
 from contracts.modules import roles
 from contracts.modules import settlement_price
 from contracts.modules import units
@@ -31,7 +31,7 @@ from contracts.modules import units
 implements: IPriceFeed
 
 initializes: eip712_domain_separator
-initializes: falls
+initializes: price_drops
 initializes: roles
 initializes: settlement_price
 
@@ -72,7 +72,7 @@ event RangeReported:
     since: uint256  # [timestamp]
 
 
-event ReportBrought:
+event SignedReportAccepted:
     collateral_type: indexed(uint256)  # [id]
     reporter: indexed(address)
     price: uint256  # [ray]
@@ -244,7 +244,7 @@ def report(collateral_type: uint256, price: uint256):
     @param collateral_type [id] The market: its collateral type's id.
     @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     """
-    index: uint256 = self._reporter(collateral_type, msg.sender)
+    index: uint256 = self._get_reporter_index(collateral_type, msg.sender)
     self._check_price(price)
     self.reports[collateral_type][index] = self._report(price, price, price, block.timestamp, block.timestamp)
     log Reported(collateral_type=collateral_type, reporter=msg.sender, price=price)
@@ -262,7 +262,7 @@ def report_range(collateral_type: uint256, price: uint256, low: uint256, high: u
     @param high [ray] The highest price since then, at most 16 times the price.
     @param since [timestamp] The moment, not later than now.
     """
-    index: uint256 = self._reporter(collateral_type, msg.sender)
+    index: uint256 = self._get_reporter_index(collateral_type, msg.sender)
     self._check_price(price)
     self.reports[collateral_type][index] = self._report(price, low, high, since, block.timestamp)
     log RangeReported(
@@ -271,7 +271,7 @@ def report_range(collateral_type: uint256, price: uint256, low: uint256, high: u
 
 
 @external
-def bring(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
+def submit_signed_reports(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
     """
     @notice Bring reports that listed reporters have signed: each counts as its reporter's own, of the second
             in which it was signed. Permissionless. One that is too old, or not newer than what the reporter
@@ -285,7 +285,7 @@ def bring(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
     for each: SignedReport in reports:
         assert len(each.signature) == 65, "price_feed: bad signature"
         reporter: address = ecdsa._recover_sig(
-            self._digest(each.market, each.price, each.low, each.high, each.since, each.signed_at),
+            self._hash_accounts(each.market, each.price, each.low, each.high, each.since, each.signed_at),
             each.signature,
         )
         index: uint256 = self.reporter_index[each.market][reporter]
@@ -297,7 +297,7 @@ def bring(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
         if age > bounds.MAX_SIGNED_AGE or each.signed_at <= self.reports[each.market][index] >> 224:
             continue
         self.reports[each.market][index] = word
-        log ReportBrought(
+        log SignedReportAccepted(
             collateral_type=each.market,
             reporter=reporter,
             price=each.price,
@@ -329,12 +329,12 @@ def poke(collateral_type: uint256):
     word: uint256 = self._load_market(collateral_type)
     if word & (CLOSING | PLANNED) != 0:
         word = self._count(collateral_type, word)
-    median: uint256 = self._median(collateral_type, word, (word >> 48) & MASK_32)
+    median: uint256 = self._compute_median(collateral_type, word, (word >> 48) & MASK_32)
     assert median != 0, "price_feed: no quorum"
     average: uint256 = self.averages[collateral_type]
     elapsed: uint256 = unsafe_sub(block.timestamp, (average >> 176) & MASK_32)
     if elapsed < (word >> 16) & MASK_32:
-        self._renew(collateral_type, word, median, elapsed)
+        self._renew_price(collateral_type, word, median, elapsed)
         return
 
     prices: uint256 = self.prices[collateral_type]
@@ -342,7 +342,7 @@ def poke(collateral_type: uint256):
     current: uint256 = (prices >> 112) & MASK_112
     before: uint256 = min(was, current)
     if before == 0:
-        before = self._lowest(collateral_type, was)
+        before = self._get_lowest_price(collateral_type, was)
     next: uint256 = median
     since: uint256 = (average >> 144) & MASK_32
     checkpoint_at: uint256 = (average >> 208) & MASK_32
@@ -350,7 +350,7 @@ def poke(collateral_type: uint256):
     # Ray x seconds stay under 2**144.
     cumulative: uint256 = unsafe_add(average & MASK_144, unsafe_mul(was, elapsed))
     if word & HOLDING != 0:
-        current, next = self._guard(
+        current, next = self._guard_price(
             collateral_type,
             word,
             self._load_prices(collateral_type),
@@ -371,10 +371,10 @@ def poke(collateral_type: uint256):
         self.checkpoints[collateral_type] = cumulative
     lowest: uint256 = min(current, next)
     if lowest == 0:
-        lowest = self._lowest(collateral_type, current)
+        lowest = self._get_lowest_price(collateral_type, current)
     # No debt is secured by what is no collateral type; and the first price has not fallen.
     if (lowest < before or fallen != 0) and collateral_type < bounds.MAX_TYPES:
-        fallen = falls._fall(fallen, before, lowest)
+        fallen = price_drops._compute_fall(fallen, before, lowest)
 
     self.averages[collateral_type] = (
         cumulative | (since << 144) | (block.timestamp << 176) | (checkpoint_at << 208) | (fallen << 240)
@@ -412,12 +412,12 @@ def begin_final_price(collateral_type: uint256):
             final. Protects: nobody chooses the price, nor the moment that it is taken at.
     @param collateral_type [id] The market: its collateral type's id.
     """
-    roles._only(roles.SETTLEMENT)
+    roles._check_role(roles.SETTLEMENT)
     self._check_not_settled(collateral_type)
     if self.issuer_of[collateral_type] != empty(address):
         settlement_price._set(collateral_type, self._load_prices(collateral_type).current)
         return
-    otherwise: uint256 = self._average_of(collateral_type, block.timestamp)
+    otherwise: uint256 = self._get_fresh_average(collateral_type, block.timestamp)
     settlement_price._begin(collateral_type, block.timestamp, otherwise)
     self.configs[collateral_type] |= CLOSING | SETTLED
 
@@ -432,7 +432,7 @@ def plan_final_price(collateral_type: uint256, at: uint256):
     @param collateral_type [id] The market: its collateral type's id.
     @param at [timestamp] The moment, later than now; planning it twice is once.
     """
-    roles._only(roles.SETTLEMENT)
+    roles._check_role(roles.SETTLEMENT)
     self._check_not_settled(collateral_type)
     word: uint256 = self._count(collateral_type, self._load_market(collateral_type))
     assert at > block.timestamp and at <= MASK_32, "price_feed: plan bounds"
@@ -454,7 +454,7 @@ def set_issuer(collateral_type: uint256, issuer: address):
     @param issuer Whose word is the price.
     """
     roles._only_admin()
-    self._open(collateral_type, self.configs[collateral_type])
+    self._load_open(collateral_type, self.configs[collateral_type])
     assert self.configs[collateral_type] & MASK_8 == 0, "price_feed: has reporters"
     self._check_no_issuer(collateral_type)
     assert issuer != empty(address), "price_feed: zero issuer"
@@ -496,7 +496,7 @@ def set_market(
     assert stale_after >= step and stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds"
     assert window >= bounds.MIN_WINDOW and window <= bounds.MAX_WINDOW, "price_feed: window bounds"
 
-    word: uint256 = self._open(collateral_type, self.configs[collateral_type])
+    word: uint256 = self._load_open(collateral_type, self.configs[collateral_type])
     for i: uint256 in range(1, (word & MASK_8) + 1, bound=bounds.MAX_REPORTERS):
         self.reporter_index[collateral_type][self.reporters[collateral_type][i]] = 0
         self.reporters[collateral_type][i] = empty(address)
@@ -548,7 +548,7 @@ def set_guards(
                       0 is never.
     """
     roles._only_admin()
-    word: uint256 = self._open(collateral_type, self._load_market(collateral_type))
+    word: uint256 = self._load_open(collateral_type, self._load_market(collateral_type))
     guards: Guards = self._unpack_guards(word)
     assert deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds"
     assert (
@@ -584,7 +584,7 @@ def set_halted(collateral_type: uint256, halted: bool):
     word: uint256 = self._count(collateral_type, self._load_market(collateral_type))
     guards: Guards = self._unpack_guards(word)
     if msg.sender != roles.admin:
-        roles._only(roles.GUARDIAN)
+        roles._check_role(roles.GUARDIAN)
         assert halted, "price_feed: only halt"
         assert block.timestamp >= self.halt_again_at[collateral_type], "price_feed: halted lately"
         # Like a grace: it ends by itself, and a longer one goes on.
@@ -722,13 +722,13 @@ def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> IPriceFe
             halted.
     """
     word: uint256 = self.configs[collateral_type]
-    mark: IPriceFeed.Mark = self._mark(collateral_type, word, age)
+    mark: IPriceFeed.Mark = self._compute_mark(collateral_type, word, age)
     begins: uint256 = block.timestamp
     closing: settlement_price.Closing = empty(settlement_price.Closing)
     if word & SETTLED != 0 or (at != 0 and block.timestamp >= at):
         is_final: bool = False
         fixed: uint256 = 0
-        is_final, fixed, closing = self._settling(collateral_type, at, word)
+        is_final, fixed, closing = self._check_first_closing(collateral_type, at, word)
         if is_final:
             return IPriceFeed.Mark(price=fixed, low=fixed, high=fixed)
     elif at == 0:
@@ -781,7 +781,7 @@ def time_weighted(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral, rounded down.
     """
-    return self._average_at(collateral_type, self.prices[collateral_type] & MASK_112, block.timestamp)
+    return self._compute_average(collateral_type, self.prices[collateral_type] & MASK_112, block.timestamp)
 
 
 @external
@@ -795,7 +795,7 @@ def current_and_average(collateral_type: uint256) -> (uint256, uint256):
     """
     word: uint256 = self.prices[collateral_type]
     last: uint256 = word & MASK_112
-    average: uint256 = self._average_at(collateral_type, last, block.timestamp)
+    average: uint256 = self._compute_average(collateral_type, last, block.timestamp)
     if block.timestamp > word >> 224:
         return 0, average
     return last, average
@@ -812,7 +812,7 @@ def highest_and_average(collateral_type: uint256) -> (uint256, uint256):
     """
     word: uint256 = self.prices[collateral_type]
     highest: uint256 = word & MASK_112
-    average: uint256 = self._average_at(collateral_type, highest, block.timestamp)
+    average: uint256 = self._compute_average(collateral_type, highest, block.timestamp)
     next: uint256 = (word >> 112) & MASK_112
     if next == 0 or block.timestamp > word >> 224:
         highest = self._valid_price(collateral_type, word)
@@ -822,7 +822,7 @@ def highest_and_average(collateral_type: uint256) -> (uint256, uint256):
 
 @external
 @view
-def look_until() -> uint256:
+def withdrawals_paused_until() -> uint256:
     """
     @notice Until when members of pools are not paid: `bounds.LOOK` after the last step in which the lowest
             known price of any collateral type had fallen by `bounds.FALL` or more, in one step or in many.
@@ -831,7 +831,7 @@ def look_until() -> uint256:
             payments up for good.
     @return [timestamp] Long ago, if no price has fallen lately.
     """
-    return falls._look_until()
+    return price_drops._withdrawals_paused_until()
 
 
 @external
@@ -847,7 +847,7 @@ def final_price(collateral_type: uint256) -> (bool, uint256):
     @return True once it is final.
     @return [ray] For 1e18 of collateral, rounded down; 0 before that, or if there never was a price.
     """
-    return self._final(collateral_type, 0)
+    return self._compute_final_price(collateral_type, 0)
 
 
 @external
@@ -861,7 +861,7 @@ def final_price_from(collateral_type: uint256, at: uint256) -> (bool, uint256):
     @return True once it is final.
     @return [ray] For 1e18 of collateral, rounded down; 0 before that, or if there never was a price.
     """
-    return self._final(collateral_type, at)
+    return self._compute_final_price(collateral_type, at)
 
 
 @external
@@ -879,7 +879,7 @@ def digest_of(
     @param signed_at [timestamp] When.
     @return The digest.
     """
-    return self._digest(market, price, low, high, since, signed_at)
+    return self._hash_accounts(market, price, low, high, since, signed_at)
 
 
 @external
@@ -978,7 +978,7 @@ def latest_round_data(collateral_type: uint256) -> (uint80, int256, uint256, uin
 
 @internal
 @view
-def _digest(
+def _hash_accounts(
     market: uint256, price: uint256, low: uint256, high: uint256, since: uint256, signed_at: uint256
 ) -> bytes32:
     return eip712_domain_separator._hash_typed_data_v4(
@@ -988,7 +988,7 @@ def _digest(
 
 @internal
 @view
-def _reporter(collateral_type: uint256, reporter: address) -> uint256:
+def _get_reporter_index(collateral_type: uint256, reporter: address) -> uint256:
     """@dev Index of a listed reporter, from 1."""
     index: uint256 = self.reporter_index[collateral_type][reporter]
     assert index != 0, "price_feed: not a reporter"
@@ -1042,7 +1042,7 @@ def _check_not_settled(collateral_type: uint256):
 
 
 @internal
-def _open(collateral_type: uint256, word: uint256) -> uint256:
+def _load_open(collateral_type: uint256, word: uint256) -> uint256:
     """@dev The slot of Config and Guards of a market of which no final price is being made any more."""
     found: uint256 = self._count(collateral_type, word)
     assert found & CLOSING == 0 and (
@@ -1058,15 +1058,15 @@ def _count(collateral_type: uint256, word: uint256) -> uint256:
         return word
     found: uint256 = word
     market: settlement_price.Market = self._as_it_is(collateral_type, word)
-    if word & CLOSING != 0 and settlement_price._count(collateral_type, market):
+    if word & CLOSING != 0 and settlement_price._count_closing_time(collateral_type, market):
         found ^= CLOSING
     if word & PLANNED != 0:
         at: uint256 = self.planned_for[collateral_type]
         if block.timestamp >= at:
             key: uint256 = settlement_price._key(collateral_type, at)
             if not settlement_price._has_begun(key):
-                settlement_price._begin(key, at, self._average_of(collateral_type, at))
-            if settlement_price._count(key, market):
+                settlement_price._begin(key, at, self._get_fresh_average(collateral_type, at))
+            if settlement_price._count_closing_time(key, market):
                 found ^= PLANNED
     self.configs[collateral_type] = found
     return found
@@ -1074,22 +1074,22 @@ def _count(collateral_type: uint256, word: uint256) -> uint256:
 
 @internal
 @view
-def _final(collateral_type: uint256, at: uint256) -> (bool, uint256):
+def _compute_final_price(collateral_type: uint256, at: uint256) -> (bool, uint256):
     """@dev As `final_price_from` says."""
     is_final: bool = False
     price: uint256 = 0
     closing: settlement_price.Closing = empty(settlement_price.Closing)
-    is_final, price, closing = self._settling(collateral_type, at, self.configs[collateral_type])
+    is_final, price, closing = self._check_first_closing(collateral_type, at, self.configs[collateral_type])
     return is_final, price
 
 
 @internal
 @view
-def _settling(
+def _check_first_closing(
     collateral_type: uint256, at: uint256, word: uint256
 ) -> (bool, uint256, settlement_price.Closing):
     """@dev Whether the price of what began first is final, the price, and the closing up to now."""
-    key: uint256 = settlement_price._first(collateral_type, at)
+    key: uint256 = settlement_price._find_first_key(collateral_type, at)
     begun: uint256 = 0
     otherwise: uint256 = 0
     if (
@@ -1099,21 +1099,21 @@ def _settling(
         and not settlement_price._has_begun(key)
     ):
         begun = at
-        otherwise = self._average_of(collateral_type, at)
+        otherwise = self._get_fresh_average(collateral_type, at)
     return settlement_price._price(key, self._as_it_is(collateral_type, word), begun, otherwise)
 
 
 @internal
 @view
-def _average_of(collateral_type: uint256, at: uint256) -> uint256:
+def _get_fresh_average(collateral_type: uint256, at: uint256) -> uint256:
     """@dev The average that was known in a second since the last step, when the price was last fresh."""
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
-    return self._average_at(collateral_type, prices.current, min(at, prices.fresh_until))
+    return self._compute_average(collateral_type, prices.current, min(at, prices.fresh_until))
 
 
 @internal
 @view
-def _mark(collateral_type: uint256, word: uint256, age: uint256) -> IPriceFeed.Mark:
+def _compute_mark(collateral_type: uint256, word: uint256, age: uint256) -> IPriceFeed.Mark:
     """
     @dev Medians of the reports whose ranges contain the second that lies so far back; zeros without a quorum,
          or halted. `word` is the slot of Config and Guards.
@@ -1142,13 +1142,15 @@ def _mark(collateral_type: uint256, word: uint256, age: uint256) -> IPriceFeed.M
     if count == 0 or count < (word >> 8) & MASK_8 or (word >> 208) & 1 != 0:
         return empty(IPriceFeed.Mark)
     return IPriceFeed.Mark(
-        price=self._middle(prices, count), low=self._middle(lows, count), high=self._middle(highs, count)
+        price=self._get_lower_median(prices, count),
+        low=self._get_lower_median(lows, count),
+        high=self._get_lower_median(highs, count),
     )
 
 
 @internal
 @pure
-def _middle(values: uint256[PLACES], count: uint256) -> uint256:
+def _get_lower_median(values: uint256[PLACES], count: uint256) -> uint256:
     """
     @dev The middle one of so many; of an even number the lower of the two in the middle. The last place has
          what is above all. Their order is a word with a place in each 4 bits, the lowest first, so that one
@@ -1188,7 +1190,7 @@ def _as_it_is(collateral_type: uint256, word: uint256) -> settlement_price.Marke
 
 @internal
 @view
-def _average_at(collateral_type: uint256, current: uint256, at: uint256) -> uint256:
+def _compute_average(collateral_type: uint256, current: uint256, at: uint256) -> uint256:
     """@dev The time-weighted price as of a second, not before the last step; `current` is the current one."""
     word: uint256 = self.averages[collateral_type]
     since: uint256 = (word >> 144) & MASK_32
@@ -1202,20 +1204,20 @@ def _average_at(collateral_type: uint256, current: uint256, at: uint256) -> uint
 
 
 @internal
-def _renew(collateral_type: uint256, word: uint256, median: uint256, elapsed: uint256):
+def _renew_price(collateral_type: uint256, word: uint256, median: uint256, elapsed: uint256):
     """
     @dev Replace the next price by a median, `elapsed` seconds after the step that set it. The current price,
          the clock and the average stay.
     """
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
-    pending: uint256 = self._pending(collateral_type, prices)
+    pending: uint256 = self._get_pending_price(collateral_type, prices)
     current: uint256 = prices.current
     next: uint256 = median
     if word & HOLDING != 0:
-        weighted: uint256 = self._average_at(collateral_type, current, block.timestamp)
-        current, next = self._guard(collateral_type, word, prices, median, weighted, True)
+        weighted: uint256 = self._compute_average(collateral_type, current, block.timestamp)
+        current, next = self._guard_price(collateral_type, word, prices, median, weighted, True)
     prices.next = next
-    renewed: uint256 = self._pending(collateral_type, prices)
+    renewed: uint256 = self._get_pending_price(collateral_type, prices)
     step: uint256 = (word >> 16) & MASK_32
     # A price that waits goes on waiting.
     assert (
@@ -1225,7 +1227,7 @@ def _renew(collateral_type: uint256, word: uint256, median: uint256, elapsed: ui
     if collateral_type < bounds.MAX_TYPES:
         average: uint256 = self.averages[collateral_type]
         before: uint256 = self._lower(current, pending)
-        fallen: uint256 = falls._fall(average >> 240, before, self._lower(current, renewed))
+        fallen: uint256 = price_drops._compute_fall(average >> 240, before, self._lower(current, renewed))
         self.averages[collateral_type] = (average & MASK_240) | (fallen << 240)
     self.prices[collateral_type] = current | (next << 112) | (prices.fresh_until << 224)
     log Poked(collateral_type=collateral_type, current=current, next=next)
@@ -1239,7 +1241,7 @@ def _renewal(step: uint256) -> uint256:
 
 
 @internal
-def _guard(
+def _guard_price(
     collateral_type: uint256,
     word: uint256,
     old: IPriceFeed.Prices,
@@ -1254,7 +1256,7 @@ def _guard(
          continues the current one.
     """
     guards: Guards = self._unpack_guards(word)
-    pending: uint256 = self._pending(collateral_type, old)
+    pending: uint256 = self._get_pending_price(collateral_type, old)
     current: uint256 = pending
     if pending == 0 or renews:
         current = old.current
@@ -1262,7 +1264,7 @@ def _guard(
     next: uint256 = median
     suspect: uint256 = 0
     # Without an average there is nothing to deviate from.
-    if guards.deviation != 0 and weighted != 0 and self._deviates(median, weighted, guards.deviation):
+    if guards.deviation != 0 and weighted != 0 and self._is_deviating(median, weighted, guards.deviation):
         suspect = guards.suspect
         if pending == 0:
             # It waits already.
@@ -1272,8 +1274,8 @@ def _guard(
                 suspect = unsafe_add(suspect, 1)
                 next = 0
         elif suspect == 0 or (
-            self._deviates(median, current, guards.deviation)
-            and not self._deviates(pending, current, guards.deviation)
+            self._is_deviating(median, current, guards.deviation)
+            and not self._is_deviating(pending, current, guards.deviation)
         ):
             # Seen for the first time, or another leap from one that was confirmed.
             suspect = 1
@@ -1298,7 +1300,7 @@ def _guard(
 
 @internal
 @pure
-def _deviates(price: uint256, other: uint256, deviation: uint256) -> bool:
+def _is_deviating(price: uint256, other: uint256, deviation: uint256) -> bool:
     # 112 + 14 bits.
     difference: uint256 = unsafe_sub(max(price, other), min(price, other))
     return unsafe_mul(difference, units.BASIS_POINTS) > unsafe_mul(other, deviation)
@@ -1306,14 +1308,14 @@ def _deviates(price: uint256, other: uint256, deviation: uint256) -> bool:
 
 @internal
 @view
-def _pending(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256:
+def _get_pending_price(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256:
     """@dev The next price, also while a halt or a grace holds it back; 0 while it waits to be confirmed."""
     return self.withheld[collateral_type] if prices.next == 0 else prices.next
 
 
 @internal
 @view
-def _lowest(collateral_type: uint256, current: uint256) -> uint256:
+def _get_lowest_price(collateral_type: uint256, current: uint256) -> uint256:
     """@dev The lowest known price of a market without a next one: a guard may hold that back."""
     return self._lower(current, self.withheld[collateral_type])
 
@@ -1337,7 +1339,7 @@ def _withheld_or_reported(collateral_type: uint256, word: uint256) -> uint256:
     coming: uint256 = self.withheld[collateral_type]
     if coming == 0:
         config: uint256 = self.configs[collateral_type]
-        coming = self._median(collateral_type, config, (config >> 48) & MASK_32)
+        coming = self._compute_median(collateral_type, config, (config >> 48) & MASK_32)
     return coming
 
 
@@ -1362,7 +1364,7 @@ def _valid_price(collateral_type: uint256, word: uint256) -> uint256:
 
 @internal
 @view
-def _median(collateral_type: uint256, config: uint256, age: uint256) -> uint256:
+def _compute_median(collateral_type: uint256, config: uint256, age: uint256) -> uint256:
     """
     @dev Of the reports of at most an age [seconds]; of an even number the lower of the two in the middle; 0
          without a quorum of them. `config` is the slot.

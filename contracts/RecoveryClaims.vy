@@ -182,7 +182,7 @@ def record(generation: uint256, shares: uint256, amount: uint256) -> uint256:
         return mark
     before: uint256 = 0
     paid_before: int256 = 0
-    before, paid_before = self._carry(generation, mark, present, False)
+    before, paid_before = self._carry_checkpoint(generation, mark, present, False)
     mark += 1
     self.marks[generation] = mark
     self.checkpoints[generation][mark] = (before + added) | (present << 224)
@@ -211,7 +211,7 @@ def issue(owner: address, shares: uint256, generation: uint256, mark: uint256, e
     for k: uint256 in range(generation, generation + denominations.VOID, bound=denominations.VOID):
         if owned == 0:
             break
-        self._issue(owner, owned, k, start, last if k == end else self.marks[k])
+        self._issue_claims(owner, owned, k, start, last if k == end else self.marks[k])
         if k == end:
             break
         start = 0
@@ -229,12 +229,12 @@ def repay(amount: uint256) -> uint256:
     @return [wad] Paid: at most what is owed, and a part leaves enough for tokens to have a price.
     """
     series: Series = self._load()
-    used: uint256 = self._repayable(series, amount)
+    used: uint256 = self._compute_repayable(series, amount)
     if used == 0:
         return 0
     generation: uint256 = token._load().generation
     self.paid_per_token[generation] += used * units.RAY // series.tokens
-    self._reduce(series, 0, used)
+    self._reduce_series(series, 0, used)
     log Repaid(generation=generation, payer=msg.sender, amount=used)
     assert extcall STABLECOIN.transferFrom(msg.sender, self, used), "recovery_claims: no payment"
     return used
@@ -248,7 +248,7 @@ def collect(owner: address, generation: uint256) -> uint256:
     @param generation [generation] To be settled first; what others credited is paid too.
     @return [wad] Stablecoin sent, rounded down.
     """
-    self._settle(generation, owner)
+    self._settle_owner(generation, owner)
     amount: uint256 = self.cash[owner]
     assert amount != 0, "recovery_claims: no cash"
     self.cash[owner] = 0
@@ -269,18 +269,18 @@ def convert(tokens: uint256, receiver: address) -> uint256:
     """
     assert CONVERSION_PRICE != 0, "recovery_claims: no conversion"
     generation: uint256 = token._load().generation
-    self._settle(generation, msg.sender)
-    token._burn(generation, msg.sender, tokens)
+    self._settle_owner(generation, msg.sender)
+    token._burn_tokens(generation, msg.sender, tokens)
     series: Series = self._load()
     # Holders have at most all tokens: no division by zero.
     owed: uint256 = 0
     if tokens != 0:
         owed = series.outstanding * tokens // series.tokens
-    price: uint256 = self._price()
+    price: uint256 = self._get_equity_price()
     assert price != 0, "recovery_claims: no price"
     equity: uint256 = owed * units.RAY // price
     assert equity != 0, "recovery_claims: worth nothing"
-    self._reduce(series, tokens, owed)
+    self._reduce_series(series, tokens, owed)
     log Converted(owner=msg.sender, receiver=receiver, tokens=tokens, equity=equity)
     extcall EQUITY.mint(receiver, equity)
     return equity
@@ -346,7 +346,7 @@ def repayable(most: uint256) -> uint256:
     @param most [wad] The most to pay.
     @return [wad] Stablecoin that would be taken.
     """
-    return self._repayable(self._load(), most)
+    return self._compute_repayable(self._load(), most)
 
 
 @external
@@ -371,7 +371,7 @@ def conversion_price() -> uint256:
     """
     if CONVERSION_PRICE == 0:
         return 0
-    return self._price()
+    return self._get_equity_price()
 
 
 # ------------------------------------------------------------------ helpers
@@ -384,7 +384,7 @@ def _only_pool():
 
 
 @internal
-def _issue(owner: address, shares: uint256, generation: uint256, mark: uint256, last: uint256):
+def _issue_claims(owner: address, shares: uint256, generation: uint256, mark: uint256, last: uint256):
     """
     @dev Hand a member the claims of shares, from a checkpoint to a later one of their generation. Tokens are
          rounded down; what was paid to them before they were recorded, less what older series still owe the
@@ -395,7 +395,7 @@ def _issue(owner: address, shares: uint256, generation: uint256, mark: uint256, 
     tokens: uint256 = 0
     paid: int256 = 0
     end: Checkpoint = self._load_checkpoint(generation, last)
-    tokens, paid = self._carry(generation, mark, end.series, True)
+    tokens, paid = self._carry_checkpoint(generation, mark, end.series, True)
     # What an owner had was a part of what each loss was shared by: the product is under 2**235.
     tokens = units._mul_div(shares, end.tokens - tokens, units.RAY)
     paid = self.paid_before[generation][last] - paid
@@ -405,15 +405,15 @@ def _issue(owner: address, shares: uint256, generation: uint256, mark: uint256, 
         paid = -convert(units._ray_mul(shares, convert(-paid, uint256), False), int256)
     due: int256 = convert(tokens * self.paid_per_token[end.series] // units.RAY, int256) - paid
     if due > 0:
-        self._credit(end.series, owner, convert(due, uint256))
+        self._credit_owner(end.series, owner, convert(due, uint256))
     if tokens != 0 and end.series == token._load().generation:
-        self._settle(end.series, owner)
-        token._mint(end.series, owner, tokens)
+        self._settle_owner(end.series, owner)
+        token._mint_tokens(end.series, owner, tokens)
 
 
 @internal
 @view
-def _carry(generation: uint256, mark: uint256, series: uint256, up: bool) -> (uint256, int256):
+def _carry_checkpoint(generation: uint256, mark: uint256, series: uint256, up: bool) -> (uint256, int256):
     """
     @dev A checkpoint as a series of claims sees it: tokens of an older one are gone, and what they were paid
          in all is due.
@@ -437,13 +437,13 @@ def _load_checkpoint(generation: uint256, mark: uint256) -> Checkpoint:
 def _move(owner: address, to: address, amount: uint256):
     token._check_receiver(to)
     generation: uint256 = token._load().generation
-    self._settle(generation, owner)
-    self._settle(generation, to)
-    token._transfer(generation, owner, to, amount)
+    self._settle_owner(generation, owner)
+    self._settle_owner(generation, to)
+    token._transfer_tokens(generation, owner, to, amount)
 
 
 @internal
-def _settle(generation: uint256, owner: address):
+def _settle_owner(generation: uint256, owner: address):
     """
     @dev Credit an owner with what was paid to the tokens held. The mark is what was paid to a token when
          that was last done.
@@ -454,18 +454,18 @@ def _settle(generation: uint256, owner: address):
         return
     due: uint256 = balance.shares * (paid - balance.mark) // units.RAY
     if due != 0:
-        self._credit(generation, owner, due)
-    token._set_mark_of(generation, owner, paid)
+        self._credit_owner(generation, owner, due)
+    token._set_mark(generation, owner, paid)
 
 
 @internal
-def _credit(generation: uint256, owner: address, amount: uint256):
+def _credit_owner(generation: uint256, owner: address, amount: uint256):
     self.cash[owner] += amount
     log Credited(generation=generation, owner=owner, amount=amount)
 
 
 @internal
-def _reduce(series: Series, tokens: uint256, owed: uint256):
+def _reduce_series(series: Series, tokens: uint256, owed: uint256):
     """
     @dev Take tokens and what is owed off the series; once nothing is owed the generation is over.
     """
@@ -478,7 +478,7 @@ def _reduce(series: Series, tokens: uint256, owed: uint256):
 
 @internal
 @pure
-def _repayable(series: Series, most: uint256) -> uint256:
+def _compute_repayable(series: Series, most: uint256) -> uint256:
     """
     @dev All that is owed, or a part that leaves a wei for each MAX_DILUTION tokens.
     """
@@ -489,7 +489,7 @@ def _repayable(series: Series, most: uint256) -> uint256:
 
 @internal
 @view
-def _price() -> uint256:
+def _get_equity_price() -> uint256:
     """@dev Price of equity, ray for 1e18; 0 while the feed has no price."""
     highest: uint256 = 0
     average: uint256 = 0

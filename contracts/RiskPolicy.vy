@@ -23,7 +23,7 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import listing
+from contracts.modules import listed_types
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -190,7 +190,7 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     ratio: uint256 = risk.initial_ratio
     if terms >> GROWS != 0:
         if (terms >> GROWS) & 1 == 1:
-            price = min(price, self._most(risk.collateral_type))
+            price = min(price, self._compute_highest_price(risk.collateral_type))
         ratio = unsafe_add(ratio, self._caution(terms))
         assert terms >> MODE != EMERGENCY, "risk_policy: emergency"
     assert price != 0, "risk_policy: no price"
@@ -200,14 +200,17 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     if terms & MASK_184 != 0:
         required = unsafe_add(
             required,
-            max(self._steps(terms, risk.debt), self._last_in(terms, risk.debt, risk.type_debt)),
+            max(
+                self._sum_bracket_steps(terms, risk.debt),
+                self._compute_last_steps(terms, risk.debt, risk.type_debt),
+            ),
         )
     assert value >= required, "risk_policy: unsafe"
 
     flow: uint256 = self.flows[risk.collateral_type]
     if flow == 0:
         return 0
-    used: uint256 = self._used(flow)
+    used: uint256 = self._leak_flow(flow)
     rate: uint256 = self._rate_at_kink(terms, flow, risk.performing_before)
     if flow & MASK_32 != 0:
         used = unsafe_add(used, unsafe_div(unsafe_add(risk.drawn, MILLIONTH - 1), MILLIONTH))
@@ -215,7 +218,7 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
             used = unsafe_add(used, units._div_up(unsafe_mul(risk.withdrawn, price), MILLIONTH * units.RAY))
         assert used <= unsafe_mul(flow & MASK_32, 10**6), "risk_policy: flows out too fast"
     self.flows[risk.collateral_type] = self._moved(flow, used, rate)
-    return self._fee(terms, flow, rate, risk.performing)
+    return self._compute_fee(terms, flow, rate, risk.performing)
 
 
 @external
@@ -234,8 +237,8 @@ def reprice(collateral_type: uint256, performing: uint256, performing_before: ui
     flow: uint256 = self.flows[collateral_type]
     rate: uint256 = self._rate_at_kink(terms, flow, performing_before)
     if (flow >> 172) & MASK_16 != 0:
-        self.flows[collateral_type] = self._moved(flow, self._used(flow), rate)
-    return self._fee(terms, flow, rate, performing)
+        self.flows[collateral_type] = self._moved(flow, self._leak_flow(flow), rate)
+    return self._compute_fee(terms, flow, rate, performing)
 
 
 # --------------------------------------------------------------- parameters
@@ -251,7 +254,7 @@ def set_mode(new: uint256):
     assert new <= EMERGENCY, "risk_policy: no such mode"
     self.modes = (self.modes & ~3) | new
     log ModeSet(mode=new)
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
         staticcall IVaultEngine(VAULT_ENGINE).listed()
     )
     for collateral_type: uint256 in types:
@@ -259,7 +262,7 @@ def set_mode(new: uint256):
 
 
 @external
-def adopt_mode(collateral_type: uint256):
+def sync_mode(collateral_type: uint256):
     """
     @notice Bring the present mode to a type that was listed after it was set. Permissionless.
     @param collateral_type [id] The collateral type.
@@ -312,7 +315,7 @@ def set_flow_limit(collateral_type: uint256, cap: uint256, window: uint256):
     assert cap <= bounds.MAX_DEBT_CEILING, "risk_policy: cap bounds"
     assert window >= bounds.MIN_FLOW_WINDOW and window <= bounds.MAX_FLOW_WINDOW, "risk_policy: window bounds"
     flow: uint256 = self.flows[collateral_type]
-    used: uint256 = min(self._used(flow), cap * 10**6)
+    used: uint256 = min(self._leak_flow(flow), cap * 10**6)
     # The clock is the curve's as well: what its rate has moved until now it keeps moving from.
     rate: uint256 = flow >> 188
     self.flows[collateral_type] = self._moved(((flow >> 56) << 56) | cap | (window << 32), used, rate)
@@ -364,7 +367,7 @@ def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: 
     flow: uint256 = self.flows[collateral_type]
     rate: uint256 = self._a_second(curve.base * units.WAD)
     self.flows[collateral_type] = self._moved(
-        (flow & MASK_140) | (line << 140) | (speed << 172), self._used(flow), rate
+        (flow & MASK_140) | (line << 140) | (speed << 172), self._leak_flow(flow), rate
     )
     log FeeCurveSet(collateral_type=collateral_type, curve=curve, line=line, speed=speed)
 
@@ -401,12 +404,12 @@ def add_on(collateral_type: uint256, debt: uint256) -> uint256:
     @param debt [rad] The vault's, under 2**181.
     @return [basis points x rad] To be added to debt*ratio.
     """
-    return self._steps(self.terms[collateral_type], debt)
+    return self._sum_bracket_steps(self.terms[collateral_type], debt)
 
 
 @external
 @view
-def steepest(collateral_type: uint256) -> uint256:
+def max_marginal_add_on(collateral_type: uint256) -> uint256:
     """
     @notice How fast the add-on of a vault grows with its debt, at most: all of its brackets.
     @param collateral_type [id] The collateral type.
@@ -430,7 +433,9 @@ def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio:
     """
     terms: uint256 = self.terms[collateral_type]
     margin: uint256 = ratio + self._caution(terms)
-    return debt * margin + max(self._steps(terms, debt), self._last_in(terms, debt, type_debt))
+    return debt * margin + max(
+        self._sum_bracket_steps(terms, debt), self._compute_last_steps(terms, debt, type_debt)
+    )
 
 
 @external
@@ -443,7 +448,7 @@ def fee_at(collateral_type: uint256, performing: uint256) -> uint256:
     @return [ray a second] Above RAY, rounded up; 0 without a curve.
     """
     flow: uint256 = self.flows[collateral_type]
-    return self._fee(self.terms[collateral_type], flow, flow >> 188, performing)
+    return self._compute_fee(self.terms[collateral_type], flow, flow >> 188, performing)
 
 
 @external
@@ -460,7 +465,7 @@ def call_terms(collateral_type: uint256) -> IRiskPolicy.CallTerms:
 
 @external
 @view
-def limits_factor() -> uint256:
+def auction_limit_factor() -> uint256:
     """
     @notice How much of the auction limits holds in the present mode.
     @return [basis points] Above 0; all of them but in an emergency.
@@ -483,7 +488,7 @@ def mode() -> uint256:
 
 @external
 @view
-def effects() -> (uint256, uint256):
+def mode_effects() -> (uint256, uint256):
     """
     @notice What the modes do.
     @return [basis points] What caution adds to margins.
@@ -528,7 +533,7 @@ def flow_of(collateral_type: uint256) -> Flow:
     return Flow(
         cap=flow & MASK_32,
         window=(flow >> 32) & MASK_24,
-        used=self._used(flow),
+        used=self._leak_flow(flow),
         updated=(flow >> 108) & MASK_32,
         line=(flow >> 140) & MASK_32,
         speed=(flow >> 172) & MASK_16,
@@ -558,7 +563,7 @@ def risk_price(collateral_type: uint256) -> uint256:
     """
     price: uint256 = staticcall PRICE_FEED.risk_price(collateral_type)
     if (self.terms[collateral_type] >> GROWS) & 1 == 1:
-        price = min(price, self._most(collateral_type))
+        price = min(price, self._compute_highest_price(collateral_type))
     return price
 
 
@@ -573,7 +578,7 @@ def _only_engine():
 
 @internal
 @pure
-def _steps(brackets: uint256, debt: uint256) -> uint256:
+def _sum_bracket_steps(brackets: uint256, debt: uint256) -> uint256:
     """@dev Sum of max(0, debt - above)*rate over two brackets."""
     found: uint256 = 0
     above: uint256 = unsafe_mul(brackets & MASK_32, units.RAD)
@@ -587,11 +592,11 @@ def _steps(brackets: uint256, debt: uint256) -> uint256:
 
 @internal
 @pure
-def _last_in(terms: uint256, debt: uint256, type_debt: uint256) -> uint256:
+def _compute_last_steps(terms: uint256, debt: uint256, type_debt: uint256) -> uint256:
     """@dev What the type's brackets say of the last `debt` of `type_debt`."""
     brackets: uint256 = terms >> 92
     before: uint256 = unsafe_sub(type_debt, min(debt, type_debt))
-    return unsafe_sub(self._steps(brackets, type_debt), self._steps(brackets, before))
+    return unsafe_sub(self._sum_bracket_steps(brackets, type_debt), self._sum_bracket_steps(brackets, before))
 
 
 @internal
@@ -611,7 +616,7 @@ def _caution(terms: uint256) -> uint256:
 
 @internal
 @view
-def _most(collateral_type: uint256) -> uint256:
+def _compute_highest_price(collateral_type: uint256) -> uint256:
     """@dev What a price may have grown to, ray, rounded down."""
     word: uint256 = self.growths[collateral_type]
     anchor: uint256 = word & MASK_112
@@ -623,7 +628,7 @@ def _most(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _used(flow: uint256) -> uint256:
+def _leak_flow(flow: uint256) -> uint256:
     """@dev What flowed out, as it counts now, millionths: less and less, nothing after a window."""
     used: uint256 = (flow >> 56) & MASK_52
     if used == 0:
@@ -657,7 +662,7 @@ def _rate_at_kink(terms: uint256, flow: uint256, performing: uint256) -> uint256
     if speed == 0 or kink == 0:
         return rate
     elapsed: uint256 = min(unsafe_sub(block.timestamp, (flow >> 108) & MASK_32), YEAR)
-    used: uint256 = self._utilisation(performing, flow)
+    used: uint256 = self._compute_utilisation(performing, flow)
     base: uint256 = (terms >> 184) & MASK_14
     # 66 + 10 + 25 bits, and 60 more.
     scale: uint256 = unsafe_mul(unsafe_mul(rate, speed), elapsed)
@@ -674,13 +679,13 @@ def _rate_at_kink(terms: uint256, flow: uint256, performing: uint256) -> uint256
 
 @internal
 @pure
-def _fee(terms: uint256, flow: uint256, rate_at_kink: uint256, performing: uint256) -> uint256:
+def _compute_fee(terms: uint256, flow: uint256, rate_at_kink: uint256, performing: uint256) -> uint256:
     """@dev Ray a second above RAY, rounded up; 0 without a curve."""
     points: uint256 = (terms >> 228) & MASK_14
     if points == 0:
         return 0
     kink: uint256 = unsafe_mul(points, units.WAD // units.BASIS_POINTS)
-    used: uint256 = self._utilisation(performing, flow)
+    used: uint256 = self._compute_utilisation(performing, flow)
     over: uint256 = 0
     if used > kink:
         over = unsafe_sub(used, kink)
@@ -704,7 +709,7 @@ def _fee(terms: uint256, flow: uint256, rate_at_kink: uint256, performing: uint2
 
 @internal
 @pure
-def _utilisation(performing: uint256, flow: uint256) -> uint256:
+def _compute_utilisation(performing: uint256, flow: uint256) -> uint256:
     """@dev min(1, performing/line), wad, rounded down; no line is full use."""
     line: uint256 = (flow >> 140) & MASK_32
     if line == 0:

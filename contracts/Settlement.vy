@@ -22,7 +22,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import listing
+from contracts.modules import listed_types
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -43,7 +43,7 @@ event Announced:
     begins_at: uint256  # [timestamp] 0 if it was taken back
 
 
-event DeficitNoted:
+event DeficitBreachRecorded:
     epoch: indexed(uint256)  # [epoch]
     deficit: uint256  # [rad]
     since: uint256  # [timestamp] 0 if it is not above the bound
@@ -188,7 +188,7 @@ def announce():
 
 
 @external
-def retract():
+def cancel_announcement():
     """
     @notice Take an announcement back. Admin only, before settlement has begun.
     """
@@ -199,14 +199,14 @@ def retract():
 
 
 @external
-def note() -> uint256:
+def record_deficit_breach() -> uint256:
     """
     @notice Note whether the deficit of all types is above the bound. Permissionless. Protects: only losses
             that were seen uncovered in each of many epochs end the protocol; a single note at or under the
             bound, or an epoch without a note, starts the clock again.
     @return [timestamp] Since when it has been above; 0 if it is not.
     """
-    progress: Progress = self._noted(self._load_before())
+    progress: Progress = self._note_deficit(self._load_before())
     self._store(progress)
     return progress.above_since
 
@@ -222,7 +222,7 @@ def begin():
     """
     progress: Progress = self._load_before()
     if progress.announced_for == 0 or block.timestamp < progress.announced_for:
-        progress = self._noted(progress)
+        progress = self._note_deficit(progress)
         length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
         assert (
             progress.above_since != 0 and block.timestamp >= progress.above_since + EPOCHS * length
@@ -230,7 +230,9 @@ def begin():
     progress.begun_at = block.timestamp
     self._store(progress)
     log Begun()
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+        staticcall VAULT_ENGINE.listed()
+    )
     for c: uint256 in types:
         if not raw_call(
             PRICE_FEED.address,
@@ -320,7 +322,7 @@ def cover_last(collateral_type: uint256) -> uint256:
 
 @external
 @nonreentrant
-def fix():
+def fix_redemption_rates():
     """
     @notice Close the books, and set how much of each collateral a stablecoin gets. Permissionless, once all
             vaults with debt are skimmed, all auctions unwound, all auctions of stages ended and all deficits
@@ -328,7 +330,9 @@ def fix():
             holders bear the rest alike.
     """
     progress: Progress = self._load_open()
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+        staticcall VAULT_ENGINE.listed()
+    )
     outstanding: uint256 = 0
     for c: uint256 in types:
         assert staticcall COLLATERAL_AUCTION.salvage_on_sale(c) == 0, "settlement: salvage on sale"
@@ -452,10 +456,12 @@ def _final_price(collateral_type: uint256) -> (bool, uint256):
 
 
 @internal
-def _noted(progress: Progress) -> Progress:
+def _note_deficit(progress: Progress) -> Progress:
     """@dev The same with the deficit of now noted. The caller stores it."""
     deficit: uint256 = 0
-    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listing._ids(staticcall VAULT_ENGINE.listed())
+    types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
+        staticcall VAULT_ENGINE.listed()
+    )
     for c: uint256 in types:
         deficit += staticcall VAULT_ENGINE.deficit_of(c)
     length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
@@ -466,7 +472,7 @@ def _noted(progress: Progress) -> Progress:
     elif noted.above_since == 0 or epoch > noted.noted_epoch + 1:
         noted.above_since = block.timestamp
     noted.noted_epoch = epoch
-    log DeficitNoted(epoch=epoch, deficit=deficit, since=noted.above_since)
+    log DeficitBreachRecorded(epoch=epoch, deficit=deficit, since=noted.above_since)
     return noted
 
 

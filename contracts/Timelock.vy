@@ -150,12 +150,12 @@ def propose(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
     """
     assert msg.sender == self.governor, "timelock: not governor"
     assert len(calls) != 0, "timelock: no calls"
-    id: bytes32 = self._id_of(calls, salt)
+    id: bytes32 = self._hash_proposal(calls, salt)
     assert not self._is_open(id), "timelock: is open"
     delay: uint256 = 0
     for call: Call in calls:
         assert len(call.data) >= 4, "timelock: no selector"
-        delay = max(delay, self._delay_of(call.target, self._selector_of(call)))
+        delay = max(delay, self._get_delay(call.target, self._selector_of(call)))
     self._take_place(id)
     ready_at: uint256 = block.timestamp + delay
     # A guardian may be replaced though it cancels everything else.
@@ -178,8 +178,8 @@ def execute(calls: DynArray[Call, MAX_CALLS], salt: bytes32):
     @param calls As they were proposed.
     @param salt As it was proposed.
     """
-    id: bytes32 = self._id_of(calls, salt)
-    proposal: Proposal = self._proposed(id)
+    id: bytes32 = self._hash_proposal(calls, salt)
+    proposal: Proposal = self._load_proposal(id)
     assert block.timestamp >= proposal.ready_at, "timelock: too early"
     assert block.timestamp <= proposal.expires_at, "timelock: expired"
     self.proposals[id] = empty(uint256)
@@ -199,7 +199,7 @@ def cancel(id: bytes32):
     @param id The proposal.
     """
     self._only_governor_or_guardian()
-    proposal: Proposal = self._proposed(id)
+    proposal: Proposal = self._load_proposal(id)
     assert msg.sender == self.governor or not proposal.governors, "timelock: of the guardian"
     self.proposals[id] = empty(uint256)
     log Cancelled(id=id, by=msg.sender)
@@ -295,7 +295,7 @@ def id_of(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
     @param salt Tells proposals of the same calls apart.
     @return The proposal.
     """
-    return self._id_of(calls, salt)
+    return self._hash_proposal(calls, salt)
 
 
 @external
@@ -307,7 +307,7 @@ def delay_of(target: address, selector: bytes4) -> uint256:
     @param selector Of the function.
     @return [seconds] The delay.
     """
-    return self._delay_of(target, selector)
+    return self._get_delay(target, selector)
 
 
 @external
@@ -372,7 +372,7 @@ def _set_guardian(guardian: address):
 
 @internal
 @view
-def _delay_of(target: address, selector: bytes4) -> uint256:
+def _get_delay(target: address, selector: bytes4) -> uint256:
     delay: uint256 = self.delays[target][convert(selector, uint256)]
     return LONGEST if delay == 0 else delay
 
@@ -385,7 +385,7 @@ def _selector_of(call: Call) -> bytes4:
 
 @internal
 @pure
-def _id_of(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
+def _hash_proposal(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
     """@dev A hash of hashes. With their number first, no end of a list is a list of its own."""
     id: bytes32 = keccak256(concat(salt, convert(len(calls), bytes32)))
     for call: Call in calls:
@@ -407,7 +407,7 @@ def _load(id: bytes32) -> Proposal:
 
 @internal
 @view
-def _proposed(id: bytes32) -> Proposal:
+def _load_proposal(id: bytes32) -> Proposal:
     proposal: Proposal = self._load(id)
     assert proposal.ready_at != 0, "timelock: not proposed"
     return proposal

@@ -70,7 +70,7 @@ event SharesSet:
     shares: DynArray[uint256, bounds.MAX_RECIPIENTS]  # [basis points]
 
 
-event InsuringSet:
+event InsuranceSet:
     share: uint256  # [basis points]
     target: uint256  # [whole stablecoins]
 
@@ -80,7 +80,7 @@ struct Plan:
     offered: uint256  # wad above the target that is for sale, 128 bits
 
 
-struct Insuring:
+struct InsurancePlan:
     share: uint256  # basis points of new surplus at most, 14 bits
     target: uint256  # whole stablecoins of insurance, above which none is added, 64 bits
 
@@ -101,7 +101,7 @@ POOLS: immutable(DynArray[address, bounds.MAX_RECIPIENTS])
 plan: uint256
 # index of a pool -> basis points of new surplus
 shares: HashMap[uint256, uint256]
-# Insuring
+# Insurance
 insuring: uint256
 
 
@@ -151,31 +151,31 @@ def distribute() -> uint256:
     """
     doubt: uint256 = self._doubt_at_payment()
     spent: uint256 = 0
-    reserve: uint256 = self._reserve()
+    reserve: uint256 = self._compute_free_reserve()
     for claims: address in CLAIMS:
         due: uint256 = staticcall IRecoveryClaims(claims).repayable(
             self._beyond(reserve, doubt), skip_contract_check=True
         )
         if due != 0:
-            self._draw(due, claims)
+            self._draw_reserve(due, claims)
             extcall IRecoveryClaims(claims).repay(due)
             spent = unsafe_add(spent, due)
             reserve = unsafe_sub(reserve, due)
             log ClaimsRepaid(claims=claims, amount=due)
     plan: Plan = self._load_plan()
     # What is only in doubt is offered still: nobody turns it into income of the pools by a flag.
-    offered: uint256 = min(plan.offered, self._surplus(plan, reserve))
+    offered: uint256 = min(plan.offered, self._compute_surplus(plan, reserve))
     # Each of these is a part of the reserve, under 2**97.
-    fresh: uint256 = self._beyond(self._surplus(plan, self._beyond(reserve, doubt)), offered)
+    fresh: uint256 = self._beyond(self._compute_surplus(plan, self._beyond(reserve, doubt)), offered)
     insured: uint256 = 0
     if FUND.address != empty(address):
-        insured = self._insure(fresh)
+        insured = self._add_insurance(fresh)
         fresh = unsafe_sub(fresh, insured)
     shared: uint256 = 0
     for i: uint256 in range(len(POOLS), bound=bounds.MAX_RECIPIENTS):
         amount: uint256 = unsafe_mul(fresh, self.shares[i]) // units.BASIS_POINTS
         if amount != 0 and staticcall IPool(POOLS[i]).totalSupply() != 0:
-            self._draw(amount, POOLS[i])
+            self._draw_reserve(amount, POOLS[i])
             extcall IPool(POOLS[i]).add_income(amount)
             shared = unsafe_add(shared, amount)
             log IncomeShared(pool=POOLS[i], amount=amount)
@@ -237,7 +237,7 @@ def set_shares(shares: DynArray[uint256, bounds.MAX_RECIPIENTS]):
 
 
 @external
-def set_insuring(share: uint256, target: uint256):
+def set_insurance(share: uint256, target: uint256):
     """
     @notice Set what insures the margin market. Admin only. It comes before the pools' shares.
     @param share [basis points] Of new surplus, at most.
@@ -247,7 +247,7 @@ def set_insuring(share: uint256, target: uint256):
     assert share <= units.BASIS_POINTS, "treasury: insured share bounds"
     assert target <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: insurance bounds"
     self.insuring = share | (target << 14)
-    log InsuringSet(share=share, target=target)
+    log InsuranceSet(share=share, target=target)
 
 
 # -------------------------------------------------------------------- views
@@ -260,7 +260,7 @@ def for_sale() -> uint256:
     @notice Surplus that is for sale: not what the reserve has lost since it was offered, or may yet lose.
     @return [wad] Stablecoin, rounded down.
     """
-    doubt: uint256 = units._div_up(staticcall LOSS_WATERFALL.doubt_total(), units.RAY)
+    doubt: uint256 = units._div_up(staticcall LOSS_WATERFALL.debt_at_risk_total(), units.RAY)
     return self._for_sale(self._load_plan(), doubt)
 
 
@@ -307,7 +307,7 @@ def share_of(index: uint256) -> uint256:
 
 @external
 @view
-def insuring_of() -> Insuring:
+def insurance_plan() -> InsurancePlan:
     """
     @notice What insures the margin market.
     @return The share of new surplus, and the target.
@@ -326,14 +326,14 @@ def _doubt_at_payment() -> uint256:
          anybody, and what a price has just shown is flagged before anybody is paid. In settlement the ledger
          lets nothing out of the reserve.
     """
-    doubt: uint256 = staticcall LOSS_WATERFALL.doubt_at_payment(skip_contract_check=True)
+    doubt: uint256 = staticcall LOSS_WATERFALL.debt_at_risk_at_payment(skip_contract_check=True)
     # All debt is under 2**186 rad.
     return unsafe_add(doubt, units.RAY - 1) // units.RAY
 
 
 @internal
 @view
-def _reserve() -> uint256:
+def _compute_free_reserve() -> uint256:
     """@dev What the reserve has, wad, rounded down."""
     return staticcall VAULT_ENGINE.reserve(skip_contract_check=True) // units.RAY
 
@@ -347,7 +347,7 @@ def _beyond(reserve: uint256, kept: uint256) -> uint256:
 
 @internal
 @pure
-def _surplus(plan: Plan, reserve: uint256) -> uint256:
+def _compute_surplus(plan: Plan, reserve: uint256) -> uint256:
     """@dev What a reserve has beyond its target, wad."""
     return self._beyond(reserve, unsafe_mul(plan.target, units.WAD))
 
@@ -356,20 +356,20 @@ def _surplus(plan: Plan, reserve: uint256) -> uint256:
 @view
 def _for_sale(plan: Plan, doubt: uint256) -> uint256:
     """@dev What is offered, and is there beyond doubt and target still, wad."""
-    return min(plan.offered, self._surplus(plan, self._beyond(self._reserve(), doubt)))
+    return min(plan.offered, self._compute_surplus(plan, self._beyond(self._compute_free_reserve(), doubt)))
 
 
 @internal
-def _draw(amount: uint256, spender: address):
+def _draw_reserve(amount: uint256, spender: address):
     """@dev Take stablecoin out of the reserve for somebody who then pulls it."""
     extcall VAULT_ENGINE.spend_reserve(amount, self, skip_contract_check=True)
     extcall STABLECOIN.approve(spender, amount)
 
 
 @internal
-def _insure(fresh: uint256) -> uint256:
+def _add_insurance(fresh: uint256) -> uint256:
     """@dev Add to the margin market's insurance what it lacks, at most its share of new surplus; wad."""
-    insuring: Insuring = self._load_insuring()
+    insuring: InsurancePlan = self._load_insuring()
     most: uint256 = fresh * insuring.share // units.BASIS_POINTS
     if most == 0:
         return 0
@@ -377,7 +377,7 @@ def _insure(fresh: uint256) -> uint256:
     held: uint256 = (staticcall FUND.insurance_of()).amount
     amount: uint256 = min(most, target - min(target, held))
     if amount != 0:
-        self._draw(amount, FUND.address)
+        self._draw_reserve(amount, FUND.address)
         extcall FUND.insure(amount)
         log FundInsured(fund=FUND.address, amount=amount)
     return amount
@@ -385,9 +385,9 @@ def _insure(fresh: uint256) -> uint256:
 
 @internal
 @view
-def _load_insuring() -> Insuring:
+def _load_insuring() -> InsurancePlan:
     word: uint256 = self.insuring
-    return Insuring(share=word & MASK_14, target=word >> 14)
+    return InsurancePlan(share=word & MASK_14, target=word >> 14)
 
 
 @internal

@@ -6,7 +6,7 @@
 @license GNU Affero General Public License v3.0 only
 @notice Vaults: collateral comes in, stablecoin is drawn against it, and what is not repaid is
         liquidated, or settled. Every gain and loss of the protocol is a posting of the `ledger` module;
-        `terms` says what each collateral type allows, `coverage` how losses are paid for.
+        `terms` says what each collateral type allows, `loss_cover` how losses are paid for.
 @dev Amounts of collateral are [wad] whatever the token's decimals; what moves is floored to the
      token's unit. No rule reads a token balance, so donations change nothing. A vault operation
      loads each packed slot once and stores it once. Products of packed fields are unchecked: two
@@ -18,9 +18,9 @@ from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import coverage
+from contracts.modules import loss_cover
 from contracts.modules import ledger
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 from contracts.modules import roles
 from contracts.modules import terms
 from contracts.modules import units
@@ -30,7 +30,7 @@ implements: IVaultEngine
 initializes: ledger
 initializes: roles
 initializes: terms[ledger := ledger, roles := roles]
-initializes: coverage[ledger := ledger, roles := roles, terms := terms]
+initializes: loss_cover[ledger := ledger, roles := roles, terms := terms]
 
 exports: (
     roles.admin,
@@ -76,16 +76,16 @@ exports: (
     terms.debt_floor_of,
     terms.listed,
     terms.retire_collateral_type,
-    coverage.TREASURY,
-    coverage.cover_from_buffer,
-    coverage.cover_from_reserve,
-    coverage.cover_from_tokens,
-    coverage.give_to_reserve,
-    coverage.cover_from_buyer,
-    coverage.cover_by_redistribution,
-    coverage.deficit_at_rest,
-    coverage.spend_reserve,
-    coverage.redistribution_room,
+    loss_cover.TREASURY,
+    loss_cover.cover_from_buffer,
+    loss_cover.cover_from_reserve,
+    loss_cover.cover_from_tokens,
+    loss_cover.give_to_reserve,
+    loss_cover.cover_from_buyer,
+    loss_cover.cover_by_redistribution,
+    loss_cover.deficit_when_idle,
+    loss_cover.spend_reserve,
+    loss_cover.redistribution_room,
 )
 
 
@@ -157,7 +157,7 @@ def __init__(
     ledger.__init__(stablecoin, loss_waterfall)
     roles.__init__(admin)
     terms.__init__(collateral_auction, liquidation_engine, risk_policy)
-    coverage.__init__(treasury)
+    loss_cover.__init__(treasury)
     PRICE_FEED = price_feed
     SETTLEMENT = settlement
 
@@ -192,17 +192,17 @@ def deposit_and_draw(
         moved = unsafe_div(deposit, unit)
         vault.locked_collateral += unsafe_mul(moved, unit)
         if vault.locked_collateral > MAX_LOCKED:
-            refuse._with("vault_engine: vault is full")
+            revert_reason._raise("vault_engine: vault is full")
     dust: uint256 = 0
     if draw != 0:
         self._check_consent(owner)
         # Keeps every product below under 2**256.
         if draw >= 2**128:
-            refuse._with("vault_engine: draw too large")
+            revert_reason._raise("vault_engine: draw too large")
         rate: uint256 = debts.accumulated_rate
         distress: uint256 = 0
         if debts.distressed != 0:
-            distress = ledger._distress(collateral_type)
+            distress = ledger._compute_distress(collateral_type)
             # Whoever left before a redistribution and comes back while it counts pays it as well.
             shared: IVaultEngine.Redistribution = ledger._load_redistribution(collateral_type)
             added: uint256 = unsafe_add(shared.added, shared.before)
@@ -216,10 +216,10 @@ def deposit_and_draw(
         if unsafe_add(unsafe_mul(debts.normalized_debt, debts.accumulated_rate), distress) > unsafe_mul(
             type_terms.debt_ceiling, units.RAD
         ):
-            refuse._with("vault_engine: debt ceiling")
+            revert_reason._raise("vault_engine: debt ceiling")
         debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
         if debt < unsafe_mul(type_terms.debt_floor, units.RAD):
-            refuse._with("vault_engine: debt floor")
+            revert_reason._raise("vault_engine: debt floor")
         if terms.RISK_POLICY == empty(address):
             self._check_price(collateral_type, vault.locked_collateral, debt, type_terms.initial_ratio)
         else:
@@ -243,7 +243,7 @@ def deposit_and_draw(
     self._store_vault(collateral_type, owner, vault)
 
     if moved != 0:
-        terms._pull(type_terms.token, moved)
+        terms._pull_collateral(type_terms.token, moved)
     if draw != 0:
         ledger._post_draw(receiver, draw, dust)
 
@@ -293,7 +293,7 @@ def repay_and_withdraw(
                     repaid = most
                     burned = units._div_up(unsafe_mul(most, debts.accumulated_rate), units.RAY)
             if repaid == 0:
-                refuse._with("vault_engine: repays nothing")
+                revert_reason._raise("vault_engine: repays nothing")
         vault.normalized_debt = unsafe_sub(vault.normalized_debt, repaid)
         debts.normalized_debt -= repaid
         rest: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
@@ -307,7 +307,7 @@ def repay_and_withdraw(
         moved = unsafe_div(withdraw, unit)
         withdrawn: uint256 = unsafe_mul(moved, unit)
         if withdrawn > vault.locked_collateral:
-            refuse._with("vault_engine: not enough locked")
+            revert_reason._raise("vault_engine: not enough locked")
         vault.locked_collateral = unsafe_sub(vault.locked_collateral, withdrawn)
         if vault.normalized_debt != 0:
             debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
@@ -327,16 +327,16 @@ def repay_and_withdraw(
                     withdrawn,
                 )
     if repaid != 0 and type_terms.dynamic:
-        terms._reprice(collateral_type, type_terms.replaced, debts, before)
+        terms._reprice_type(collateral_type, type_terms.replaced, debts, before)
     if vault.called_at != 0:
         vault.called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
     ledger._store_debts(collateral_type, debts)
     self._store_vault(collateral_type, owner, vault)
 
     if burned != 0:
-        ledger._burn(msg.sender, burned)
+        ledger._burn_stablecoin(msg.sender, burned)
     if moved != 0:
-        terms._push(type_terms.token, receiver, moved)
+        terms._push_collateral(type_terms.token, receiver, moved)
 
 
 @external
@@ -360,7 +360,7 @@ def accrue(collateral_type: uint256) -> uint256:
     @return [ray] The accumulated rate, rounded down.
     """
     terms._load_terms(collateral_type)
-    return ledger._accrue(collateral_type).accumulated_rate
+    return ledger._accrue_fees(collateral_type).accumulated_rate
 
 
 # -------------------------------------------------- liquidation and auctions
@@ -369,22 +369,22 @@ def accrue(collateral_type: uint256) -> uint256:
 @external
 @nonreentrant
 def accrue_and_read(
-    collateral_type: uint256, owner: address, limits_factor: uint256
+    collateral_type: uint256, owner: address, auction_limit_factor: uint256
 ) -> IVaultEngine.VaultState:
     """
     @notice Charge the fee and read all that a liquidation needs. Anyone. In settlement there is no room for
             more auctions.
     @param collateral_type [id] The collateral type.
     @param owner Whose vault.
-    @param limits_factor [basis points] of the auction limits to count with.
+    @param auction_limit_factor [basis points] of the auction limits to count with.
     @return The vault, its type's rate and terms, and the room for auctions.
     """
     type_terms: IVaultEngine.Terms = terms._load_terms(collateral_type)
-    debts: IVaultEngine.Debts = ledger._accrue(collateral_type)
+    debts: IVaultEngine.Debts = ledger._accrue_fees(collateral_type)
     vault: Record = self._load_vault(collateral_type, owner)
     room: uint256 = 0
     if not type_terms.settling:
-        room = terms._room(collateral_type, limits_factor)
+        room = terms._compute_auction_room(collateral_type, auction_limit_factor)
     return IVaultEngine.VaultState(
         locked_collateral=vault.locked_collateral,
         normalized_debt=vault.normalized_debt,
@@ -446,13 +446,13 @@ def seize(
     if collateral != 0 and normalized_debt != 0:
         vault.lots = unsafe_add(vault.lots, LOT)
         if vault.lots > MAX_LOTS:
-            refuse._with("vault_engine: too many lots")
+            revert_reason._raise("vault_engine: too many lots")
     debts: IVaultEngine.Debts = ledger._post_liquidation(collateral_type, normalized_debt)
     if terms.RISK_POLICY != empty(address):
         word: uint256 = terms.of_types[collateral_type]
         if word & terms.DYNAMIC != 0:
             before: uint256 = unsafe_add(debts.normalized_debt, normalized_debt)
-            terms._reprice(collateral_type, word & terms.REPLACED != 0, debts, before)
+            terms._reprice_type(collateral_type, word & terms.REPLACED != 0, debts, before)
     self._store_vault(collateral_type, owner, vault)
     ledger._post_reward(collateral_type, receiver, reward)
 
@@ -469,7 +469,7 @@ def release(collateral_type: uint256, amount: uint256, receiver: address):
     self._only_auction()
     of_type: uint256 = terms.of_types[collateral_type]
     ledger._check_not(of_type >= terms.SETTLING)
-    terms._deliver(of_type, amount, receiver)
+    terms._deliver_collateral(of_type, amount, receiver)
 
 
 @external
@@ -507,11 +507,11 @@ def settle_take(
         vault.locked_collateral += returned
         # Several lots of one vault may come back; its field must not run into the next.
         if vault.locked_collateral > ledger.MASK_104:
-            refuse._with("vault_engine: too much returned")
+            revert_reason._raise("vault_engine: too much returned")
         self._store_vault(collateral_type, owner, vault)
     elif returned != 0:
         ledger._post_salvage(collateral_type, returned)
-    ledger._burn(payer, paid)
+    ledger._burn_stablecoin(payer, paid)
 
 
 @external
@@ -527,7 +527,7 @@ def write_off(collateral_type: uint256, owner: address, principal: uint256, salv
     self._only_auction()
     if salvage != 0:
         ledger._post_salvage(collateral_type, salvage)
-    ledger._post_write_off(collateral_type, principal)
+    ledger._post_loss(collateral_type, principal)
     if owner != empty(address):
         vault: Record = self._load_vault(collateral_type, owner)
         vault.lots = unsafe_sub(vault.lots, LOT)
@@ -581,9 +581,9 @@ def begin_settlement():
             break
         collateral_type: uint256 = unsafe_sub(rest & 255, 1)
         rest >>= 8
-        ledger._accrue(collateral_type)
+        ledger._accrue_fees(collateral_type)
         ledger._set_stability_fee(collateral_type, 0)
-        terms._settle(collateral_type)
+        terms._mark_settling(collateral_type)
     extcall ledger.LOSS_WATERFALL.wind_up(skip_contract_check=True)
 
 
@@ -627,7 +627,7 @@ def skim(collateral_type: uint256, owner: address, taken: uint256, worth: uint25
     self._only_settlement()
     vault: Record = self._load_vault(collateral_type, owner)
     if vault.lots >= LOT:
-        refuse._with("vault_engine: lots are open")
+        revert_reason._raise("vault_engine: lots are open")
     normalized_debt: uint256 = vault.normalized_debt
     vault.normalized_debt = 0
     vault.locked_collateral -= taken
@@ -671,7 +671,7 @@ def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
     """
     self._only_settlement()
     ledger._post_from_salvage(collateral_type, amount)
-    terms._deliver(terms.of_types[collateral_type], amount, receiver)
+    terms._deliver_collateral(terms.of_types[collateral_type], amount, receiver)
 
 
 # -------------------------------------------------------------------- views
@@ -733,7 +733,7 @@ def total_debt() -> uint256:
         debts: IVaultEngine.Debts = ledger._load_debts(collateral_type)
         total = unsafe_add(
             unsafe_add(total, unsafe_mul(debts.normalized_debt, debts.accumulated_rate)),
-            ledger._distress(collateral_type),
+            ledger._compute_distress(collateral_type),
         )
     return total
 
@@ -745,7 +745,7 @@ def total_debt() -> uint256:
 @view
 def _check_consent(owner: address):
     if msg.sender != owner and not self.operators[owner][msg.sender]:
-        refuse._with("vault_engine: not approved")
+        revert_reason._raise("vault_engine: not approved")
 
 
 @internal
@@ -757,11 +757,11 @@ def _check_price(collateral_type: uint256, locked_collateral: uint256, debt: uin
     """
     price: uint256 = staticcall IPriceFeed(PRICE_FEED).risk_price(collateral_type)
     if price == 0:
-        refuse._with("vault_engine: no price")
+        revert_reason._raise("vault_engine: no price")
     # 103 + 112 + 14 bits against 181 + 16 bits.
     margin: uint256 = unsafe_mul(unsafe_mul(locked_collateral, price), units.BASIS_POINTS)
     if margin < unsafe_mul(debt, initial_ratio):
-        refuse._with("vault_engine: unsafe")
+        revert_reason._raise("vault_engine: unsafe")
 
 
 @internal
@@ -783,13 +783,13 @@ def _check_risk(
          type's normalized debt before the call.
     """
     if vault.called_at != 0:
-        refuse._with("vault_engine: margin call")
+        revert_reason._raise("vault_engine: margin call")
     rate: uint256 = debts.accumulated_rate
     performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
     type_debt: uint256 = performing
     if debts.distressed != 0:
-        type_debt = unsafe_add(type_debt, ledger._distress(collateral_type))
-    fee: uint256 = extcall IRiskPolicy(terms._policy_of(replaced)).check_new_risk(
+        type_debt = unsafe_add(type_debt, ledger._compute_distress(collateral_type))
+    fee: uint256 = extcall IRiskPolicy(terms._get_policy(replaced)).check_new_risk(
         IRiskPolicy.NewRisk(
             collateral_type=collateral_type,
             locked_collateral=vault.locked_collateral,
@@ -803,14 +803,14 @@ def _check_risk(
         )
     )
     if dynamic:
-        terms._follow(collateral_type, fee)
+        terms._follow_fee(collateral_type, fee)
 
 
 @internal
 @view
 def _still_called(collateral_type: uint256, vault: Record, rate: uint256) -> uint256:
     """@dev The time of a margin call, 0 once it is met. No price is no reason to block a repayment."""
-    if staticcall ILiquidationEngine(terms.LIQUIDATION_ENGINE).meets_call(
+    if staticcall ILiquidationEngine(terms.LIQUIDATION_ENGINE).satisfies_margin_call(
         collateral_type, vault.locked_collateral, vault.normalized_debt * rate
     ):
         return 0
@@ -821,21 +821,21 @@ def _still_called(collateral_type: uint256, vault: Record, rate: uint256) -> uin
 @view
 def _only_liquidation():
     if msg.sender != terms.LIQUIDATION_ENGINE:
-        refuse._with("vault_engine: only liquidation")
+        revert_reason._raise("vault_engine: only liquidation")
 
 
 @internal
 @view
 def _only_auction():
     if msg.sender != terms.COLLATERAL_AUCTION:
-        refuse._with("vault_engine: only auction")
+        revert_reason._raise("vault_engine: only auction")
 
 
 @internal
 @view
 def _only_settlement():
     if msg.sender != SETTLEMENT:
-        refuse._with("vault_engine: only settlement")
+        revert_reason._raise("vault_engine: only settlement")
 
 
 @internal

@@ -22,8 +22,8 @@ from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.interfaces import IWorkouts
 from contracts.modules import bounds
-from contracts.modules import doubt
-from contracts.modules import recovery
+from contracts.modules import vault_flags
+from contracts.modules import debt_repayment
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -135,7 +135,7 @@ struct Schedule:
     ratio: uint256  # basis points, 16 bits
 
 
-struct Sums:
+struct WorkoutBalances:
     owed: uint256  # wad of stablecoin at entry, premium included, 104 bits
     premium: uint256  # micro stablecoins of it, 48 bits
     excess: uint256  # rad by which the principal was rounded up to whole wei, 90 bits
@@ -179,12 +179,12 @@ terms: HashMap[uint256, uint256]
 balances: HashMap[uint256, uint256]
 # workout -> Schedule
 schedules: HashMap[uint256, uint256]
-# workout -> Sums
+# workout -> WorkoutBalances
 sums: HashMap[uint256, uint256]
 # collateral type -> rad of principal in its workouts
 in_workouts: public(HashMap[uint256, uint256])
 # collateral type -> rad of that which is flagged
-in_doubt: public(HashMap[uint256, uint256])
+flagged_principal: public(HashMap[uint256, uint256])
 # collateral type -> owner -> seconds, when the vault entered last
 last_entries: public(HashMap[uint256, HashMap[address, uint256]])
 
@@ -237,17 +237,17 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
     assert instalments != 0 and instalments <= terms.instalments, "workouts: bad instalments"
     assert (block.timestamp >= self.last_entries[collateral_type][owner] + terms.period), "workouts: too soon"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
-        collateral_type, owner, staticcall policy.limits_factor()
+        collateral_type, owner, staticcall policy.auction_limit_factor()
     )
     assert vault.called_at != 0, "workouts: not called"
     principal: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
     # A call that nobody has cleared yet is no reason to stop the interest.
-    assert not staticcall LIQUIDATION_ENGINE.meets_call(
+    assert not staticcall LIQUIDATION_ENGINE.satisfies_margin_call(
         collateral_type, vault.locked_collateral, principal
     ), "workouts: call is met"
     price: uint256 = staticcall PRICE_FEED.risk_price(collateral_type)
     assert price != 0, "workouts: no price"
-    assert self._repays(
+    assert self._can_repay(
         vault.locked_collateral, price, terms.discount, principal
     ), "workouts: worth too little"
     assert principal <= vault.room, "workouts: no room"
@@ -257,9 +257,9 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
     whole: uint256 = units._div_up(principal, units.RAY)
     # In micro stablecoins; one above its field is cut to it, not refused.
     premium: uint256 = min(
-        unsafe_mul(principal, terms.premium) // (units.BASIS_POINTS * recovery.MICRO_RAD), MASK_48
+        unsafe_mul(principal, terms.premium) // (units.BASIS_POINTS * debt_repayment.MICRO_RAD), MASK_48
     )
-    owed: uint256 = unsafe_add(whole, unsafe_mul(premium, recovery.MICRO_WAD))
+    owed: uint256 = unsafe_add(whole, unsafe_mul(premium, debt_repayment.MICRO_WAD))
     workout_id: uint256 = extcall COLLATERAL_AUCTION.reserve_id()
     self.in_workouts[collateral_type] = total
     self.last_entries[collateral_type][owner] = block.timestamp
@@ -293,7 +293,7 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
         owed=owed,
         instalments=instalments,
     )
-    extcall LIQUIDATION_ENGINE.hand_over(
+    extcall LIQUIDATION_ENGINE.move_to_workout(
         collateral_type, owner, vault.locked_collateral, vault.normalized_debt
     )
     return workout_id
@@ -313,7 +313,7 @@ def pay(workout_id: uint256, amount: uint256) -> uint256:
     """
     self._check_live()
     balance: Balance = self._load_balance(workout_id)
-    sums: Sums = self._load_sums(workout_id)
+    sums: WorkoutBalances = self._load_sums(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
     collateral_type: uint256 = balance.collateral_type
     before: uint256 = self._principal_left(balance, sums)
@@ -325,7 +325,7 @@ def pay(workout_id: uint256, amount: uint256) -> uint256:
         # Principal that a raised floor left under it may still be paid in parts.
         assert after >= least or before < least, "workouts: rest under floor"
     principal: uint256 = unsafe_sub(before, after)
-    self._take_off(balance, principal)
+    self._remove_principal(balance, principal)
 
     owner: address = empty(address)
     returned: uint256 = 0
@@ -333,9 +333,9 @@ def pay(workout_id: uint256, amount: uint256) -> uint256:
         owner = schedule.owner
         returned = balance.lot
         balance.met = balance.instalments
-        self._remove(workout_id)
+        self._remove_workout(workout_id)
     else:
-        balance.met = self._met(balance, schedule, sums, after)
+        balance.met = self._count_met_instalments(balance, schedule, sums, after)
         self._store_balance(workout_id, balance)
     log Paid(workout_id=workout_id, payer=msg.sender, amount=paid, left=balance.left, met=balance.met)
     if returned != 0:
@@ -374,11 +374,11 @@ def top_up(workout_id: uint256, amount: uint256):
     assert added <= vault.locked_collateral, "workouts: not enough locked"
     balance.lot = unsafe_add(balance.lot, added)
     assert balance.lot <= MASK_104, "workouts: lot is full"
-    sums: Sums = self._load_sums(workout_id)
-    balance.met = self._met(balance, schedule, sums, self._principal_left(balance, sums))
+    sums: WorkoutBalances = self._load_sums(workout_id)
+    balance.met = self._count_met_instalments(balance, schedule, sums, self._principal_left(balance, sums))
     self._store_balance(workout_id, balance)
     log ToppedUp(workout_id=workout_id, amount=added, met=balance.met)
-    extcall LIQUIDATION_ENGINE.hand_over(balance.collateral_type, owner, added, 0)
+    extcall LIQUIDATION_ENGINE.move_to_workout(balance.collateral_type, owner, added, 0)
 
 
 @external
@@ -398,20 +398,20 @@ def flag(workout_id: uint256) -> uint256:
     schedule: Schedule = self._load_schedule(workout_id)
     found: bool = False
     if principal != 0:
-        price: uint256 = doubt._lowest_price(PRICE_FEED, collateral_type)
+        price: uint256 = vault_flags._lowest_price(PRICE_FEED, collateral_type)
         found = self._is_late(balance, schedule)
         assert found or price != 0, "workouts: no price to flag at"
         found = found or self._is_short(balance, schedule, price, principal)
     if found != balance.flagged:
         if found:
-            self.in_doubt[collateral_type] += principal
+            self.flagged_principal[collateral_type] += principal
         else:
-            self.in_doubt[collateral_type] -= principal
+            self.flagged_principal[collateral_type] -= principal
         balance.flagged = found
         self._store_balance(workout_id, balance)
-    in_doubt: uint256 = principal if found else 0
-    log WorkoutFlagged(workout_id=workout_id, collateral_type=collateral_type, principal=in_doubt)
-    return in_doubt
+    flagged_principal: uint256 = principal if found else 0
+    log WorkoutFlagged(workout_id=workout_id, collateral_type=collateral_type, principal=flagged_principal)
+    return flagged_principal
 
 
 @external
@@ -439,8 +439,8 @@ def foreclose(workout_id: uint256, reward_receiver: address):
     assert (
         self._is_late(balance, schedule) or self._is_short(balance, schedule, price, principal)
     ), "workouts: in good standing"
-    self._take_off(balance, principal)
-    self._remove(workout_id)
+    self._remove_principal(balance, principal)
+    self._remove_workout(workout_id)
     log Foreclosed(
         workout_id=workout_id,
         collateral_type=collateral_type,
@@ -466,8 +466,8 @@ def unwind(workout_id: uint256):
     balance: Balance = self._load_balance(workout_id)
     principal: uint256 = self._principal_left(balance, self._load_sums(workout_id))
     owner: address = self._load_schedule(workout_id).owner
-    self._take_off(balance, principal)
-    self._remove(workout_id)
+    self._remove_principal(balance, principal)
+    self._remove_workout(workout_id)
     log WorkoutUnwound(
         workout_id=workout_id,
         collateral_type=balance.collateral_type,
@@ -562,7 +562,7 @@ def workout_of(workout_id: uint256) -> Workout:
     """
     balance: Balance = self._load_balance(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
-    sums: Sums = self._load_sums(workout_id)
+    sums: WorkoutBalances = self._load_sums(workout_id)
     return Workout(
         collateral_type=balance.collateral_type,
         owner=schedule.owner,
@@ -574,7 +574,7 @@ def workout_of(workout_id: uint256) -> Workout:
         met=balance.met,
         entered_at=schedule.entered_at,
         interval=schedule.interval,
-        due=self._due(balance, schedule),
+        due=self._compute_due_time(balance, schedule),
         discount=schedule.discount,
         ratio=schedule.ratio,
     )
@@ -600,13 +600,13 @@ def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
 
 @external
 @view
-def sound_of(collateral_type: uint256) -> uint256:
+def unflagged_principal_of(collateral_type: uint256) -> uint256:
     """
     @notice Principal in a type's workouts that nobody has found in doubt.
     @param collateral_type [id] The collateral type.
     @return [rad] The principal.
     """
-    return self.in_workouts[collateral_type] - self.in_doubt[collateral_type]
+    return self.in_workouts[collateral_type] - self.flagged_principal[collateral_type]
 
 
 @external
@@ -639,7 +639,7 @@ def _check_approved(owner: address):
 
 @internal
 @pure
-def _repays(lot: uint256, price: uint256, discount: uint256, principal: uint256) -> bool:
+def _can_repay(lot: uint256, price: uint256, discount: uint256, principal: uint256) -> bool:
     """@dev Whether a sale at the price less the discount would pay the principal: 104 + 112 + 14 bits."""
     value: uint256 = unsafe_mul(
         unsafe_mul(lot, price), unsafe_sub(units.BASIS_POINTS, discount)
@@ -649,7 +649,9 @@ def _repays(lot: uint256, price: uint256, discount: uint256, principal: uint256)
 
 @internal
 @view
-def _met(balance: Balance, schedule: Schedule, sums: Sums, principal: uint256) -> uint256:
+def _count_met_instalments(
+    balance: Balance, schedule: Schedule, sums: WorkoutBalances, principal: uint256
+) -> uint256:
     """
     @dev How many instalments are met: as many as ceil(owed*k/n) is paid for, if the lot would repay what is
          left. Without a price the amount alone counts: a broken feed is not the owner's fault.
@@ -657,14 +659,14 @@ def _met(balance: Balance, schedule: Schedule, sums: Sums, principal: uint256) -
     covered: uint256 = (sums.owed - balance.left) * balance.instalments // sums.owed
     if covered > balance.met:
         price: uint256 = staticcall PRICE_FEED.risk_price(balance.collateral_type)
-        if price == 0 or self._repays(balance.lot, price, schedule.discount, principal):
+        if price == 0 or self._can_repay(balance.lot, price, schedule.discount, principal):
             return covered
     return balance.met
 
 
 @internal
 @pure
-def _due(balance: Balance, schedule: Schedule) -> uint256:
+def _compute_due_time(balance: Balance, schedule: Schedule) -> uint256:
     """@dev Seconds: an instalment is missed after this."""
     return schedule.entered_at + (balance.met + 1) * schedule.interval
 
@@ -673,7 +675,7 @@ def _due(balance: Balance, schedule: Schedule) -> uint256:
 @view
 def _is_late(balance: Balance, schedule: Schedule) -> bool:
     """@dev Whether an instalment is missed."""
-    return block.timestamp > self._due(balance, schedule)
+    return block.timestamp > self._compute_due_time(balance, schedule)
 
 
 @internal
@@ -685,22 +687,22 @@ def _is_short(balance: Balance, schedule: Schedule, price: uint256, principal: u
 
 
 @internal
-def _take_off(balance: Balance, principal: uint256):
+def _remove_principal(balance: Balance, principal: uint256):
     """@dev Principal leaves a workout, and with it the doubt."""
     self.in_workouts[balance.collateral_type] -= principal
     if balance.flagged:
-        self.in_doubt[balance.collateral_type] -= principal
+        self.flagged_principal[balance.collateral_type] -= principal
 
 
 @internal
 @pure
-def _principal_left(balance: Balance, sums: Sums) -> uint256:
+def _principal_left(balance: Balance, sums: WorkoutBalances) -> uint256:
     """@dev Rad."""
-    return recovery._principal_left(balance.left, sums.premium, sums.excess)
+    return debt_repayment._principal_left(balance.left, sums.premium, sums.excess)
 
 
 @internal
-def _remove(workout_id: uint256):
+def _remove_workout(workout_id: uint256):
     self.balances[workout_id] = 0
     self.schedules[workout_id] = 0
     self.sums[workout_id] = 0
@@ -764,6 +766,6 @@ def _load_schedule(workout_id: uint256) -> Schedule:
 
 @internal
 @view
-def _load_sums(workout_id: uint256) -> Sums:
+def _load_sums(workout_id: uint256) -> WorkoutBalances:
     word: uint256 = self.sums[workout_id]
-    return Sums(owed=word & MASK_104, premium=(word >> 104) & MASK_48, excess=word >> 152)
+    return WorkoutBalances(owed=word & MASK_104, premium=(word >> 104) & MASK_48, excess=word >> 152)

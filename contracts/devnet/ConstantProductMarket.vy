@@ -77,13 +77,13 @@ def set_liquidity(collateral: uint256, stable: uint256):
     self.stable_reserve = stable
     log LiquiditySet(collateral=new, stable=stable)
     if new > old_collateral:
-        self._pull(TOKEN, (new - old_collateral) // UNIT)
+        self._pull_token(TOKEN, (new - old_collateral) // UNIT)
     elif new < old_collateral:
-        self._push(TOKEN, OWNER, (old_collateral - new) // UNIT)
+        self._push_token(TOKEN, OWNER, (old_collateral - new) // UNIT)
     if stable > old_stable:
-        self._pull(STABLECOIN, stable - old_stable)
+        self._pull_token(STABLECOIN, stable - old_stable)
     elif stable < old_stable:
-        self._push(STABLECOIN, OWNER, old_stable - stable)
+        self._push_token(STABLECOIN, OWNER, old_stable - stable)
 
 
 @external
@@ -96,13 +96,13 @@ def sell(amount: uint256, min_out: uint256, receiver: address) -> uint256:
     @return [wad] Stablecoin sent, rounded down.
     """
     moved: uint256 = amount // UNIT * UNIT
-    out: uint256 = self._out(moved, self.collateral_reserve, self.stable_reserve)
-    self._check_out(out, min_out)
+    out: uint256 = self._compute_output(moved, self.collateral_reserve, self.stable_reserve)
+    self._check_output(out, min_out)
     self.collateral_reserve += moved
     self.stable_reserve -= out
     log Sold(sender=msg.sender, receiver=receiver, collateral=moved, stable=out)
-    self._pull(TOKEN, moved // UNIT)
-    self._push(STABLECOIN, receiver, out)
+    self._pull_token(TOKEN, moved // UNIT)
+    self._push_token(STABLECOIN, receiver, out)
     return out
 
 
@@ -115,13 +115,13 @@ def buy(amount: uint256, min_out: uint256, receiver: address) -> uint256:
     @param receiver Who gets the collateral.
     @return [wad] Collateral sent, floored to the token's unit.
     """
-    out: uint256 = self._out(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
-    self._check_out(out, min_out)
+    out: uint256 = self._compute_output(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
+    self._check_output(out, min_out)
     self.stable_reserve += amount
     self.collateral_reserve -= out
     log Bought(sender=msg.sender, receiver=receiver, stable=amount, collateral=out)
-    self._pull(STABLECOIN, amount)
-    self._push(TOKEN, receiver, out // UNIT)
+    self._pull_token(STABLECOIN, amount)
+    self._push_token(TOKEN, receiver, out // UNIT)
     return out
 
 
@@ -133,7 +133,7 @@ def quote_sell(amount: uint256) -> uint256:
     @param amount [wad] Collateral, floored to the token's unit.
     @return [wad] Stablecoin, rounded down.
     """
-    return self._out(amount // UNIT * UNIT, self.collateral_reserve, self.stable_reserve)
+    return self._compute_output(amount // UNIT * UNIT, self.collateral_reserve, self.stable_reserve)
 
 
 @external
@@ -144,7 +144,7 @@ def quote_buy(amount: uint256) -> uint256:
     @param amount [wad] Stablecoin.
     @return [wad] Collateral, floored to the token's unit.
     """
-    return self._out(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
+    return self._compute_output(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
 
 
 @external
@@ -161,7 +161,7 @@ def price() -> uint256:
 
 @internal
 @view
-def _out(amount: uint256, reserve_in: uint256, reserve_out: uint256) -> uint256:
+def _compute_output(amount: uint256, reserve_in: uint256, reserve_out: uint256) -> uint256:
     paid: uint256 = amount * (BASIS_POINTS - FEE)
     if paid == 0:
         return 0
@@ -170,19 +170,19 @@ def _out(amount: uint256, reserve_in: uint256, reserve_out: uint256) -> uint256:
 
 @internal
 @pure
-def _check_out(out: uint256, min_out: uint256):
+def _check_output(out: uint256, min_out: uint256):
     assert out != 0, "market: nothing out"
     assert out >= min_out, "market: too little out"
 
 
 @internal
-def _pull(token: address, amount: uint256):
+def _pull_token(token: address, amount: uint256):
     assert extcall IERC20(token).transferFrom(
         msg.sender, self, amount, default_return_value=True
     ), "market: transfer in failed"
 
 
 @internal
-def _push(token: address, receiver: address, amount: uint256):
+def _push_token(token: address, receiver: address, amount: uint256):
     # What is booked is held, so a token that only returns false has no reason to.
     extcall IERC20(token).transfer(receiver, amount, default_return_value=True)

@@ -75,7 +75,7 @@ def take_and_sell(
     self._only_owner()
     data: Bytes[1024] = abi_encode(market, empty(uint256))
     extcall IEquityAuction(auction).take(collateral_type, max_amount, max_price, self, data)
-    self._hand_over(auction)
+    self._hand_claims(auction)
 
 
 @external
@@ -91,7 +91,7 @@ def take_and_buy(auction: address, max_amount: uint256, max_price: uint256, mark
     self._only_owner()
     data: Bytes[1024] = abi_encode(market, spend)
     extcall ISurplusAuction(auction).take(max_amount, max_price, self, data)
-    self._hand_over(auction)
+    self._hand_claims(auction)
 
 
 @external
@@ -128,7 +128,7 @@ def _only_owner():
 
 
 @internal
-def _hand_over(auction: address):
+def _hand_claims(auction: address):
     stablecoin: uint256 = staticcall STABLECOIN.balanceOf(self)
     equity: uint256 = staticcall EQUITY.balanceOf(self)
     log EquityTaken(auction=auction, stablecoin=stablecoin, equity=equity)

@@ -30,7 +30,7 @@ def __init__(decimals: uint8):
 
 
 @external
-def say(
+def set_answer(
     round_id: uint80, answer: int256, started_at: uint256, updated_at: uint256, answered_in_round: uint80
 ):
     """

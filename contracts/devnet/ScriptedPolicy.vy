@@ -35,7 +35,7 @@ def __init__(vault_engine: address):
 
 
 @external
-def say(fee: uint256, add_on_rate: uint256, factor: uint256, calls: IRiskPolicy.CallTerms):
+def set_answer(fee: uint256, add_on_rate: uint256, factor: uint256, calls: IRiskPolicy.CallTerms):
     """
     @notice Set what it answers from now on. Anyone.
     @param fee [ray a second] Of every type.
@@ -108,7 +108,7 @@ def add_on(collateral_type: uint256, debt: uint256) -> uint256:
 
 @external
 @view
-def steepest(collateral_type: uint256) -> uint256:
+def max_marginal_add_on(collateral_type: uint256) -> uint256:
     """
     @notice Say how fast an add-on grows.
     @param collateral_type [id] Any; it makes no difference.
@@ -145,7 +145,7 @@ def call_terms(collateral_type: uint256) -> IRiskPolicy.CallTerms:
 
 @external
 @view
-def limits_factor() -> uint256:
+def auction_limit_factor() -> uint256:
     """
     @notice Say how much of the auction limits holds.
     @return [basis points] As told.

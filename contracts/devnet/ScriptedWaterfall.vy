@@ -39,7 +39,7 @@ def charge(stage: address, collateral_type: uint256, amount: uint256) -> (uint25
 
 @external
 @view
-def losses_beyond(stage: address) -> uint256:
+def losses_reaching(stage: address) -> uint256:
     """
     @notice The losses that it claims for a stage.
     @param stage Any; it makes no difference.

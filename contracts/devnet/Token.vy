@@ -61,7 +61,7 @@ def transfer(to: address, amount: uint256) -> bool:
     @param amount [units of the token] Moved.
     @return Always true.
     """
-    self._move(msg.sender, to, amount)
+    self._move_tokens(msg.sender, to, amount)
     return True
 
 
@@ -92,12 +92,12 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     if allowed != max_value(uint256):
         assert allowed >= amount, "token: insufficient allowance"
         self.allowance[owner][msg.sender] = allowed - amount
-    self._move(owner, to, amount)
+    self._move_tokens(owner, to, amount)
     return True
 
 
 @internal
-def _move(owner: address, to: address, amount: uint256):
+def _move_tokens(owner: address, to: address, amount: uint256):
     assert self.balanceOf[owner] >= amount, "token: insufficient balance"
     self.balanceOf[owner] -= amount
     self.balanceOf[to] += amount

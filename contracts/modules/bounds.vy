@@ -131,8 +131,8 @@ FEE_MOVE: constant(uint256) = 6_341_958_396_752_917_301
 # What it may use to answer: more than four times what any answer needs, but for a mark in margin markets,
 # which is the median of all reporters: 15 of them need 69,000.
 POLICY_GAS: constant(uint256) = 100_000
-# For a domain that bears a loss of the perpetual markets.
-DOMAIN_GAS: constant(uint256) = 1_000_000
+# For a facilitator that bears a loss of the perpetual markets.
+FACILITATOR_GAS: constant(uint256) = 1_000_000
 # Times a year.
 MAX_FEE_SPEED: constant(uint256) = 1_000
 MIN_CALL_TIME: constant(uint256) = 60
@@ -145,7 +145,7 @@ MIN_CALM_PERIOD: constant(uint256) = 600
 MAX_CALM_PERIOD: constant(uint256) = 7 * 86_400
 MAX_SILENCE: constant(uint256) = 30 * 86_400
 
-# Domains: seconds from the announcement of a loss to its booking.
+# Facilitators: seconds from the announcement of a loss to its booking.
 MIN_LOSS_DELAY: constant(uint256) = 3_600
 MAX_LOSS_DELAY: constant(uint256) = 30 * 86_400
 

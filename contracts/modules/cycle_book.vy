@@ -15,7 +15,7 @@
 from contracts.interfaces import IPerpetualMarket
 from contracts.modules import bounds
 from contracts.modules import price_path
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 from contracts.modules import units
 
 uses: price_path
@@ -88,12 +88,12 @@ paid_in: HashMap[address, uint256]
 positions: HashMap[address, HashMap[uint256, uint256]]
 # owner -> market -> the moves of its side up to which the next two are counted, while it has a position
 since: HashMap[address, HashMap[uint256, uint256]]
-# owner -> market -> a cycle's number modulo 2 -> Sides: gains, and losses, of the open and the pending cycle
+# owner -> market -> cycle modulo 2 -> SideTotals: gains, and losses, of the open and the pending cycle
 gained: HashMap[address, HashMap[uint256, HashMap[uint256, uint256]]]
 lost: HashMap[address, HashMap[uint256, HashMap[uint256, uint256]]]
 # owner -> market -> Pending
 pendings: HashMap[address, HashMap[uint256, uint256]]
-# market -> cycle -> Sides: what those who gained bear together
+# market -> cycle -> SideTotals: what those who gained bear together
 losses: HashMap[uint256, HashMap[uint256, uint256]]
 # number -> final cycle that had losses, in order
 lossy: HashMap[uint256, uint256]
@@ -120,7 +120,7 @@ def __init__(third_bond: uint256):
 
 
 @internal
-def _touch(owner: address):
+def _touch_account(owner: address):
     """
     @dev Bring an account up to the open cycle. Then its positions in markets that have ended are closed, at
          their final prices.
@@ -132,15 +132,15 @@ def _touch(owner: address):
         account.seen = clock.lossy
         self._store_account(owner, account)
     elif account.cycle != clock.cycle:
-        account = self._close(owner, account, clock, False)
+        account = self._close_cycle(owner, account, clock, False)
         if account.cycle != clock.cycle:
-            account = self._close(owner, account, clock, True)
+            account = self._close_cycle(owner, account, clock, True)
         self._store_account(owner, account)
-    self._close_out(owner, account.markets & clock.ended)
+    self._close_positions(owner, account.markets & clock.ended)
 
 
 @internal
-def _close_out(owner: address, markets: uint256):
+def _close_positions(owner: address, markets: uint256):
     """@dev Take an account's positions in some markets, by bits, from it, at the marks."""
     if markets == 0:
         return
@@ -151,17 +151,17 @@ def _close_out(owner: address, markets: uint256):
             continue
         size: int256 = self._size(owner, market)
         if size != 0:
-            self._move(owner, market, -size, 0)
+            self._trade_lots(owner, market, -size, 0)
 
 
 @internal
-def _close(owner: address, before: Account, clock: IPerpetualMarket.Clock, skips: bool) -> Account:
+def _close_cycle(owner: address, before: Account, clock: IPerpetualMarket.Clock, skips: bool) -> Account:
     """
     @dev End the account's cycle: the one before is final, this one is pending. Or settle the cycle that it
          ended last, then all final ones after it at once, and end the last that is over: in all of these its
          lots were the same, and nothing was booked of it. The caller stores it.
     """
-    account: Account = self._settle(owner, before, clock.lossy)
+    account: Account = self._settle_cycle(owner, before, clock.lossy)
     if skips:
         account.cycle = clock.cycle - 1
     cycle: uint256 = account.cycle + 1
@@ -183,8 +183,10 @@ def _close(owner: address, before: Account, clock: IPerpetualMarket.Clock, skips
             haircut += (convert(abs(position.size), uint256) * borne + MASK_21) >> 21
             position.value = price_path._worth_at(price_path.levels[market][account.cycle], position.size)
             self.since[owner][market] = price_path.edges[market][account.cycle][side]
-            self._clear(owner, market, account.cycle)
-        self._segment(owner, market, account.cycle, position.size, price_path.edges[market][cycle][side])
+            self._clear_cycle(owner, market, account.cycle)
+        self._count_segment(
+            owner, market, account.cycle, position.size, price_path.edges[market][cycle][side]
+        )
         value: int256 = price_path._worth_at(price_path.levels[market][cycle], position.size)
         worth += value
         gained: uint256 = self.gained[owner][market][account.cycle % 2]
@@ -195,7 +197,7 @@ def _close(owner: address, before: Account, clock: IPerpetualMarket.Clock, skips
             net = value - position.value
         self.pendings[owner][market] = price_path._bits(net, 138)
         # What was kept of the cycle that is final makes room for the one that opens.
-        self._clear(owner, market, cycle)
+        self._clear_cycle(owner, market, cycle)
         position.value = value
         self._store_position(owner, market, position)
     if haircut != 0:
@@ -218,7 +220,7 @@ def _close(owner: address, before: Account, clock: IPerpetualMarket.Clock, skips
 
 
 @internal
-def _settle(owner: address, before: Account, lossy: uint256) -> Account:
+def _settle_cycle(owner: address, before: Account, lossy: uint256) -> Account:
     """
     @dev Take the haircuts of the cycle before the account's, which is final, if it had losses, and give what
          was booked, as far as it is missing. The caller forgets what was booked, as it ends the next cycle.
@@ -236,10 +238,12 @@ def _settle(owner: address, before: Account, lossy: uint256) -> Account:
             continue
         own += price_path._worth_at(price_path.levels[market][account.cycle + 1], self._size(owner, market))
         # Sums over all sides of parts of gains stay under 2**123.
-        haircut = unsafe_add(haircut, self._haircut_in(owner, market, unsafe_sub(account.cycle, 1)))
+        haircut = unsafe_add(
+            haircut, self._compute_market_haircut(owner, market, unsafe_sub(account.cycle, 1))
+        )
         booked = unsafe_add(booked, self.pendings[owner][market] >> 138)
     self.late_of[owner] = 0
-    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
+    worth: int256 = price_path._check_signed(self.worths[owner], 0, 138)
     due: int256 = convert(haircut, int256)
     given: uint256 = min(booked, convert(max(0, due - max(worth, own)), uint256))
     change: int256 = convert(given, int256) - due
@@ -255,14 +259,14 @@ def _settle(owner: address, before: Account, lossy: uint256) -> Account:
 
 
 @internal
-def _clear(owner: address, market: uint256, cycle: uint256):
+def _clear_cycle(owner: address, market: uint256, cycle: uint256):
     """@dev Forget what was gained and lost in a cycle, or the one two before it."""
     self.gained[owner][market][cycle % 2] = 0
     self.lost[owner][market][cycle % 2] = 0
 
 
 @internal
-def _segment(owner: address, market: uint256, cycle: uint256, size: int256, moves: uint256):
+def _count_segment(owner: address, market: uint256, cycle: uint256, size: int256, moves: uint256):
     """
     @dev Count what a position gained and lost in a cycle up to some moves of its side, while it had the size
          it has. It is part of what its side gained, which is under 2**117, and of what the other side gained.
@@ -289,7 +293,7 @@ def _segment(owner: address, market: uint256, cycle: uint256, size: int256, move
 
 @internal
 @view
-def _haircut_in(owner: address, market: uint256, cycle: uint256) -> uint256:
+def _compute_market_haircut(owner: address, market: uint256, cycle: uint256) -> uint256:
     """@dev The haircut of the account's pending cycle in a market, wei, rounded up on each side."""
     mine: uint256 = self.gained[owner][market][cycle % 2]
     loss: uint256 = self.losses[market][cycle]
@@ -305,7 +309,7 @@ def _haircut_in(owner: address, market: uint256, cycle: uint256) -> uint256:
 
 @internal
 @view
-def _standing(owner: address) -> IPerpetualMarket.Standing:
+def _compute_standing(owner: address) -> IPerpetualMarket.Standing:
     """@dev What a touched account has at the marks, its haircuts as known, its gains that are not final."""
     account: Account = self._load_account(owner)
     found: IPerpetualMarket.Standing = IPerpetualMarket.Standing(own=account.cash, haircut=0, unfinal=0)
@@ -317,12 +321,12 @@ def _standing(owner: address) -> IPerpetualMarket.Standing:
         size: int256 = self._size(owner, market)
         if size != 0:
             # 138 and 172 bits.
-            found.own = unsafe_add(found.own, price_path._worth(market, size))
+            found.own = unsafe_add(found.own, price_path._compute_worth(market, size))
         # Sums over all sides of parts of gains stay under 2**123.
         pending: uint256 = unsafe_sub(account.cycle, 1)
-        found.haircut = unsafe_add(found.haircut, self._haircut_in(owner, market, pending))
+        found.haircut = unsafe_add(found.haircut, self._compute_market_haircut(owner, market, pending))
         found.unfinal = unsafe_add(
-            unsafe_add(found.unfinal, self._gained_now(owner, market, account.cycle, size)),
+            unsafe_add(found.unfinal, self._compute_open_gains(owner, market, account.cycle, size)),
             price_path._both(self.gained[owner][market][pending % 2]),
         )
     return found
@@ -330,7 +334,7 @@ def _standing(owner: address) -> IPerpetualMarket.Standing:
 
 @internal
 @view
-def _gained_now(owner: address, market: uint256, cycle: uint256, size: int256) -> uint256:
+def _compute_open_gains(owner: address, market: uint256, cycle: uint256, size: int256) -> uint256:
     """@dev What a position gained in the open cycle on both sides, up to the last move, wei."""
     found: uint256 = price_path._both(self.gained[owner][market][cycle % 2])
     # The first of two fields.
@@ -343,7 +347,7 @@ def _gained_now(owner: address, market: uint256, cycle: uint256, size: int256) -
 
 
 @internal
-def _move(owner: address, market: uint256, delta: int256, off: int256):
+def _trade_lots(owner: address, market: uint256, delta: int256, off: int256):
     """
     @dev Buy (or sell) lots for a touched account in a market that is up to date, at a price so far off the
          mark. What a lot is worth differs by side: lots are closed at the one and opened at the other.
@@ -353,12 +357,14 @@ def _move(owner: address, market: uint256, delta: int256, off: int256):
     old: int256 = position.size
     size: int256 = old + delta
     if abs(size) > convert(price_path.MASK_63, int256):
-        refuse._with("cycle_book: too many lots")
+        revert_reason._raise("cycle_book: too many lots")
     if delta * size > 0:
         self._forget_lost(owner)
-    self._segment(owner, market, account.cycle, old, price_path.moves[market][price_path._side(old)])
+    self._count_segment(owner, market, account.cycle, old, price_path.moves[market][price_path._side(old)])
     self.since[owner][market] = price_path.moves[market][price_path._side(size)]
-    paid: int256 = price_path._worth(market, size) - price_path._worth(market, old) + delta * off
+    paid: int256 = (
+        price_path._compute_worth(market, size) - price_path._compute_worth(market, old) + delta * off
+    )
     price_path._change_lots(market, old, size)
     account.cash -= paid
     account.markets |= 1 << market
@@ -377,14 +383,14 @@ def _move(owner: address, market: uint256, delta: int256, off: int256):
 @internal
 def _forget_lost(owner: address):
     """@dev Of the deposits of whoever does more than reduce no more counts than it had at the last roll."""
-    worth: int256 = price_path._signed(self.worths[owner], 0, 138)
+    worth: int256 = price_path._check_signed(self.worths[owner], 0, 138)
     most: uint256 = convert(max(0, worth), uint256)
     if self.paid_in[owner] > most:
         self.paid_in[owner] = most
 
 
 @internal
-def _credit(owner: address, amount: int256):
+def _credit_cash(owner: address, amount: int256):
     """@dev Change an account's cash, wei."""
     account: Account = self._load_account(owner)
     # An amount is under 2**255, and no sum of both beyond 138 bits is stored.
@@ -393,23 +399,23 @@ def _credit(owner: address, amount: int256):
 
 
 @internal
-def _pay_in(owner: address, amount: uint256):
+def _credit_payment(owner: address, amount: uint256):
     """
     @dev What an account brings counts for the pending cycle as well, not for older ones, and is no profit,
          wad.
     """
-    self._touch(owner)
-    self._bring(owner, convert(amount, int256))
+    self._touch_account(owner)
+    self._credit_deposit(owner, convert(amount, int256))
     self.paid_in[owner] += amount
 
 
 @internal
-def _bring(owner: address, amount: int256):
+def _credit_deposit(owner: address, amount: int256):
     """@dev An account brings cash, or takes it out (under zero), wei: for the pending cycle as well."""
-    self._credit(owner, amount)
+    self._credit_cash(owner, amount)
     word: uint256 = self.worths[owner]
-    worth: int256 = unsafe_add(price_path._signed(word, 0, 138), amount)
-    brought: int256 = unsafe_add(price_path._signed(word, 138, 118), amount)
+    worth: int256 = unsafe_add(price_path._check_signed(word, 0, 138), amount)
+    brought: int256 = unsafe_add(price_path._check_signed(word, 138, 118), amount)
     self.worths[owner] = price_path._bits(worth, 138) | (price_path._bits(brought, 118) << 138)
 
 
@@ -422,7 +428,7 @@ def _pay_finder(owner: address, third: uint256, parts: uint256):
     """
     amount: uint256 = parts << PART
     # An amount is under 2**77.
-    self._bring(owner, unsafe_sub(0, convert(amount, int256)))
+    self._credit_deposit(owner, unsafe_sub(0, convert(amount, int256)))
     account: Account = self._load_account(owner)
     account.paid = unsafe_add(account.paid, parts)
     if account.bond & third != 0:
@@ -434,16 +440,16 @@ def _pay_finder(owner: address, third: uint256, parts: uint256):
         amount = unsafe_add(amount, THIRD_BOND)
     self._store_account(owner, account)
     if amount != 0:
-        self._pay_in(msg.sender, amount)
+        self._credit_payment(msg.sender, amount)
         log FinderPaid(account=owner, finder=msg.sender, amount=amount)
 
 
 @internal
-def _reward(finder: address, amount: uint256):
+def _pay_reward(finder: address, amount: uint256):
     """@dev Pay the finder, who had lots of debtors taken over, an amount in wad."""
     self.rewards -= amount
     self.bonds -= amount
-    self._pay_in(finder, amount)
+    self._credit_payment(finder, amount)
 
 
 @internal
@@ -486,7 +492,7 @@ def _note_lossy(number: uint256, cycle: uint256, markets: uint256):
             if loss != 0:
                 total: uint256 = price_path._part(totals, side)
                 # What a lot gained and what all bear are under 2**117: 255 bits.
-                index += units._div_up((price_path._gained_in(market, cycle, side) * loss) << 21, total)
+                index += units._div_up((price_path._get_cycle_gains(market, cycle, side) * loss) << 21, total)
             self.indices[market][side][number + 1] = index
 
 
@@ -516,14 +522,14 @@ def _thirds(bond: uint256) -> uint256:
 def _worth_at_roll(owner: address) -> int256:
     """@dev What a touched account was worth when the pending cycle ended, wei."""
     word: uint256 = self.worths[owner]
-    return price_path._signed(word, 0, 138) - price_path._signed(word, 138, 118)
+    return price_path._check_signed(word, 0, 138) - price_path._check_signed(word, 138, 118)
 
 
 @internal
 @view
 def _size(owner: address, market: uint256) -> int256:
     """@dev Of a position, lots."""
-    return price_path._signed(self.positions[owner][market], 0, 64)
+    return price_path._check_signed(self.positions[owner][market], 0, 64)
 
 
 @internal
@@ -558,7 +564,7 @@ def _paid(owner: address) -> uint256:
 def _load_account(owner: address) -> Account:
     word: uint256 = self.accounts[owner]
     return Account(
-        cash=price_path._signed(word, 0, 138),
+        cash=price_path._check_signed(word, 0, 138),
         markets=(word >> 138) & MASK_8,
         cycle=(word >> 146) & price_path.MASK_32,
         seen=(word >> 178) & price_path.MASK_32,
@@ -583,14 +589,14 @@ def _store_account(owner: address, account: Account):
 @view
 def _load_pending(owner: address, market: uint256) -> Pending:
     word: uint256 = self.pendings[owner][market]
-    return Pending(net=price_path._signed(word, 0, 138), booked=word >> 138)
+    return Pending(net=price_path._check_signed(word, 0, 138), booked=word >> 138)
 
 
 @internal
 @view
 def _load_position(owner: address, market: uint256) -> Position:
     word: uint256 = self.positions[owner][market]
-    return Position(size=price_path._signed(word, 0, 64), value=price_path._signed(word, 64, 138))
+    return Position(size=price_path._check_signed(word, 0, 64), value=price_path._check_signed(word, 64, 138))
 
 
 @internal

@@ -17,11 +17,11 @@ from ethereum.ercs import IERC20
 
 from contracts.interfaces import IMarginFund
 from contracts.interfaces import IPerpetualMarket
-from contracts.modules import asking
+from contracts.modules import policy_calls
 from contracts.modules import bounds
 from contracts.modules import cycle_book
 from contracts.modules import price_path
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 
 uses: price_path
 uses: cycle_book
@@ -76,12 +76,12 @@ def __init__(stablecoin: address, fund: address, window: uint256, quiet: uint256
 
 
 @internal
-def _book(owner: address) -> bool:
+def _book_loss(owner: address) -> bool:
     """@dev Book what a touched account lacks of the pending cycle; whether it differs from before."""
     cycle: uint256 = price_path._cycle() - 1
     markets: uint256 = cycle_book._markets(owner)
-    standing: IPerpetualMarket.Standing = cycle_book._standing(owner)
-    most: int256 = max(price_path._signed(cycle_book.worths[owner], 0, 138), standing.own)
+    standing: IPerpetualMarket.Standing = cycle_book._compute_standing(owner)
+    most: int256 = max(price_path._check_signed(cycle_book.worths[owner], 0, 138), standing.own)
     lacks: uint256 = convert(max(0, convert(standing.haircut, int256) - most), uint256)
     shares: uint256[bounds.MAX_MARGIN_MARKETS] = empty(uint256[bounds.MAX_MARGIN_MARKETS])
     everything: uint256 = 0
@@ -91,7 +91,7 @@ def _book(owner: address) -> bool:
         if markets >> market == 0:
             break
         if (markets >> market) & 1 == 1:
-            shares[market] = self._lost_in(owner, market, cycle)
+            shares[market] = self._get_cycle_losses(owner, market, cycle)
             everything = unsafe_add(everything, shares[market])
             had = unsafe_add(had, cycle_book._load_pending(owner, market).booked)
     paid: uint256 = cycle_book._paid(owner)
@@ -152,12 +152,12 @@ def _book(owner: address) -> bool:
 
 @internal
 @view
-def _lost_in(owner: address, market: uint256, cycle: uint256) -> uint256:
+def _get_cycle_losses(owner: address, market: uint256, cycle: uint256) -> uint256:
     """@dev What an account's loss can have come from in a market, wei."""
     both: uint256 = price_path._both(cycle_book.lost[owner][market][cycle % 2])
     if both == 0:
         return 0
-    haircut: int256 = convert(cycle_book._haircut_in(owner, market, cycle), int256)
+    haircut: int256 = convert(cycle_book._compute_market_haircut(owner, market, cycle), int256)
     return min(both, convert(max(0, haircut - cycle_book._load_pending(owner, market).net), uint256))
 
 
@@ -165,7 +165,7 @@ def _lost_in(owner: address, market: uint256, cycle: uint256) -> uint256:
 @pure
 def _by_winners(part: uint256, lost: uint256) -> uint256:
     """
-    @dev Part of a loss as Sides, wei: what was lost as long, rounded down, was gained as short. No side has
+    @dev Part of a loss as SideTotals, wei: losses of longs, rounded down, are gains of shorts. No side has
          more than was lost to it.
     """
     if part == 0:
@@ -178,29 +178,29 @@ def _by_winners(part: uint256, lost: uint256) -> uint256:
 
 
 @internal
-def _roll():
+def _roll_cycle():
     """@dev Make the pending cycle final, the open one pending, and open the next."""
     clock: IPerpetualMarket.Clock = price_path._load_clock()
     if block.timestamp < clock.rolled_at + 4 * WINDOW and (
         block.timestamp < clock.rolled_at + WINDOW or block.timestamp < clock.booked_at + QUIET
     ):
-        refuse._with("cycle_losses: too early")
+        revert_reason._raise("cycle_losses: too early")
     # All of them where the policy does not say.
     markets: uint256 = min(
-        asking._number(price_path.POLICY.address, method_id("markets()")), bounds.MAX_MARGIN_MARKETS
+        policy_calls._ask_number(price_path.POLICY.address, method_id("markets()")), bounds.MAX_MARGIN_MARKETS
     )
     insured: uint256 = 0
     later: uint256 = 0
     parts: uint256[bounds.MAX_MARGIN_MARKETS] = empty(uint256[bounds.MAX_MARGIN_MARKETS])
-    self._sweep()
+    self._sweep_fees()
     self._pay_late(self.late)
     if clock.booked_at != 0:
         insured, parts = extcall FUND.cover(clock.cycle - 1, markets)
         self.held += insured
-        self._charge(clock.cycle - 1, -convert(insured, int256), parts)
+        self._charge_losses(clock.cycle - 1, -convert(insured, int256), parts)
     if self.late != 0:
         later, parts = staticcall FUND.allocate(min(self.late, self.overdue), clock.cycle - 1, markets)
-        self._charge(clock.cycle - 1, convert(later, int256), parts)
+        self._charge_losses(clock.cycle - 1, convert(later, int256), parts)
         self.late -= later
     if clock.booked_at != 0 or later != 0:
         cycle_book._note_lossy(clock.lossy, clock.cycle - 1, markets)
@@ -216,8 +216,8 @@ def _roll():
 
 
 @internal
-def _charge(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MARGIN_MARKETS]):
-    """@dev Raise or lower what the gains of a cycle bear, wei: by a part for each market, as Sides."""
+def _charge_losses(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MARGIN_MARKETS]):
+    """@dev Raise or lower what the gains of a cycle bear, wei: by a part for each market, as SideTotals."""
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         part: uint256 = parts[market]
         if part != 0:
@@ -254,7 +254,7 @@ def _repay(amount: uint256):
 
 
 @internal
-def _sweep():
+def _sweep_fees():
     """@dev Hand fees over to the fund. A fee may be of a gain that its loser has not paid in."""
     amount: uint256 = min(cycle_book.fees, self.held)
     if amount != 0:

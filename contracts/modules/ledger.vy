@@ -23,7 +23,7 @@ from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStablecoin
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 from contracts.modules import units
 
 # [rad]
@@ -196,7 +196,7 @@ def in_settlement() -> bool:
     @notice Tell whether settlement has begun.
     @return Once true, true for good.
     """
-    return self._settling()
+    return self._is_settling()
 
 
 # ------------------------------------------------------------------ records
@@ -286,14 +286,14 @@ def _auctions(collateral_type: uint256) -> (uint256, uint256, uint256):
 
 @internal
 @view
-def _distress(collateral_type: uint256) -> uint256:
+def _compute_distress(collateral_type: uint256) -> uint256:
     """@dev in_auction + deficit, [rad]."""
     return unsafe_add(self._in_auction(collateral_type), self.deficit[collateral_type])
 
 
 @internal
 @view
-def _settling() -> bool:
+def _is_settling() -> bool:
     """@dev Whether settlement has begun."""
     return self.system >> 223 == NO_CEILING
 
@@ -302,7 +302,7 @@ def _settling() -> bool:
 @view
 def _check_live():
     """@dev For what settlement does not allow any more."""
-    self._check_not(self._settling())
+    self._check_not(self._is_settling())
 
 
 @internal
@@ -310,14 +310,14 @@ def _check_live():
 def _check_not(settling: bool):
     """@dev The same where a bit beside a type's terms tells: what is loaded anyway costs nothing."""
     if settling:
-        refuse._with("ledger: in settlement")
+        revert_reason._raise("ledger: in settlement")
 
 
 # --------------------------------------------------------------- parameters
 
 
 @internal
-def _list(collateral_type: uint256):
+def _open_type(collateral_type: uint256):
     """@dev A new type: no debt, a rate of one."""
     self._store_debts(
         collateral_type,
@@ -428,7 +428,7 @@ def _post_accrual(collateral_type: uint256) -> IVaultEngine.Debts:
 
 
 @internal
-def _accrue(collateral_type: uint256) -> IVaultEngine.Debts:
+def _accrue_fees(collateral_type: uint256) -> IVaultEngine.Debts:
     """@dev `_post_accrual`, stored."""
     debts: IVaultEngine.Debts = self._post_accrual(collateral_type)
     self._store_debts(collateral_type, debts)
@@ -449,7 +449,7 @@ def _post_draw(receiver: address, amount: uint256, dust: uint256):
         unsafe_add(unsafe_mul(supply, units.RAY), system & MASK_186),
         unsafe_mul((system >> 186) & (2**37 - 1), units.RAD),
     ) > unsafe_mul(system >> 223, units.RAD):
-        refuse._with("ledger: over the ceiling")
+        revert_reason._raise("ledger: over the ceiling")
 
 
 @internal
@@ -507,7 +507,7 @@ def _post_from_salvage(collateral_type: uint256, amount: uint256):
 
 
 @internal
-def _post_write_off(collateral_type: uint256, principal: uint256):
+def _post_loss(collateral_type: uint256, principal: uint256):
     """@dev in_auction -> deficit."""
     if principal != 0:
         self._leave_auction(collateral_type, principal)
@@ -525,7 +525,7 @@ def _post_reward(collateral_type: uint256, receiver: address, amount: uint256):
         self.system = unsafe_sub(system, paid)
         if paid != owed:
             self._post_deficit(collateral_type, unsafe_sub(owed, paid))
-        self._mint(receiver, amount)
+        self._mint_stablecoin(receiver, amount)
 
 
 @internal
@@ -541,7 +541,7 @@ def _post_cover(collateral_type: uint256, amount: uint256):
     """@dev deficit -amount, against what the caller takes from a stage."""
     deficit: uint256 = self.deficit[collateral_type]
     if amount > deficit:
-        refuse._with("ledger: cover above deficit")
+        revert_reason._raise("ledger: cover above deficit")
     self.deficit[collateral_type] = unsafe_sub(deficit, amount)
     if amount == deficit:
         self._settle_distress(collateral_type)
@@ -553,7 +553,7 @@ def _post_from_buffer(collateral_type: uint256, amount: uint256):
     income: uint256 = self.income[collateral_type]
     buffer: uint256 = income & MASK_188
     if amount > buffer:
-        refuse._with("ledger: buffer too small")
+        revert_reason._raise("ledger: buffer too small")
     self.income[collateral_type] = unsafe_sub(income, amount)
     coins: uint256 = self._whole_coins(unsafe_sub(buffer, amount), buffer)
     self.system = unsafe_sub(self.system, coins << 186)
@@ -563,7 +563,7 @@ def _post_from_buffer(collateral_type: uint256, amount: uint256):
 def _post_from_reserve(amount: uint256):
     """@dev reserve -amount."""
     if amount > self._reserve():
-        refuse._with("ledger: reserve too small")
+        revert_reason._raise("ledger: reserve too small")
     self.system = unsafe_sub(self.system, amount)
 
 
@@ -575,11 +575,11 @@ def _post_retired(collateral_type: uint256, on_sale: uint256):
     """
     if (
         self.debts[collateral_type] & MASK_104
-        | self._distress(collateral_type)
+        | self._compute_distress(collateral_type)
         | self.salvage[collateral_type]
         | on_sale
     ) != 0:
-        refuse._with("ledger: type in use")
+        revert_reason._raise("ledger: type in use")
     amount: uint256 = self._buffer(collateral_type)
     self._post_from_buffer(collateral_type, amount)
     self._post_to_reserve(amount)
@@ -590,7 +590,7 @@ def _post_retired(collateral_type: uint256, on_sale: uint256):
 def _post_spent(receiver: address, amount: uint256):
     """@dev reserve -amount ([wad]), supply the same more."""
     self._post_from_reserve(amount * units.RAY)
-    self._mint(receiver, amount)
+    self._mint_stablecoin(receiver, amount)
 
 
 @internal
@@ -683,20 +683,20 @@ def _post_netted(listed: uint256) -> uint256:
 def _post_redeemed(owner: address, amount: uint256):
     """@dev supply -amount ([wad]), settled the same less."""
     self.settled -= amount * units.RAY
-    self._burn(owner, amount)
+    self._burn_stablecoin(owner, amount)
 
 
 # ------------------------------------------------------------------ helpers
 
 
 @internal
-def _mint(receiver: address, amount: uint256):
+def _mint_stablecoin(receiver: address, amount: uint256):
     """@dev [wad] supply +amount, against a posting."""
     extcall STABLECOIN.mint(receiver, amount)
 
 
 @internal
-def _burn(payer: address, amount: uint256):
+def _burn_stablecoin(payer: address, amount: uint256):
     """@dev [wad] supply -amount, against a posting."""
     extcall STABLECOIN.burn(payer, amount, skip_contract_check=True)
 

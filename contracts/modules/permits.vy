@@ -11,7 +11,7 @@ from ethereum.ercs import IERC20
 from snekmate.utils import ecdsa
 from snekmate.utils import eip712_domain_separator
 
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 
 initializes: eip712_domain_separator
 
@@ -51,7 +51,7 @@ def approve(spender: address, amount: uint256) -> bool:
     @param amount [shares] The most that may be moved; the highest value means without end.
     @return Always true.
     """
-    self._approve(msg.sender, spender, amount)
+    self._set_allowance(msg.sender, spender, amount)
     return True
 
 
@@ -77,7 +77,7 @@ def permit(
     @param s The second half of the signature.
     """
     if block.timestamp > deadline:
-        refuse._with("shares: expired deadline")
+        revert_reason._raise("shares: expired deadline")
     nonce: uint256 = self.nonces[owner]
     self.nonces[owner] = unsafe_add(nonce, 1)
     content: bytes32 = keccak256(abi_encode(_PERMIT_TYPE_HASH, owner, spender, amount, nonce, deadline))
@@ -88,8 +88,8 @@ def permit(
         convert(s, uint256),
     )
     if signer != owner:
-        refuse._with("shares: invalid signature")
-    self._approve(owner, spender, amount)
+        revert_reason._raise("shares: invalid signature")
+    self._set_allowance(owner, spender, amount)
 
 
 @external
@@ -110,15 +110,15 @@ def _spend_allowance(owner: address, spender: address, amount: uint256):
     allowed: uint256 = self.allowance[owner][spender]
     if allowed != max_value(uint256):
         if amount > allowed:
-            refuse._with("shares: allowance too small")
-        self._approve(owner, spender, unsafe_sub(allowed, amount))
+            revert_reason._raise("shares: allowance too small")
+        self._set_allowance(owner, spender, unsafe_sub(allowed, amount))
 
 
 @internal
-def _approve(owner: address, spender: address, amount: uint256):
+def _set_allowance(owner: address, spender: address, amount: uint256):
     if owner == empty(address):
-        refuse._with("shares: bad owner")
+        revert_reason._raise("shares: bad owner")
     if spender == empty(address):
-        refuse._with("shares: bad spender")
+        revert_reason._raise("shares: bad spender")
     self.allowance[owner][spender] = amount
     log IERC20.Approval(owner=owner, spender=spender, value=amount)

@@ -15,9 +15,9 @@
 """
 from contracts.interfaces import IMarginPolicy
 from contracts.interfaces import IPerpetualMarket
-from contracts.modules import asking
+from contracts.modules import policy_calls
 from contracts.modules import bounds
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 from contracts.modules import units
 
 
@@ -75,11 +75,11 @@ clock: uint256
 paths: HashMap[uint256, uint256]
 # market -> side -> what a lot of it gained, and lost, since the start; wei, 128 bits each
 moves: HashMap[uint256, HashMap[uint256, uint256]]
-# market -> Sides: lots that accounts are long, and short
+# market -> SideTotals: lots that accounts are long, and short
 lots: HashMap[uint256, uint256]
 # market -> Values, at the mark and the index that are stored
 values: HashMap[uint256, uint256]
-# market -> cycle -> Sides: what they gained
+# market -> cycle -> SideTotals: what they gained
 totals: HashMap[uint256, HashMap[uint256, uint256]]
 # market -> cycle -> Values when it began
 levels: HashMap[uint256, HashMap[uint256, uint256]]
@@ -111,9 +111,9 @@ def __init__(margin_policy: address, mark_age: uint256):
 
 
 @internal
-def _mark(market: uint256) -> IMarginPolicy.Mark:
+def _mark_market(market: uint256) -> IMarginPolicy.Mark:
     """@dev Mark a market at the price of the last seconds; that and its range, or zeros without one."""
-    answer: Bytes[96] = asking._answer(
+    answer: Bytes[96] = policy_calls._give_answer(
         POLICY.address,
         abi_encode(market, MARK_AGE, method_id=method_id("mark_price(uint256,uint256)")),
     )
@@ -129,7 +129,7 @@ def _mark(market: uint256) -> IMarginPolicy.Mark:
         or mark.price > bounds.MAX_LOT_PRICE
     ):
         return empty(IMarginPolicy.Mark)
-    self._walk(market, mark.price, False)
+    self._walk_market(market, mark.price, False)
     return mark
 
 
@@ -142,7 +142,7 @@ def _better(mark: IMarginPolicy.Mark, size: int256) -> uint256:
 
 
 @internal
-def _walk(market: uint256, price: uint256, final: bool):
+def _walk_market(market: uint256, price: uint256, final: bool):
     """
     @dev Bring the index, the mark, the path and the values of a market up to now, at a price: what is stored
          always belongs together. On the path a new extreme counts, and so does a turn; anything between only
@@ -152,10 +152,10 @@ def _walk(market: uint256, price: uint256, final: bool):
     funding: Funding = self._load_funding(market)
     if price == path.price and funding.updated == block.timestamp and not final:
         return
-    due: int256 = self._due(funding)
+    due: int256 = self._compute_funding_due(funding)
     values: uint256 = 0
     left: uint256 = 0
-    values, left = self._moved(market, convert(price, int256) - convert(path.price, int256) - due)
+    values, left = self._move_values(market, convert(price, int256) - convert(path.price, int256) - due)
     self.values[market] = values
     if left != 0:
         self._change_pot(convert(left, int256))
@@ -172,7 +172,7 @@ def _walk(market: uint256, price: uint256, final: bool):
         turns: bool = final
         if not onward and not final:
             # Nothing turns without a policy.
-            needed: uint256 = asking._number(
+            needed: uint256 = policy_calls._ask_number(
                 POLICY.address,
                 abi_encode(market, price, method_id=method_id("maintenance(uint256,uint256)")),
             )
@@ -180,13 +180,13 @@ def _walk(market: uint256, price: uint256, final: bool):
         if onward or turns:
             path.extreme = level
             path.falling = path.falling == onward
-            self._count(market, convert(path.falling, uint256), moved)
+            self._count_move(market, convert(path.falling, uint256), moved)
     self._store_path(market, path)
 
 
 @internal
 @view
-def _shared(market: uint256, winner: uint256, moved: uint256) -> (uint256, uint256, uint256):
+def _share_move(market: uint256, winner: uint256, moved: uint256) -> (uint256, uint256, uint256):
     """
     @dev Share a move: the side with fewer lots has all of it, the other's lots together as much. Lots are
          under 2**63 and a move is under 2**109.
@@ -204,7 +204,7 @@ def _shared(market: uint256, winner: uint256, moved: uint256) -> (uint256, uint2
 
 @internal
 @view
-def _moved(market: uint256, moved: int256) -> (uint256, uint256):
+def _move_values(market: uint256, moved: int256) -> (uint256, uint256):
     """
     @dev Let a mark less the index move what lots are worth. A loss is rounded up. A move that does not fit
          counts for nobody.
@@ -218,20 +218,20 @@ def _moved(market: uint256, moved: int256) -> (uint256, uint256):
     gain: uint256 = 0
     gained: uint256 = 0
     losers: uint256 = 0
-    gain, gained, losers = self._shared(market, winner, convert(abs(moved), uint256))
+    gain, gained, losers = self._share_move(market, winner, convert(abs(moved), uint256))
     loss: uint256 = unsafe_div(unsafe_add(gained, unsafe_sub(losers, 1)), losers)
     way: int256 = unsafe_sub(1, unsafe_mul(2, convert(winner, int256)))
     at: uint256 = unsafe_mul(110, winner)
     other: uint256 = unsafe_sub(110, at)
-    won: int256 = unsafe_add(self._signed(values, at, 110), unsafe_mul(way, convert(gain, int256)))
-    lost: int256 = unsafe_add(self._signed(values, other, 110), unsafe_mul(way, convert(loss, int256)))
+    won: int256 = unsafe_add(self._check_signed(values, at, 110), unsafe_mul(way, convert(gain, int256)))
+    lost: int256 = unsafe_add(self._check_signed(values, other, 110), unsafe_mul(way, convert(loss, int256)))
     if max(abs(won), abs(lost)) > MAX_VALUE:
         return values, 0
     return (self._bits(won, 110) << at) | (self._bits(lost, 110) << other), unsafe_mul(loss, losers) - gained
 
 
 @internal
-def _count(market: uint256, winner: uint256, moved: uint256):
+def _count_move(market: uint256, winner: uint256, moved: uint256):
     """
     @dev Add a move to what a lot of one side gained and of the other lost, rounded down: all losses are no
          more than all gains. One that does not fit counts for nobody: the path never stops.
@@ -239,7 +239,7 @@ def _count(market: uint256, winner: uint256, moved: uint256):
     gain: uint256 = 0
     gained: uint256 = 0
     losers: uint256 = 0
-    gain, gained, losers = self._shared(market, winner, moved)
+    gain, gained, losers = self._share_move(market, winner, moved)
     loser: uint256 = unsafe_sub(1, winner)
     cycle: uint256 = self._cycle()
     loss: uint256 = unsafe_div(gained, losers)
@@ -256,10 +256,10 @@ def _count(market: uint256, winner: uint256, moved: uint256):
 
 
 @internal
-def _end(market: uint256, price: uint256):
+def _end_market(market: uint256, price: uint256):
     """@dev Have a market make its last move, to its final price: it and its funding stand still from now on.
     """
-    self._walk(market, price, True)
+    self._walk_market(market, price, True)
     self.clock |= 1 << (ENDED + market)
 
 
@@ -277,7 +277,7 @@ def _note_edge(market: uint256, cycle: uint256):
     """
     if self._has_ended(market) and (self.lots[market] | self.totals[market][cycle - 1]) == 0:
         return
-    self._walk(market, self._price(market), False)
+    self._walk_market(market, self._price(market), False)
     self.levels[market][cycle] = self.values[market]
     for side: uint256 in range(2):
         self.edges[market][cycle][side] = self.moves[market][side]
@@ -285,7 +285,7 @@ def _note_edge(market: uint256, cycle: uint256):
 
 @internal
 @view
-def _gained_in(market: uint256, cycle: uint256, side: uint256) -> uint256:
+def _get_cycle_gains(market: uint256, cycle: uint256, side: uint256) -> uint256:
     """@dev What a lot of a side gained in a cycle that is over, wei."""
     # The first of two fields.
     return unsafe_sub(self.edges[market][cycle + 1][side], self.edges[market][cycle][side]) & MASK_128
@@ -296,20 +296,20 @@ def _change_lots(market: uint256, old: int256, size: int256):
     """@dev Have a position change in a market that is up to date: its old size has had all moves till now."""
     lots: uint256 = unsafe_sub(self.lots[market], self._as_lots(old))
     self.lots[market] = unsafe_add(lots, self._as_lots(size))
-    if self._open(market) > MASK_63:
-        refuse._with("price_path: too much is open")
+    if self._get_open_lots(market) > MASK_63:
+        revert_reason._raise("price_path: too much is open")
 
 
 @internal
 @pure
 def _as_lots(size: int256) -> uint256:
-    """@dev A position as Sides: its lots, at its side."""
+    """@dev A position as SideTotals: its lots, at its side."""
     return convert(abs(size), uint256) << unsafe_mul(128, self._side(size))
 
 
 @internal
 @view
-def _open(market: uint256) -> uint256:
+def _get_open_lots(market: uint256) -> uint256:
     """@dev Lots that are open: of the side that has more. What the other has less was taken from debtors."""
     lots: uint256 = self.lots[market]
     return max(lots & MASK_128, lots >> 128)
@@ -324,16 +324,18 @@ def _price(market: uint256) -> uint256:
 
 @internal
 @view
-def _worth(market: uint256, size: int256) -> int256:
+def _compute_worth(market: uint256, size: int256) -> int256:
     """@dev The value of so many lots at the last mark and the index of now, wei."""
-    return self._worth_at(self._moved(market, -self._due(self._load_funding(market)))[0], size)
+    return self._worth_at(
+        self._move_values(market, -self._compute_funding_due(self._load_funding(market)))[0], size
+    )
 
 
 @internal
 @pure
 def _worth_at(values: uint256, size: int256) -> int256:
     """@dev The value of so many lots, wei; under zero for what a short owes."""
-    return size * self._signed(values, unsafe_mul(110, self._side(size)), 110)
+    return size * self._check_signed(values, unsafe_mul(110, self._side(size)), 110)
 
 
 @internal
@@ -355,25 +357,25 @@ def _cycle() -> uint256:
 
 @internal
 @view
-def _due(funding: Funding) -> int256:
+def _compute_funding_due(funding: Funding) -> int256:
     """@dev What the index has to move by until now, wei a lot."""
     return funding.rate * convert(block.timestamp - funding.updated, int256)
 
 
 @internal
-def _accrue(market: uint256):
+def _accrue_market(market: uint256):
     """
     @dev Bring a market up to now at its mark, and after an interval have the rate follow the premium of its
          trades. The premium is taken over all that is open, whatever was traded: no volume waters it down.
          The highest rate is a tenth of a price, under 2**89 wei, a period, and time has 32 bits: so the index
          stays under 2**107.
     """
-    self._walk(market, self._price(market), False)
+    self._walk_market(market, self._price(market), False)
     premium: Premium = self._load_premium(market)
     if block.timestamp >= premium.since + INTERVAL:
         funding: Funding = self._load_funding(market)
-        weight: uint256 = max(self._open(market), 1)
-        rate: int256 = self._capped(market, premium.total // convert(weight, int256))
+        weight: uint256 = max(self._get_open_lots(market), 1)
+        rate: int256 = self._cap_premium(market, premium.total // convert(weight, int256))
         funding.rate = rate // convert(PERIOD, int256)
         self._store_funding(market, funding)
         self._store_premium(market, Premium(total=0, volume=0, since=block.timestamp))
@@ -384,7 +386,7 @@ def _accrue(market: uint256):
 def _note_premium(market: uint256, lots: uint256, price: uint256):
     """@dev A trade counts for the next rate, as far from the mark as a rate may go."""
     mark: int256 = convert(self._price(market), int256)
-    over: int256 = self._capped(market, convert(price, int256) - mark)
+    over: int256 = self._cap_premium(market, convert(price, int256) - mark)
     premium: Premium = self._load_premium(market)
     taken: uint256 = min(lots, MASK_63 - min(premium.volume, MASK_63))
     premium.volume += taken
@@ -394,10 +396,10 @@ def _note_premium(market: uint256, lots: uint256, price: uint256):
 
 @internal
 @view
-def _capped(market: uint256, premium: int256) -> int256:
+def _cap_premium(market: uint256, premium: int256) -> int256:
     """@dev A premium, as far as funding may go; wei a lot."""
     price: uint256 = self._price(market)
-    most: int256 = convert(staticcall POLICY.most_premium_at(market, price), int256)
+    most: int256 = convert(staticcall POLICY.max_funding_premium(market, price), int256)
     return max(-most, min(most, premium))
 
 
@@ -406,7 +408,7 @@ def _capped(market: uint256, premium: int256) -> int256:
 
 @internal
 @pure
-def _signed(word: uint256, at: uint256, width: uint256) -> int256:
+def _check_signed(word: uint256, at: uint256, width: uint256) -> int256:
     """@dev A signed field of a word."""
     high: uint256 = word << unsafe_sub(256, unsafe_add(at, width))
     return convert(convert(high, bytes32), int256) >> unsafe_sub(256, width)
@@ -419,7 +421,7 @@ def _bits(amount: int256, width: uint256) -> uint256:
     one: uint256 = 1
     most: int256 = convert(unsafe_sub(one << unsafe_sub(width, 1), 1), int256)
     if amount < -most or amount > most:
-        refuse._with("price_path: beyond all figures")
+        revert_reason._raise("price_path: beyond all figures")
     return convert(convert(amount, bytes32), uint256) & unsafe_sub(one << width, 1)
 
 
@@ -464,7 +466,7 @@ def _note_booking():
 @view
 def _load_path(market: uint256) -> Path:
     word: uint256 = self.paths[market]
-    return Path(price=word & MASK_96, extreme=self._signed(word, 96, 110), falling=(word >> 206) != 0)
+    return Path(price=word & MASK_96, extreme=self._check_signed(word, 96, 110), falling=(word >> 206) != 0)
 
 
 @internal
@@ -489,13 +491,13 @@ def _part(word: uint256, side: uint256) -> uint256:
 
 @internal
 def _change_pot(amount: int256):
-    self.pot = self._bits(self._signed(self.pot, 0, 138) + amount, 138)
+    self.pot = self._bits(self._check_signed(self.pot, 0, 138) + amount, 138)
 
 
 @internal
 @pure
-def _as_sides(word: uint256) -> IPerpetualMarket.Sides:
-    return IPerpetualMarket.Sides(long=word & MASK_128, short=word >> 128)
+def _as_sides(word: uint256) -> IPerpetualMarket.SideTotals:
+    return IPerpetualMarket.SideTotals(long=word & MASK_128, short=word >> 128)
 
 
 @internal
@@ -509,7 +511,9 @@ def _both(word: uint256) -> uint256:
 @view
 def _load_funding(market: uint256) -> Funding:
     word: uint256 = self.fundings[market]
-    return Funding(level=self._signed(word, 0, 128), rate=self._signed(word, 128, 96), updated=word >> 224)
+    return Funding(
+        level=self._check_signed(word, 0, 128), rate=self._check_signed(word, 128, 96), updated=word >> 224
+    )
 
 
 @internal
@@ -523,7 +527,7 @@ def _store_funding(market: uint256, funding: Funding):
 @view
 def _load_premium(market: uint256) -> Premium:
     word: uint256 = self.premiums[market]
-    return Premium(total=self._signed(word, 0, 160), volume=(word >> 160) & MASK_64, since=word >> 224)
+    return Premium(total=self._check_signed(word, 0, 160), volume=(word >> 160) & MASK_64, since=word >> 224)
 
 
 @internal

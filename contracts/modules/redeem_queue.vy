@@ -13,7 +13,7 @@
 """
 from contracts.modules import bounds
 from contracts.modules import denominations
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 
 
 event OperatorSet:
@@ -58,7 +58,7 @@ struct Request:
     has_claimed: bool  # whether a part of it was claimed, 1 bit
 
 
-# Batches that are cut and wait for their time. Time alone fills nine: `_collecting_time`.
+# Batches that are cut and wait for their time. Time alone fills nine: `_get_collecting_time`.
 MOST_UNSETTLED: constant(uint256) = 12
 # [seconds] For which a batch takes requests at least, if the cooldown is not shorter.
 DAY: constant(uint256) = 86_400
@@ -105,7 +105,7 @@ def __init__(cooldown: uint256, cap_delay: uint256):
     assert cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds"
     assert cooldown == 0 or cooldown >= bounds.MIN_COOLDOWN, "pool: short cooldown"
     assert (
-        cooldown == 0 or cooldown + self._collecting_time(cooldown) + bounds.LOOK < cap_delay
+        cooldown == 0 or cooldown + self._get_collecting_time(cooldown) + bounds.LOOK < cap_delay
     ), "pool: cooldown too long"
     COOLDOWN = cooldown
     self._store_queue(Queue(collecting=1, unsettled=1, held=0, owed=0))
@@ -137,7 +137,7 @@ def _acts_for(sender: address, owner: address) -> bool:
 
 @internal
 @pure
-def _collecting_time(cooldown: uint256) -> uint256:
+def _get_collecting_time(cooldown: uint256) -> uint256:
     """
     @dev Seconds for which a batch takes requests: so many that those which wait for their time have places,
          however many ask.
@@ -146,16 +146,16 @@ def _collecting_time(cooldown: uint256) -> uint256:
 
 
 @internal
-def _cut(queue: Queue, generation: uint256) -> Batch:
+def _cut_batch(queue: Queue, generation: uint256) -> Batch:
     """@dev End the collecting of the batch that collects; the batch, in this generation."""
     batch: Batch = self._load_batch(queue.collecting)
     batch.units = denominations._convert(batch.units, batch.generation, generation)
     if batch.units == 0:
-        refuse._with("pool: no requests")
-    if block.timestamp < batch.since + self._collecting_time(COOLDOWN):
-        refuse._with("pool: batch collects")
+        revert_reason._raise("pool: no requests")
+    if block.timestamp < batch.since + self._get_collecting_time(COOLDOWN):
+        revert_reason._raise("pool: batch collects")
     if queue.collecting - queue.unsettled >= MOST_UNSETTLED:
-        refuse._with("pool: too many batches")
+        revert_reason._raise("pool: too many batches")
     batch.since = block.timestamp
     batch.generation = generation
     self._store_batch(queue.collecting, batch)
@@ -217,7 +217,7 @@ def _add_request(
          batch, and the request that was there before.
     """
     if controller != owner and controller != sender and not self.isOperator[controller][sender]:
-        refuse._with("pool: not for this controller")
+        revert_reason._raise("pool: not for this controller")
     id: uint256 = self.queue & MASK_32
     batch: Batch = self._load_batch(id)
     batch.units = denominations._convert(batch.units, batch.generation, generation)

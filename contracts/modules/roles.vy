@@ -10,7 +10,7 @@
 """
 from snekmate.auth import access_control
 
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 
 initializes: access_control
 
@@ -109,14 +109,14 @@ def has_role(role: bytes32, account: address) -> bool:
 @view
 def _only_admin():
     if msg.sender != self.admin:
-        refuse._with("roles: not admin")
+        revert_reason._raise("roles: not admin")
 
 
 @internal
 @view
-def _only(role: bytes32):
+def _check_role(role: bytes32):
     if not access_control.hasRole[role][msg.sender]:
-        refuse._with("roles: missing role")
+        revert_reason._raise("roles: missing role")
 
 
 @internal
@@ -131,7 +131,7 @@ def _only_admin_or(role: bytes32):
 def _check_role_name(role: bytes32):
     # The admin role itself moves only by the two-step hand-over.
     if role == access_control.DEFAULT_ADMIN_ROLE:
-        refuse._with("roles: admin is two-step")
+        revert_reason._raise("roles: admin is two-step")
 
 
 @internal

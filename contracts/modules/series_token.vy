@@ -107,7 +107,7 @@ def _balance(generation: uint256, owner: address) -> Balance:
 
 
 @internal
-def _set_mark_of(generation: uint256, owner: address, mark: uint256):
+def _set_mark(generation: uint256, owner: address, mark: uint256):
     """@dev How far an owner was settled; under 2**104."""
     self.balances[generation][owner] = (self.balances[generation][owner] & MASK_152) | (mark << 152)
 
@@ -126,21 +126,21 @@ def _check_receiver(to: address):
 
 
 @internal
-def _take(generation: uint256, owner: address, amount: uint256):
+def _take_tokens(generation: uint256, owner: address, amount: uint256):
     word: uint256 = self.balances[generation][owner]
     assert amount <= word & MASK_152, "shares: balance too small"
     self.balances[generation][owner] = unsafe_sub(word, amount)
 
 
 @internal
-def _transfer(generation: uint256, owner: address, to: address, amount: uint256):
-    self._take(generation, owner, amount)
+def _transfer_tokens(generation: uint256, owner: address, to: address, amount: uint256):
+    self._take_tokens(generation, owner, amount)
     self.balances[generation][to] = unsafe_add(self.balances[generation][to], amount)
     log IERC20.Transfer(sender=owner, receiver=to, value=amount)
 
 
 @internal
-def _mint(generation: uint256, to: address, amount: uint256):
+def _mint_tokens(generation: uint256, to: address, amount: uint256):
     """@dev In the present generation, in which the importer has bounded the supply."""
     self.state = unsafe_add(self.state, amount)
     self.balances[generation][to] = unsafe_add(self.balances[generation][to], amount)
@@ -148,8 +148,8 @@ def _mint(generation: uint256, to: address, amount: uint256):
 
 
 @internal
-def _burn(generation: uint256, owner: address, amount: uint256):
+def _burn_tokens(generation: uint256, owner: address, amount: uint256):
     """@dev In the present generation."""
-    self._take(generation, owner, amount)
+    self._take_tokens(generation, owner, amount)
     self.state = unsafe_sub(self.state, amount)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=amount)

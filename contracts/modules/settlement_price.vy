@@ -58,7 +58,7 @@ def _key(collateral_type: uint256, at: uint256) -> uint256:
 
 @internal
 @view
-def _first(collateral_type: uint256, at: uint256) -> uint256:
+def _find_first_key(collateral_type: uint256, at: uint256) -> uint256:
     """@dev The key of what begins first: a closing that was planned for a moment, or the settlement's."""
     settled_at: uint256 = self.closings[collateral_type] & MASK_32
     if settled_at != 0 and settled_at < at:
@@ -85,15 +85,15 @@ def _set(key: uint256, price: uint256):
 
 
 @internal
-def _count(key: uint256, market: Market) -> bool:
+def _count_closing_time(key: uint256, market: Market) -> bool:
     """@dev Count the time up to now, in which the market was as given; whether the price is final now."""
-    closing: Closing = self._counted(self._load(key), market)
+    closing: Closing = self._count_closing(self._load(key), market)
     self.closings[key] = (
         closing.begun_at | (closing.counted_to << 32) | (closing.valid << 64) | (closing.sum << 96)
     )
     if not self._is_over(closing):
         return False
-    self._set(key, self._mean(closing, self.final_prices[key]))
+    self._set(key, self._compute_mean(closing, self.final_prices[key]))
     return True
 
 
@@ -121,15 +121,15 @@ def _price(key: uint256, market: Market, at: uint256, otherwise: uint256) -> (bo
         closing.begun_at = at
         closing.counted_to = at
         word = otherwise
-    closing = self._counted(closing, market)
+    closing = self._count_closing(closing, market)
     if not self._is_over(closing):
         return False, 0, closing
-    return True, self._mean(closing, word), closing
+    return True, self._compute_mean(closing, word), closing
 
 
 @internal
 @view
-def _counted(closing: Closing, market: Market) -> Closing:
+def _count_closing(closing: Closing, market: Market) -> Closing:
     """@dev The same with the time up to now."""
     counted: Closing = closing
     start: uint256 = max(closing.counted_to, min(market.held_until, closing.begun_at + bounds.MAX_FINAL_HALT))
@@ -155,7 +155,7 @@ def _is_over(closing: Closing) -> bool:
 
 @internal
 @pure
-def _mean(closing: Closing, otherwise: uint256) -> uint256:
+def _compute_mean(closing: Closing, otherwise: uint256) -> uint256:
     """@dev Rounded down: a vault gives a unit more for its debt, which is what holders are paid from."""
     if closing.valid * 4 < bounds.FINAL_WINDOW:
         return otherwise

@@ -17,7 +17,7 @@ from ethereum.ercs import IERC20
 
 from contracts.modules import denominations
 from contracts.modules import permits
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 
 initializes: permits
 
@@ -130,7 +130,7 @@ def _balance(owner: address) -> Balance:
 
 
 @internal
-def _renew(owner: address, generation: uint256, mark: uint256) -> Balance:
+def _renew_record(owner: address, generation: uint256, mark: uint256) -> Balance:
     """@dev Bring an owner's record to the present generation and a mark; what it was before."""
     before: Balance = self._balance(owner)
     if before.generation != generation or before.mark != mark:
@@ -169,27 +169,27 @@ def _begin_generation(state: State, steps: uint256) -> State:
 def _check_receiver(to: address):
     """@dev Shares held by their own contract are its importer's business."""
     if to == empty(address) or to == self:
-        refuse._with("shares: bad receiver")
+        revert_reason._raise("shares: bad receiver")
 
 
 @internal
-def _take(owner: address, amount: uint256):
+def _take_shares(owner: address, amount: uint256):
     """@dev Of an owner whose record is of the present generation, as all that follow."""
     word: uint256 = self.balances[owner]
     if amount > word & MASK_152:
-        refuse._with("shares: balance too small")
+        revert_reason._raise("shares: balance too small")
     self.balances[owner] = unsafe_sub(word, amount)
 
 
 @internal
-def _transfer(owner: address, to: address, amount: uint256):
-    self._take(owner, amount)
+def _transfer_shares(owner: address, to: address, amount: uint256):
+    self._take_shares(owner, amount)
     self.balances[to] = unsafe_add(self.balances[to], amount)
     log IERC20.Transfer(sender=owner, receiver=to, value=amount)
 
 
 @internal
-def _mint(to: address, amount: uint256):
+def _mint_shares(to: address, amount: uint256):
     """@dev The importer has bounded the supply."""
     self.state = unsafe_add(self.state, amount)
     self.balances[to] = unsafe_add(self.balances[to], amount)
@@ -197,7 +197,7 @@ def _mint(to: address, amount: uint256):
 
 
 @internal
-def _burn(owner: address, amount: uint256):
-    self._take(owner, amount)
+def _burn_shares(owner: address, amount: uint256):
+    self._take_shares(owner, amount)
     self.state = unsafe_sub(self.state, amount)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=amount)

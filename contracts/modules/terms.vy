@@ -15,11 +15,11 @@ from ethereum.ercs import IERC20Detailed
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IVaultEngine
-from contracts.modules import asking
+from contracts.modules import policy_calls
 from contracts.modules import bounds
 from contracts.modules import ledger
-from contracts.modules import listing
-from contracts.modules import refuse
+from contracts.modules import listed_types
+from contracts.modules import revert_reason
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -77,7 +77,7 @@ of_types: HashMap[uint256, uint256]
 risk_policy: public(address)
 # collateral type -> fee when it was first to be above FEE_MOVE on a day ([ray a second], 66 bits) | that day
 fee_days: HashMap[uint256, uint256]
-# The types that are not retired, as `listing` has them.
+# The types that are not retired, as `listed_types` has them.
 listed: public(uint256)
 
 
@@ -112,29 +112,29 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     roles._only_admin()
     ledger._check_live()
     new: uint256 = self.collateral_types
-    place: uint256 = listing._place(self.listed, 0)
+    place: uint256 = listed_types._place(self.listed, 0)
     if place == 256 or new >= bounds.MAX_TYPES:
-        refuse._with("terms: too many types")
+        revert_reason._raise("terms: too many types")
     if token == ledger.STABLECOIN.address:
-        refuse._with("terms: own token")
+        revert_reason._raise("terms: own token")
     self._check_ratios(liquidation_ratio, initial_ratio)
     decimals: uint256 = convert(staticcall IERC20Detailed(token).decimals(), uint256)
     if decimals > MAX_DECIMALS:
-        refuse._with("terms: token decimals")
+        revert_reason._raise("terms: token decimals")
 
     whole: uint256 = 10**decimals
-    ours: uint256 = self._balance(token, self)
-    theirs: uint256 = self._balance(token, msg.sender)
-    self._pull(token, whole)
-    if self._balance(token, self) != ours + whole:
-        refuse._with("terms: inexact pull")
-    self._push(token, msg.sender, whole)
-    if self._balance(token, msg.sender) != theirs:
-        refuse._with("terms: inexact push")
+    ours: uint256 = self._get_token_balance(token, self)
+    theirs: uint256 = self._get_token_balance(token, msg.sender)
+    self._pull_collateral(token, whole)
+    if self._get_token_balance(token, self) != ours + whole:
+        revert_reason._raise("terms: inexact pull")
+    self._push_collateral(token, msg.sender, whole)
+    if self._get_token_balance(token, msg.sender) != theirs:
+        revert_reason._raise("terms: inexact push")
 
     self.collateral_types = new + 1
     self.listed |= unsafe_add(new, 1) << place
-    ledger._list(new)
+    ledger._open_type(new)
     ledger._set_limit_of_all(new, self.global_auction_limit)
     self._store_terms(
         new,
@@ -173,9 +173,9 @@ def retire_collateral_type(collateral_type: uint256):
         collateral_type, skip_contract_check=True
     )
     ledger._post_retired(collateral_type, on_sale)
-    self._settle(collateral_type)
+    self._mark_settling(collateral_type)
     listed: uint256 = self.listed
-    place: uint256 = listing._place(listed, unsafe_add(collateral_type, 1))
+    place: uint256 = listed_types._place(listed, unsafe_add(collateral_type, 1))
     self.listed = (listed & ~(max_value(uint256) << place)) | ((listed >> place >> 8) << place)
     log CollateralTypeRetired(collateral_type=collateral_type)
 
@@ -191,7 +191,7 @@ def set_debt_ceiling(collateral_type: uint256, new: uint256):
     """
     roles._only_admin_or(roles.CEILINGS)
     terms: IVaultEngine.Terms = self._load_terms(collateral_type)
-    self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
+    self._emit_parameter(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
     if terms.debt_ceiling == 0 and new != 0:
         self._check_auctions(collateral_type, terms.liquidation_ratio)
     terms.debt_ceiling = new
@@ -206,7 +206,7 @@ def set_debt_floor(collateral_type: uint256, new: uint256):
     @param new [whole stablecoins] The floor, at most `bounds.MAX_DEBT_FLOOR`.
     """
     terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
-    self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
+    self._emit_parameter(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
     terms.debt_floor = new
     self._store_terms(collateral_type, terms)
     extcall ICollateralAuction(COLLATERAL_AUCTION).set_minimum(collateral_type, new, skip_contract_check=True)
@@ -227,8 +227,8 @@ def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_rat
     terms.liquidation_ratio = liquidation_ratio
     terms.initial_ratio = initial_ratio
     self._store_terms(collateral_type, terms)
-    self._tell(collateral_type, "liquidation_ratio", liquidation_ratio, bounds.MAX_RATIO)
-    self._tell(collateral_type, "initial_ratio", initial_ratio, bounds.MAX_RATIO)
+    self._emit_parameter(collateral_type, "liquidation_ratio", liquidation_ratio, bounds.MAX_RATIO)
+    self._emit_parameter(collateral_type, "initial_ratio", initial_ratio, bounds.MAX_RATIO)
 
 
 @external
@@ -242,8 +242,8 @@ def set_stability_fee(collateral_type: uint256, new: uint256):
     """
     self._check_admin(collateral_type)
     ledger._check_live()
-    self._tell(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
-    ledger._accrue(collateral_type)
+    self._emit_parameter(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
+    ledger._accrue_fees(collateral_type)
     ledger._set_stability_fee(collateral_type, new)
 
 
@@ -263,10 +263,10 @@ def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
     self._check_policy()
     terms.dynamic = dynamic
     self._store_terms(collateral_type, terms)
-    self._tell(collateral_type, "fee_dynamic", convert(dynamic, uint256), 1)
+    self._emit_parameter(collateral_type, "fee_dynamic", convert(dynamic, uint256), 1)
     if dynamic:
-        debts: IVaultEngine.Debts = ledger._accrue(collateral_type)
-        self._reprice(collateral_type, terms.replaced, debts, debts.normalized_debt)
+        debts: IVaultEngine.Debts = ledger._accrue_fees(collateral_type)
+        self._reprice_type(collateral_type, terms.replaced, debts, debts.normalized_debt)
 
 
 @external
@@ -282,7 +282,7 @@ def set_risk_policy(new: address):
     ledger._check_live()
     self._check_policy()
     if not staticcall ILiquidationEngine(LIQUIDATION_ENGINE).is_policy(new):
-        refuse._with("terms: not a policy")
+        revert_reason._raise("terms: not a policy")
     self.risk_policy = new
     # Told beside the terms of each type, which vaults load anyway.
     replaced: uint256 = 0 if new == RISK_POLICY else REPLACED
@@ -293,7 +293,7 @@ def set_risk_policy(new: address):
         collateral_type: uint256 = unsafe_sub(rest & 255, 1)
         rest >>= 8
         self.of_types[collateral_type] = (self.of_types[collateral_type] & ~REPLACED) | replaced
-    self._tell(ALL_TYPES, "risk_policy", convert(new, uint256), max_value(uint256))
+    self._emit_parameter(ALL_TYPES, "risk_policy", convert(new, uint256), max_value(uint256))
 
 
 @external
@@ -306,7 +306,7 @@ def set_buffer_share(collateral_type: uint256, new: uint256):
     @param new [basis points] The share, at most `bounds.MAX_BUFFER_SHARE`.
     """
     self._check_admin(collateral_type)
-    self._tell(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
+    self._emit_parameter(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
     ledger._set_buffer_share(collateral_type, new)
 
 
@@ -318,7 +318,7 @@ def set_auction_limit(collateral_type: uint256, new: uint256):
     @param new [whole stablecoins] The limit, at most `bounds.MAX_DEBT_CEILING`.
     """
     self._check_admin(collateral_type)
-    self._tell(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
+    self._emit_parameter(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
     ledger._set_auction_limit(collateral_type, new)
 
 
@@ -330,7 +330,7 @@ def set_redistribution_cap(collateral_type: uint256, new: uint256):
     @param new [basis points] The cap, at most all.
     """
     self._check_admin(collateral_type)
-    self._tell(collateral_type, "redistribution_cap", new, units.BASIS_POINTS)
+    self._emit_parameter(collateral_type, "redistribution_cap", new, units.BASIS_POINTS)
     ledger._set_redistribution_cap(collateral_type, new)
 
 
@@ -342,7 +342,7 @@ def set_global_debt_ceiling(new: uint256):
     """
     roles._only_admin()
     ledger._check_live()
-    self._tell(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
+    self._emit_parameter(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
     ledger._set_global_debt_ceiling(new)
 
 
@@ -353,7 +353,7 @@ def set_global_auction_limit(new: uint256):
     @param new [whole stablecoins] The limit, at most `bounds.MAX_GLOBAL_DEBT_CEILING`.
     """
     roles._only_admin()
-    self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
+    self._emit_parameter(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
     self.global_auction_limit = new
     rest: uint256 = self.listed
     for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
@@ -408,7 +408,7 @@ def debt_floor_of(collateral_type: uint256) -> uint256:
 def _load_terms(collateral_type: uint256) -> IVaultEngine.Terms:
     word: uint256 = self.of_types[collateral_type]
     if word == 0:
-        refuse._with("terms: unknown type")
+        revert_reason._raise("terms: unknown type")
     return IVaultEngine.Terms(
         token=convert(word & (2**160 - 1), address),
         debt_ceiling=(word >> 160) & ledger.MASK_32,
@@ -459,7 +459,7 @@ def _check_not_settled(collateral_type: uint256):
 
 
 @internal
-def _settle(collateral_type: uint256):
+def _mark_settling(collateral_type: uint256):
     """@dev Settlement has begun, or the type is retired: told beside the terms, which vaults load anyway."""
     self.of_types[collateral_type] |= SETTLING
 
@@ -469,42 +469,44 @@ def _settle(collateral_type: uint256):
 
 @internal
 @view
-def _steepest(collateral_type: uint256) -> uint256:
+def _get_steepest(collateral_type: uint256) -> uint256:
     """
     @dev [basis points] that a debt needs beyond a ratio, at most, for what it grows by: on both sides of
          the gap between the ratios, it is what redistribution has to leave room for.
     """
     if RISK_POLICY == empty(address):
         return 0
-    return staticcall ILiquidationEngine(LIQUIDATION_ENGINE).steepest_of(collateral_type)
+    return staticcall ILiquidationEngine(LIQUIDATION_ENGINE).max_marginal_add_on_of(collateral_type)
 
 
 @internal
 @view
 def _check_policy():
     if RISK_POLICY == empty(address):
-        refuse._with("terms: no risk policy")
+        revert_reason._raise("terms: no risk policy")
 
 
 @internal
 @view
-def _policy_of(replaced: bool) -> address:
+def _get_policy(replaced: bool) -> address:
     """@dev Today's risk policy; a slot is read only if it is not the one at deployment."""
     return self.risk_policy if replaced else RISK_POLICY
 
 
 @internal
-def _reprice(collateral_type: uint256, replaced: bool, debts: IVaultEngine.Debts, before: uint256):
+def _reprice_type(collateral_type: uint256, replaced: bool, debts: IVaultEngine.Debts, before: uint256):
     """@dev Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
     # 104 + 104 bits.
     rate: uint256 = debts.accumulated_rate
     performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
-    policy: address = self._policy_of(replaced)
-    self._follow(collateral_type, asking._fee(policy, collateral_type, performing, unsafe_mul(before, rate)))
+    policy: address = self._get_policy(replaced)
+    self._follow_fee(
+        collateral_type, policy_calls._fee(policy, collateral_type, performing, unsafe_mul(before, rate))
+    )
 
 
 @internal
-def _follow(collateral_type: uint256, asked: uint256):
+def _follow_fee(collateral_type: uint256, asked: uint256):
     """
     @dev Have a fee follow what the policy asks for: up to FEE_MOVE at once, above it as far as a day lets it
          rise, from what it was when it was first to be above on that day.
@@ -528,7 +530,7 @@ def _follow(collateral_type: uint256, asked: uint256):
 
 @internal
 @view
-def _room(collateral_type: uint256, factor: uint256) -> uint256:
+def _compute_auction_room(collateral_type: uint256, factor: uint256) -> uint256:
     """
     @dev [rad] of principal that may still go under auction, of the type and of all types, with limits
          times a `factor` in [basis points]. Summed where it is needed, in liquidations, so that takes need
@@ -545,12 +547,14 @@ def _room(collateral_type: uint256, factor: uint256) -> uint256:
     limit: uint256 = 0
     of_all: uint256 = 0
     in_auction, limit, of_all = ledger._auctions(collateral_type)
-    return min(self._left(limit, factor, in_auction), self._left(of_all, factor, used))
+    return min(
+        self._compute_limit_left(limit, factor, in_auction), self._compute_limit_left(of_all, factor, used)
+    )
 
 
 @internal
 @pure
-def _left(limit: uint256, factor: uint256, used: uint256) -> uint256:
+def _compute_limit_left(limit: uint256, factor: uint256, used: uint256) -> uint256:
     """@dev limit*factor - used ([rad]), 0 if that is exceeded."""
     most: uint256 = limit * factor * (units.RAD // units.BASIS_POINTS)
     return unsafe_sub(most, min(used, most))
@@ -560,10 +564,10 @@ def _left(limit: uint256, factor: uint256, used: uint256) -> uint256:
 
 
 @internal
-def _tell(collateral_type: uint256, parameter: String[24], new: uint256, most: uint256):
+def _emit_parameter(collateral_type: uint256, parameter: String[24], new: uint256, most: uint256):
     """@dev Tell of a parameter's new value, once it is checked."""
     if new > most:
-        refuse._with("terms: out of bounds")
+        revert_reason._raise("terms: out of bounds")
     log ParameterChanged(collateral_type=collateral_type, parameter=parameter, value=new)
 
 
@@ -586,7 +590,7 @@ def _check_ratios(liquidation_ratio: uint256, initial_ratio: uint256):
         or initial_ratio < liquidation_ratio
         or initial_ratio > bounds.MAX_RATIO
     ):
-        refuse._with("terms: ratio bounds")
+        revert_reason._raise("terms: ratio bounds")
 
 
 @internal
@@ -598,26 +602,26 @@ def _unit(decimals: uint256) -> uint256:
 
 @internal
 @view
-def _balance(token: address, owner: address) -> uint256:
+def _get_token_balance(token: address, owner: address) -> uint256:
     return staticcall IERC20(token).balanceOf(owner)
 
 
 @internal
-def _pull(token: address, amount: uint256):
+def _pull_collateral(token: address, amount: uint256):
     """@dev Collateral comes in from the caller, in raw units."""
     if not extcall IERC20(token).transferFrom(msg.sender, self, amount, default_return_value=True):
-        refuse._with("terms: pull failed")
+        revert_reason._raise("terms: pull failed")
 
 
 @internal
-def _deliver(of_type: uint256, amount: uint256, receiver: address):
+def _deliver_collateral(of_type: uint256, amount: uint256, receiver: address):
     """@dev Collateral of a type, by its terms, goes out, [wad]."""
     unit: uint256 = self._unit((of_type >> 244) & 31)
-    self._push(convert(of_type & (2**160 - 1), address), receiver, unsafe_div(amount, unit))
+    self._push_collateral(convert(of_type & (2**160 - 1), address), receiver, unsafe_div(amount, unit))
 
 
 @internal
-def _push(token: address, receiver: address, amount: uint256):
+def _push_collateral(token: address, receiver: address, amount: uint256):
     """@dev Collateral goes out, in raw units."""
     if not extcall IERC20(token).transfer(receiver, amount, default_return_value=True):
-        refuse._with("terms: push failed")
+        revert_reason._raise("terms: push failed")

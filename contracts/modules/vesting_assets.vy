@@ -11,7 +11,7 @@
 from ethereum.ercs import IERC20
 
 from contracts.modules import bounds
-from contracts.modules import refuse
+from contracts.modules import revert_reason
 from contracts.modules import units
 
 
@@ -61,10 +61,10 @@ def add_income(assets: uint256):
     @param assets [wad] Pulled from the caller.
     """
     if assets == 0:
-        refuse._with("pool: no income")
+        revert_reason._raise("pool: no income")
     held: Assets = self._load()
     self._check_room(held.booked, assets)
-    unvested: uint256 = self._unvested(held)
+    unvested: uint256 = self._compute_unvested(held)
     rest: uint256 = held.ends_at - min(held.ends_at, block.timestamp)
     total: uint256 = unvested + assets
     ends_at: uint256 = block.timestamp + (unvested * rest + assets * VESTING) // total
@@ -77,7 +77,7 @@ def add_income(assets: uint256):
         )
     )
     log IncomeAdded(payer=msg.sender, assets=assets, ends_at=ends_at)
-    self._pull(assets)
+    self._pull_assets(assets)
 
 
 @external
@@ -87,7 +87,7 @@ def unvested() -> uint256:
     @notice Income that has not vested yet.
     @return [wad] Rounded up.
     """
-    return self._unvested(self._load())
+    return self._compute_unvested(self._load())
 
 
 @external
@@ -98,7 +98,7 @@ def maxDeposit(receiver: address) -> uint256:
     @param receiver Any; it makes no difference.
     @return [wad] The most that a deposit may be.
     """
-    return self._room()
+    return self._compute_room()
 
 
 # ----------------------------------------------------------------- internals
@@ -128,9 +128,9 @@ def _book_in(assets: uint256):
 def _take_unvested(assets: uint256):
     """@dev Book income out that has not vested; the rest vests as before."""
     held: Assets = self._load()
-    unvested: uint256 = self._unvested(held)
+    unvested: uint256 = self._compute_unvested(held)
     if assets > unvested:
-        refuse._with("pool: vested already")
+        revert_reason._raise("pool: vested already")
     held.booked -= assets
     held.unvested = unvested - assets
     held.vested_at = block.timestamp
@@ -138,7 +138,7 @@ def _take_unvested(assets: uint256):
 
 
 @internal
-def _clear() -> uint256:
+def _clear_assets() -> uint256:
     """@dev Book all out, income that has not vested with it; how much that is, wad."""
     rest: uint256 = self.assets & MASK_96
     self.assets = 0
@@ -147,7 +147,7 @@ def _clear() -> uint256:
 
 @internal
 @view
-def _room() -> uint256:
+def _compute_room() -> uint256:
     """@dev Wad that can still be booked."""
     return MASK_96 - (self.assets & MASK_96)
 
@@ -156,24 +156,24 @@ def _room() -> uint256:
 @pure
 def _check_room(booked: uint256, assets: uint256):
     if assets > MASK_96 - booked:
-        refuse._with("pool: too many assets")
+        revert_reason._raise("pool: too many assets")
 
 
 @internal
-def _pull(assets: uint256):
+def _pull_assets(assets: uint256):
     if not extcall IERC20(asset).transferFrom(msg.sender, self, assets, default_return_value=True):
-        refuse._with("pool: transfer in failed")
+        revert_reason._raise("pool: transfer in failed")
 
 
 @internal
-def _push(receiver: address, assets: uint256):
+def _push_assets(receiver: address, assets: uint256):
     if not extcall IERC20(asset).transfer(receiver, assets, default_return_value=True):
-        refuse._with("pool: transfer out failed")
+        revert_reason._raise("pool: transfer out failed")
 
 
 @internal
 @view
-def _unvested(held: Assets) -> uint256:
+def _compute_unvested(held: Assets) -> uint256:
     """
     @dev Wad, rounded up.
     """
@@ -188,12 +188,12 @@ def _unvested(held: Assets) -> uint256:
 
 @internal
 @view
-def _vested() -> uint256:
+def _get_vested_assets() -> uint256:
     """
     @dev Vested assets, wad.
     """
     held: Assets = self._load()
-    return unsafe_sub(held.booked, self._unvested(held))
+    return unsafe_sub(held.booked, self._compute_unvested(held))
 
 
 @internal

@@ -1,17 +1,17 @@
 """A bridge draws, pays back a part, loses the rest; stages pay, and get it back years later."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.domain_steps import (
+from tests.support.facilitator_steps import (
     DAY,
     LINE,
     ROLLUP,
     announce_loss,
-    deploy_domain,
+    deploy_facilitator,
     draw_stablecoin,
-    pay_domain,
+    pay_facilitator,
     read_bridge_debt,
     read_debt_at_risk,
-    read_domain_deficit,
+    read_facilitator_deficit,
 )
 from tests.support.helpers import reverts
 from tests.support.saver_steps import deposit_savings
@@ -21,31 +21,31 @@ K = 1_000 * WAD
 
 
 def test_a_bridge_fails_and_pays_in_the_end(new_protocol):
-    protocol = deploy_domain(new_protocol)
+    protocol = deploy_facilitator(new_protocol)
     deposit_savings(protocol, "saver", 40 * K, "Junior")
     draw_stablecoin(protocol, 50 * K, "users")
-    assert pay_domain(protocol, 20 * K, who="users") == 20 * K
+    assert pay_facilitator(protocol, 20 * K, who="users") == 20 * K
 
     # It is hacked: nothing is drawn any more, and everybody sees what is at stake.
     announce_loss(protocol, 25 * K, sender="guardian")
-    with reverts("domain: loss announced"):
+    with reverts("facilitator: loss announced"):
         draw_stablecoin(protocol, 1)
     assert read_debt_at_risk(protocol) // RAY == 25 * K
     protocol.advance(DAY)
     # A part of it turned up meanwhile.
-    assert pay_domain(protocol, 10 * K, who="users") == 10 * K
+    assert pay_facilitator(protocol, 10 * K, who="users") == 10 * K
     assert protocol.do("Rollup.realise_loss", sender="stranger") == 20 * K
-    assert (read_bridge_debt(protocol), read_domain_deficit(protocol)) == (0, 20 * K * RAY)
+    assert (read_bridge_debt(protocol), read_facilitator_deficit(protocol)) == (0, 20 * K * RAY)
 
     before = protocol.read("Junior.totalAssets")
     protocol.do("LossWaterfall.cover", ROLLUP, sender="stranger")
-    assert read_domain_deficit(protocol) == 0
+    assert read_facilitator_deficit(protocol) == 0
     assert before - 20 * K - 1 <= protocol.read("Junior.totalAssets") < before - 19 * K
 
     # It goes on under what is left of its line, and pays its loss back from new business.
     draw_stablecoin(protocol, LINE * WAD - 20 * K, "users")
     reserve = protocol.read("VaultEngine.reserve")
-    assert pay_domain(protocol, 20 * K, "recover", who="users") == 20 * K
+    assert pay_facilitator(protocol, 20 * K, "recover", who="users") == 20 * K
     assert protocol.read("VaultEngine.reserve") == reserve + 20 * K * RAY
     draw_stablecoin(protocol, 20 * K, "users")
     # Those who bore the loss have claims on it.
@@ -54,7 +54,7 @@ def test_a_bridge_fails_and_pays_in_the_end(new_protocol):
 
 
 def test_settlement_ends_with_notes_in_the_hands_of_holders(new_protocol):
-    protocol = deploy_domain(new_protocol)
+    protocol = deploy_facilitator(new_protocol)
     protocol.borrow("borrower", "WETH", 100 * WAD, 50 * K)
     draw_stablecoin(protocol, 50 * K, "users")
     supply = settle_protocol(protocol)
@@ -66,7 +66,7 @@ def test_settlement_ends_with_notes_in_the_hands_of_holders(new_protocol):
     assert ether > 0
 
     # The bridge still pays, with stablecoin that its users hold, and notes bring their share of it.
-    assert pay_domain(protocol, 30 * K, who="users") == 30 * K
+    assert pay_facilitator(protocol, 30 * K, who="users") == 30 * K
     due = protocol.do("Rollup.redeem", notes, sender="borrower")
     assert due == notes * 30 * K // (50 * K)
     # What they bring can be redeemed as well.

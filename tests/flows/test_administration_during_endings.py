@@ -15,7 +15,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import FINAL_DEADLINE, MIN_NOTICE
 from backstop.model.roles import GUARDIAN
 from tests.support.auction_steps import WETH
-from tests.support.domain_steps import draw_stablecoin, with_domains
+from tests.support.facilitator_steps import draw_stablecoin, with_facilitators
 from tests.support.guard_steps import deploy_with_prices
 from tests.support.helpers import get_revert_reason
 from tests.support.margin_order_steps import build_terms, with_margin
@@ -24,20 +24,20 @@ from tests.support.settlement_steps import make_prices
 PAGE = Path("docs/know/powers.md")
 HEADING = "## While a market or a type ends"
 ADMIN, GUARD = "admin", "guardian"
-DOMAIN = "Rollup"
+FACILITATOR = "Rollup"
 # Rows of the tables above it that are no call of this test, each with the reason.
 LEFT_OUT = {
     ("CollateralAuction", "add_terms"): "once for each type",
     ("LossWaterfall", "set_stages"): "once",
-    ("Domain", "open"): "once",
+    ("BridgeFacilitator", "open"): "once",
     ("PriceFeed", "set_issuer"): "for a market without reporters",
-    ("PerpetualBackstop", "set_limit"): "a deployment of its own",
+    ("PerpetualLiquidityVault", "set_limit"): "a deployment of its own",
 }
 
 
 def everything():
-    """Return parameters with guards, equity, domains and perpetual markets; the feeds hold no price back."""
-    plain = with_margin(with_domains(build_guarded_parameters()))
+    """Return parameters with guards, equity, facilitators, perpetual markets; feeds hold no price back."""
+    plain = with_margin(with_facilitators(build_guarded_parameters()))
     types = tuple(
         replace(each, feed=replace(each.feed, deviation=0, grace=0)) for each in plain.collateral_types
     )
@@ -79,7 +79,7 @@ def calls(protocol):
         ("PriceFeed.set_halted", (WETH, True), GUARD),
         ("LossWaterfall.propose_stages", (stages,), ADMIN),
         ("Settlement.announce", (), ADMIN),
-        ("Settlement.retract", (), ADMIN),
+        ("Settlement.cancel_announcement", (), ADMIN),
         ("RiskPolicy.set_brackets", (WETH, policy.of_vaults, policy.of_type), ADMIN),
         ("RiskPolicy.set_call_terms", (WETH, policy.call_ratio, 3_600, 3_600), ADMIN),
         ("RiskPolicy.set_effects", (1_000, 10_000), ADMIN),
@@ -88,15 +88,15 @@ def calls(protocol):
         ("RiskPolicy.set_growth_cap", (WETH, 0, 0), ADMIN),
         ("CircuitBreaker.set_triggers", ((0, 0),) * 4, ADMIN),
         ("CircuitBreaker.set_calm_period", (3_600,), ADMIN),
-        ("CircuitBreaker.raise_to", (1,), GUARD),
+        ("CircuitBreaker.force_mode", (1,), GUARD),
         ("AutoCeiling.set_terms", (WETH, 1, 1, 28_800), ADMIN),
         ("Workouts.set_terms", (WETH, *workouts), ADMIN),
         ("Treasury.set_target", (1,), ADMIN),
         ("Treasury.set_shares", ((0,) * 3,), ADMIN),
-        ("Treasury.set_insuring", (0, 0), ADMIN),
+        ("Treasury.set_insurance", (0, 0), ADMIN),
         ("Equity.set_mint_cap", (1,), ADMIN),
-        (f"{DOMAIN}.announce_loss", (WAD,), ADMIN),
-        (f"{DOMAIN}.cancel_loss", (), ADMIN),
+        (f"{FACILITATOR}.announce_loss", (WAD,), ADMIN),
+        (f"{FACILITATOR}.cancel_loss", (), ADMIN),
         ("MarginPolicy.add_market", (1, WAD // 1_000, build_terms()), ADMIN),
         ("MarginPolicy.set_terms", (0, build_terms()), ADMIN),
         ("MarginPolicy.delist", (1, protocol.timestamp + MIN_NOTICE), ADMIN),
@@ -110,7 +110,7 @@ def calls(protocol):
 def named(call):
     """Return the contract and the function as the page names them."""
     contract, method = call.split(".")
-    contract = "Domain" if contract == DOMAIN else contract
+    contract = "BridgeFacilitator" if contract == FACILITATOR else contract
     shared = ("grant_role", "revoke_role", "transfer_admin")
     return ("every contract with an admin" if method in shared else contract), method
 
@@ -188,7 +188,7 @@ STAGES = {
 
 @pytest.fixture
 def lent(new_protocol):
-    """A vault at 167% without fees, guardians, and a domain with a debt."""
+    """A vault at 167% without fees, guardians, and a facilitator with a debt."""
     protocol = deploy_with_prices(new_protocol, everything())
     for contract in ("PriceFeed", "CircuitBreaker"):
         protocol.do(f"{contract}.grant_role", GUARDIAN, GUARD, sender=ADMIN)
@@ -223,8 +223,8 @@ def test_every_call_succeeds_but_those_that_the_page_names(lent, stage):
     for call, args, sender in calls(lent):
         with lent.lockstep.fork_state():
             if call.endswith("cancel_loss"):
-                lent.do(f"{DOMAIN}.announce_loss", WAD, sender=ADMIN)
-            if call == "Settlement.retract" and stage != "settlement announced":
+                lent.do(f"{FACILITATOR}.announce_loss", WAD, sender=ADMIN)
+            if call == "Settlement.cancel_announcement" and stage != "settlement announced":
                 get_revert_reason(lent, "Settlement.announce", sender=ADMIN)
             reason = get_revert_reason(lent, call, *args, sender=sender)
         if reason is not None:

@@ -44,7 +44,7 @@ def test_a_deep_market_pays_for_the_lot_and_a_profit(quiet):
     assert 0 < earned < 300 * WAD
     with reverts("flash_taker: not enough profit"):
         flash_take(protocol, min_profit=earned + 1)
-    with reverts("dutch: price too high"):
+    with reverts("dutch_auction: price too high"):
         flash_take(protocol, max_price=price - 1)
     assert read_stablecoins(protocol, "taker") == 0
     assert flash_take(protocol, min_profit=earned, max_price=price) == earned

@@ -34,7 +34,7 @@ def of(new_protocol):
 @pytest.fixture
 def issued(of):
     """One whose issuer can stop, block, refuse and take a fee; two vaults of two coins each."""
-    protocol = of("IssuedToken")
+    protocol = of("BlocklistToken")
     for who in ("borrower", "neighbour"):
         protocol.borrow(who, "WBTC", 2 * WAD, 60_000 * WAD)
     return protocol
@@ -68,7 +68,7 @@ def listed(protocol, token):
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_what_does_not_move_exactly_is_not_listed(protocol, call, reason):
-    token = protocol.deploy_token("IssuedToken", "Issued", "ISS", 8)
+    token = protocol.deploy_token("BlocklistToken", "Issued", "ISS", 8)
     protocol.do(f"{token}.{call[0]}", *call[1:], sender="issuer")
     with reverts(reason):
         listed(protocol, token)
@@ -77,13 +77,13 @@ def test_what_does_not_move_exactly_is_not_listed(protocol, call, reason):
 # ------------------------------------------------------------------------ harmless
 
 
-def refuse_nothing(protocol):
-    protocol.do("WBTC.refuse_nothing", True, sender="issuer")
+def refuse_zero_transfers(protocol):
+    protocol.do("WBTC.refuse_zero_transfers", True, sender="issuer")
 
 
 @pytest.mark.parametrize(
     ("kind", "decimals", "before"),
-    [("Token", 2, None), ("SilentToken", 8, None), ("IssuedToken", 8, refuse_nothing)],
+    [("Token", 2, None), ("NoReturnToken", 8, None), ("BlocklistToken", 8, refuse_zero_transfers)],
     ids=["two decimals", "no return value", "refuses nothing"],
 )
 def test_a_whole_life(of, kind, decimals, before):
@@ -106,8 +106,8 @@ def test_a_whole_life(of, kind, decimals, before):
 
 
 def test_where_a_part_brings_nothing_nothing_is_moved(of):
-    protocol = of("IssuedToken")
-    refuse_nothing(protocol)
+    protocol = of("BlocklistToken")
+    refuse_zero_transfers(protocol)
     protocol.borrow("borrower", "WBTC", 2 * WAD, 60_000 * WAD)
     settle_protocol(protocol)
     protocol.do("Settlement.redeem", WAD, sender="borrower")
@@ -130,7 +130,7 @@ def test_the_rest_of_a_target_under_the_price_of_a_unit_waits_until_the_price_is
     """A coin of 40,000 then goes for less than the 19,800 that are left; the rest is a deficit."""
     protocol, id = coins
     take_collateral(protocol, id, WAD)
-    with reverts("dutch: nothing taken"):
+    with reverts("dutch_auction: nothing taken"):
         take_collateral(protocol, id)
     protocol.advance(8_100)
     before = read_stablecoins(protocol, "taker")
@@ -217,13 +217,13 @@ def pay_in_after_the_upgrade(protocol):
 def test_a_fee_that_comes_later_shows_in_property_201(of):
     told = "property 201 is violated: deposit_and_draw: the engine holds 198000000 more WBTC, and books 2000"
     with pytest.raises(PropertyViolationError, match=told):
-        pay_in_after_the_upgrade(of("IssuedToken"))
+        pay_in_after_the_upgrade(of("BlocklistToken"))
 
 
 @pytest.mark.diverges
 def test_a_fee_that_comes_later_shows_in_property_2(of):
     """Of all that is booked, where no step is asked about."""
-    protocol = of("IssuedToken")
+    protocol = of("BlocklistToken")
     protocol.lockstep.step_check = None
     with pytest.raises(
         PropertyViolationError, match="property 2 is violated: WBTC: 400000000 booked, 398000000 held"
@@ -234,7 +234,7 @@ def test_a_fee_that_comes_later_shows_in_property_2(of):
 @pytest.mark.diverges
 def test_a_fee_that_comes_later_is_not_noticed_on_chain(of):
     """Only the listing looks: more is booked than there is, and the last to leave finds too little."""
-    protocol = of("IssuedToken", check_every=0)
+    protocol = of("BlocklistToken", check_every=0)
     protocol.lockstep.step_check = None
     pay_in_after_the_upgrade(protocol)
     assert protocol.read("VaultEngine.vault", WBTC, "borrower")[0] == 2 * WAD

@@ -9,7 +9,7 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model import (
-    dutch,
+    dutch_auction,
     ledger,
     liquidation_engine,
     loss_waterfall,
@@ -21,8 +21,8 @@ from backstop.model import (
 )
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MIN_NOTICE
+from backstop.model.contract_base import RevertError, external
 from backstop.model.roles import Administered
-from backstop.model.state import RevertError, external
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.properties import (
     COUNTERFACTUAL_PROPERTIES,
@@ -123,7 +123,7 @@ RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
 RIGHT_DEPOSIT = pool.Pool.deposit
 
 
-RIGHT_SETTLEMENT, RIGHT_CLAIMABLE = pool.Pool._settle_batches, pool.Pool._claimable
+RIGHT_SETTLEMENT, RIGHT_CLAIMABLE = pool.Pool._settle_batches, pool.Pool._compute_claimable
 
 
 def pay_all_out(self, level, price):
@@ -132,14 +132,14 @@ def pay_all_out(self, level, price):
 
 @external
 def a_transfer_with_a_toll(self, sender, to, amount):
-    self._move(sender, to, amount)
-    self._move(to, self.world.contracts["Stablecoin"].address, amount // 100)
+    self._move_tokens(sender, to, amount)
+    self._move_tokens(to, self.world.contracts["Stablecoin"].address, amount // 100)
     return True
 
 
 @external
 def a_deposit_that_starts_the_clock(self, sender, assets, receiver):
-    for id in self.unsettled_batches():
+    for id in self.list_unsettled_batches():
         self.batches[id] = self.batches[id]._replace(since=self.world.timestamp)
     return RIGHT_DEPOSIT(self, sender, assets, receiver)
 
@@ -147,13 +147,13 @@ def a_deposit_that_starts_the_clock(self, sender, assets, receiver):
 @external
 def a_deposit_with_a_gift(self, sender, assets, receiver):
     shares = RIGHT_DEPOSIT(self, sender, assets, receiver)
-    self._mint(receiver, 10**9)
+    self._mint_shares(receiver, 10**9)
     return shares
 
 
 def first_come_first_served(self, batch, owner):
     part = RIGHT_CLAIMABLE(self, batch, owner)
-    short = self.line[()].owed < self._standing(batch, self.batches[batch].units)[0]
+    short = self.line[()].owed < self._compute_standing(batch, self.batches[batch].units)[0]
     return part._replace(assets=part.assets * 99 // 100) if short else part
 
 
@@ -181,7 +181,7 @@ def a_skim_that_waits_for_principal_alone(self, sender, c, owner):
     return RIGHT_SKIM(self, sender, c, owner)
 
 
-RIGHT_LEAVE_OUT = stage_order.StageOrder._leave_out
+RIGHT_LEAVE_OUT = stage_order.StageOrder._check_removal
 
 
 def only_when_empty(self, k, now):
@@ -213,22 +213,22 @@ def stood_for_half(self, progress):
 
 WRONG = [
     (156, settlement.Settlement, "skim", a_skim_that_waits_for_principal_alone),
-    (158, stage_order.StageOrder, "_leave_out", only_when_empty),
+    (158, stage_order.StageOrder, "_check_removal", only_when_empty),
     (159, liquidation_engine.LiquidationEngine, "flag", a_look_that_costs_who_is_not_charged_yet),
     (78, vault_engine.VaultEngine, "deposit_and_draw", in_large_amounts_only),
     (45, pool.Pool, "transfer", a_transfer_with_a_toll),
-    (46, pool.Pool, "_claimable", first_come_first_served),
+    (46, pool.Pool, "_compute_claimable", first_come_first_served),
     (47, pool.Pool, "deposit", a_deposit_that_starts_the_clock),
     (48, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n),
     (49, pool.Pool, "deposit", a_deposit_with_a_gift),
-    (6, loss_waterfall.LossWaterfall, "_room", cap_for_each_call),
+    (6, loss_waterfall.LossWaterfall, "_compute_room", cap_for_each_call),
     (7, pool.Pool, "_settle_batches", pay_all_out),
     (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),
-    (12, pool.Pool, "_claimable", rounded_up_and_more),
+    (12, pool.Pool, "_compute_claimable", rounded_up_and_more),
     (12, vault_engine, "div_up", lambda x, y: x // y),
-    (13, dutch.Terms, "top", lambda self, price: 10**30 // price),
-    (193, settlement.Settlement, "_stood", stood_for_half),
-    (193, settlement.Settlement, "_stood", lambda self, progress: False),
+    (13, dutch_auction.Terms, "top", lambda self, price: 10**30 // price),
+    (193, settlement.Settlement, "_has_stood_long", stood_for_half),
+    (193, settlement.Settlement, "_has_stood_long", lambda self, progress: False),
 ]
 
 
@@ -272,7 +272,7 @@ def alone_with_workouts(new_protocol):
 
 
 def test_a_workout_that_is_not_worth_its_debt_is_told(alone_with_guards, monkeypatch):
-    monkeypatch.setattr(workouts, "repays", lambda lot, price, discount, principal: True)
+    monkeypatch.setattr(workouts, "can_repay", lambda lot, price, discount, principal: True)
     with pytest.raises(
         PropertyViolationError, match=r"^property 25 is violated: auction \d+, .* rad of principal"
     ):

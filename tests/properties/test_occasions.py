@@ -15,7 +15,7 @@ from backstop.deployment.example_parameters import (
 )
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.model.state import Table
+from backstop.model.contract_base import Table
 from backstop.proof.fuzz.fuzz_run import FuzzRun
 from backstop.proof.fuzz.parameter_generator import draw_parameters
 from backstop.proof.properties import Transition

@@ -14,8 +14,7 @@ from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model import (
     collateral_auction,
     denominations,
-    doubt,
-    dutch,
+    dutch_auction,
     ledger,
     liquidation_engine,
     loss_waterfall,
@@ -28,10 +27,11 @@ from backstop.model import (
     shares,
     terms,
     vault_engine,
+    vault_flags,
     vesting_assets,
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from backstop.model.state import external
+from backstop.model.contract_base import external
 from backstop.proof.properties import PropertyMonitor, PropertyViolationError
 from tests.support.auction_steps import liquidate_vault, start_auction, take_collateral
 from tests.support.deployed_protocol import PRICES
@@ -336,13 +336,13 @@ def test_right_rules_are_not_complained_of(alone, story):
 
 # ------------------------------------------------------------------ wrong rules
 
-RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch.Terms.price
-RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._left, pool.Pool._add_checkpoint
+RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch_auction.Terms.price
+RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._compute_assets_left, pool.Pool._add_checkpoint
 RIGHT_ACCRUAL = ledger.Ledger._post_accrual
-RIGHT_LEVEL = pool.Pool._level
+RIGHT_LEVEL = pool.Pool._compute_level
 RIGHT_STEPS, RIGHT_CONVERSION = denominations.count_steps, denominations.convert_shares
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
-RIGHT_USED, RIGHT_ROLL = loss_waterfall.LossWaterfall._used, loss_waterfall.LossWaterfall._roll
+RIGHT_USED, RIGHT_ROLL = loss_waterfall.LossWaterfall._load_usage, loss_waterfall.LossWaterfall._roll_event
 RIGHT_SHARED = ledger.Ledger._load_redistribution
 
 
@@ -354,17 +354,17 @@ def dear_shares(self):
 @external
 def income_at_once(self, sender, assets):
     self._book(assets)
-    self._pull(sender, assets)
+    self._pull_assets(sender, assets)
 
 
 @external
 def no_time_to_wait(self, sender, terms):
-    self._change(terms, now=True)
+    self._change_stages(terms, now=True)
 
 
 @external
 def begin_now(self, sender):
-    self.progress[()] = self._before()._replace(begun_at=self.world.timestamp)
+    self.progress[()] = self._load_unbegun()._replace(begun_at=self.world.timestamp)
     self.emit("Begun")
     self.engine.begin_settlement(self.address)
 
@@ -441,7 +441,7 @@ def the_highest(self, collateral_type, config):
 
 @external
 def fee_from_the_last_time_on(self, sender, collateral_type, new):
-    self._tell(collateral_type, "stability_fee", new, 10**20)
+    self._emit_parameter(collateral_type, "stability_fee", new, 10**20)
     self._set_stability_fee(collateral_type, new)
 
 
@@ -450,7 +450,7 @@ def a_little_above(self, c, vault, price, debt):
 
 
 def never_confirmed(self, c, config, old, median, weighted, renews=False):
-    following = 0 if price_feed.deviates(median, weighted, 500) else median
+    following = 0 if price_feed.is_deviating(median, weighted, 500) else median
     return old.next or old.current, following
 
 
@@ -458,9 +458,9 @@ WRONG = [
     (35, terms.Governed, "set_stability_fee", fee_from_the_last_time_on, change_the_fee),
     (38, collateral_auction, "RESETS", 9, reset_against_a_stop),
     (40, liquidation_engine.LiquidationEngine, "_is_unsafe", a_little_above, flag),
-    (40, doubt.Doubt, "_shrink", lambda self, c, owner, left: None, flag),
-    (41, price_feed, "deviates", lambda price, other, deviation: False, leap),
-    (41, price_feed.PriceFeed, "_guard", never_confirmed, leap),
+    (40, vault_flags.VaultFlags, "_shrink_flag", lambda self, c, owner, left: None, flag),
+    (41, price_feed, "is_deviating", lambda price, other, deviation: False, leap),
+    (41, price_feed.PriceFeed, "_guard_price", never_confirmed, leap),
     (69, ledger, "RAD", 10**60, draw_beyond_the_ceiling),
     (79, ledger.Ledger, "_set_redistribution_cap", lambda self, c, new: None, cap_redistribution),
     (11, pool, "count_steps", divided_once_more, divide_shares),
@@ -469,36 +469,36 @@ WRONG = [
     (31, pool, "count_steps", divided_once_more, divide_shares),
     (31, pool, "count_steps", lambda supply, assets: 0, divide_shares),
     (31, pool.Pool, "_entry_terms", dear_shares, come_and_go),
-    (31, pool.Pool, "_left", lambda self, assets: RIGHT_LEFT(self, assets) + WAD, come_and_go),
-    (31, vesting_assets, "unvested", lambda held, now: 0, come_and_go),
+    (31, pool.Pool, "_compute_assets_left", lambda self, assets: RIGHT_LEFT(self, assets) + WAD, come_and_go),
+    (31, vesting_assets, "compute_unvested", lambda held, now: 0, come_and_go),
     (31, member_pool, "div_up", lambda x, y: x // y, come_and_go),
     (32, pool.Pool, "add_income", income_at_once, come_and_go),
-    (33, pool.Pool, "cut_from", lambda self: 0, leave_at_once),
-    (33, pool.Pool, "matures_at", lambda self, id: 0, leave_after_a_day),
+    (33, pool.Pool, "get_cut_start", lambda self: 0, leave_at_once),
+    (33, pool.Pool, "get_maturity", lambda self, id: 0, leave_after_a_day),
     (33, pool.Pool, "_count_claimed", lambda *args: None, leave_in_parts),
-    (34, pool.Pool, "_level", half_the_level, leave_with_a_loss),
+    (34, pool.Pool, "_compute_level", half_the_level, leave_with_a_loss),
     (34, recovery_claims, "VIRTUAL_SHARES", 0, bear_a_loss),
-    (74, pool.Pool, "_clear", lambda self: 0, lose_all),
+    (74, pool.Pool, "_clear_assets", lambda self: 0, lose_all),
     (34, pool.Pool, "_add_checkpoint", twice_the_claims, bear_a_loss),
     (35, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n, borrow_for_a_year),
     (35, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
     (72, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
     (35, ledger, "BASIS_POINTS", 20_000, borrow_for_a_year),
     (36, vault_engine, "div_up", lambda x, y: x // y, borrow_for_a_year),
-    (37, dutch.Terms, "price", cheap_take, auction),
+    (37, dutch_auction.Terms, "price", cheap_take, auction),
     (37, collateral_auction, "principal_left", lambda lot, top: 0, auction),
-    (38, dutch.Terms, "reward", lambda self, target: 60 * WAD, auction),
-    (38, liquidation_engine, "_part", a_part_in_whole_units, sell_a_part),
-    (73, dutch, "WORTHLESS", 1, give_up_what_is_worth_something),
-    (38, dutch.Terms, "top", lambda self, price: price, let_it_run_out),
+    (38, dutch_auction.Terms, "reward", lambda self, target: 60 * WAD, auction),
+    (38, liquidation_engine, "_compute_part", a_part_in_whole_units, sell_a_part),
+    (73, dutch_auction, "WORTHLESS", 1, give_up_what_is_worth_something),
+    (38, dutch_auction.Terms, "top", lambda self, price: price, let_it_run_out),
     (39, collateral_auction, "principal_left", lambda lot, top: lot.target * RAY // 3, give_up),
     (40, liquidation_engine, "lowest_price", lambda feed, asking, c: 2_000 * RAY, flag),
-    (41, price_feed.PriceFeed, "_median", the_highest, report),
-    (77, price_feed.PriceFeed, "_median", the_highest, report),
+    (41, price_feed.PriceFeed, "_compute_median", the_highest, report),
+    (77, price_feed.PriceFeed, "_compute_median", the_highest, report),
     (41, price_feed.PriceFeed, "poke", average_of_the_next, report),
-    (71, loss_waterfall.LossWaterfall, "_room", allowed_each_time, bear_a_loss),
-    (71, loss_waterfall.LossWaterfall, "_room", allowed_to_each_type, bear_losses_of_two_types),
-    (71, loss_waterfall.LossWaterfall, "_used", used_in_this_epoch, bear_losses_at_an_epochs_edge),
+    (71, loss_waterfall.LossWaterfall, "_compute_room", allowed_each_time, bear_a_loss),
+    (71, loss_waterfall.LossWaterfall, "_compute_room", allowed_to_each_type, bear_losses_of_two_types),
+    (71, loss_waterfall.LossWaterfall, "_load_usage", used_in_this_epoch, bear_losses_at_an_epochs_edge),
     (43, loss_waterfall.LossWaterfall, "apply_stages", no_time_to_wait, change_caps),
     (43, settlement.Settlement, "begin", begin_now, begin_too_early),
     (44, settlement, "div_up", lambda x, y: x // y, wind_up),
@@ -520,7 +520,7 @@ def test_a_stage_that_is_asked_again_before_the_others_is_told(new_protocol, mon
     usual = build_standard_parameters()
     stages = (StageParameters("scripted"), *usual.stages)
     protocol = believing(new_protocol(replace(usual, stages=stages)), monkeypatch)
-    monkeypatch.setattr(loss_waterfall.LossWaterfall, "_roll", asked_again_at_once)
+    monkeypatch.setattr(loss_waterfall.LossWaterfall, "_roll_event", asked_again_at_once)
     monkeypatch.setattr(protocol.lockstep, "step_check", PropertyMonitor(protocol.lockstep.model, only=(42,)))
     lose_new_vault(protocol)
     protocol.do("ScriptedStage.claim", WAD * RAY, 0, WAD * RAY, sender="stranger")
@@ -567,7 +567,7 @@ def test_equity_that_is_due_before_its_time_is_told(new_protocol, monkeypatch):
     for again in range(2):
         protocol.do("StakedEquity.requestRedeem", 10**24, "admin", "admin", sender="admin")
         if again:
-            monkeypatch.setattr(redeem_queue.RedeemQueue, "matures_at", lambda self, id: 0)
+            monkeypatch.setattr(redeem_queue.RedeemQueue, "get_maturity", lambda self, id: 0)
             with pytest.raises(
                 PropertyViolationError, match=r"^property 33 is violated: StakedEquity: batch 1 is due"
             ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
-from backstop.model.listing import ids_of, word_of
+from backstop.model.listed_types import decode_listed_types, encode_listed_types
 from backstop.model.stage_caps import Reservation
 from backstop.proof.properties import PropertyViolationError, check_state
 from tests.support.auction_steps import start_auction
@@ -63,9 +63,9 @@ WRONG = [
     (2, add_to_value(POOL, "line.queue", "owed", 10**30)),
     (2, add_to_value(POOL, "line.queue", "held")),
     (2, add_to_value(POOL, "line.batches", "units", -(10**40))),
-    (2, add_to_value(POOL, "exits.ceilings", by=10**47)),
-    (2, add_to_value(POOL, "exits.index", by=10**36)),
-    (2, add_to_value(POOL, "exits.index", by=10**60)),
+    (2, add_to_value(POOL, "exit_batches.ceilings", by=10**47)),
+    (2, add_to_value(POOL, "exit_batches.index", by=10**36)),
+    (2, add_to_value(POOL, "exit_batches.index", by=10**60)),
     (2, add_to_value(POOL, "token.balances", "shares")),
     (3, add_to_value("CollateralAuction", "lots", "target")),
     (4, add_to_value(WATERFALL, "created")),
@@ -103,18 +103,18 @@ def running(protocol):
         name: {path: dict(table) for path, table in contract.items()}
         for name, contract in protocol.lockstep.snapshot().items()
     }
-    assert tables[POOL]["exits.first_run"] == {(): 1}
+    assert tables[POOL]["exit_batches.first_run"] == {(): 1}
     return tables, protocol.lockstep.addresses
 
 
 @pytest.mark.parametrize(
     "tamper",
     [
-        add_to_value(POOL, "exits.first_run"),
-        add_to_value(POOL, "exits.levels", by=10**36),
-        add_to_value(POOL, "exits.levels", by=-(10**36)),
-        add_to_value(POOL, "exits.runs", "units", 10**20),
-        add_to_value(POOL, "exits.ceilings", by=10**36),
+        add_to_value(POOL, "exit_batches.first_run"),
+        add_to_value(POOL, "exit_batches.levels", by=10**36),
+        add_to_value(POOL, "exit_batches.levels", by=-(10**36)),
+        add_to_value(POOL, "exit_batches.runs", "units", 10**20),
+        add_to_value(POOL, "exit_batches.ceilings", by=10**36),
         add_to_value(POOL, "token.state", "open", -1),
         add_to_value(POOL, "line.queue", "unsettled", -1),
         add_to_value(POOL, "line.queue", "held", -1),
@@ -138,7 +138,7 @@ def test_a_reservation_above_the_deficit_is_told(state):
 )
 def test_flags_add_up(state, path, key):
     tables, addresses = state
-    tables["LiquidationEngine"][f"doubt.{path}"][key] = 1
+    tables["LiquidationEngine"][f"vault_flags.{path}"][key] = 1
     with pytest.raises(PropertyViolationError, match="flagged"):
         check_state(tables, addresses)
 
@@ -166,7 +166,7 @@ def test_money_of_a_type_that_is_not_listed_is_told(state, path, field):
     tables, addresses = state
     name = f"ledger.{path}"
     c = next(c for c, record in tables[ENGINE][name].items() if getattr(record, field))
-    listed = [each for each in ids_of(tables[ENGINE]["terms.listed"][()]) if each != c]
-    tables[ENGINE]["terms.listed"] = {(): word_of(listed)}
+    listed = [each for each in decode_listed_types(tables[ENGINE]["terms.listed"][()]) if each != c]
+    tables[ENGINE]["terms.listed"] = {(): encode_listed_types(listed)}
     with pytest.raises(PropertyViolationError, match=f"^property 155 is violated: type {c} is retired"):
         check_state(tables, addresses, {"terms.listed"})

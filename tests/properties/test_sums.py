@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.collateral_auction import Lot, Top
+from backstop.model.collateral_auction import AuctionStart, Lot
 from backstop.model.interfaces import Vault
 from backstop.proof.properties import PropertyViolationError, check_state
 from backstop.proof.properties.incremental_sums import (
@@ -20,7 +20,7 @@ from backstop.proof.properties.incremental_sums import (
 IDS = st.integers(1, 4)
 AMOUNTS = st.integers(0, 2**104 - 1)
 LOTS = st.builds(Lot, AMOUNTS, st.sampled_from((0, 1, WAD, 10**6 * WAD)), st.just(0), st.integers(0, 2))
-TOPS = st.builds(Top, st.just(0), st.integers(0, 10**12), st.integers(0, RAY))
+TOPS = st.builds(AuctionStart, st.just(0), st.integers(0, 10**12), st.integers(0, RAY))
 VAULTS = st.builds(Vault, AMOUNTS, AMOUNTS, st.integers(0, 9))
 
 
@@ -53,16 +53,16 @@ def test_records_in_two_tables_are_added_up_together(writes):
     ).items():
         mine = {id: lot for id, lot in known["lots"].items() if lot.collateral_type == c}
         assert lots == sum(lot.lot for lot in mine.values())
-        tops = {id: known["tops"].get(id, Top()) for id in mine}
+        tops = {id: known["tops"].get(id, AuctionStart()) for id in mine}
         left = (lot.target * RAY - tops[id].penalty * 10**39 - tops[id].excess for id, lot in mine.items())
         assert principal == sum(max(0, each) for each in left)
 
 
 def test_one_that_drifts_is_told():
-    table = new_table("LiquidationEngine", "doubt.of_vaults", {})
+    table = new_table("LiquidationEngine", "vault_flags.of_vaults", {})
     table[0, "a"] = 5
     dict.__setitem__(table, (0, "a"), 6)
-    (each,) = iter_incremental_sums({"LiquidationEngine": {"doubt.of_vaults": table}})
+    (each,) = iter_incremental_sums({"LiquidationEngine": {"vault_flags.of_vaults": table}})
     with pytest.raises(BackstopError, match="differ from a full count"):
         each.check_full_count()
 

@@ -215,7 +215,7 @@ def test_an_adapter_reports_what_its_aggregator_says(protocol, model):
     create("ChainlinkReporter", "Adapter", *args)
     reporters, times = ("Adapter", "reporter_1", "reporter_2"), (3_600, 7_200, 7_200, 3_600)
     protocol.do("PriceFeed.set_market", 9, reporters, 3, *times, sender="admin")
-    protocol.do("Aggregator.say", 1, 20 * 10**8, now, now, 1, sender="stranger")
+    protocol.do("Aggregator.set_answer", 1, 20 * 10**8, now, now, 1, sender="stranger")
     protocol.do("Adapter.push", sender="stranger")
     step, answers = check_last_step(protocol), model.world.contracts["Aggregator"].tables["answer"]
     expect_violation(18, step._replace(action=step.action._replace(method="report")))

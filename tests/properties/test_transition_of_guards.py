@@ -33,16 +33,16 @@ def tables(protocol, contract):
 @pytest.fixture
 def escalated(guarded):
     guarded.post_price("WETH", 1_000 * RAY)
-    guarded.do("CircuitBreaker.escalate", FALL, 0, sender="stranger")
+    guarded.do("CircuitBreaker.raise_mode", FALL, 0, sender="stranger")
     return check_last_step(guarded)
 
 
 @pytest.fixture
 def calmed(guarded):
-    guarded.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
+    guarded.do("CircuitBreaker.force_mode", EMERGENCY, sender="guardian")
     set_triggers(guarded)
     guarded.advance(BREAKER.calm_period)
-    guarded.do("CircuitBreaker.calm", sender="stranger")
+    guarded.do("CircuitBreaker.lower_mode", sender="stranger")
     return check_last_step(guarded)
 
 
@@ -59,7 +59,7 @@ def test_a_rise_beyond_its_cause(guarded, escalated):
 
 
 def test_a_rise_by_nobody_who_may(guarded):
-    guarded.do("CircuitBreaker.raise_to", CAUTION, sender="guardian")
+    guarded.do("CircuitBreaker.force_mode", CAUTION, sender="guardian")
     expect_violation(21, change_sender(guarded, check_last_step(guarded), "stranger"))
 
 
@@ -91,7 +91,7 @@ def test_a_fall_while_a_trigger_holds(guarded, calmed):
 
 
 def test_a_fall_by_hand(calmed):
-    for call in (("raise_to", (CAUTION,)), ("set_calm_period", (600,))):
+    for call in (("force_mode", (CAUTION,)), ("set_calm_period", (600,))):
         action = Action("CircuitBreaker", *call, calmed.action.sender)
         expect_violation(21, calmed._replace(action=action))
 

@@ -3,15 +3,15 @@
 import pytest
 
 from backstop.deployment.devnet_signing import sign_order
-from backstop.model import cycle_book, margin_orders, margin_policy, perpetual_desk, perpetual_market
+from backstop.model import cycle_book, margin_orders, margin_policy, perpetual_market, perpetual_trading
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.contract_base import RevertError
 from backstop.model.margin_orders import Order
-from backstop.model.state import RevertError
 from tests.support.market_delisting import announce_delisting
-from tests.support.perpetuals import DESK, ETH, HOUSE, ORDERS, RULES
+from tests.support.perpetuals import ETH, HOUSE, ORDERS, RULES, TRADING
 from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
 
-MODULES = (cycle_book, margin_orders, margin_policy, perpetual_desk, perpetual_market)
+MODULES = (cycle_book, margin_orders, margin_policy, perpetual_trading, perpetual_market)
 
 
 @pytest.fixture
@@ -55,27 +55,27 @@ def fill(crowd, *nonces, prices):
         "margin_orders: not so much left",
         "margin_orders: taker was first",
         "margin_orders: not signed yet",
-        "desk: price bounds",
-        "desk: no mark yet",
-        "desk: outside the band",
-        "desk: owes, only pays in",
+        "trading: price bounds",
+        "trading: no mark yet",
+        "trading: outside the band",
+        "trading: owes, only pays in",
         "perpetuals: price is final",
         "cycle_book: too many lots",
-        "desk: open limit",
-        "desk: initial margin",
-        "desk: in settlement",
-        "desk: no price for risk",
+        "trading: open limit",
+        "trading: initial margin",
+        "trading: in settlement",
+        "trading: no price for risk",
     ],
 )
 def test_a_trade_that_is_refused_for_nothing(crowd, monkeypatch, reason):
-    sides = ("rich", "other") if reason == "desk: open limit" else ("other", "first")
+    sides = ("rich", "other") if reason == "trading: open limit" else ("other", "first")
     make_wrong(monkeypatch, reason, False)
     expect_property_violation(220, lambda: crowd.trades(*sides, 1))
 
 
-@pytest.mark.parametrize("reason", ["desk: insolvent", "desk: margin would fall"])
+@pytest.mark.parametrize("reason", ["trading: insolvent", "trading: margin would fall"])
 def test_who_reduces_is_refused_for_nothing(crowd, monkeypatch, reason):
-    if reason == "desk: margin would fall":
+    if reason == "trading: margin would fall":
         crowd.mark(ETH, 175 * WAD // 10)
     make_wrong(monkeypatch, reason, False)
     expect_property_violation(220, lambda: crowd.trades("long", "first", -1))
@@ -84,30 +84,30 @@ def test_who_reduces_is_refused_for_nothing(crowd, monkeypatch, reason):
 @pytest.mark.parametrize(
     "reason",
     [
-        "desk: own account",
-        "desk: not that many",
-        "desk: no price of now",
-        "desk: safe account",
-        "desk: price is final",
+        "trading: own account",
+        "trading: not that many",
+        "trading: no price of now",
+        "trading: safe account",
+        "trading: price is final",
     ],
 )
 def test_a_liquidation_that_is_refused_for_nothing(crowd, monkeypatch, reason):
-    if reason == "desk: price is final":
+    if reason == "trading: price is final":
         announce_delisting(crowd)
     crowd.mark(ETH, 175 * WAD // 10)
     make_wrong(monkeypatch, reason, False)
     args = crowd.at("long"), ETH, 1
-    expect_property_violation(220, lambda: crowd.tries(f"{DESK}.liquidate", *args, sender="other"))
+    expect_property_violation(220, lambda: crowd.tries(f"{TRADING}.liquidate", *args, sender="other"))
 
 
 @pytest.mark.parametrize(
-    "reason", ["desk: not its owner", "desk: no price for lots", "desk: not so many lots"]
+    "reason", ["trading: not its owner", "trading: no price for lots", "trading: not so many lots"]
 )
 def test_lots_of_nobody_that_are_refused_for_nothing(crowd, monkeypatch, reason):
     crowd.mark(ETH, 16 * WAD)
-    crowd.meet("long")
+    crowd.seize_insolvent("long")
     make_wrong(monkeypatch, reason, False)
-    expect_property_violation(220, lambda: crowd.tries(f"{DESK}.take", ETH, 1, sender="other"))
+    expect_property_violation(220, lambda: crowd.tries(f"{TRADING}.take", ETH, 1, sender="other"))
 
 
 @pytest.mark.parametrize("reason", ["perpetuals: not its owner", "perpetuals: more than it has"])
@@ -121,12 +121,12 @@ def test_a_withdrawal_that_is_refused_for_nothing(crowd, monkeypatch, reason):
 def test_a_withdrawal_that_is_refused_after_a_sleep(crowd, monkeypatch):
     """Two cycles after it was touched, one of them with a loss."""
     crowd.mark(ETH, 16 * WAD)
-    crowd.roll()
-    crowd.meet("long")
+    crowd.advance_cycle()
+    crowd.seize_insolvent("long")
     crowd.advance(RULES.quiet)
     for _ in range(3):
-        crowd.roll()
-    make_wrong(monkeypatch, "desk: initial margin", False)
+        crowd.advance_cycle()
+    make_wrong(monkeypatch, "trading: initial margin", False)
     expect_property_violation(
         220, lambda: crowd.tries(f"{HOUSE}.withdraw", 1, crowd.at("purse"), sender="second")
     )
@@ -139,7 +139,7 @@ def test_a_floor_that_is_refused_for_nothing(crowd, monkeypatch):
 
 def test_a_reason_that_is_looked_at_too_late(crowd, monkeypatch):
     """Who owes learns that the trade is out of the band only if it is not in it."""
-    make_wrong(monkeypatch, "desk: outside the band", True)
+    make_wrong(monkeypatch, "trading: outside the band", True)
     crowd.mark(ETH, 16 * WAD)
     expect_property_violation(220, lambda: crowd.trades("long", "first", -1, price=18 * WAD))
 

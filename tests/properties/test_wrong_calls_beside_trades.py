@@ -6,15 +6,15 @@ from backstop.model import (
     cycle_losses,
     margin_fund,
     margin_policy,
-    perpetual_backstop,
+    perpetual_liquidity_vault,
     perpetual_market,
-    perpetual_ranking,
-    perpetual_sharer,
+    pro_rata_deleveraging,
+    ranked_deleveraging,
 )
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import MIN_NOTICE
+from backstop.model.contract_base import RevertError
 from backstop.model.price_path import SHORT
-from backstop.model.state import RevertError
 from tests.support.helpers import reverts
 from tests.support.margin_fund_steps import DAY
 from tests.support.market_delisting import announce_delisting, step_feeds
@@ -38,10 +38,10 @@ MODULES = (
     cycle_losses,
     margin_fund,
     margin_policy,
-    perpetual_backstop,
+    perpetual_liquidity_vault,
     perpetual_market,
-    perpetual_ranking,
-    perpetual_sharer,
+    ranked_deleveraging,
+    pro_rata_deleveraging,
 )
 
 
@@ -72,7 +72,7 @@ def make_wrong(monkeypatch, wrong, holds):
 # ----------------------------------------------------------------------- the pool
 
 
-@pytest.mark.parametrize("reason", ["backstop: not at rest", "backstop: no shares"])
+@pytest.mark.parametrize("reason", ["liquidity_vault: not idle", "liquidity_vault: no shares"])
 def test_who_enters_is_refused_for_nothing(pool, monkeypatch, reason):
     make_wrong(monkeypatch, reason, False)
     args = WAD, pool.market.at("ann")
@@ -81,7 +81,7 @@ def test_who_enters_is_refused_for_nothing(pool, monkeypatch, reason):
 
 
 def test_a_request_that_is_refused_for_nothing(pool, monkeypatch):
-    make_wrong(monkeypatch, "backstop: empty request", False)
+    make_wrong(monkeypatch, "liquidity_vault: empty request", False)
     ann = pool.market.at("ann")
     expect_property_violation(
         222, lambda: pool.market.tries(f"{POOL}.requestRedeem", 1, ann, ann, sender="ann")
@@ -90,7 +90,12 @@ def test_a_request_that_is_refused_for_nothing(pool, monkeypatch):
 
 @pytest.mark.parametrize(
     "reason",
-    ["backstop: no request", "backstop: notice runs", "backstop: at work", "backstop: losses are late"],
+    [
+        "liquidity_vault: no request",
+        "liquidity_vault: notice runs",
+        "liquidity_vault: at work",
+        "liquidity_vault: losses are late",
+    ],
 )
 def test_who_leaves_is_refused_for_nothing(pool, monkeypatch, reason):
     batch = pool.request("ann")
@@ -116,14 +121,19 @@ def test_who_leaves_while_the_losses_of_a_settlement_are_open(pool, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    "reason", ["backstop: members are due", "backstop: above its limit", "backstop: too little money"]
+    "reason",
+    [
+        "liquidity_vault: members are due",
+        "liquidity_vault: above its limit",
+        "liquidity_vault: too little cash",
+    ],
 )
 def test_a_pool_that_may_not_take_lots(pool, monkeypatch, reason):
     make_wrong(monkeypatch, reason, False)
     expect_property_violation(222, lambda: pool.market.tries(f"{POOL}.take", ETH, 10, sender="keeper"))
 
 
-@pytest.mark.parametrize("reason", ["backstop: quote runs", "backstop: nothing to quote"])
+@pytest.mark.parametrize("reason", ["liquidity_vault: quote runs", "liquidity_vault: none to quote"])
 def test_a_quote_that_is_refused_for_nothing(pool, monkeypatch, reason):
     pool.take(10)
     make_wrong(monkeypatch, reason, False)
@@ -131,7 +141,7 @@ def test_a_quote_that_is_refused_for_nothing(pool, monkeypatch, reason):
 
 
 def test_a_limit_out_of_bounds(pool, monkeypatch):
-    make_wrong(monkeypatch, "backstop: limit bounds", True)
+    make_wrong(monkeypatch, "liquidity_vault: limit bounds", True)
     args = ETH, 8 * 10**9 + 1
     expect_property_violation(223, lambda: pool.market.tries(f"{POOL}.set_limit", *args, sender="admin"))
 
@@ -144,7 +154,7 @@ def test_a_claim_that_is_refused_for_nothing(crowd, monkeypatch, reason):
     crowd.mark(ETH, 18 * WAD)
     crowd.trade("first", "other", 500)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     crowd.do(f"{HOUSE}.withdraw", 10_000 * WAD + 1, crowd.at("first"), sender="first")
     [(owner, bucket)] = crowd.world.contracts["MarginFund"].holdings
     # One second before it vests nobody may have it, which another property sees.
@@ -161,20 +171,20 @@ def test_a_claim_that_is_refused_for_nothing(crowd, monkeypatch, reason):
 @pytest.mark.parametrize(
     ("policy", "reason"),
     [
-        ("ranked", "ranking: out of rank"),
-        ("ranked", "ranking: too few"),
-        ("ranked", "ranking: no lots to close"),
-        ("ranked", "ranking: not the next"),
-        ("ranked", "ranking: not proven"),
-        ("shared", "sharer: nobody gained"),
-        ("shared", "sharer: out of order"),
-        ("shared", "sharer: no lots to close"),
+        ("ranked", "deleveraging: out of rank"),
+        ("ranked", "deleveraging: too few"),
+        ("ranked", "deleveraging: no lots to close"),
+        ("ranked", "deleveraging: not the next"),
+        ("ranked", "deleveraging: not proven"),
+        ("shared", "deleveraging: nobody gained"),
+        ("shared", "deleveraging: out of order"),
+        ("shared", "deleveraging: no lots to close"),
     ],
 )
 def test_a_close_that_is_refused_for_nothing(monkeypatch, policy, reason):
     made = watch_properties(deploy_on_model(third_bond=WAD, policy=policy))
     made.refresh()
-    in_calls = reason in ("ranking: out of rank", "ranking: too few")
+    in_calls = reason in ("deleveraging: out of rank", "deleveraging: too few")
     market = make_crowd_long_insolvent(made) if in_calls else make_long_insolvent(made)
     ranking = market.list_ranking(SHORT)
     method, accounts = "share", tuple(sorted(ranking))
@@ -237,7 +247,7 @@ def test_a_market_that_does_not_end(crowd, monkeypatch):
 
 def test_a_cycle_that_ends_too_early(crowd, monkeypatch):
     """Another property sees it as well, after that of calls."""
-    crowd.roll()
+    crowd.advance_cycle()
     make_wrong(monkeypatch, "cycle_losses: too early", False)
     crowd.advance(RULES.window)
-    expect_property_violation(141, lambda: crowd.tries(f"{HOUSE}.roll", sender="keeper"))
+    expect_property_violation(141, lambda: crowd.tries(f"{HOUSE}.advance_cycle", sender="keeper"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
-from backstop.model import exits, vault_engine
+from backstop.model import exit_batches, vault_engine
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.contract_base import external
 from backstop.model.equity_pool import Due, EquityPool
 from backstop.model.ledger import Ledger
 from backstop.model.loss_waterfall import LossWaterfall
@@ -15,7 +16,6 @@ from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.risk_policy import RiskPolicy
-from backstop.model.state import external
 from backstop.model.terms import Governed
 from backstop.model.vault_engine import VaultEngine
 from tests.support.auction_steps import WETH, liquidate_vault, start_auction, take_collateral
@@ -68,7 +68,7 @@ def test_a_parameter_is_another_one(guarded, monkeypatch):
 def test_a_taker_gets_nothing(plain, monkeypatch):
     give_stablecoin(plain, "taker", 50_000 * WAD)
     id = start_auction(plain)
-    monkeypatch.setattr(VaultEngine, "_deliver", lambda self, *args: None)
+    monkeypatch.setattr(VaultEngine, "_deliver_collateral", lambda self, *args: None)
     expect_model_violation(201, plain, lambda p: take_collateral(p, id, WAD))
 
 
@@ -76,8 +76,8 @@ def test_a_liquidation_takes_half_of_what_it_may(plain, monkeypatch):
     plain.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
     plain.do("VaultEngine.set_auction_limit", 1, 20_001, sender="admin")
     plain.post_price("WBTC", 45_000 * RAY)
-    right = VaultEngine._room
-    monkeypatch.setattr(VaultEngine, "_room", lambda self, *args: right(self, *args) // 2)
+    right = VaultEngine._compute_auction_room
+    monkeypatch.setattr(VaultEngine, "_compute_auction_room", lambda self, *args: right(self, *args) // 2)
     expect_model_violation(202, plain, lambda p: liquidate_vault(p, collateral_type=1))
 
 
@@ -102,7 +102,7 @@ def test_a_part_of_a_debt_goes_under_the_floor(plain, monkeypatch):
 
 
 def test_a_sale_begins_before_its_time(plain, monkeypatch):
-    right = CollateralAuction._start
+    right = CollateralAuction._start_auction
 
     def early(self, id, *args):
         reward = right(self, id, *args)
@@ -110,7 +110,7 @@ def test_a_sale_begins_before_its_time(plain, monkeypatch):
         self.lots[id] = lot._replace(started_at=lot.started_at - 1)
         return reward
 
-    monkeypatch.setattr(CollateralAuction, "_start", early)
+    monkeypatch.setattr(CollateralAuction, "_start_auction", early)
     expect_model_violation(205, plain, start_auction)
 
 
@@ -130,8 +130,10 @@ def test_a_stage_that_failed_owes_half(new_protocol, monkeypatch):
     deposit_savings(made, "saver", 40_000 * WAD)
     lose_new_vault(made, debt=3_000 * WAD)
     made.do("VaultEngine.revoke_role", STAGE, "Junior", sender="admin")
-    right = LossWaterfall._owe
-    monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, k, amount // 2))
+    right = LossWaterfall._record_missed_share
+    monkeypatch.setattr(
+        LossWaterfall, "_record_missed_share", lambda self, c, k, amount: right(self, c, k, amount // 2)
+    )
     expect_model_violation(207, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
 
 
@@ -161,7 +163,7 @@ def test_a_run_holds_back_more(new_protocol, monkeypatch):
     made.post_price("WETH", 1_700 * RAY)
     made.do("LiquidationEngine.flag", WETH, "borrower", sender="stranger")
     made.advance(1_200)
-    monkeypatch.setattr(exits, "PARTS", 2)
+    monkeypatch.setattr(exit_batches, "PARTS", 2)
     expect_model_violation(209, made, lambda p: p.do("Savings.settle", sender="stranger"))
 
 
@@ -200,20 +202,20 @@ def test_fees_go_on_in_settlement(new_protocol, monkeypatch):
 def test_a_dynamic_fee_stays(guarded, monkeypatch):
     guarded.do("RiskPolicy.set_fee_curve", WETH, (100, 1_000, 0, 5_000), 10_000, 0, sender="admin")
     guarded.do("VaultEngine.set_fee_dynamic", WETH, True, sender="admin")
-    monkeypatch.setattr(Governed, "_follow", lambda self, *args: None)
+    monkeypatch.setattr(Governed, "_follow_fee", lambda self, *args: None)
     guarded.borrow("borrower", "WETH", 100 * WAD, 0)
     expect_model_violation(213, guarded, lambda p: draw_debt(p, "borrower", 8_000 * WAD))
 
 
 def test_types_keep_their_mode(new_protocol, monkeypatch):
     made = deploy_with_prices(new_protocol, with_guards((CEILING,), BREAKER))
-    monkeypatch.setattr("backstop.model.risk_policy.ids_of", lambda listed: [])
-    expect_model_violation(214, made, lambda p: p.do("CircuitBreaker.raise_to", CAUTION, sender="guardian"))
+    monkeypatch.setattr("backstop.model.risk_policy.decode_listed_types", lambda listed: [])
+    expect_model_violation(214, made, lambda p: p.do("CircuitBreaker.force_mode", CAUTION, sender="guardian"))
 
 
 def test_a_ceiling_is_not_adjusted(new_protocol, monkeypatch):
     made = deploy_with_prices(new_protocol, with_guards((CEILING,), BREAKER))
-    monkeypatch.setattr("backstop.model.auto_ceiling.Terms.line", lambda self, debt: 10**9)
+    monkeypatch.setattr("backstop.model.auto_ceiling.Terms.compute_ceiling", lambda self, debt: 10**9)
     made.advance(CEILING.ttl)
 
     @external
@@ -230,13 +232,13 @@ def test_a_member_claims_half(plain, monkeypatch):
     request_all_shares(plain, "saver")
     mature_batch(plain)
     plain.do("Savings.settle", sender="stranger")
-    right = Pool._claimable
+    right = Pool._compute_claimable
 
     def less(self, batch, controller):
         part = right(self, batch, controller)
         return part._replace(assets=part.assets // 2)
 
-    monkeypatch.setattr(Pool, "_claimable", less)
+    monkeypatch.setattr(Pool, "_compute_claimable", less)
     shares = plain.read("Savings.maxRedeem", "saver")
     expect_model_violation(
         215, plain, lambda p: p.do("Savings.redeem", shares, "saver", "saver", sender="saver")
@@ -248,8 +250,8 @@ def test_a_member_gets_half_of_its_claims(new_protocol, monkeypatch):
     deposit_savings(made, "saver", 20_000 * WAD, "Junior")
     lose_new_vault(made, debt=5_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
-    right = RecoveryClaims._issue
+    right = RecoveryClaims._issue_claims
     monkeypatch.setattr(
-        RecoveryClaims, "_issue", lambda self, who, shares, *args: right(self, who, shares // 2, *args)
+        RecoveryClaims, "_issue_claims", lambda self, who, shares, *args: right(self, who, shares // 2, *args)
     )
     expect_model_violation(216, made, lambda p: p.do("Junior.collect_claims", "saver", sender="saver"))

@@ -4,11 +4,11 @@ import pytest
 
 from backstop.deployment.devnet_signing import get_trader_account
 from backstop.model.arithmetic import WAD
+from backstop.model.contract_base import RevertError, external
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
-from backstop.model.interfaces import Sides
+from backstop.model.interfaces import SideTotals
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.state import RevertError, external
 from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from tests.support.perpetuals_with_properties import crowd_to_ask
 
@@ -28,39 +28,39 @@ def answers(both, number, questions=QUESTIONS):
 
 def test_a_gain_that_is_traded_away(both, monkeypatch):
     """What a position gained goes with it."""
-    right = CycleBook._move
+    right = CycleBook._trade_lots
 
     def move(self, owner, market, delta, at):
         right(self, owner, market, delta, at)
         if self.positions[owner, market].size == 0:
-            self.gained[owner, market, self.accounts[owner].cycle % 2] = Sides()
+            self.gained[owner, market, self.accounts[owner].cycle % 2] = SideTotals()
 
-    monkeypatch.setattr(CycleBook, "_move", move)
+    monkeypatch.setattr(CycleBook, "_trade_lots", move)
     with pytest.raises(PropertyViolationError, match=r"^property 97 .* the one that fidgets gains "):
         answers(both, 97)
 
 
 def test_who_closes_bears_more(both, monkeypatch):
     """A haircut grows with the markets in which somebody has no lots any more."""
-    right = CycleBook._haircut_in
+    right = CycleBook._compute_market_haircut
 
     def haircut_in(self, owner, market):
         found = right(self, owner, market)
         return found if self.positions[owner, market].size else found * 11 // 10
 
-    monkeypatch.setattr(CycleBook, "_haircut_in", haircut_in)
+    monkeypatch.setattr(CycleBook, "_compute_market_haircut", haircut_in)
     with pytest.raises(PropertyViolationError, match=r"^property 97 .* the one that fidgets gains "):
         answers(both, 97)
 
 
 def test_who_is_booked_first_is_booked_whole(both, monkeypatch):
     """What an account lacks by others' losses is not booked again."""
-    right = CycleLosses._book
+    right = CycleLosses._book_loss
 
     def book(self, owner, finder):
         return not any(self.pendings[owner, m].booked for m in range(2)) and right(self, owner, finder)
 
-    monkeypatch.setattr(CycleLosses, "_book", book)
+    monkeypatch.setattr(CycleLosses, "_book_loss", book)
     with pytest.raises(PropertyViolationError, match=r"^property 98 .* in two orders of bookings "):
         answers(both, 98, questions=150)
 
@@ -84,7 +84,7 @@ def test_somebody_is_paid_in_whole(both, monkeypatch):
 
 
 def test_a_roll_that_asks_for_marks_of_now(both, monkeypatch):
-    right = PerpetualMarket.roll
+    right = PerpetualMarket.advance_cycle
 
     @external
     def roll(self, sender):
@@ -92,19 +92,19 @@ def test_a_roll_that_asks_for_marks_of_now(both, monkeypatch):
             raise RevertError("perpetuals: no price of now")
         right(self, sender)
 
-    monkeypatch.setattr(PerpetualMarket, "roll", roll)
+    monkeypatch.setattr(PerpetualMarket, "advance_cycle", roll)
     with pytest.raises(PropertyViolationError, match=r"^property 100 .*perpetuals: no price of now"):
         answers(both, 100)
 
 
 def test_bookings_that_pay_by_what_they_add(both, monkeypatch):
     """Each pays up to what time gives, as if the account had not paid for one before."""
-    right = CycleLosses._book
+    right = CycleLosses._book_loss
 
     def book(self, owner, finder):
         self.accounts[owner] = self.accounts[owner]._replace(paid=0)
         return right(self, owner, finder)
 
-    monkeypatch.setattr(CycleLosses, "_book", book)
+    monkeypatch.setattr(CycleLosses, "_book_loss", book)
     with pytest.raises(PropertyViolationError, match=r"^property 98 .* in two orders of bookings "):
         answers(both, 98, questions=150)

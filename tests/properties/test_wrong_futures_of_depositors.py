@@ -7,7 +7,7 @@ import pytest
 
 from backstop.model import loss_waterfall, pool
 from backstop.model.arithmetic import RAY
-from backstop.model.state import RevertError, external, view
+from backstop.model.contract_base import RevertError, external, view
 from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from backstop.proof.properties.what_if_steps import VISITOR
 from tests.support.model_alone import in_use
@@ -39,7 +39,7 @@ def absorb_from_newcomers(self, sender, collateral_type, amount):
     """The depositor of the property bears a hundredth of its shares beside its part."""
     found = RIGHT_ABSORB(self, sender, collateral_type, amount)
     if shares := self.held(VISITOR) // 100:
-        self._move(VISITOR, self.world.contracts["Stablecoin"].address, shares)
+        self._move_tokens(VISITOR, self.world.contracts["Stablecoin"].address, shares)
     return found
 
 

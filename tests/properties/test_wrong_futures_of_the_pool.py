@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.model.perpetual_backstop import PerpetualBackstop as Pool
+from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault as Pool
 from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
 from tests.support.market_with_pool import deposit_two_members, on_the_model, seize_long
 from tests.support.perpetuals import ETH
@@ -43,7 +43,7 @@ def test_nobody_enters_at_work():
 
 def test_shares_of_who_has_left_count(pool, monkeypatch):
     """The second finds a price that is too low."""
-    monkeypatch.setattr(Pool, "_burn", lambda self, owner, amount: None)
+    monkeypatch.setattr(Pool, "_burn_shares", lambda self, owner, amount: None)
     with pytest.raises(PropertyViolationError, match=r"^property 126 .* two who entered alike left with"):
         answers(pool)
 

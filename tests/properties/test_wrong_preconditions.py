@@ -7,7 +7,7 @@ import pytest
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model import liquidation_engine, loss_waterfall, member_pool, redeem_queue, vault_engine
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call
 from backstop.proof.properties.revert_conditions import CONDITIONS
 from backstop.system import Action

@@ -2,11 +2,11 @@
 
 import pytest
 
-from backstop.model import cycle_losses, margin_fund, perpetual_ranking
+from backstop.model import cycle_losses, margin_fund, ranked_deleveraging
 from backstop.model.arithmetic import WAD
+from backstop.model.contract_base import RevertError
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_path import SHORT
-from backstop.model.state import RevertError
 from tests.support.margin_fund_steps import DAY
 from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, deploy_on_model, make_long_insolvent
 from tests.support.perpetuals_with_properties import (
@@ -27,12 +27,12 @@ def refuse(holds, reason):
 
 
 def meet(crowd):
-    crowd.tries(f"{HOUSE}.meet", crowd.at("long"), sender="keeper")
+    crowd.tries(f"{HOUSE}.seize_insolvent", crowd.at("long"), sender="keeper")
 
 
 def test_whoever_owes_is_not_met(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD)
-    for method in ("_seize", "_book"):
+    for method in ("_seize_positions", "_book_loss"):
         monkeypatch.setattr(Market, method, lambda *args: False)
     expect_property_violation(140, lambda: meet(crowd))
 
@@ -42,7 +42,7 @@ def test_nobody_has_to_be_met(crowd, monkeypatch, mark):
     crowd.mark(ETH, mark * WAD)
     if mark == 16:
         crowd.advance(61)
-    for method in ("_seize", "_book"):
+    for method in ("_seize_positions", "_book_loss"):
         monkeypatch.setattr(Market, method, lambda *args: False)
     meet(crowd)
 
@@ -50,22 +50,22 @@ def test_nobody_has_to_be_met(crowd, monkeypatch, mark):
 @pytest.mark.parametrize("late", [RULES.window, 4 * RULES.window])
 def test_a_cycle_that_goes_on(crowd, monkeypatch, late):
     """In a window that was quiet, or after four of them, with a booking late in the last."""
-    crowd.roll()
+    crowd.advance_cycle()
     clock = crowd.market.clocks[()]
     if late > RULES.window:
         crowd.market.clocks[()] = clock._replace(booked_at=clock.rolled_at + late - 1)
     monkeypatch.setattr(cycle_losses, "require", refuse)
     crowd.advance(late - 1)
-    crowd.tries(f"{HOUSE}.roll", sender="keeper")
+    crowd.tries(f"{HOUSE}.advance_cycle", sender="keeper")
     crowd.advance(1)
-    expect_property_violation(141, lambda: crowd.tries(f"{HOUSE}.roll", sender="keeper"))
+    expect_property_violation(141, lambda: crowd.tries(f"{HOUSE}.advance_cycle", sender="keeper"))
 
 
 def test_a_vested_profit_stays(crowd, monkeypatch):
     crowd.mark(ETH, 18 * WAD)
     crowd.trade("first", "other", 500)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     crowd.do(f"{HOUSE}.withdraw", 11_000 * WAD, crowd.at("first"), sender="first")
     [(owner, bucket)] = crowd.world.contracts["MarginFund"].holdings
     monkeypatch.setattr(margin_fund, "require", refuse)
@@ -85,13 +85,13 @@ def test_a_right_ranking_is_refused(monkeypatch):
     market = make_long_insolvent(made)
     ranking = market.list_ranking(SHORT)
     for owner in ranking:
-        market.do(f"{HOUSE}.wake", owner, sender="keeper")
+        market.do(f"{HOUSE}.update_account", owner, sender="keeper")
 
     def submit(accounts):
         market.tries(f"{CLOSER}.submit", ETH, SHORT, accounts, sender="prover")
 
     submit(ranking[::-1])
     submit(ranking[:1] * 2)
-    monkeypatch.setattr(perpetual_ranking, "score_of", lambda gains, side: 0)
-    monkeypatch.setattr(perpetual_ranking, "require", refuse)
+    monkeypatch.setattr(ranked_deleveraging, "compute_score", lambda gains, side: 0)
+    monkeypatch.setattr(ranked_deleveraging, "require", refuse)
     expect_property_violation(145, lambda: submit(ranking))

@@ -65,7 +65,7 @@ def outage_and_close(protocol):
 @pytest.mark.parametrize("play", [outage_and_take, outage_and_reset, outage_and_close])
 def test_an_outage_that_counts(counting, monkeypatch, play):
     """Those properties that read the record of the auction would notice, too: they are left out."""
-    monkeypatch.setattr(CollateralAuction, "_clock", by_seconds)
+    monkeypatch.setattr(CollateralAuction, "_read_clock", by_seconds)
     monkeypatch.setattr(
         "backstop.proof.properties.collateral_auction_properties._read_auction_clock",
         lambda step: step.model.timestamp,
@@ -85,7 +85,7 @@ def test_the_right_clock(counting):
 
 
 def test_blocks_that_count_twice(counting, monkeypatch):
-    monkeypatch.setattr(CollateralAuction, "_clock", by_two_slots)
+    monkeypatch.setattr(CollateralAuction, "_read_clock", by_two_slots)
     monkeypatch.setattr(
         "backstop.proof.properties.collateral_auction_properties._read_auction_clock",
         lambda step: 2 * SLOT * step.model.block_number,
@@ -118,7 +118,7 @@ def test_nothing_to_ask_where_seconds_count(protocol):
 
 @pytest.mark.parametrize("wrong", [by_seconds, ahead_in_outages])
 def test_a_lot_that_falls_without_blocks(counting, monkeypatch, wrong):
-    monkeypatch.setattr(CollateralAuction, "_clock", wrong)
+    monkeypatch.setattr(CollateralAuction, "_read_clock", wrong)
     model = counting.lockstep.model
     monkeypatch.setattr(counting.lockstep, "apply", model.apply)
     monkeypatch.setattr(counting.lockstep, "view", model.view)
@@ -133,11 +133,11 @@ def test_a_halt_that_stops_the_price(counting, monkeypatch):
     start_auction(counting)
     counting.advance(1_800)
     model = counting.lockstep.model
-    feed, right = model.world.contracts["PriceFeed"], CollateralAuction._clock
+    feed, right = model.world.contracts["PriceFeed"], CollateralAuction._read_clock
 
     def wrong(self):
         return right(self) - 900 * feed.configs[WETH].halted
 
-    monkeypatch.setattr(CollateralAuction, "_clock", wrong)
+    monkeypatch.setattr(CollateralAuction, "_read_clock", wrong)
     with pytest.raises(PropertyViolationError, match=r"^property 161 "):
         questions(counting)

@@ -2,16 +2,16 @@
 
 import pytest
 
-from backstop.model import perpetual_desk, perpetual_ranking, perpetual_sharer
+from backstop.model import perpetual_trading, pro_rata_deleveraging, ranked_deleveraging
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.contract_base import external, view
 from backstop.model.cycle_book import BOOKED, SEIZED, TAKEN, CycleBook
-from backstop.model.interfaces import Sides
-from backstop.model.perpetual_desk import PerpetualDesk as Desk
+from backstop.model.interfaces import SideTotals
 from backstop.model.perpetual_market import PerpetualMarket as Market
-from backstop.model.perpetual_sharer import Closed
-from backstop.model.price_path import SHORT, side_of
-from backstop.model.state import external, view
-from tests.support.perpetuals import CLOSER, DESK, ETH, HOUSE, deploy_on_model, make_long_insolvent
+from backstop.model.perpetual_trading import PerpetualTrading as Desk
+from backstop.model.price_path import SHORT, get_side
+from backstop.model.pro_rata_deleveraging import ClosedLots
+from tests.support.perpetuals import CLOSER, ETH, HOUSE, TRADING, deploy_on_model, make_long_insolvent
 from tests.support.perpetuals_with_properties import (
     crowd_on_the_model,
     expect_property_violation,
@@ -19,7 +19,11 @@ from tests.support.perpetuals_with_properties import (
 )
 
 HOLDERS = ("other", "small", "large")
-RIGHT_REWARD, RIGHT_SHARE, RIGHT_PAY = Desk._reward, perpetual_desk._share, CycleBook._pay_finder
+RIGHT_REWARD, RIGHT_SHARE, RIGHT_PAY = (
+    Desk._pay_finder,
+    perpetual_trading._compute_pot_share,
+    CycleBook._pay_finder,
+)
 
 
 def anything_goes(holds, reason):
@@ -47,45 +51,45 @@ def shared():
 def proven(ranked):
     """600 lots are left."""
     ranked.deposit("taker", 50_000 * WAD)
-    ranked.do(f"{DESK}.take", ETH, 400, sender="taker")
+    ranked.do(f"{TRADING}.take", ETH, 400, sender="taker")
     ranked.submit(SHORT, ranked.list_ranking(SHORT))
     return ranked
 
 
 def take(market, lots, by="taker"):
     market.deposit(by, 50_000 * WAD)
-    market.do(f"{DESK}.take", ETH, lots, sender=by)
+    market.do(f"{TRADING}.take", ETH, lots, sender=by)
 
 
 def deleverages(closes, price=0, pays=0, prover=None, executor=None):
-    """A desk that closes as many lots as it is told, so much off the mark, for so much, for others."""
+    """A trading that closes as many lots as it is told, so much off the mark, for so much, for others."""
 
     @external
     def deleverage(self, sender, market, side, accounts, most, who, whom):
         mark = self.market.accrue(self.address, market).price
         lots = self.market.lots_of(self.address, market)
-        left, rewarded, found = lots[side] - min(lots), self._rewarded(), []
+        left, rewarded, found = lots[side] - min(lots), self._compute_reward_pot(), []
         everything = left
         for owner, limit in zip(accounts, most, strict=True):
-            size = self._size(owner, market)
+            size = self._get_size(owner, market)
             closed = closes(size, limit, left, side)
             delta = -closed if size > 0 else closed
             if closed:
                 whole = (market, owner, self.market_address, delta, mark + price, -pays, 0)
-                self.market.exchange(self.address, *whole)
+                self.market.execute_trade(self.address, *whole)
                 left -= min(left, closed)
                 self.emit("Deleveraged", owner, market, delta, mark + price, who)
             found.append(closed)
         amount = RIGHT_SHARE(rewarded, min(sum(found), everything) * mark)
-        self._reward(prover or who, amount // 2)
-        self._reward(executor or whom, amount - amount // 2)
+        self._pay_finder(prover or who, amount // 2)
+        self._pay_finder(executor or whom, amount - amount // 2)
         return tuple(found), left
 
     return deleverage
 
 
 def right(size, limit, left, side):
-    return min(abs(size), limit, left) if side_of(size) == side else 0
+    return min(abs(size), limit, left) if get_side(size) == side else 0
 
 
 def test_a_desk_as_it_should_be(proven, monkeypatch):
@@ -131,15 +135,15 @@ def test_a_fee_for_being_closed(proven, monkeypatch):
 
 def test_at_a_mark_of_a_minute_ago(proven, monkeypatch):
     proven.advance(61)
-    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    monkeypatch.setattr(perpetual_trading, "require", anything_goes)
     expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
 
 
 def test_by_somebody_else_than_the_closer(proven, monkeypatch):
-    """Whoever likes has a position closed by the desk."""
-    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    """Whoever likes has a position closed by the trading contract."""
+    monkeypatch.setattr(perpetual_trading, "require", anything_goes)
     args = (ETH, SHORT, (proven.at("large"),), (MAX_UINT256,), *[proven.at("stranger")] * 2)
-    expect_property_violation(18, lambda: proven.do(f"{DESK}.deleverage", *args, sender="stranger"))
+    expect_property_violation(18, lambda: proven.do(f"{TRADING}.deleverage", *args, sender="stranger"))
 
 
 # --------------------------------------------------------------------------- pay
@@ -162,7 +166,7 @@ def test_another_part_of_what_bonds_pay(monkeypatch, way, wrong):
         market.deposit("friend", 50_000 * WAD)
         market.trade("large", "friend", 300)
         market.submit(SHORT, market.list_ranking(SHORT))
-    monkeypatch.setattr(perpetual_desk, "_share", wrong)
+    monkeypatch.setattr(perpetual_trading, "_compute_pot_share", wrong)
 
     def play():
         if way == "take":
@@ -180,7 +184,7 @@ def test_paid_twice(ranked, monkeypatch):
         for part in (amount // 2, amount // 2, 2):
             RIGHT_REWARD(self, finder, part)
 
-    monkeypatch.setattr(Desk, "_reward", reward)
+    monkeypatch.setattr(Desk, "_pay_finder", reward)
     expect_property_violation(110, lambda: take(ranked, 400))
 
 
@@ -188,7 +192,7 @@ def test_paid_twice(ranked, monkeypatch):
     "whom", [{"prover": "keeper"}, {"executor": "prover"}, {"executor": "friend"}, {"prover": "friend"}]
 )
 def test_one_is_paid_in_place_of_the_other(proven, monkeypatch, whom):
-    """Or a friend of the desk's, by whom nothing was done."""
+    """Or a friend of the trading contract's, by whom nothing was done."""
     wrong = {part: proven.at(name) for part, name in whom.items()}
     monkeypatch.setattr(Desk, "deleverage", deleverages(right, **wrong))
     expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
@@ -204,7 +208,7 @@ def test_what_is_paid_stays_for_the_next(ranked, monkeypatch):
 
     @external
     def reward(self, sender, finder, amount):
-        self._pay_in(finder, amount)
+        self._credit_payment(finder, amount)
         self.emit("Rewarded", finder, amount)
 
     monkeypatch.setattr(Market, "reward", reward)
@@ -216,7 +220,7 @@ def test_what_is_paid_stays_for_the_next(ranked, monkeypatch):
 
 def seize(crowd):
     crowd.mark(ETH, 16 * WAD)
-    crowd.do(f"{HOUSE}.meet", crowd.at("long"), sender="keeper")
+    crowd.do(f"{HOUSE}.seize_insolvent", crowd.at("long"), sender="keeper")
 
 
 def put_back(self, owner):
@@ -256,8 +260,8 @@ def test_a_third_that_is_not_paid(monkeypatch, third):
 
     def play():
         seize(crowd)
-        crowd.roll()
-        crowd.do(f"{HOUSE}.meet", crowd.at("long"), sender="keeper")
+        crowd.advance_cycle()
+        crowd.do(f"{HOUSE}.seize_insolvent", crowd.at("long"), sender="keeper")
 
     expect_property_violation(91 if third != TAKEN else 96, play)
 
@@ -294,7 +298,7 @@ def test_what_is_left_of_a_bond_stays(monkeypatch):
         crowd.trade("other", "first", 1)
         crowd.trade("other", "first", -1)
         for _ in range(3):
-            crowd.roll()
+            crowd.advance_cycle()
             crowd.wake_all()
 
     expect_property_violation(91, play)
@@ -309,7 +313,7 @@ def test_a_ranking_without_everybody(ranked, monkeypatch):
 
     @view
     def cycle_of(self, sender, market, cycle):
-        return Sides(0, 1_200 * WAD), *right(self, sender, market, cycle)[1:]
+        return SideTotals(0, 1_200 * WAD), *right(self, sender, market, cycle)[1:]
 
     monkeypatch.setattr(Market, "cycle_of", cycle_of)
     expect_property_violation(111, lambda: ranked.submit(SHORT, (ranked.at("small"),)))
@@ -317,13 +321,13 @@ def test_a_ranking_without_everybody(ranked, monkeypatch):
 
 @pytest.mark.parametrize("names", [("small", "other", "large"), ("large", "small", "other")])
 def test_a_ranking_out_of_order(ranked, monkeypatch, names):
-    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
     expect_property_violation(111, lambda: ranked.submit(SHORT, tuple(ranked.at(name) for name in names)))
 
 
 def test_somebody_twice_in_place_of_others(ranked, monkeypatch):
     """Five times the gain of 800 is all that was gained."""
-    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
     expect_property_violation(111, lambda: ranked.submit(SHORT, (ranked.at("other"),) * 5))
 
 
@@ -334,9 +338,9 @@ def test_another_score(ranked, monkeypatch, wrong):
     if wrong == "brought counts":
         monkeypatch.setattr(CycleBook, "_worth_at_roll", lambda self, owner: self.worths[owner].value)
     elif wrong == "by gain":
-        monkeypatch.setattr(perpetual_ranking, "score_of", lambda gains, side: gains[1 + side])
+        monkeypatch.setattr(ranked_deleveraging, "compute_score", lambda gains, side: gains[1 + side])
     else:
-        monkeypatch.setattr(CycleBook, "_worth_at_roll", CycleBook._own)
+        monkeypatch.setattr(CycleBook, "_worth_at_roll", CycleBook._compute_own_value)
     names = ("small", "large", "other") if wrong != "by gain" else ("large", "small", "other")
 
     def play():
@@ -348,23 +352,23 @@ def test_another_score(ranked, monkeypatch, wrong):
 
 def test_whoever_likes_is_closed_next(proven, monkeypatch):
     """The last in place of the first."""
-    monkeypatch.setattr(perpetual_ranking, "digest", lambda accounts: b"any")
-    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    monkeypatch.setattr(ranked_deleveraging, "hash_accounts", lambda accounts: b"any")
+    monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
     expect_property_violation(111, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)[2:]))
 
 
 def test_somebody_who_is_in_no_ranking_is_closed(proven, monkeypatch):
     proven.deposit("late", 50_000 * WAD)
     proven.trade("taker", "late", 100)
-    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+    monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
     expect_property_violation(111, lambda: proven.execute(SHORT, (proven.at("late"),)))
 
 
 def test_a_ranking_of_two_cycles_before(proven, monkeypatch):
     ranking = proven.list_ranking(SHORT)
     for _ in range(2):
-        proven.roll()
-    monkeypatch.setattr(perpetual_ranking, "require", anything_goes)
+        proven.advance_cycle()
+    monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
     expect_property_violation(111, lambda: proven.execute(SHORT, ranking))
 
 
@@ -374,14 +378,14 @@ def test_a_ranking_of_two_cycles_before(proven, monkeypatch):
 @pytest.mark.parametrize("wrong", ["a lot more", "all of it", "again"])
 def test_more_than_its_part(shared, monkeypatch, wrong):
     if wrong == "again":
-        monkeypatch.setattr(Closed, "in_cycle", lambda self, cycle: 0)
+        monkeypatch.setattr(ClosedLots, "in_cycle", lambda self, cycle: 0)
     else:
-        desk, more = Desk.deleverage, 1 if wrong == "a lot more" else 10**9
+        trading, more = Desk.deleverage, 1 if wrong == "a lot more" else 10**9
 
         @external
         def deleverage(self, sender, market, side, accounts, most, *finders):
             most = tuple(each + more for each in most)
-            return desk(self, sender, market, side, accounts, most, *finders)
+            return trading(self, sender, market, side, accounts, most, *finders)
 
         monkeypatch.setattr(Desk, "deleverage", deleverage)
     # 500 are left, of which half.
@@ -393,7 +397,7 @@ def test_all_have_the_same_part(shared, monkeypatch):
     """A third each, whatever it gained."""
     take(shared, 400)
     each = lambda gains, side: 1_000 * WAD if gains.worth else 3_000 * WAD  # noqa: E731
-    monkeypatch.setattr(perpetual_sharer, "_on", each)
+    monkeypatch.setattr(pro_rata_deleveraging, "_get_side_gain", each)
     expect_property_violation(111, lambda: shared.share(SHORT, *HOLDERS))
 
 
@@ -409,9 +413,9 @@ def test_a_part_of_the_gains_of_a_cycle_before(shared, monkeypatch):
 
     @view
     def cycle_of(self, sender, market, cycle):
-        return Sides(0, 4_000 * WAD), *right(self, sender, market, cycle)[1:]
+        return SideTotals(0, 4_000 * WAD), *right(self, sender, market, cycle)[1:]
 
-    shared.roll()
+    shared.advance_cycle()
     monkeypatch.setattr(Market, "gains_of", gains_of)
     monkeypatch.setattr(Market, "cycle_of", cycle_of)
     expect_property_violation(111, lambda: shared.share(SHORT, "other"))

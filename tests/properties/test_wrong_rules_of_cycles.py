@@ -2,24 +2,24 @@
 
 import pytest
 
-from backstop.model import cycle_losses, margin_policy, perpetual_desk, perpetual_market, price_path
+from backstop.model import cycle_losses, margin_policy, perpetual_market, perpetual_trading, price_path
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.contract_base import external, view
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
-from backstop.model.interfaces import Mark, Sides, Standing
+from backstop.model.interfaces import Mark, SideTotals, Standing
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_policy import MarginPolicy
-from backstop.model.perpetual_desk import Marks
-from backstop.model.perpetual_desk import PerpetualDesk as Desk
 from backstop.model.perpetual_market import PerpetualMarket as Market
+from backstop.model.perpetual_trading import Marks
+from backstop.model.perpetual_trading import PerpetualTrading as Desk
 from backstop.model.price_feed import PriceFeed
 from backstop.model.price_path import SHORT, Moves, PricePath
 from backstop.model.settlement_price import Closing
-from backstop.model.state import external, view
 from backstop.model.vault_engine import VaultEngine
 from backstop.proof.properties import PropertyViolationError, check_state
 from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds
-from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
+from tests.support.perpetuals import BTC, ETH, HOUSE, RULES, TRADING
 from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
 
 
@@ -42,18 +42,18 @@ def withdraw(market, name, amount):
 
 
 def meet(market, name):
-    market.do(f"{HOUSE}.meet", market.at(name), sender="keeper")
+    market.do(f"{HOUSE}.seize_insolvent", market.at(name), sender="keeper")
 
 
 def roll_at_once(market):
     market.advance(RULES.window)
-    market.do(f"{HOUSE}.roll", sender="keeper")
+    market.do(f"{HOUSE}.advance_cycle", sender="keeper")
 
 
 def fail(market):
     """The long loses 4,000 of 3,000, and its cycle is pending."""
     market.mark(ETH, 16 * WAD)
-    market.roll()
+    market.advance_cycle()
 
 
 def is_late(market):
@@ -61,8 +61,8 @@ def is_late(market):
     market.use_up_line()
     market.mark(ETH, 16 * WAD)
     for _ in range(2):
-        market.roll()
-    market.meet("long")
+        market.advance_cycle()
+    market.seize_insolvent("long")
 
 
 # ------------------------------------------------------------------------- states
@@ -146,7 +146,9 @@ def test_the_first_is_paid_in_whole(crowd, monkeypatch):
 def test_gains_leave_before_they_are_final(crowd, monkeypatch):
     crowd.mark(ETH, 18 * WAD)
     crowd.trade("first", "other", 500)
-    monkeypatch.setattr(Market, "_standing", lambda self, owner: Standing(self._own(owner), 0, 0))
+    monkeypatch.setattr(
+        Market, "_compute_standing", lambda self, owner: Standing(self._compute_own_value(owner), 0, 0)
+    )
     expect_property_violation(86, lambda: withdraw(crowd, "first", 10_001 * WAD))
 
 
@@ -164,8 +166,10 @@ def test_a_profit_is_locked_for_somebody_else(crowd, monkeypatch):
 
 @pytest.mark.parametrize("factor", [0, 2])
 def test_a_deposit_that_is_credited_otherwise(crowd, monkeypatch, factor):
-    right = CycleBook._credit
-    monkeypatch.setattr(CycleBook, "_credit", lambda self, owner, amount: right(self, owner, factor * amount))
+    right = CycleBook._credit_cash
+    monkeypatch.setattr(
+        CycleBook, "_credit_cash", lambda self, owner, amount: right(self, owner, factor * amount)
+    )
     expect_property_violation(86, lambda: crowd.deposit("other", WAD))
 
 
@@ -175,7 +179,7 @@ def test_a_deposit_that_is_credited_otherwise(crowd, monkeypatch, factor):
 def test_fees_rounded_down(monkeypatch):
     crowd = crowd_on_the_model(taker_fee=5)
     crowd.mark(ETH, 20 * WAD + 1)
-    monkeypatch.setattr(perpetual_desk, "_fee", lambda notional, share: notional * share // 10_000)
+    monkeypatch.setattr(perpetual_trading, "_compute_fee", lambda notional, share: notional * share // 10_000)
     expect_property_violation(87, lambda: crowd.trade("other", "first", 1))
 
 
@@ -185,29 +189,29 @@ def test_no_fee_for_a_premium(crowd, monkeypatch):
 
 
 def test_trades_outside_the_band(crowd, monkeypatch):
-    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    monkeypatch.setattr(perpetual_trading, "require", anything_goes)
     expect_property_violation(87, lambda: crowd.trade("other", "first", 10, price=21 * WAD))
 
 
 def test_more_open_than_the_limit(crowd, monkeypatch):
     policy = crowd.world.contracts["MarginPolicy"]
     policy.underlyings[ETH] = policy.underlyings[ETH]._replace(open_limit=1_005)
-    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    monkeypatch.setattr(perpetual_trading, "require", anything_goes)
     expect_property_violation(87, lambda: crowd.trade("long", "other", 10))
 
 
 def test_lots_for_nobody(crowd, monkeypatch):
     """A third account gets a lot of each trade."""
-    right, third = CycleBook._move, crowd.at("third")
+    right, third = CycleBook._trade_lots, crowd.at("third")
 
     def move(self, owner, market, delta, at):
         right(self, owner, market, delta, at)
         if delta > 0:
             right(self, owner, market, -1, at)
-            self._touch(third)
+            self._touch_account(third)
             right(self, third, market, 1, at)
 
-    monkeypatch.setattr(CycleBook, "_move", move)
+    monkeypatch.setattr(CycleBook, "_trade_lots", move)
     expect_property_violation(87, lambda: crowd.trade("other", "first", 10))
 
 
@@ -230,7 +234,7 @@ def test_no_check_of_margins(crowd, monkeypatch, check):
 
 def test_risk_at_marks_of_a_minute_ago(crowd, monkeypatch):
     crowd.advance(61)
-    monkeypatch.setattr(Desk, "_mark_all", lambda self, owner: Marks(perpetual_desk.ALL, False, 0, 0))
+    monkeypatch.setattr(Desk, "_mark_all", lambda self, owner: Marks(perpetual_trading.ALL, False, 0, 0))
     expect_property_violation(88, lambda: crowd.trade("other", "first", 600))
 
 
@@ -250,13 +254,15 @@ def test_one_end_of_a_range_does_not_count(crowd, monkeypatch, number, end):
     else:
         crowd.mark(ETH, 178 * WAD // 10, 178 * WAD // 10, 20 * WAD)
         taken = crowd.at("long"), ETH, 100
-        expect_property_violation(number, lambda: crowd.do(f"{DESK}.liquidate", *taken, sender="other"))
+        expect_property_violation(number, lambda: crowd.do(f"{TRADING}.liquidate", *taken, sender="other"))
 
 
 def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
     crowd.mark(ETH, 18 * WAD)
-    right = CycleBook._standing
-    monkeypatch.setattr(CycleBook, "_standing", lambda self, owner: right(self, owner)._replace(unfinal=0))
+    right = CycleBook._compute_standing
+    monkeypatch.setattr(
+        CycleBook, "_compute_standing", lambda self, owner: right(self, owner)._replace(unfinal=0)
+    )
     # With its gain of 1,000 it would have room for 11,000 lots.
     expect_property_violation(
         88, lambda: [crowd.deposit("other", 10**6 * WAD), crowd.trade("other", "first", 5_400)]
@@ -266,10 +272,10 @@ def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
 @pytest.mark.parametrize("wrong", [lambda reward: reward + 1, lambda reward: 0, lambda reward: 2 * reward])
 def test_another_reward(crowd, monkeypatch, wrong):
     crowd.mark(ETH, 178 * WAD // 10)
-    right = margin_policy._reward
-    monkeypatch.setattr(margin_policy, "_reward", lambda *args: wrong(right(*args)))
+    right = margin_policy._compute_reward
+    monkeypatch.setattr(margin_policy, "_compute_reward", lambda *args: wrong(right(*args)))
     expect_property_violation(
-        89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other")
+        89, lambda: crowd.do(f"{TRADING}.liquidate", crowd.at("long"), ETH, 100, sender="other")
     )
 
 
@@ -278,18 +284,18 @@ def test_who_is_safe_loses_lots(crowd, monkeypatch, price):
     """More than it needs, or under no shortage at all."""
     crowd.mark(ETH, price)
     monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: True)
-    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    monkeypatch.setattr(perpetual_trading, "require", anything_goes)
     expect_property_violation(
-        89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 990, sender="other")
+        89, lambda: crowd.do(f"{TRADING}.liquidate", crowd.at("long"), ETH, 990, sender="other")
     )
 
 
 def test_lots_go_at_a_final_price(crowd, monkeypatch):
     advance_to_moment(crowd, announce_delisting(crowd), 1_780)
     step_feeds(crowd, [1_780] * 6)
-    monkeypatch.setattr(perpetual_desk, "require", anything_goes)
+    monkeypatch.setattr(perpetual_trading, "require", anything_goes)
     expect_property_violation(
-        89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 100, sender="other")
+        89, lambda: crowd.do(f"{TRADING}.liquidate", crowd.at("long"), ETH, 100, sender="other")
     )
 
 
@@ -297,7 +303,7 @@ def test_fewer_lots_go_than_are_asked_for_and_needed(crowd, monkeypatch):
     crowd.mark(ETH, 178 * WAD // 10)
     monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: lots < 50)
     expect_property_violation(
-        89, lambda: crowd.do(f"{DESK}.liquidate", crowd.at("long"), ETH, 400, sender="other")
+        89, lambda: crowd.do(f"{TRADING}.liquidate", crowd.at("long"), ETH, 400, sender="other")
     )
 
 
@@ -307,8 +313,10 @@ def test_fewer_lots_go_than_are_asked_for_and_needed(crowd, monkeypatch):
 def test_old_reports_make_a_mark(crowd, monkeypatch):
     crowd.report(ETH, 1_900 * 10**27)
     crowd.advance(61)
-    right = PriceFeed._mark
-    monkeypatch.setattr(PriceFeed, "_mark", lambda self, c, config, _: right(self, c, config, config.max_age))
+    right = PriceFeed._compute_mark
+    monkeypatch.setattr(
+        PriceFeed, "_compute_mark", lambda self, c, config, _: right(self, c, config, config.max_age)
+    )
     expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
@@ -320,13 +328,13 @@ def test_one_reporter_makes_a_mark(crowd, monkeypatch):
         report = self.reports[c, 1]
         return Mark(report.price, *report.ends)
 
-    monkeypatch.setattr(PriceFeed, "_mark", mark)
+    monkeypatch.setattr(PriceFeed, "_compute_mark", mark)
     expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 def test_a_mark_that_is_not_brought_up_to_now(crowd, monkeypatch):
     crowd.report(ETH, 1_900 * 10**27)
-    monkeypatch.setattr(PricePath, "_mark", lambda self, market: steady(19 * WAD))
+    monkeypatch.setattr(PricePath, "_mark_market", lambda self, market: steady(19 * WAD))
     expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
@@ -336,13 +344,15 @@ def test_a_mark_that_is_not_brought_up_to_now(crowd, monkeypatch):
 def test_waking_somebody_pays(crowd, monkeypatch):
     @external
     def wake(self, sender, owner):
-        self._touch(owner)
-        self._touch(sender)
-        self._credit(owner, -1)
-        self._credit(sender, 1)
+        self._touch_account(owner)
+        self._touch_account(sender)
+        self._credit_cash(owner, -1)
+        self._credit_cash(sender, 1)
 
-    monkeypatch.setattr(Market, "wake", wake)
-    expect_property_violation(91, lambda: crowd.do(f"{HOUSE}.wake", crowd.at("first"), sender="stranger"))
+    monkeypatch.setattr(Market, "update_account", wake)
+    expect_property_violation(
+        91, lambda: crowd.do(f"{HOUSE}.update_account", crowd.at("first"), sender="stranger")
+    )
 
 
 def test_a_bond_for_somebody_else(monkeypatch):
@@ -380,7 +390,7 @@ def test_another_pay_for_booking_a_loss(monkeypatch, more, number):
     monkeypatch.setattr(CycleBook, "_pay_finder", pay)
     crowd.mark(ETH, 16 * WAD)
     meet(crowd, "long")
-    crowd.roll()
+    crowd.advance_cycle()
     crowd.advance(RULES.window // 2)
     expect_property_violation(number, lambda: meet(crowd, "long"))
 
@@ -391,16 +401,16 @@ def test_another_pay_for_booking_a_loss(monkeypatch, more, number):
 @pytest.mark.parametrize("seconds", [RULES.window - 1, RULES.window])
 def test_a_roll_before_its_time(crowd, monkeypatch, seconds):
     """Before the window has passed, or with the quiet after a booking not over."""
-    crowd.roll()
+    crowd.advance_cycle()
     if seconds == RULES.window:
         fail(crowd)
         crowd.advance(seconds - 10)
         crowd.refresh()
-        crowd.meet("long")
+        crowd.seize_insolvent("long")
         seconds = 10
     monkeypatch.setattr(cycle_losses, "require", anything_goes)
     crowd.advance(seconds)
-    expect_property_violation(92, lambda: crowd.do(f"{HOUSE}.roll", sender="keeper"))
+    expect_property_violation(92, lambda: crowd.do(f"{HOUSE}.advance_cycle", sender="keeper"))
 
 
 def test_a_booking_of_nothing(crowd, monkeypatch):
@@ -416,34 +426,34 @@ def test_a_haircut_that_is_rounded_down(crowd, monkeypatch):
     """A third of all gains at a price that does not divide."""
     crowd.trade("other", "first", 167)
     crowd.mark(ETH, 16 * WAD + 7)
-    crowd.roll()
+    crowd.advance_cycle()
     crowd.wake_all()
-    crowd.meet_all()
+    crowd.update_and_seize()
     monkeypatch.setattr("backstop.model.cycle_book.div_up", lambda a, b: a // b)
-    expect_property_violation(93, lambda: [crowd.roll(), crowd.wake_all()])
+    expect_property_violation(93, lambda: [crowd.advance_cycle(), crowd.wake_all()])
 
 
 def test_a_sleepers_gain_is_not_cut(crowd, monkeypatch):
     fail(crowd)
     crowd.wake_all()
-    crowd.meet_all()
-    right = CycleBook._haircut
+    crowd.update_and_seize()
+    right = CycleBook._compute_haircut
     second = crowd.at("second")
     monkeypatch.setattr(
         CycleBook,
-        "_haircut",
+        "_compute_haircut",
         lambda self, owner, markets: 0 if owner == second else right(self, owner, markets),
     )
-    expect_property_violation(93, lambda: [crowd.roll(), crowd.wake_all()])
+    expect_property_violation(93, lambda: [crowd.advance_cycle(), crowd.wake_all()])
 
 
 def test_all_that_was_booked_is_given(crowd, monkeypatch):
     """Also to a debtor that has recovered by itself."""
     fail(crowd)
-    crowd.meet_all()
+    crowd.update_and_seize()
     crowd.deposit("long", 500 * WAD)
     monkeypatch.setattr("backstop.model.cycle_book.min", lambda a, b: a, raising=False)
-    expect_property_violation(93, crowd.roll)
+    expect_property_violation(93, crowd.advance_cycle)
 
 
 # --------------------------------------------------------------------- settlement
@@ -462,31 +472,33 @@ def at_the_end(crowd):
 
 def test_an_end_without_a_final_price(crowd, monkeypatch):
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
-    monkeypatch.setattr(Market, "_walk", lambda *_: None)
+    monkeypatch.setattr(Market, "_walk_market", lambda *_: None)
     expect_property_violation(94, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 @pytest.mark.parametrize("wrong", ["price", "funding"])
 def test_other_final_prices(at_the_end, monkeypatch, wrong):
     if wrong == "price":
-        right = Market._walk
-        monkeypatch.setattr(Market, "_walk", lambda self, m, price, final: right(self, m, price + 1, final))
+        right = Market._walk_market
+        monkeypatch.setattr(
+            Market, "_walk_market", lambda self, m, price, final: right(self, m, price + 1, final)
+        )
     else:
-        right = Market._walk
+        right = Market._walk_market
 
         def walk(self, m, price, final):
             right(self, m, price, final)
             self.fundings[m] = self.fundings[m]._replace(rate=1)
 
-        monkeypatch.setattr(Market, "_walk", walk)
+        monkeypatch.setattr(Market, "_walk_market", walk)
     expect_property_violation(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_lots_that_stay_in_a_market_that_has_ended(at_the_end, monkeypatch):
     at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger")
-    monkeypatch.setattr(Market, "_close_out", lambda *_: None)
+    monkeypatch.setattr(Market, "_close_positions", lambda *_: None)
     expect_property_violation(
-        94, lambda: at_the_end.do(f"{HOUSE}.wake", at_the_end.at("first"), sender="stranger")
+        94, lambda: at_the_end.do(f"{HOUSE}.update_account", at_the_end.at("first"), sender="stranger")
     )
 
 
@@ -499,26 +511,26 @@ def test_a_market_that_goes_on(at_the_end, monkeypatch):
 
 
 def test_an_end_in_settlement_that_is_not_noted(at_the_end, monkeypatch):
-    right = Market._end
+    right = Market._end_market
 
     def end(self, market, price):
         right(self, market, price)
         monkeypatch.setattr(VaultEngine, "in_settlement", view(lambda *_: False))
 
-    monkeypatch.setattr(Market, "_end", end)
+    monkeypatch.setattr(Market, "_end_market", end)
     expect_property_violation(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_a_new_position_in_a_market_that_is_delisted(crowd, monkeypatch):
     announce_delisting(crowd)
-    monkeypatch.setattr(Desk, "_ends", lambda *_: False)
+    monkeypatch.setattr(Desk, "_is_delisted", lambda *_: False)
     expect_property_violation(94, lambda: crowd.trade("other", "first", 10))
 
 
 def test_a_mark_of_the_second_while_a_price_is_made(crowd, monkeypatch):
     advance_to_moment(crowd, announce_delisting(crowd), 2_000)
     step_feeds(crowd, [2_000] * 3)
-    of_now = view(lambda self, sender, c, age, at: self._mark(c, self.configs[c], age))
+    of_now = view(lambda self, sender, c, age, at: self._compute_mark(c, self.configs[c], age))
     monkeypatch.setattr(PriceFeed, "mark_within", of_now)
     expect_property_violation(90, lambda: crowd.mark(ETH, 19 * WAD))
 
@@ -526,14 +538,14 @@ def test_a_mark_of_the_second_while_a_price_is_made(crowd, monkeypatch):
 def test_a_final_price_of_seconds_that_do_not_count(crowd, monkeypatch):
     """Three hours are as if a price had waited in them, so three later ones are in their place."""
     advance_to_moment(crowd, announce_delisting(crowd), 2_000)
-    right = Closing.counted
+    right = Closing.count_time
 
     def counted(self, market, now):
         return right(self, market._replace(waits=True), now)
 
-    monkeypatch.setattr(Closing, "counted", counted)
+    monkeypatch.setattr(Closing, "count_time", counted)
     step_feeds(crowd, [2_000, 1_800, 1_900])
-    monkeypatch.setattr(Closing, "counted", right)
+    monkeypatch.setattr(Closing, "count_time", right)
     step_feeds(crowd, [1_700] * 6)
     expect_property_violation(75, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
@@ -542,7 +554,7 @@ def test_new_funding_in_a_market_that_is_delisted(crowd, monkeypatch):
     crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
     announce_delisting(crowd)
     monkeypatch.setattr(
-        MarginPolicy, "most_premium_at", view(lambda self, sender, m, price: price * 75 // 10_000)
+        MarginPolicy, "max_funding_premium", view(lambda self, sender, m, price: price * 75 // 10_000)
     )
     expect_property_violation(95, lambda: [crowd.advance(3_601), crowd.refresh()])
 
@@ -561,7 +573,7 @@ def test_who_is_first_leaves_before_losses_are_final(at_the_end, monkeypatch):
     ("name", "wrong"),
     [
         ("INTERVAL", 1_800),
-        ("quotient", lambda a, b: a // b),
+        ("divide_signed", lambda a, b: a // b),
         ("PERIOD", 14_400),
     ],
 )
@@ -579,14 +591,14 @@ def test_other_funding(crowd, monkeypatch, name, wrong):
 
 def test_funding_watered_down_by_volume(crowd, monkeypatch):
     crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
-    right = PricePath._accrue
+    right = PricePath._accrue_market
 
     def accrue(self, market):
-        lots, self.lots[market] = self.lots[market], Sides(10**6, 10**6)
+        lots, self.lots[market] = self.lots[market], SideTotals(10**6, 10**6)
         right(self, market)
         self.lots[market] = lots
 
-    monkeypatch.setattr(PricePath, "_accrue", accrue)
+    monkeypatch.setattr(PricePath, "_accrue_market", accrue)
     expect_property_violation(95, lambda: [crowd.advance(3_601), crowd.refresh()])
 
 
@@ -607,7 +619,7 @@ def one_move_for_both(self, owner, market, cycle, moves):
     since, size = self.since[owner, market], abs(self.positions[owner, market].size)
     by = size * (moves.gained - since.gained), size * (moves.lost - since.lost)
     key = owner, market, cycle % 2
-    self.gained[key], self.lost[key] = Sides(by[0], 0), Sides(by[1], 0)
+    self.gained[key], self.lost[key] = SideTotals(by[0], 0), SideTotals(by[1], 0)
     self.since[owner, market] = moves
 
 
@@ -623,19 +635,21 @@ def nothing_for_the_other_side(self, market, old, size):
     lots = self.lots[market]
     long = lots.long + max(size, 0) - max(old, 0)
     short = lots.short + max(-size, 0) - max(-old, 0)
-    self.lots[market] = Sides(min(long, short), min(long, short)) if size == 0 else Sides(long, short)
+    self.lots[market] = (
+        SideTotals(min(long, short), min(long, short)) if size == 0 else SideTotals(long, short)
+    )
 
 
-RIGHT_WALK = PricePath._walk
+RIGHT_WALK = PricePath._walk_market
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "wrong"),
     [
-        (PricePath, "_walk", half_a_turn),
-        (CycleBook, "_segment", one_move_for_both),
+        (PricePath, "_walk_market", half_a_turn),
+        (CycleBook, "_count_segment", one_move_for_both),
         (CycleBook, "_forget_lost", lambda self, owner: None),
-        (Market, "_seize", lambda self, owner, finder: False),
+        (Market, "_seize_positions", lambda self, owner, finder: False),
     ],
 )
 def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
@@ -655,9 +669,9 @@ def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
         crowd.mark(ETH, 16 * WAD)
         roll_at_once(crowd)
         crowd.refresh()
-        crowd.meet_all()
+        crowd.update_and_seize()
         crowd.mark(ETH, 18 * WAD)
-        crowd.meet_all()
+        crowd.update_and_seize()
         roll_at_once(crowd)
         crowd.refresh()
         crowd.deposit("thin", WAD)
@@ -665,10 +679,10 @@ def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
         crowd.mark(ETH, 10 * WAD)
         crowd.mark(BTC, 95 * WAD)
         for _ in range(3):
-            crowd.meet("both")
+            crowd.seize_insolvent("both")
             roll_at_once(crowd)
             crowd.refresh()
-        crowd.meet_all()
+        crowd.update_and_seize()
         crowd.mark(ETH, 12 * WAD)
         for _ in range(3):
             roll_at_once(crowd)
@@ -680,8 +694,8 @@ def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
 @pytest.mark.parametrize(
     ("number", "name", "wrong"),
     [
-        (96, "_shared", all_of_a_move),
-        (87, "_worth", lambda self, market, size: size * self.values[market].long),
+        (96, "_share_move", all_of_a_move),
+        (87, "_compute_worth", lambda self, market, size: size * self.values[market].long),
     ],
 )
 def test_what_others_gain_of_lots_that_are_nobodys(crowd, monkeypatch, number, name, wrong):
@@ -689,11 +703,11 @@ def test_what_others_gain_of_lots_that_are_nobodys(crowd, monkeypatch, number, n
     monkeypatch.setattr(PricePath, name, wrong)
 
     def play():
-        crowd.meet("long")
-        crowd.do(f"{DESK}.take", ETH, 300, sender="other")
+        crowd.seize_insolvent("long")
+        crowd.do(f"{TRADING}.take", ETH, 300, sender="other")
         for price in (15, 17):
             crowd.mark(ETH, price * WAD)
-            crowd.do(f"{HOUSE}.wake", crowd.at("other"), sender="keeper")
+            crowd.do(f"{HOUSE}.update_account", crowd.at("other"), sender="keeper")
         crowd.trade("first", "other", 1)
 
     expect_property_violation(number, play)
@@ -702,7 +716,7 @@ def test_what_others_gain_of_lots_that_are_nobodys(crowd, monkeypatch, number, n
 def test_the_other_side_loses_its_lots_too(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD)
     monkeypatch.setattr(PricePath, "_change_lots", nothing_for_the_other_side)
-    crowd.meet("long")
+    crowd.seize_insolvent("long")
     with pytest.raises(
         PropertyViolationError, match=r"^property 84 is violated: of market 0 0 are long, 1000 short"
     ):
@@ -711,19 +725,19 @@ def test_the_other_side_loses_its_lots_too(crowd, monkeypatch):
 
 def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
     """It skips cycles, and the moves of the last with them."""
-    right = CycleBook._skip
+    right = CycleBook._skip_cycles
 
     def skip(self, owner):
         right(self, owner)
         for market in (ETH, BTC):
             self.since[owner, market] = self.moves[market, SHORT] if owner == crowd.at("first") else Moves()
 
-    monkeypatch.setattr(CycleBook, "_skip", skip)
+    monkeypatch.setattr(CycleBook, "_skip_cycles", skip)
 
     def play():
         for price in (19, 18, 19, 18):
             crowd.mark(ETH, price * WAD)
-            crowd.roll()
+            crowd.advance_cycle()
         crowd.wake_all()
 
     expect_property_violation(96, play)
@@ -732,9 +746,9 @@ def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
 def test_a_rebound_that_does_not_count(crowd, monkeypatch):
     """What an account lacks is measured by the better of the roll and now."""
     fail(crowd)
-    crowd.do(f"{HOUSE}.wake", crowd.at("long"), sender="keeper")
+    crowd.do(f"{HOUSE}.update_account", crowd.at("long"), sender="keeper")
     crowd.mark(ETH, 20 * WAD)
-    monkeypatch.setattr(CycleBook, "_own", lambda self, owner: int(self.worths[owner].value))
+    monkeypatch.setattr(CycleBook, "_compute_own_value", lambda self, owner: int(self.worths[owner].value))
     expect_property_violation(96, lambda: meet(crowd, "long"))
 
 
@@ -746,12 +760,12 @@ def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
     for price in (50, 62):
         crowd.mark(BTC, price * WAD)
     crowd.mark(ETH, 15 * WAD)
-    crowd.roll()
+    crowd.advance_cycle()
 
     def all_it_ever_lost(self, owner, market):
-        return sum(self.lost_in(owner, market, self.clocks[()].cycle - 1))
+        return sum(self.get_cycle_losses(owner, market, self.clocks[()].cycle - 1))
 
-    monkeypatch.setattr(CycleLosses, "_borne_in", all_it_ever_lost)
+    monkeypatch.setattr(CycleLosses, "_compute_loss_source", all_it_ever_lost)
     expect_property_violation(96, lambda: meet(crowd, "thin"))
 
 
@@ -762,30 +776,30 @@ def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
 def test_what_is_late_and_nobody_pays(crowd, monkeypatch, name, wrong):
     """Neither the fund at the next roll, nor later gains."""
     is_late(crowd)
-    crowd.do(f"{DESK}.take", ETH, 1_000, sender="other")
+    crowd.do(f"{TRADING}.take", ETH, 1_000, sender="other")
     crowd.do("MarginFund.insure", 100 * WAD, sender="rich")
     monkeypatch.setattr(CycleLosses, name, wrong)
 
     def play():
-        crowd.roll()
+        crowd.advance_cycle()
         for price in (18, 14):
             crowd.mark(ETH, price * WAD)
         for _ in range(3):
-            crowd.roll()
+            crowd.advance_cycle()
 
     expect_property_violation(96, play)
 
 
 def pay_from_the_protocol(self, sender, loss, most):
     self.emit("LossAbsorbed", loss, 0, 0)
-    return self._post(loss, sender)
+    return self._post_loss(loss, sender)
 
 
 def test_the_protocol_pays_what_others_would(crowd, monkeypatch):
     """Insurance is there, and is not spent."""
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     crowd.do("MarginFund.insure", 100 * WAD, sender="rich")
     monkeypatch.setattr(MarginFund, "absorb", external(pay_from_the_protocol))
     expect_property_violation(96, lambda: meet(crowd, "long"))
@@ -795,25 +809,25 @@ def test_what_is_late_waits_for_the_roll(crowd, monkeypatch):
     """As it did: by then profits have vested, and somebody has had the protocol pay."""
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     monkeypatch.setattr(CycleLosses, "_pay_late", lambda self, most: 0)
     expect_property_violation(96, lambda: meet(crowd, "long"))
 
 
 def test_a_withdrawal_is_no_loss_of_a_deposit(crowd, monkeypatch):
     """Only what is paid in changes what an account was worth at the roll."""
-    right = CycleBook._bring
+    right = CycleBook._credit_deposit
 
     def bring(self, owner, amount):
-        (right if amount > 0 else CycleBook._credit)(self, owner, amount)
+        (right if amount > 0 else CycleBook._credit_cash)(self, owner, amount)
 
-    monkeypatch.setattr(CycleBook, "_bring", bring)
+    monkeypatch.setattr(CycleBook, "_credit_deposit", bring)
     expect_property_violation(96, lambda: withdraw(crowd, "other", 100 * WAD))
 
 
 def test_who_owes_in_one_second_alone_is_seized(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD, 16 * WAD, 20 * WAD)
-    monkeypatch.setattr(perpetual_market, "better_of", lambda mark, size: 0)
+    monkeypatch.setattr(perpetual_market, "compute_range_gain", lambda mark, size: 0)
     expect_property_violation(96, lambda: meet(crowd, "long"))
 
 
@@ -822,11 +836,11 @@ def test_a_silent_market_shields_an_account(crowd, monkeypatch):
     crowd.trade("long", "first", 1, BTC)
     crowd.advance(61)
     crowd.mark(ETH, 16 * WAD)
-    right = Market._seize
+    right = Market._seize_positions
 
     def seize(self, owner, finder):
         held = [number for number in (ETH, BTC) if self.positions[owner, number].size]
-        return all(self._mark(number).price for number in held) and right(self, owner, finder)
+        return all(self._mark_market(number).price for number in held) and right(self, owner, finder)
 
-    monkeypatch.setattr(Market, "_seize", seize)
+    monkeypatch.setattr(Market, "_seize_positions", seize)
     expect_property_violation(140, lambda: meet(crowd, "long"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.model import falls
+from backstop.model import price_drops
 from backstop.model.arithmetic import WAD
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.price_feed import PriceFeed
@@ -49,61 +49,61 @@ def fall_and_settle(protocol):
 
 
 def test_payments_that_wait_for_nothing(due, monkeypatch):
-    monkeypatch.setattr(LossWaterfall, "losses_at_payment", LossWaterfall.losses_beyond)
+    monkeypatch.setattr(LossWaterfall, "losses_at_payment", LossWaterfall.losses_reaching)
     expect_model_violation(83, due, fall_and_settle)
 
 
 def test_a_wait_that_is_too_short(due, monkeypatch):
-    monkeypatch.setattr(falls, "LOOK", LOOK - 1)
+    monkeypatch.setattr(price_drops, "LOOK", LOOK - 1)
     expect_model_violation(83, due, fall_and_settle)
 
 
 def test_falls_that_are_not_seen(due, monkeypatch):
-    monkeypatch.setattr(falls, "FALL", 700)
+    monkeypatch.setattr(price_drops, "FALL", 700)
     expect_model_violation(83, due, fall)
 
 
 def test_what_is_no_fall(due, monkeypatch):
     """Counted so coarsely that 4% are one."""
-    monkeypatch.setattr(falls, "WHOLE", 20)
+    monkeypatch.setattr(price_drops, "WHOLE", 20)
     expect_model_violation(83, due, lambda p: fall(p, 4))
 
 
 def test_rises_that_are_falls(due, monkeypatch):
-    right = PriceFeed._fall
+    right = PriceFeed._compute_fall
     monkeypatch.setattr(
-        PriceFeed, "_fall", lambda self, fallen, before, now: right(self, fallen, now, before)
+        PriceFeed, "_compute_fall", lambda self, fallen, before, now: right(self, fallen, now, before)
     )
     expect_model_violation(83, due, lambda p: p.post_price("XAU", PRICE * 11 // 10))
 
 
 def test_only_what_counts_already(due, monkeypatch):
-    monkeypatch.setattr(PriceFeed, "_lowest", lambda self, c: self.prices[c].current)
+    monkeypatch.setattr(PriceFeed, "_get_lowest_price", lambda self, c: self.prices[c].current)
     expect_model_violation(83, due, fall)
 
 
 def test_a_day_that_never_begins_anew(due, monkeypatch):
     """Payments wait a day at most, in all of time."""
-    right = PriceFeed._fall
+    right = PriceFeed._compute_fall
 
     def wrong(self, *moved):
         found = right(self, *moved)
         self.falls[()] = self.falls[()]._replace(began=1)
         return found
 
-    monkeypatch.setattr(PriceFeed, "_fall", wrong)
+    monkeypatch.setattr(PriceFeed, "_compute_fall", wrong)
     expect_model_violation(83, due, fall)
 
 
 def test_a_day_that_always_begins_anew(due, monkeypatch):
-    right = PriceFeed._fall
+    right = PriceFeed._compute_fall
 
     def wrong(self, *moved):
         found = right(self, *moved)
         self.falls[()] = self.falls[()]._replace(began=self.falls[()].last)
         return found
 
-    monkeypatch.setattr(PriceFeed, "_fall", wrong)
+    monkeypatch.setattr(PriceFeed, "_compute_fall", wrong)
 
     def play(protocol):
         fall(protocol)
@@ -136,18 +136,18 @@ def fall_and_distribute(protocol):
 
 
 def test_a_treasury_that_waits_for_nothing(rich, monkeypatch):
-    monkeypatch.setattr(LossWaterfall, "doubt_at_payment", LossWaterfall.doubt_total)
+    monkeypatch.setattr(LossWaterfall, "debt_at_risk_at_payment", LossWaterfall.debt_at_risk_total)
     expect_model_violation(157, rich, fall_and_distribute)
 
 
 def test_a_treasury_whose_wait_is_too_short(rich, monkeypatch):
-    monkeypatch.setattr(falls, "LOOK", LOOK - 1)
+    monkeypatch.setattr(price_drops, "LOOK", LOOK - 1)
     expect_model_violation(157, rich, fall_and_distribute)
 
 
 def test_surplus_that_is_sold_at_once(rich, monkeypatch):
     """Whoever buys it is paid out of the reserve as well."""
-    monkeypatch.setattr(LossWaterfall, "doubt_at_payment", LossWaterfall.doubt_total)
+    monkeypatch.setattr(LossWaterfall, "debt_at_risk_at_payment", LossWaterfall.debt_at_risk_total)
     rich.do("Treasury.set_shares", (0,), sender="admin")
     rich.do("Treasury.distribute", sender="stranger")
 

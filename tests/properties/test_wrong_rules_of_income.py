@@ -25,7 +25,7 @@ from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vau
 
 Auction, Sale = equity_auction.EquityAuction, equity_auction.Sale
 Treasury = treasury.Treasury
-draw_right = Treasury._draw
+draw_right = Treasury._draw_reserve
 
 
 def but_for_last(args: tuple[Any, ...], last: int) -> Any:
@@ -56,7 +56,7 @@ def selling(losing):
 
 
 def test_an_auction_from_another_floor(losing, monkeypatch):
-    monkeypatch.setattr(Auction, "_floor", lambda self, average: average * 9_000 // 10_000)
+    monkeypatch.setattr(Auction, "_compute_floor", lambda self, average: average * 9_000 // 10_000)
     expect_model_violation(61, losing[0], cover_deficit)
 
 
@@ -82,16 +82,16 @@ def test_an_auction_from_another_price(losing, monkeypatch):
 )
 def test_equity_off_its_curve(selling, monkeypatch, wrong):
     made, auction = selling
-    monkeypatch.setattr(Sale, "price", wrong)
+    monkeypatch.setattr(Sale, "compute_price", wrong)
     expect_model_violation(61, made, lambda p: take_equity(p, 7 * WAD // 3, auction=auction))
 
 
 def test_equity_that_does_not_come_back(selling, monkeypatch):
     """What a take at a high price leaves over stays with the auction."""
     made, auction = selling
-    right = Equity.mint_booked
-    monkeypatch.setattr(Auction, "_restore", lambda self, amount: None)
-    monkeypatch.setattr(Equity, "mint_booked", lambda self, *args: right(self, *but_for_last(args, 0)))
+    right = Equity.mint_reserved
+    monkeypatch.setattr(Auction, "_restore_lot", lambda self, amount: None)
+    monkeypatch.setattr(Equity, "mint_reserved", lambda self, *args: right(self, *but_for_last(args, 0)))
     # New equity that stays booked has a property of its own.
     expect_model_violation(
         15 if auction == "MintAuction" else 61, made, lambda p: take_equity(p, WAD, auction=auction)
@@ -139,7 +139,7 @@ def test_income_shared_before_claims(income):
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Treasury, "_insure", repay)
+        patch.setattr(Treasury, "_add_insurance", repay)
         expect_model_violation(14, income, distribute)
 
 
@@ -167,9 +167,9 @@ def rich(new_protocol):
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("_surplus", lambda self, doubt: self._reserve(doubt)),
-        ("_insure", lambda self, fresh: fresh // 10),
-        ("_draw", lambda self, amount, spender: draw_right(self, amount + 1, spender)),
+        ("_compute_surplus", lambda self, doubt: self._compute_free_reserve(doubt)),
+        ("_add_insurance", lambda self, fresh: fresh // 10),
+        ("_draw_reserve", lambda self, amount, spender: draw_right(self, amount + 1, spender)),
     ],
     ids=["under the target", "insurance of nobody", "a wei more"],
 )
@@ -239,7 +239,7 @@ def test_surplus_started_twice(for_sale, monkeypatch):
 def test_surplus_off_its_curve(for_sale, monkeypatch, wrong):
     start(for_sale)
     for_sale.advance(1_234)
-    monkeypatch.setattr(surplus_auction.Prices, "at", wrong)
+    monkeypatch.setattr(surplus_auction.Prices, "compute_price", wrong)
     expect_model_violation(63, for_sale, buy)
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.model.contract_base import view
 from backstop.model.margin_fund import MarginFund
-from backstop.model.perpetual_desk import PerpetualDesk as Desk
-from backstop.model.state import view
+from backstop.model.perpetual_trading import PerpetualTrading as Desk
 from tests.support.margin_order_steps import build_terms
 from tests.support.perpetuals import BTC, ETH, FUND
 from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
@@ -23,9 +23,9 @@ def crowd():
     return made
 
 
-def spendable(desk):
-    fund = desk.world.contracts[FUND]
-    return fund.spendable(desk.address)
+def spendable(trading):
+    fund = trading.world.contracts[FUND]
+    return fund.spendable(trading.address)
 
 
 def more(crowd, lots=10, market=ETH):
@@ -45,7 +45,7 @@ def test_each_market_alone(crowd, monkeypatch):
     """10 lots of bitcoin are 600, of which 60 has to be insured, and 10 is left."""
 
     def alone(self):
-        needed = self._open(BTC) * self.market.mark_of(self.address, BTC)
+        needed = self._get_open_lots(BTC) * self.market.mark_of(self.address, BTC)
         return needed * 1_000 <= spendable(self) * 10_000
 
     monkeypatch.setattr(Desk, "_is_covered", alone)
@@ -54,7 +54,7 @@ def test_each_market_alone(crowd, monkeypatch):
 
 def test_what_was_open_before(crowd, monkeypatch):
     def old(self):
-        needed = (self._open(ETH) - 10) * self.market.mark_of(self.address, ETH)
+        needed = (self._get_open_lots(ETH) - 10) * self.market.mark_of(self.address, ETH)
         return needed * 1_000 <= spendable(self) * 10_000
 
     monkeypatch.setattr(Desk, "_is_covered", old)
@@ -66,7 +66,7 @@ def test_money_that_may_not_be_spent(crowd, monkeypatch, what):
     """The amount without its cap; the cap without what there is, or was spent of it."""
 
     def amount(self, sender):
-        return self._insurance().amount
+        return self._load_insurance().amount
 
     def cap(self, sender):
         return self.caps[()] * WAD
@@ -86,7 +86,7 @@ def test_what_is_spent_today_may_be_spent_again(crowd, monkeypatch):
     crowd.refresh()
 
     def again(self, sender):
-        return min(self._insurance().amount, self.caps[()] * WAD)
+        return min(self._load_insurance().amount, self.caps[()] * WAD)
 
     monkeypatch.setattr(MarginFund, "spendable", view(again))
     expect_property_violation(132, more(crowd))

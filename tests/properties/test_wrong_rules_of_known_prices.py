@@ -86,7 +86,7 @@ def test_a_lot_from_a_price_that_a_guard_hides(plain, monkeypatch):
     hold_price(plain, "WETH", 1_300 * RAY, 4 * 3_600)
     plain.do("PriceFeed.set_guards", WETH, 2_000, 1, 0, 0, sender="admin")
     plain.post_next("WETH", 2_000 * RAY)
-    monkeypatch.setattr(PriceFeed, "_median_within", lambda self, c, config, age: 0)
+    monkeypatch.setattr(PriceFeed, "_compute_recent_median", lambda self, c, config, age: 0)
     notices(150, plain, liquidate_vault)
 
 
@@ -216,7 +216,7 @@ def convert(protocol, tokens=100 * WAD):
     ids=["the set price", "half of the average", "a millionth under the average"],
 )
 def test_claims_that_buy_under_the_market(owed, monkeypatch, wrong):
-    monkeypatch.setattr(RecoveryClaims, "_price", wrong)
+    monkeypatch.setattr(RecoveryClaims, "_get_equity_price", wrong)
     notices(151, owed, lambda p: convert(p, 10_000 * WAD - 100))
 
 
@@ -250,14 +250,14 @@ def test_claims_that_buy_under_the_set_price(owed, monkeypatch):
     price_equity(owed, 10 * RAY)
     price_equity(owed, 10 * RAY)
     monkeypatch.setattr(
-        RecoveryClaims, "_price", lambda self: self.price_feed.time_weighted("", EQUITY_MARKET)
+        RecoveryClaims, "_get_equity_price", lambda self: self.price_feed.time_weighted("", EQUITY_MARKET)
     )
     notices(151, owed, convert)
 
 
 def test_claims_that_buy_while_nobody_knows_a_price(owed, monkeypatch):
     owed.advance(86_400)
-    monkeypatch.setattr(RecoveryClaims, "_price", lambda self: 10**6 * RAY)
+    monkeypatch.setattr(RecoveryClaims, "_get_equity_price", lambda self: 10**6 * RAY)
     notices(151, owed, convert)
 
 

@@ -3,14 +3,14 @@
 import pytest
 
 from backstop.deployment.devnet_signing import sign_order
-from backstop.model import margin_orders, perpetual_desk, perpetual_market, signed
+from backstop.model import margin_orders, perpetual_market, perpetual_trading, signature_check
+from backstop.model.account_owner import is_same_address
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.contract_base import external
 from backstop.model.margin_orders import MarginOrders, Order
-from backstop.model.owned import same_address
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.state import external
 from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
-from tests.support.perpetuals import DESK, ETH, HOUSE, ORDERS
+from tests.support.perpetuals import ETH, HOUSE, ORDERS, TRADING
 from tests.support.perpetuals_with_properties import (
     crowd_on_the_model,
     crowd_to_ask,
@@ -31,7 +31,7 @@ def by_the_first_byte(world, account, who):
 
 
 def beside_contracts_too(world, account, who):
-    return same_address(account, who)
+    return is_same_address(account, who)
 
 
 def everybody(world, account, who):
@@ -39,8 +39,8 @@ def everybody(world, account, who):
 
 
 def use(monkeypatch, rule):
-    for module in (margin_orders, perpetual_desk, perpetual_market, signed):
-        monkeypatch.setattr(module, "is_owned", rule)
+    for module in (margin_orders, perpetual_trading, perpetual_market, signature_check):
+        monkeypatch.setattr(module, "is_account_owner", rule)
 
 
 def like(market, name):
@@ -59,15 +59,15 @@ def test_who_takes_over(crowd, monkeypatch):
     use(monkeypatch, everybody)
     crowd.mark(ETH, 175 * WAD // 10)
     args = crowd.at("long"), ETH, 1, crowd.at("other#1")
-    expect_property_violation(130, lambda: crowd.do(f"{DESK}.liquidate", *args, sender="thief"))
+    expect_property_violation(130, lambda: crowd.do(f"{TRADING}.liquidate", *args, sender="thief"))
 
 
 def test_who_takes_lots_of_nobody(crowd, monkeypatch):
     use(monkeypatch, everybody)
     crowd.mark(ETH, 16 * WAD)
-    crowd.meet("long")
+    crowd.seize_insolvent("long")
     expect_property_violation(
-        130, lambda: crowd.do(f"{DESK}.take", ETH, 1, crowd.at("other#1"), sender="thief")
+        130, lambda: crowd.do(f"{TRADING}.take", ETH, 1, crowd.at("other#1"), sender="thief")
     )
 
 
@@ -113,10 +113,10 @@ def test_a_floor_that_all_accounts_share(crowd, monkeypatch):
 
 def test_an_order_that_is_of_all_accounts(crowd, monkeypatch):
     """What is counted as filled is the order of the address."""
-    right = MarginOrders._digest
+    right = MarginOrders._hash_order
     monkeypatch.setattr(
         MarginOrders,
-        "_digest",
+        "_hash_order",
         lambda self, order: right(self, order._replace(account=order.account[:-2] + "00")),
     )
     order = Order(crowd.at("other#1"), ETH, 1, 20 * WAD, MAX_UINT256, 1)
@@ -131,18 +131,18 @@ def both(request):
 
 def test_an_account_that_pays_for_one_beside_it(both, monkeypatch):
     """What is seized and owes takes what others of its address have."""
-    right = PerpetualMarket._seize
+    right = PerpetualMarket._seize_positions
 
     def seize(self, owner, finder):
         seized = right(self, owner, finder)
         for other in list(self.accounts) if seized else ():
-            if other != owner and same_address(other, owner):
+            if other != owner and is_same_address(other, owner):
                 paid = min(max(0, self.accounts[other].cash), max(0, -self.accounts[owner].cash))
-                self._credit(other, -paid)
-                self._credit(owner, paid)
+                self._credit_cash(other, -paid)
+                self._credit_cash(owner, paid)
         return seized
 
-    monkeypatch.setattr(PerpetualMarket, "_seize", seize)
+    monkeypatch.setattr(PerpetualMarket, "_seize_positions", seize)
     with pytest.raises(
         PropertyViolationError, match=r"^property 131 .* failed, or a stranger's: then some have "
     ):

@@ -15,8 +15,8 @@ from tests.support.no_fee_deployments import deploy_without_fees
 from tests.support.property_transitions import expect_model_violation
 
 USUAL, NEW = 2_000, 1_900
-RIGHT_GUARD = PriceFeed._guard
-RIGHT_RENEWAL = PriceFeed._renew
+RIGHT_GUARD = PriceFeed._guard_price
+RIGHT_RENEWAL = PriceFeed._renew_price
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_renewal_that_makes_the_price_current(stepped, monkeypatch):
         RIGHT_RENEWAL(self, c, config, median)
         self.prices[c] = self.prices[c]._replace(current=median)
 
-    monkeypatch.setattr(PriceFeed, "_renew", wrong)
+    monkeypatch.setattr(PriceFeed, "_renew_price", wrong)
     expect_model_violation(41, stepped, renew)
 
 
@@ -57,7 +57,7 @@ def test_a_renewal_that_begins_the_step_anew(stepped, monkeypatch):
         RIGHT_RENEWAL(self, c, config, median)
         self.averages[c] = self.averages[c]._replace(stepped_at=self.world.timestamp)
 
-    monkeypatch.setattr(PriceFeed, "_renew", wrong)
+    monkeypatch.setattr(PriceFeed, "_renew_price", wrong)
     expect_model_violation(41, stepped, lambda protocol: renew(protocol, 60))
 
 
@@ -72,7 +72,7 @@ def test_a_renewal_without_a_guard(stepped, monkeypatch):
         return RIGHT_GUARD(self, c, config, old, median, weighted, renews=renews)
 
     stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
-    monkeypatch.setattr(PriceFeed, "_guard", wrong)
+    monkeypatch.setattr(PriceFeed, "_guard_price", wrong)
     expect_model_violation(41, stepped, renew)
 
 
@@ -88,7 +88,7 @@ def test_a_renewal_that_confirms(stepped, monkeypatch):
         poke(protocol)
 
     stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
-    monkeypatch.setattr(PriceFeed, "_guard", wrong)
+    monkeypatch.setattr(PriceFeed, "_guard_price", wrong)
     expect_model_violation(41, stepped, wait_and_renew)
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from backstop.deployment.deployment_parameters import StageParameters
-from backstop.model import dutch, margin_fund, risk_policy
+from backstop.model import dutch_auction, margin_fund, risk_policy
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.contract_base import ZERO_ADDRESS, external
 from backstop.model.ledger import Ledger
 from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import LossWaterfall
@@ -18,7 +19,6 @@ from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.stage_order import StageOrder
-from backstop.model.state import ZERO_ADDRESS, external
 from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call
 from backstop.system import Action
 from tests.support.auction_steps import WETH, start_auction, take_collateral
@@ -32,11 +32,11 @@ from tests.support.risk_policy_steps import NONE, allow_calls, draw_debt, open_c
 from tests.support.saver_steps import XAU, deposit_savings, give_stablecoin, lose_new_vault
 
 LIQUIDATIONS = "LiquidationEngine"
-PRICE = dutch.Terms.price
-REMOVE, START = CollateralAuction._remove, CollateralAuction._start
+PRICE = dutch_auction.Terms.price
+REMOVE, START = CollateralAuction._remove_auction, CollateralAuction._start_auction
 ADD_INCOME = Pool.add_income
-ADAPT = risk_policy.RiskPolicy._adapt
-CHANGE = StageOrder._change
+ADAPT = risk_policy.RiskPolicy._adapt_rate
+CHANGE = StageOrder._change_stages
 SET_HALTED = PriceFeed.set_halted
 SHARED = Ledger._load_redistribution
 
@@ -57,7 +57,7 @@ def test_a_lot_is_sold_though_its_price_is_to_start_again(sold, monkeypatch, lat
     made, id = sold
     terms = made.read("CollateralAuction.terms_of", WETH)
     wrong = (lambda self, top, elapsed: (top // 3, False)) if late else never_under_the_cusp
-    monkeypatch.setattr(dutch.Terms, "price", wrong)
+    monkeypatch.setattr(dutch_auction.Terms, "price", wrong)
     made.lockstep.model.advance(terms.tail + 1 if late else just_under_the_cusp(terms))
     expect_model_violation(180, made, lambda p: take_collateral(p, id, WAD))
 
@@ -90,7 +90,7 @@ def test_a_reset_that_is_due_is_refused(sold, monkeypatch, stopped):
     if stopped:
         made.do("CollateralAuction.set_stop", WETH, 2, sender="admin")
     else:
-        monkeypatch.setattr(dutch.Terms, "price", lambda self, top, elapsed: (top, False))
+        monkeypatch.setattr(dutch_auction.Terms, "price", lambda self, top, elapsed: (top, False))
     reset = "CollateralAuction", "reset", id, made.address("stranger")
     if stopped:
         refuses(made, *reset, sender="stranger")
@@ -116,26 +116,30 @@ def test_a_lot_that_can_be_given_up_is_reset(sold, monkeypatch):
 
 def test_the_remainder_of_a_lot_becomes_salvage(sold, monkeypatch):
     made, id = sold
-    monkeypatch.setattr(CollateralAuction, "_remove", lambda self, id: (REMOVE(self, id), ZERO_ADDRESS)[1])
+    monkeypatch.setattr(
+        CollateralAuction, "_remove_auction", lambda self, id: (REMOVE(self, id), ZERO_ADDRESS)[1]
+    )
     expect_model_violation(182, made, lambda p: take_collateral(p, id))
 
 
 def test_the_remainder_of_a_lot_goes_to_the_taker(sold, monkeypatch):
     made, id = sold
     taker = made.address("taker")
-    monkeypatch.setattr(CollateralAuction, "_remove", lambda self, id: (REMOVE(self, id), taker)[1])
+    monkeypatch.setattr(CollateralAuction, "_remove_auction", lambda self, id: (REMOVE(self, id), taker)[1])
     expect_model_violation(182, made, lambda p: take_collateral(p, id))
 
 
 def test_a_reward_above_the_penalty(new_protocol, monkeypatch):
     made = deploy_without_fees(new_protocol)
-    monkeypatch.setattr(CollateralAuction, "_start", lambda self, *args: START(self, *args) + 10_000 * WAD)
+    monkeypatch.setattr(
+        CollateralAuction, "_start_auction", lambda self, *args: START(self, *args) + 10_000 * WAD
+    )
     expect_model_violation(183, made, start_auction)
 
 
 def test_a_reward_of_nothing(new_protocol, monkeypatch):
     made = deploy_without_fees(new_protocol, rewards=True)
-    monkeypatch.setattr(CollateralAuction, "_start", lambda self, *args: 0 * START(self, *args))
+    monkeypatch.setattr(CollateralAuction, "_start_auction", lambda self, *args: 0 * START(self, *args))
     expect_model_violation(183, made, start_auction)
 
 
@@ -171,14 +175,14 @@ def test_claims_convert_under_the_floor(new_protocol, monkeypatch):
     lose_new_vault(made, debt=5_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     made.do("Junior.collect_claims", "saver", sender="saver")
-    monkeypatch.setattr(RecoveryClaims, "_price", lambda self: 20 * RAY)
+    monkeypatch.setattr(RecoveryClaims, "_get_equity_price", lambda self: 20 * RAY)
     expect_model_violation(151, made, lambda p: p.do("Junior.Claims.convert", WAD, "saver", sender="saver"))
 
 
 def newest_first(self, loss):
     """A wrong rule: the bucket of now bears all that it can."""
     left = loss
-    for bucket in self._unvested():
+    for bucket in self._list_unvested_buckets():
         state = self.buckets[bucket]
         part = min(left, state.assets)
         if part:
@@ -220,7 +224,7 @@ def test_payments_that_are_not_counted_under_a_cap(new_protocol, monkeypatch):
     made = deploy_without_fees(new_protocol, stages=(*build_uncapped_stages("buffer", "reserve"), half))
     deposit_savings(made, "saver", 20_000 * WAD)
     lose_new_vault(made, debt=5_000 * WAD)
-    monkeypatch.setattr(LossWaterfall, "_use", lambda self, c, k, amount: None)
+    monkeypatch.setattr(LossWaterfall, "_count_payment", lambda self, c, k, amount: None)
     expect_model_violation(195, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
 
 
@@ -231,7 +235,9 @@ def test_a_type_bracket_is_dodged_by_another_vault(guarded, monkeypatch):
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, ((10_000, 5_000), (0, 0)), sender="admin")
     guarded.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
     monkeypatch.setattr(
-        risk_policy, "_last_in", lambda brackets, debt, whole: risk_policy._steps(brackets, debt)
+        risk_policy,
+        "_compute_last_steps",
+        lambda brackets, debt, whole: risk_policy._sum_bracket_steps(brackets, debt),
     )
     expect_model_violation(187, guarded, lambda p: p.borrow("keeper", "WETH", 5 * WAD, 6_500 * WAD))
 
@@ -266,7 +272,7 @@ def test_a_rate_moves_by_another_utilisation(guarded, monkeypatch, share):
     guarded.post_price("WETH", 2_000 * RAY)
     monkeypatch.setattr(
         risk_policy.RiskPolicy,
-        "_adapt",
+        "_adapt_rate",
         lambda self, terms, flow, debt: ADAPT(self, terms, flow, share * debt),
     )
     expect_model_violation(190, guarded, lambda p: draw_debt(p, "borrower", 200 * WAD))
@@ -281,7 +287,9 @@ def test_an_applied_list_changes_nothing(new_protocol, monkeypatch):
     terms[-1] = terms[-1]._replace(cap_bps=4_321)
     made.do("LossWaterfall.propose_stages", terms, sender="admin")
     made.advance(made.parameters.cap_delay)
-    monkeypatch.setattr(StageOrder, "_change", lambda self, terms, *, now: CHANGE(self, terms, now=False))
+    monkeypatch.setattr(
+        StageOrder, "_change_stages", lambda self, terms, *, now: CHANGE(self, terms, now=False)
+    )
     expect_model_violation(197, made, lambda p: p.do("LossWaterfall.apply_stages", terms, sender="stranger"))
 
 
@@ -325,7 +333,7 @@ def test_an_unsafe_vault_is_refused_as_safe(new_protocol, monkeypatch):
 def test_a_call_is_refused_as_met(guarded, monkeypatch):
     allow_calls(guarded)
     open_callable_vault(guarded)
-    monkeypatch.setattr(LiquidationEngine, "_meets", lambda self, *args: True)
+    monkeypatch.setattr(LiquidationEngine, "_has_ratio", lambda self, *args: True)
     with pytest.raises(
         PropertyViolationError, match=r"^property 194 is violated: vault .* is refused as meeting its call"
     ):
@@ -337,7 +345,7 @@ def test_a_vault_with_its_margin_is_refused_as_unsafe(guarded, monkeypatch):
     who = guarded.address("borrower")
     draws = "VaultEngine", "deposit_and_draw", WETH, who, 0
     refuses(guarded, *draws, 2_000 * WAD, who, sender="borrower")
-    monkeypatch.setattr(risk_policy.RiskPolicy, "_required", lambda self, *args: 10**90)
+    monkeypatch.setattr(risk_policy.RiskPolicy, "_compute_requirement", lambda self, *args: 10**90)
     for call in (
         (*draws, 100 * WAD, who),
         ("VaultEngine", "repay_and_withdraw", WETH, who, 0, WAD // 10, who),

@@ -16,7 +16,7 @@ def gone():
     crowd.mark(ETH, 18 * WAD)
     crowd.trade("first", "other", 500)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     crowd.do(f"{HOUSE}.withdraw", 11_000 * WAD, crowd.at("first"), sender="first")
     assert crowd.read("MarginFund.unvested") == 1_000 * WAD
     return crowd
@@ -36,7 +36,7 @@ def test_a_profit_claimed_before_it_has_vested(gone, monkeypatch):
 @pytest.mark.parametrize("wrong", [lambda *_: 1, lambda holding, state: state.assets // 2])
 def test_another_profit(gone, monkeypatch, wrong):
     gone.advance(8 * DAY)
-    monkeypatch.setattr(margin_fund, "_value", wrong)
+    monkeypatch.setattr(margin_fund, "_compute_value", wrong)
     expect_property_violation(60, lambda: claim(gone))
 
 
@@ -47,11 +47,11 @@ def test_a_profit_that_a_clawback_spares(gone):
     right = dict(fund.buckets), dict(fund.holdings)
     gone.mark(ETH, 14 * WAD)
     for _ in range(2):
-        gone.roll()
-    gone.meet("long")
+        gone.advance_cycle()
+    gone.seize_insolvent("long")
 
     def play():
-        gone.roll()
+        gone.advance_cycle()
         assert gone.read("MarginFund.unvested") == 0
         for table, rows in zip((fund.buckets, fund.holdings), right, strict=True):
             table.update(rows)

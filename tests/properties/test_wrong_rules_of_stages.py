@@ -29,9 +29,9 @@ def cover(protocol):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
-def make_good(protocol):
+def repay_missed_share(protocol):
     protocol.do("VaultEngine.grant_role", STAGE, "Junior", sender="admin")
-    protocol.do("LossWaterfall.make_good", XAU, JUNIOR, sender="stranger")
+    protocol.do("LossWaterfall.repay_missed_share", XAU, JUNIOR, sender="stranger")
 
 
 def leave_out(protocol, k=JUNIOR):
@@ -47,41 +47,45 @@ def leave_out(protocol, k=JUNIOR):
 
 
 def test_more_is_owed_than_others_paid(broken, monkeypatch):
-    right = LossWaterfall._owe
-    monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, k, 2 * amount))
+    right = LossWaterfall._record_missed_share
+    monkeypatch.setattr(
+        LossWaterfall, "_record_missed_share", lambda self, c, k, amount: right(self, c, k, 2 * amount)
+    )
     expect_model_violation(80, broken, cover)
 
 
 def test_a_stage_without_members_owes(broken, monkeypatch):
-    right = LossWaterfall._owe
-    monkeypatch.setattr(LossWaterfall, "_owe", lambda self, c, k, amount: right(self, c, 0, amount))
+    right = LossWaterfall._record_missed_share
+    monkeypatch.setattr(
+        LossWaterfall, "_record_missed_share", lambda self, c, k, amount: right(self, c, 0, amount)
+    )
     expect_model_violation(80, broken, cover)
 
 
 def test_what_is_owed_is_forgiven(broken, monkeypatch):
     """As if the stage held no more than a wei."""
     cover(broken)
-    right = LossWaterfall._capacity
+    right = LossWaterfall._get_capacity
 
     def empty(self, k, c):
         works, found = right(self, k, c)
         return works, min(found, RAY)
 
-    monkeypatch.setattr(LossWaterfall, "_capacity", empty)
-    expect_model_violation(80, broken, make_good)
+    monkeypatch.setattr(LossWaterfall, "_get_capacity", empty)
+    expect_model_violation(80, broken, repay_missed_share)
 
 
 @pytest.mark.parametrize("k", [JUNIOR, 3])
 def test_a_stage_goes_though_it_has_something(broken, monkeypatch, k):
     """Savings work and have something; Junior owes as well, and works again."""
     broken.do("VaultEngine.grant_role", STAGE, "Junior", sender="admin")
-    monkeypatch.setattr(LossWaterfall, "_leave_out", lambda self, id, now: False)
+    monkeypatch.setattr(LossWaterfall, "_check_removal", lambda self, id, now: False)
     expect_model_violation(81, broken, lambda protocol: leave_out(protocol, k))
 
 
 def test_the_order_of_those_that_stay_changes(broken, monkeypatch):
     """The list is used from its end."""
-    right = LossWaterfall._change
+    right = LossWaterfall._change_stages
 
     def reversed_order(self, terms, *, now):
         failing = right(self, terms, now=now)
@@ -91,5 +95,5 @@ def test_the_order_of_those_that_stay_changes(broken, monkeypatch):
             self.lineup[()] = lineup._replace(order=packed)
         return failing
 
-    monkeypatch.setattr(LossWaterfall, "_change", reversed_order)
+    monkeypatch.setattr(LossWaterfall, "_change_stages", reversed_order)
     expect_model_violation(81, broken, leave_out)

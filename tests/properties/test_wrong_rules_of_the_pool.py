@@ -2,11 +2,11 @@
 
 import pytest
 
-from backstop.model import perpetual_backstop
+from backstop.model import perpetual_liquidity_vault
 from backstop.model.arithmetic import WAD, div_up
-from backstop.model.perpetual_backstop import VALID, Batch, Request
-from backstop.model.perpetual_backstop import PerpetualBackstop as Pool
-from backstop.model.state import external, view
+from backstop.model.contract_base import external, view
+from backstop.model.perpetual_liquidity_vault import VALID, Batch, Request
+from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault as Pool
 from backstop.proof.properties import PropertyViolationError, check_state
 from tests.support.market_with_pool import (
     POOL,
@@ -87,7 +87,7 @@ def test_at_rest_is_without_positions_on_the_model(pool, monkeypatch):
     pool.take(1_000)
     pool.market.mark(ETH, 18 * WAD)
     pool.close("first")
-    monkeypatch.setattr(Pool, "_is_at_rest", lambda self: True)
+    monkeypatch.setattr(Pool, "_has_no_position", lambda self: True)
     expect_property_violation(121, lambda: pool.enter("eve", WAD))
 
 
@@ -96,7 +96,7 @@ def test_entries_round_up(pool, monkeypatch):
     def deposit(self, sender, assets, receiver):
         supply, held = self._begin_entry()
         minted = div_up(assets * supply, held)
-        self._enter(sender, assets, minted, receiver)
+        self._enter_pool(sender, assets, minted, receiver)
         return minted
 
     pool.market.do("PerpetualMarket.deposit", pool.market.at(POOL), 7, sender="rich")
@@ -112,19 +112,19 @@ def wiped() -> MarketWithPool:
     pool = seize_long(made)
     pool.take(1_000)
     pool.market.mark(ETH, 13 * WAD)
-    pool.market.meet(POOL)
+    pool.market.seize_insolvent(POOL)
     return settle_failed_pool(pool)
 
 
 def test_worthless_shares_count(wiped, monkeypatch):
     """Who enters a pool that has lost all finds its old members there."""
-    monkeypatch.setattr(perpetual_backstop, "LEAST_ASSETS", 0)
+    monkeypatch.setattr(perpetual_liquidity_vault, "LEAST_ASSETS", 0)
     expect_property_violation(121, lambda: wiped.enter("eve", WAD))
 
 
 def test_shares_of_little_worth_are_void(wiped, monkeypatch):
     give_to_pool(wiped, 10**6)
-    monkeypatch.setattr(perpetual_backstop, "LEAST_ASSETS", 10**6 + 1)
+    monkeypatch.setattr(perpetual_liquidity_vault, "LEAST_ASSETS", 10**6 + 1)
     expect_property_violation(121, lambda: wiped.enter("eve", WAD))
 
 
@@ -132,7 +132,7 @@ def test_shares_of_little_worth_are_void(wiped, monkeypatch):
 def test_shares_are_divided_otherwise(wiped, monkeypatch, steps):
     """Not at all, or by more than it takes."""
     give_to_pool(wiped, 10**6)
-    monkeypatch.setattr(perpetual_backstop, "count_steps", lambda supply, assets: steps)
+    monkeypatch.setattr(perpetual_liquidity_vault, "count_steps", lambda supply, assets: steps)
     expect_property_violation(121, lambda: wiped.enter("eve", WAD))
 
 
@@ -149,7 +149,7 @@ def test_requests_are_not_divided(wiped, monkeypatch):
     wiped.request("bob", 10**10)
     give_to_pool(wiped, 10**6)
     wiped.enter("bob", WAD)
-    monkeypatch.setattr(perpetual_backstop, "convert_shares", lambda shares, recorded, present: shares)
+    monkeypatch.setattr(perpetual_liquidity_vault, "convert_shares", lambda shares, recorded, present: shares)
     expect_property_violation(144, lambda: wiped.request("bob", 7))
 
 
@@ -167,7 +167,7 @@ def test_requests_outlive_a_void(wiped, monkeypatch):
 
 def test_the_first_takes_all_deposits(pool, monkeypatch):
     batch = earn(pool)
-    monkeypatch.setattr(perpetual_backstop, "div_up", lambda a, b: 0)
+    monkeypatch.setattr(perpetual_liquidity_vault, "div_up", lambda a, b: 0)
     expect_property_violation(122, lambda: pool.leave("bob", batch))
 
 
@@ -180,20 +180,20 @@ def test_a_stranger_has_somebody_leave_while_losses_are_late(pool, monkeypatch):
     pool.market.mark(ETH, 32 * WAD)
     pool.wait(batch)
     for _ in range(3):
-        pool.market.roll()
+        pool.market.advance_cycle()
     pool.market.refresh()
-    assert pool.market.meet("right") and pool.market.market.late_table[()] > 0
-    monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
+    assert pool.market.seize_insolvent("right") and pool.market.market.late_table[()] > 0
+    monkeypatch.setattr(perpetual_liquidity_vault, "require", anything_goes)
     expect_property_violation(122, lambda: pool.leave("bob", batch))
 
 
 def test_money_that_stays(pool, monkeypatch):
     def enter(self, sender, assets, shares, receiver):
-        self._mint(receiver, shares)
+        self._mint_shares(receiver, shares)
         self.emit("Deposit", sender, receiver, assets, shares)
         self.coin.transferFrom(self.address, sender, self.address, assets)
 
-    monkeypatch.setattr(Pool, "_enter", enter)
+    monkeypatch.setattr(Pool, "_enter_pool", enter)
     expect_property_violation(122, lambda: pool.enter("eve", WAD))
 
 
@@ -203,7 +203,7 @@ def test_money_that_stays(pool, monkeypatch):
 @pytest.mark.parametrize("limit", [0, 15_999])
 def test_no_limit(pool, monkeypatch, limit):
     pool.do("set_limit", ETH, limit, sender="admin")
-    monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
+    monkeypatch.setattr(perpetual_liquidity_vault, "require", anything_goes)
     expect_property_violation(123, lambda: pool.take(1_000))
 
 
@@ -214,7 +214,7 @@ def test_more_than_its_money(pool, monkeypatch):
     for name in ("ann", "bob"):
         pool.leave(name, batch)
     pool.market.refresh()
-    monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
+    monkeypatch.setattr(perpetual_liquidity_vault, "require", anything_goes)
     expect_property_violation(123, lambda: pool.take(1_000))
 
 
@@ -260,7 +260,7 @@ def test_under_its_spread(pool, monkeypatch):
 def test_again_while_a_quote_runs(pool, monkeypatch):
     pool.take(1_000)
     pool.quote()
-    monkeypatch.setattr(perpetual_backstop, "require", anything_goes)
+    monkeypatch.setattr(perpetual_liquidity_vault, "require", anything_goes)
     expect_property_violation(143, pool.quote)
 
 
@@ -268,7 +268,7 @@ def test_again_while_a_quote_runs(pool, monkeypatch):
 def test_another_share(pool, monkeypatch, share):
     """A quarter of 1,000 lots is for sale, not a lot less or more."""
     pool.take(1_000)
-    monkeypatch.setattr(perpetual_backstop, "div_up", lambda a, b: a * share // (b * pool.model.share))
+    monkeypatch.setattr(perpetual_liquidity_vault, "div_up", lambda a, b: a * share // (b * pool.model.share))
     expect_property_violation(143, pool.quote)
 
 
@@ -278,7 +278,7 @@ def test_another_share(pool, monkeypatch, share):
 @pytest.mark.parametrize("crumbs", [10**3, 10**5])
 def test_crumbs_of_another_size(pool, monkeypatch, crumbs):
     """A thousandth, and a thirty-thousandth, of all shares."""
-    monkeypatch.setattr(perpetual_backstop, "CRUMBS", crumbs)
+    monkeypatch.setattr(perpetual_liquidity_vault, "CRUMBS", crumbs)
     supply = pool.model.state[()].supply
     expect_property_violation(
         144, lambda: pool.request("bob", supply * 2 // 10**4 if crumbs < 10**4 else supply // 30_000)
@@ -287,7 +287,7 @@ def test_crumbs_of_another_size(pool, monkeypatch, crumbs):
 
 def test_before_it_is_due(pool, monkeypatch):
     batch = pool.request("bob")
-    monkeypatch.setattr(Pool, "_due_at", lambda self, batch: 0)
+    monkeypatch.setattr(Pool, "_compute_due_time", lambda self, batch: 0)
     expect_property_violation(125, lambda: pool.leave("bob", batch))
 
 

@@ -5,14 +5,14 @@ import pytest
 from backstop.deployment.devnet_signing import sign_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import MIN_NOTICE
+from backstop.model.contract_base import external
 from backstop.model.interfaces import Insurance
 from backstop.model.margin_fund import Bucket, MarginFund
 from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.margin_policy import MarginPolicy
-from backstop.model.perpetual_ranking import PerpetualRanking as Ranking
-from backstop.model.perpetual_sharer import PerpetualSharer as Sharer
 from backstop.model.price_path import SHORT
-from backstop.model.state import external
+from backstop.model.pro_rata_deleveraging import ProRataDeleveraging as Sharer
+from backstop.model.ranked_deleveraging import RankedDeleveraging as Ranking
 from tests.support.perpetuals import CLOSER, ETH, FUND, HOUSE, ORDERS, deploy_on_model, make_long_insolvent
 from tests.support.perpetuals_with_properties import (
     crowd_on_the_model,
@@ -51,7 +51,7 @@ def test_an_order_that_may_be_filled_again(crowd, monkeypatch):
 
 
 def forget(orders, order):
-    orders.fills[orders._digest(Order(*order))] = 0
+    orders.fills[orders._hash_order(Order(*order))] = 0
 
 
 def test_an_order_that_is_cancelled_and_good(crowd, monkeypatch):
@@ -153,19 +153,19 @@ def test_insurance_that_is_not_booked(crowd, monkeypatch):
 def test_spending_of_yesterday_that_counts(crowd, monkeypatch):
     fund = crowd.world.contracts[FUND]
     fund.insurances[()] = Insurance(5, 7, 1)
-    monkeypatch.setattr(MarginFund, "_insurance", lambda self: self.insurances[()])
+    monkeypatch.setattr(MarginFund, "_load_insurance", lambda self: self.insurances[()])
     expect_property_violation(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
 
 
 def test_a_profit_with_too_many_shares(crowd, monkeypatch):
     def wrong(self, sender, owner, amount):
-        bucket = self._now()
+        bucket = self._get_bucket()
         self.buckets[bucket] = Bucket(amount, amount + 1)
 
     spoil(monkeypatch, MarginFund, "lock", wrong)
     crowd.mark(ETH, 18 * WAD)
     crowd.trade("first", "other", 500)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     args = 10_000 * WAD + 5, crowd.at("first")
     expect_property_violation(225, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender="first"))

@@ -23,4 +23,4 @@ def test_a_buffer_beside_a_reservation(new_protocol):
     loss = lose_new_vault(protocol, "WBTC") - protocol.read("VaultEngine.buffer_of", WBTC)
     rest = protocol.read("VaultEngine.deficit_of", XAU) - protocol.read("LossWaterfall.reserved_of", XAU)
     assert rest < protocol.read("VaultEngine.buffer_of", XAU)
-    assert protocol.read("LossWaterfall.losses_beyond", "StakeAuction") == loss
+    assert protocol.read("LossWaterfall.losses_reaching", "StakeAuction") == loss

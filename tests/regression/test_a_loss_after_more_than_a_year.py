@@ -1,15 +1,15 @@
-"""A failure that the fuzzer found: property 24, a domain's loss that was realised after more than a year.
+"""A failure that the fuzzer found: property 24, a facilitator's loss realised after more than a year.
 
 Fees are charged for a year at a time: the debt was written down at the rate of the first year, and the rest
 was charged in the same call.
 """
 
 from backstop.model.arithmetic import WAD
-from tests.support.domain_steps import ROLLUP, announce_loss, deploy_domain, draw_stablecoin
+from tests.support.facilitator_steps import ROLLUP, announce_loss, deploy_facilitator, draw_stablecoin
 
 
 def test_a_loss_after_more_than_a_year(new_protocol):
-    made = deploy_domain(new_protocol)
+    made = deploy_facilitator(new_protocol)
     draw_stablecoin(made, WAD)
     made.do("VaultEngine.set_stability_fee", ROLLUP, 10**18, sender="admin")
     announce_loss(made, WAD)

@@ -45,7 +45,7 @@ def test_no_more_lots_than_any_price_allows(made):
     for limit in (MOST + 1, bounds.MAX_OPEN_LOTS):
         with reverts("margin_policy: open bounds"):
             made.do("MarginPolicy.set_terms", ETH, build_terms(lot=WAD, open_limit=limit), sender="admin")
-    with reverts("desk: open limit"):
+    with reverts("trading: open limit"):
         made.trade("maker", "taker", -1, price=1)
 
 
@@ -56,10 +56,10 @@ def test_the_highest_loss_is_paid_by_the_highest_gain(made):
     assert 2**115 < notional - 2 * WAD < loss < notional < 2**116
     for _ in range(2):
         for name in ("maker", "taker"):
-            made.meet(name)
+            made.seize_insolvent(name)
         made.advance(RULES.window)
         mark(made, bounds.MAX_PRICE)
-        made.do(f"{HOUSE}.roll", sender="keeper")
+        made.do(f"{HOUSE}.advance_cycle", sender="keeper")
         made.wake_all()
     made.check_woken()
     assert made.equity("maker") == 0 and made.market.late_table[()] == 0

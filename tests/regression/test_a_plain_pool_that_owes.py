@@ -21,7 +21,7 @@ def test_what_it_missed_stays_when_all_leave(new_protocol):
     lose_new_vault(protocol, debt=LOSS)
     protocol.do("VaultEngine.revoke_role", STAGE, "Junior", sender="admin")
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-    owed = protocol.read("LossWaterfall.losses_beyond", "Junior")
+    owed = protocol.read("LossWaterfall.losses_reaching", "Junior")
     assert LOSS * RAY * 9 // 10 < owed <= 2 * LOSS * RAY
     assert abs(redeem_all_shares(protocol, "leaver", "Junior") - (HELD - owed // RAY)) <= 2
     assert protocol.read("Junior.totalSupply") == 0 < protocol.read("Junior.totalAssets")

@@ -1,4 +1,4 @@
-"""A failure that the fuzzer found: property 16, a market's shortfall raised the debt of its domain's vault.
+"""A failure that the fuzzer found: property 16, a market's shortfall raised its facilitator's debt.
 
 On a type with a fee a draw is rounded up to whole units of debt and was written down rounded down: one unit
 of each shortfall stayed owed.
@@ -24,8 +24,8 @@ def test_a_posted_shortfall_leaves_no_debt(new_protocol, loss):
     market.trade("maker", "taker", 1_000)
     market.mark(ETH, 16 * WAD)
     for _ in range(2):
-        market.roll()
-    assert market.meet("maker")
+        market.advance_cycle()
+    assert market.seize_insolvent("maker")
     assert market.read("Perpetuals.lost") == loss * WAD
     vault = market.read("VaultEngine.vault", PERPETUALS, market.at("Perpetuals"))
     assert vault[1] == 0

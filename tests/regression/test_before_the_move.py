@@ -2,10 +2,10 @@
 
 import pytest
 
+from backstop.files.old_names import load_rename_table
 from tests.support.deep import mark_long_cases
 from tests.support.recorded_behaviour import (
     COUNT,
-    RenameTable,
     load_recorded_scenarios,
     load_recorded_traces,
     play_again,
@@ -37,7 +37,7 @@ FIGURES = load_recorded_scenarios()
 
 @pytest.fixture(scope="module")
 def renames():
-    return RenameTable()
+    return load_rename_table()
 
 
 @pytest.mark.deep(brief="tests/regression/test_before_the_move.py::test_scenarios_come_to_the_same_figures")
@@ -54,4 +54,4 @@ def test_fuzzed_runs_come_out_the_same(part, artifacts, renames):
 @pytest.mark.deep(cases=3)
 @pytest.mark.parametrize("scenario", mark_long_cases(FIGURES, LONG, BRIEF))
 def test_scenarios_come_to_the_same_figures(scenario, renames):
-    assert run_again(scenario, renames) == renames.keys("figures", FIGURES[scenario])
+    assert run_again(scenario, renames) == renames.translate_summary(FIGURES[scenario])

@@ -4,7 +4,7 @@ EquityTaker reason: model '', chain 'erc20: approve to the zero address'
 """
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.equity_steps import ALL, XAU, cover_deficit, open_protocol, report_equity, with_equity
 from tests.support.helpers import reverts
 from tests.support.saver_steps import lose_new_vault

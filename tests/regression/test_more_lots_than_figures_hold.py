@@ -6,12 +6,12 @@ Their value is looked at before the limit of what may be open is.
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from tests.support.perpetuals import ETH, deploy_perpetuals
 
 
 @pytest.mark.parametrize(
-    ("lots", "reason"), [(2**63 - 2, "price_path: beyond all figures"), (2**52, "desk: open limit")]
+    ("lots", "reason"), [(2**63 - 2, "price_path: beyond all figures"), (2**52, "trading: open limit")]
 )
 def test_a_trade_beyond_all_figures_is_refused(new_protocol, lots, reason):
     """A lot's value has risen to 5e22 wei since the first was opened; that of the most lots has 139 bits."""

@@ -27,14 +27,14 @@ def test_each_loss_is_clawed_back_and_posted_by_itself(new_protocol, profits, cl
     market.trade("other", "buyer", 1_000)
     market.mark(ETH, 16 * WAD)
     for _ in range(2):
-        market.roll()
+        market.advance_cycle()
     for name, profit in zip(("taker", "buyer"), profits, strict=True):
         market.refresh()
         market.do("PerpetualMarket.withdraw", (20_000 + profit) * WAD, market.at(name), sender=name)
         market.advance(86_400)
     market.refresh()
     both = tuple(map(market.at, ("maker", "other")))
-    outcome = market.system.apply(Action("PerpetualMarket", "meet_all", (both,), market.at("keeper")))
+    outcome = market.system.apply(Action("PerpetualMarket", "update_and_seize", (both,), market.at("keeper")))
     events = [log.event for log in outcome.logs]
     assert outcome.value == 2
     assert (events.count("ClawedBack"), events.count("ShortfallPosted")) == (clawed, posted)

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.faults import cli as faults
+from backstop.cli.hunt import cli as hunt
 from backstop.cli.main import main
 from backstop.files.installation import OLD_COMMANDS
 from backstop.files.output_directories import MADE, read_record
@@ -47,3 +48,10 @@ def test_an_old_option_is_the_new_one(tmp_path: Path) -> None:
 def test_a_folder_of_an_old_command_is_one_of_the_new(tmp_path: Path) -> None:
     (tmp_path / MADE).write_text(json.dumps({"schema_version": 1, "command": "straddle", "inputs": {}}))
     assert read_record(tmp_path)["command"] == "self-hedge"
+
+
+def test_an_old_alarm_is_the_new_one(tmp_path: Path) -> None:
+    args = ["--alarm", "stuck", "--alarm", "nonsense", "--out", str(tmp_path / "hunt")]
+    found = CliRunner(mix_stderr=False).invoke(hunt, args)
+    assert found.exit_code == 2 and "'nonsense' is not one of 'extraction'" in found.stderr
+    assert found.stderr.startswith("Warning: the alarm stuck is called liveness now; the old name goes")

@@ -8,11 +8,11 @@ import pytest
 CONTRACTS = Path("contracts")
 PAGE = Path("docs/know/powers.md")
 CHECKS = (
-    r"roles\._only(_admin|_admin_or)?\(|self\._only(_admin|_governor_or_guardian|_itself)\("
+    r"roles\.(_only_admin|_only_admin_or|_check_role)\(|self\._only(_admin|_governor_or_guardian|_itself)\("
     r"|msg\.sender == self\.(governor|pending_admin)|msg\.sender != roles\.admin"
 )
 # Modules stand in the tables under the contracts that export them.
-EXPORTED = {"roles": "every contract with an admin", "terms": "VaultEngine", "coverage": "VaultEngine"}
+EXPORTED = {"roles": "every contract with an admin", "terms": "VaultEngine", "loss_cover": "VaultEngine"}
 
 
 def functions(source: str) -> dict[str, tuple[bool, str]]:

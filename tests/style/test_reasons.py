@@ -17,7 +17,7 @@ DEPLOYED = [p for p in CONTRACTS if p.stem[0].isupper()]
 
 
 # Raises what it is given; whoever calls it gives the reason.
-REFUSE = ROOT / "contracts" / "modules" / "refuse.vy"
+REFUSE = ROOT / "contracts" / "modules" / "revert_reason.vy"
 
 
 def reasons(path: Path) -> list[str]:
@@ -30,7 +30,7 @@ def reasons(path: Path) -> list[str]:
             message = node.msg
         elif isinstance(node, vy_ast.Raise):
             message = node.exc
-        elif node.func.node_source_code == "refuse._with":
+        elif node.func.node_source_code == "revert_reason._raise":
             message = node.args[0]
         else:
             continue

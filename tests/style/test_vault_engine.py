@@ -17,7 +17,7 @@ CONTRACTS = ROOT / "contracts"
 MODULES = {
     "ledger": ("modules/ledger.vy", "Ledger"),
     "terms": ("modules/terms.vy", "Governed"),
-    "coverage": ("modules/coverage.vy", "Coverage"),
+    "loss_cover": ("modules/loss_cover.vy", "Coverage"),
     "vault_engine": ("VaultEngine.vy", "VaultEngine"),
 }
 # What the ledger packs by hand: others ask its functions for a field.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.deployment.contract_creation import create_model
 from backstop.deployment.deployment_plan import Deployment
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
 from backstop.proof.lockstep_difference import convert_to_tuples
 from backstop.system import Action
 

@@ -11,8 +11,8 @@ from backstop.deployment.deployment_parameters import CollateralParameters, Para
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.abi_codec import Parameter
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.contract_base import RevertError
 from backstop.model.interfaces import Prices
-from backstop.model.state import RevertError
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action, Outcome, System
 

@@ -23,7 +23,7 @@ from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from backstop.proof.lockstep import deploy_lockstep
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.equity_steps import price_equity

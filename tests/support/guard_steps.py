@@ -55,13 +55,13 @@ def set_triggers(protocol: DeployedProtocol, **thresholds: tuple[int, int]) -> N
 
 def escalate_mode(protocol: DeployedProtocol, trigger: int, collateral_type: int = 0) -> int:
     """As a stranger; the mode afterwards, which the policy knows too."""
-    protocol.do("CircuitBreaker.escalate", trigger, collateral_type, sender="stranger")
+    protocol.do("CircuitBreaker.raise_mode", trigger, collateral_type, sender="stranger")
     return read_mode(protocol)
 
 
 def lower_mode(protocol: DeployedProtocol) -> int:
     """As a stranger; the mode afterwards."""
-    protocol.do("CircuitBreaker.calm", sender="stranger")
+    protocol.do("CircuitBreaker.lower_mode", sender="stranger")
     return read_mode(protocol)
 
 

@@ -18,8 +18,8 @@ from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.artifacts import CONTRACTS, EVM_VERSION, Artifacts
-from backstop.model.signatures import keccak256
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
+from backstop.model.evm_crypto import keccak256
 
 STAGE = keccak256(b"STAGE")
 GUARDIAN = keccak256(b"GUARDIAN")

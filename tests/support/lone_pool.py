@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, World
 from backstop.model.pool import Pool
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.scripted_waterfall import ScriptedWaterfall
-from backstop.model.state import ZERO_ADDRESS, Contract, World
 from backstop.model.token import Token
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.deployed_protocol import DeployedProtocol
 
 DAY = 86_400

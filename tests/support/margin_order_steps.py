@@ -6,7 +6,7 @@ from dataclasses import astuple, replace
 from typing import Any
 
 from backstop.deployment.deployment_parameters import (
-    DomainParameters,
+    FacilitatorParameters,
     MarginParameters,
     Parameters,
     PerpetualParameters,
@@ -21,17 +21,17 @@ from tests.support.deployed_protocol import DeployedProtocol
 ETH, BTC = 0, 1
 """The markets: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
 LINE = 50_000
-PERPETUALS = DomainParameters("Perpetuals", LINE, 3_600, minter="nobody")
+PERPETUALS = FacilitatorParameters("Perpetuals", LINE, 3_600, minter="nobody")
 TERMS = PerpetualParameters("WETH", WAD // 100, 1_000, 500, of_market=((0, 0), (0, 0)))
 MARGIN = MarginParameters(
-    (TERMS, replace(TERMS, symbol="WBTC", lot=WAD // 1_000)), domain="Perpetuals", cap=2_000
+    (TERMS, replace(TERMS, symbol="WBTC", lot=WAD // 1_000)), facilitator="Perpetuals", cap=2_000
 )
 
 
 def with_margin(parameters: Parameters | None = None, **changes: Any) -> Parameters:
-    """The standard deployment, or another one, with two perpetual markets and a domain for them."""
+    """The standard deployment, or another one, with two perpetual markets and a facilitator for them."""
     base = parameters or build_standard_parameters()
-    return replace(base, domains=(*base.domains, PERPETUALS), margin=replace(MARGIN, **changes))
+    return replace(base, facilitators=(*base.facilitators, PERPETUALS), margin=replace(MARGIN, **changes))
 
 
 def build_terms(**changes: Any) -> tuple[Any, ...]:

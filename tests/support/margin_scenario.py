@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from backstop.deployment.deployment_parameters import DomainParameters, MarginParameters, PerpetualParameters
+from backstop.deployment.deployment_parameters import (
+    FacilitatorParameters,
+    MarginParameters,
+    PerpetualParameters,
+)
 from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.deployment.role_accounts import get_account
 from backstop.keepers.cycle_view import CycleView
@@ -19,21 +23,21 @@ from tests.support.perpetuals import check_books
 ETH = 0
 _TERMS = PerpetualParameters("ETH", WAD // 100, 1_000, 500, of_market=((0, 0), (0, 0)))
 MARKETS = (_TERMS, dataclasses.replace(_TERMS, symbol="XAUT"))
-MARGIN = MarginParameters(MARKETS, domain="Perpetuals")
-DOMAIN = DomainParameters("Perpetuals", line=1_000)
+MARGIN = MarginParameters(MARKETS, facilitator="Perpetuals")
+FACILITATOR = FacilitatorParameters("Perpetuals", line=1_000)
 
 
 class MarginScenario(KeeperScenario):
     """The small crash with a margin market, some of its terms otherwise, at 200 an ether: a lot is 2."""
 
     def __init__(self, **terms: Any) -> None:
-        super().__init__({"margin": dataclasses.replace(MARGIN, **terms), "domains": (DOMAIN,)})
+        super().__init__({"margin": dataclasses.replace(MARGIN, **terms), "facilitators": (FACILITATOR,)})
         self.nonce = 0
         self.memory = KeeperMemory()
         for contract in ("PerpetualMarket", "MarginFund"):
             self.do("Stablecoin", "approve", self.run.at[contract], MAX_UINT256, by="market_maker")
         self.mark_markets()
-        self.do("PerpetualMarket", "roll", by="saver")
+        self.do("PerpetualMarket", "advance_cycle", by="saver")
 
     def do(self, contract: str, method: str, *args: object, by: str) -> None:
         self.run.apply_or_raise(
@@ -53,7 +57,7 @@ class MarginScenario(KeeperScenario):
         """Have all markets marked at what reporters see."""
         assert self.run.signed is not None
         reports = self.run.signed.get_newest_reports(self.view)
-        self.do("PriceFeed", "bring", tuple(reports.values()), by="saver")
+        self.do("PriceFeed", "submit_signed_reports", tuple(reports.values()), by="saver")
         for m in range(len(MARKETS)):
             self.do("PerpetualMarket", "accrue", m, by="saver")
 
@@ -117,7 +121,7 @@ class MarginScenario(KeeperScenario):
         self.pass_time(MARGIN.window)
         self.run_keepers(crank)
         self.mark_markets()
-        self.do("PerpetualDesk", "take", ETH, 100, by=get_trader_account("rich"))
+        self.do("PerpetualTrading", "take", ETH, 100, by=get_trader_account("rich"))
         for _ in range(2):
             self.pass_time(MARGIN.window)
             self.set_reported_price(200)

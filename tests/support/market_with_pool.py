@@ -11,23 +11,23 @@ from backstop.deployment.deployment_plan import Creation
 from backstop.deployment.devnet_signing import sign_order
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.contract_base import RevertError
 from backstop.model.margin_orders import Order
-from backstop.model.perpetual_backstop import KEEPER, PerpetualBackstop, Rules, encode_offer
-from backstop.model.state import RevertError
+from backstop.model.perpetual_liquidity_vault import KEEPER, PerpetualLiquidityVault, Rules, encode_offer
 from backstop.proof.lockstep import Lockstep
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.perpetuals import (
-    DESK,
     ETH,
     HOUSE,
     ORDERS,
+    TRADING,
     Perpetuals,
     deploy_on_model,
     deploy_perpetuals,
     open_crowded_positions,
 )
 
-POOL = "PerpetualBackstop"
+POOL = "PerpetualLiquidityVault"
 DAY = 86_400
 POOL_RULES = Rules(notice=DAY, leverage=10_000, spread=20, share=2_500, quote_time=600)
 NAMES = ("Backstop Perpetual Pool", "pBSD")
@@ -40,7 +40,7 @@ class MarketWithPool:
 
     def __init__(self, market: Perpetuals, rules: Rules = POOL_RULES) -> None:
         self.market = market
-        wired = (*(market.at(name) for name in (HOUSE, DESK, ORDERS)), market.at("admin"))
+        wired = (*(market.at(name) for name in (HOUSE, TRADING, ORDERS)), market.at("admin"))
         arguments = (*NAMES, wired, tuple(rules))
         if isinstance(market.system, Lockstep):
             market.system.create_contract(POOL, POOL, *arguments)
@@ -53,9 +53,9 @@ class MarketWithPool:
         market.do("Stablecoin.approve", market.at(POOL), MAX_UINT256, sender="rich")
 
     @property
-    def model(self) -> PerpetualBackstop:
+    def model(self) -> PerpetualLiquidityVault:
         found = self.market.world.contracts[POOL]
-        assert isinstance(found, PerpetualBackstop)
+        assert isinstance(found, PerpetualLiquidityVault)
         return found
 
     def do(self, call: str, *args: Any, sender: str) -> Any:
@@ -162,8 +162,8 @@ class MarketWithPool:
     def settle_down(self) -> None:
         """Roll until all of today is final."""
         for _ in range(3):
-            self.market.roll()
-        self.market.do(f"{HOUSE}.wake", self.market.at(POOL), sender="keeper")
+            self.market.advance_cycle()
+        self.market.do(f"{HOUSE}.update_account", self.market.at(POOL), sender="keeper")
 
 
 def deploy_market_with_pool(
@@ -194,16 +194,16 @@ def make_failed_pool(new_protocol: Callable[..., DeployedProtocol], amount: int 
     pool.take(1_000)
     pool.market.mark(ETH, 13 * WAD)
     assert pool.equity() == (amount - 3_000) * WAD
-    assert pool.market.meet(pool.market.at(POOL)) and pool.size() == 0
+    assert pool.market.seize_insolvent(pool.market.at(POOL)) and pool.size() == 0
     return pool
 
 
 def settle_failed_pool(pool: MarketWithPool, gift: int = 0) -> MarketWithPool:
     """Have what a failed pool owes booked and settled; it is at rest with a gift and nothing else [wad]."""
-    pool.market.roll()
-    pool.market.meet(POOL)
+    pool.market.advance_cycle()
+    pool.market.seize_insolvent(POOL)
     pool.settle_down()
-    assert pool.read("at_rest") and pool.cash() == 0
+    assert pool.read("is_idle") and pool.cash() == 0
     if gift:
         give_to_pool(pool, gift)
     return pool
@@ -223,5 +223,5 @@ def seize_long(pool: MarketWithPool) -> MarketWithPool:
     """A long of 1,000 lots owes 1,000 at 16, and its lots are nobody's; shorts have 500 each."""
     open_crowded_positions(pool.market)
     pool.market.mark(ETH, 16 * WAD)
-    assert pool.market.meet("long") and pool.market.nobodys() == 1_000
+    assert pool.market.seize_insolvent("long") and pool.market.nobodys() == 1_000
     return pool

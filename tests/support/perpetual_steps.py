@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, Perpetuals
+from tests.support.perpetuals import BTC, ETH, HOUSE, TRADING, Perpetuals
 
 NAMES = [f"trader_{index}" for index in range(10)]
 MARKETS = (ETH, BTC)
@@ -22,7 +22,7 @@ def take_random_step(market: Perpetuals, dice: random.Random, in_time: bool) -> 
     elif kind < 0.72:
         trade_within_band(market, dice)
     elif kind < 0.80:
-        market.meet(dice.choice([*NAMES, HOUSE]))
+        market.seize_insolvent(dice.choice([*NAMES, HOUSE]))
     elif kind < 0.83:
         market.tries(
             f"{HOUSE}.withdraw", dice.randint(1, 1_000) * WAD, market.at("away"), sender=dice.choice(NAMES)
@@ -30,16 +30,16 @@ def take_random_step(market: Perpetuals, dice: random.Random, in_time: bool) -> 
     elif kind < 0.86:
         market.deposit(dice.choice(NAMES), dice.randint(1, 500) * WAD)
     elif kind < 0.90:
-        market.tries(f"{DESK}.take", dice.choice(MARKETS), dice.randint(1, 50), sender=dice.choice(NAMES))
+        market.tries(f"{TRADING}.take", dice.choice(MARKETS), dice.randint(1, 50), sender=dice.choice(NAMES))
     elif kind < 0.94:
         owner, number = market.at(dice.choice(NAMES)), dice.choice(MARKETS)
         lots = abs(market.market.positions[owner, number].size)
         args = (owner, number, dice.randint(1, max(1, lots)))
-        market.tries(f"{DESK}.liquidate", *args, sender=dice.choice(NAMES))
+        market.tries(f"{TRADING}.liquidate", *args, sender=dice.choice(NAMES))
     else:
         if in_time:
-            market.meet_all()
-        market.roll()
+            market.update_and_seize()
+        market.advance_cycle()
 
 
 def trade_within_band(market: Perpetuals, dice: random.Random) -> None:

@@ -53,7 +53,7 @@ def sum_equity(protocol: DeployedProtocol, *names: str) -> int:
     """What accounts of one person have at the marks, wad, with the haircuts that are known."""
     found = 0
     for name in names:
-        protocol.do(f"{HOUSE}.wake", get_trader_account(name), sender="keeper")
+        protocol.do(f"{HOUSE}.update_account", get_trader_account(name), sender="keeper")
         standing: Any = protocol.read(f"{HOUSE}.standing_of", get_trader_account(name))
         found += standing.own - standing.haircut
     return int(found)

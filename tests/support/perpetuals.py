@@ -12,13 +12,13 @@ from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.domain import Domain
+from backstop.model.bridge_facilitator import BridgeFacilitator
+from backstop.model.contract_base import RevertError
 from backstop.model.interfaces import Standing
 from backstop.model.margin_orders import Order
-from backstop.model.perpetual_desk import Rules as DeskRules
 from backstop.model.perpetual_market import PerpetualMarket, Rules
-from backstop.model.perpetual_ranking import gain_on, score_of
-from backstop.model.state import RevertError
+from backstop.model.perpetual_trading import Rules as TradingRules
+from backstop.model.ranked_deleveraging import compute_score, get_side_gain
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol, compare_written_slots
@@ -29,16 +29,16 @@ ETH, BTC = 0, 1
 LOTS = {ETH: WAD // 100, BTC: WAD // 1_000}
 START = {ETH: 2_000, BTC: 60_000}
 RULES = Rules(window=1_800, quiet=300, mark_age=60, third_bond=0)
-DESK_RULES = DeskRules(band=50, maker_fee=0, taker_fee=0, fee_share=1_000, divergence=0)
-HOUSE, DESK, FUND, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginFund", "MarginOrders"
+TRADING_RULES = TradingRules(band=50, maker_fee=0, taker_fee=0, fee_share=1_000, divergence=0)
+HOUSE, TRADING, FUND, ORDERS = "PerpetualMarket", "PerpetualTrading", "MarginFund", "MarginOrders"
 CLOSER = "PerpetualCloser"
 
 
 def by_cycle(third_bond: int = 0, policy: str = BY_CYCLE, **desk: int) -> Parameters:
     """A deployment with such a market, and some of the rules otherwise; the third of a bond in wad."""
-    rules, desk_rules = RULES._asdict(), DESK_RULES._replace(**desk)._asdict()
+    rules, trading_rules = RULES._asdict(), TRADING_RULES._replace(**desk)._asdict()
     rules["third_bond"] = third_bond // WAD
-    return with_margin(cap=10**9, policy=policy, **rules, **desk_rules)
+    return with_margin(cap=10**9, policy=policy, **rules, **trading_rules)
 
 
 class Perpetuals:
@@ -189,39 +189,39 @@ class Perpetuals:
             found += [order, sign_order(name, order, self.world.chain_id, self.at(ORDERS))]
         return *found, abs(lots)
 
-    def meet(self, name: str, by: str = "keeper") -> bool:
+    def seize_insolvent(self, name: str, by: str = "keeper") -> bool:
         """Whether there was something to do."""
-        return self.tries(f"{HOUSE}.meet", self.at(name), sender=by)
+        return self.tries(f"{HOUSE}.seize_insolvent", self.at(name), sender=by)
 
-    def meet_all(self, order: list[str] | None = None) -> int:
+    def update_and_seize(self, order: list[str] | None = None) -> int:
         """Meet all accounts, in an order, until nothing changes; how many rounds."""
         for rounds in range(100):
-            if not sum([self.meet(name) for name in order or self.owners()]):
+            if not sum([self.seize_insolvent(name) for name in order or self.owners()]):
                 return rounds
         raise AssertionError("it does not end")
 
-    def roll(self) -> None:
+    def advance_cycle(self) -> None:
         """Wait for the window and roll."""
         clock = self.market.clocks[()]
         soonest = max(clock.rolled_at + RULES.window, clock.booked_at + RULES.quiet)
         self.advance(max(0, soonest - self.world.timestamp))
         self.refresh()
-        self.do(f"{HOUSE}.roll", sender="keeper")
+        self.do(f"{HOUSE}.advance_cycle", sender="keeper")
         # What was booked and is not needed is insurance once its account is touched.
         booked = {owner for (owner, _), each in self.market.pendings.items() if each.booked}
         for owner in sorted(booked):
-            self.do(f"{HOUSE}.wake", owner, sender="keeper")
+            self.do(f"{HOUSE}.update_account", owner, sender="keeper")
 
     def finish(self) -> None:
         """Meet all and roll until all of today is final."""
         for _ in range(3):
-            self.meet_all()
-            self.roll()
+            self.update_and_seize()
+            self.advance_cycle()
         self.wake_all()
 
     def wake_all(self) -> None:
         for owner in self.owners():
-            self.do(f"{HOUSE}.wake", owner, sender="keeper")
+            self.do(f"{HOUSE}.update_account", owner, sender="keeper")
 
     def owners(self) -> list[str]:
         """All accounts that ever were."""
@@ -229,8 +229,8 @@ class Perpetuals:
 
     def standing(self, name: str) -> Standing:
         """What an account has, once it is up to date."""
-        self.do(f"{HOUSE}.wake", self.at(name), sender="keeper")
-        return self.market._standing(self.at(name))
+        self.do(f"{HOUSE}.update_account", self.at(name), sender="keeper")
+        return self.market._compute_standing(self.at(name))
 
     def equity(self, name: str) -> int:
         """With the haircuts that are known, wad."""
@@ -253,7 +253,7 @@ class Perpetuals:
     def set_line(self, stablecoins: int) -> None:
         """Have the protocol bear so much of the market's losses at most."""
         line = self.world.contracts["Perpetuals"]
-        assert isinstance(line, Domain)
+        assert isinstance(line, BridgeFacilitator)
         self.do("VaultEngine.set_debt_ceiling", line.collateral_type, stablecoins, sender="admin")
 
     # ------------------------------------------------------------------- closings
@@ -263,8 +263,8 @@ class Perpetuals:
         ranks = []
         for owner in self.owners():
             gains = self.do(f"{HOUSE}.gains_of", owner, market, sender="keeper")
-            if gain_on(gains, side):
-                ranks.append((score_of(gains, side), int(owner, 16), owner))
+            if get_side_gain(gains, side):
+                ranks.append((compute_score(gains, side), int(owner, 16), owner))
         return tuple(owner for _, _, owner in sorted(ranks, reverse=True))
 
     def submit(self, side: int, accounts: tuple[str, ...], by: str = "prover", market: int = ETH) -> None:
@@ -290,7 +290,7 @@ class Perpetuals:
         """The same, and what holds of accounts that are up to date; nothing stays."""
         with self.model.fork_state():
             for owner in self.owners():
-                self.market._touch(owner)
+                self.market._touch_account(owner)
             check_books(self.market)
             check_gains(self.market)
 
@@ -341,9 +341,9 @@ def make_long_insolvent(market: Perpetuals) -> Perpetuals:
     for name, lots in (("small", 300), ("large", 500), ("other", 200)):
         market.trade("long", name, lots)
     market.mark(ETH, 16 * WAD)
-    market.meet("long")
-    market.roll()
-    market.meet("long")
+    market.seize_insolvent("long")
+    market.advance_cycle()
+    market.seize_insolvent("long")
     market.refresh()
     return market
 
@@ -358,9 +358,9 @@ def make_crowd_long_insolvent(market: Perpetuals, count: int = 30) -> Perpetuals
         market.deposit(f"short_{number}", (100 + 10 * number) * WAD)
         market.trade("long", f"short_{number}", 20)
     market.mark(ETH, 16 * WAD)
-    market.meet("long")
-    market.roll()
-    market.meet("long")
+    market.seize_insolvent("long")
+    market.advance_cycle()
+    market.seize_insolvent("long")
     market.refresh()
     return market
 
@@ -397,9 +397,9 @@ def check_gains(market: PerpetualMarket) -> None:
     keys = [(owner, number) for owner, account in market.accounts.items() for number in range(2)]
     for number in range(2):
         mine = [key for key in keys if key[1] == number]
-        now = [market._gained_now(*key) for key in mine]
-        pending = [market.pending_gained(*key) for key in mine]
-        lost = [market.lost_in(*key, cycle - 1) for key in mine]
+        now = [market._compute_open_gains(*key) for key in mine]
+        pending = [market.get_pending_gains(*key) for key in mine]
+        lost = [market.get_cycle_losses(*key, cycle - 1) for key in mine]
         for found, total in (
             (now, market.totals[number, cycle]),
             (pending, market.totals[number, cycle - 1]),
@@ -417,7 +417,7 @@ def lose_against_maker(market: Perpetuals, number: int) -> None:
     market.deposit(name, 250 * WAD)
     market.trade(name, "maker", 100)
     market.mark(ETH, 16 * WAD)
-    market.roll()
-    market.meet(name)
-    market.do(f"{DESK}.take", ETH, 100, sender="maker")
+    market.advance_cycle()
+    market.seize_insolvent(name)
+    market.do(f"{TRADING}.take", ETH, 100, sender="maker")
     market.mark(ETH, 20 * WAD)

@@ -7,7 +7,7 @@ from typing import Any
 
 from backstop.deployment.deployment_parameters import (
     BackstopParameters,
-    DomainParameters,
+    FacilitatorParameters,
     MarginParameters,
     PerpetualParameters,
 )
@@ -16,11 +16,11 @@ from backstop.deployment.role_accounts import get_account
 from backstop.keepers.keeper_decisions import Intent, Keeper, KeeperMemory
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
-from backstop.model.perpetual_backstop import PerpetualBackstop
+from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault
 from backstop.model.perpetual_market import PerpetualMarket
 from tests.support.keeper_scenario import KeeperScenario
 
-ETH, POOL, HOUSE, DAY = 0, "PerpetualBackstop", "PerpetualMarket", 86_400
+ETH, POOL, HOUSE, DAY = 0, "PerpetualLiquidityVault", "PerpetualMarket", 86_400
 MARGIN = MarginParameters(
     (PerpetualParameters("ETH", WAD // 100, 1_000, 500),), backstop=BackstopParameters(limit=1_500)
 )
@@ -30,12 +30,14 @@ class PoolScenario(KeeperScenario):
     """The small crash with a margin market and 2,000 of the saver's in a pool; a lot is 2 at first."""
 
     def __init__(self) -> None:
-        super().__init__({"margin": MARGIN, "domains": (DomainParameters("Perpetuals", line=1_000),)})
+        super().__init__(
+            {"margin": MARGIN, "facilitators": (FacilitatorParameters("Perpetuals", line=1_000),)}
+        )
         self.nonce = 0
         for contract in (HOUSE, POOL):
             self.do("Stablecoin", "approve", self.run.at[contract], MAX_UINT256, by="market_maker")
         self.mark_markets()
-        self.do(HOUSE, "roll", by="saver")
+        self.do(HOUSE, "advance_cycle", by="saver")
         self.do(POOL, "deposit", 2_000 * WAD, get_account("saver"), by="market_maker")
 
     def do(self, contract: str, method: str, *args: object, by: str) -> Any:
@@ -53,7 +55,10 @@ class PoolScenario(KeeperScenario):
     def mark_markets(self) -> None:
         assert self.run.signed is not None
         self.do(
-            "PriceFeed", "bring", tuple(self.run.signed.get_newest_reports(self.view).values()), by="saver"
+            "PriceFeed",
+            "submit_signed_reports",
+            tuple(self.run.signed.get_newest_reports(self.view).values()),
+            by="saver",
         )
         self.do(HOUSE, "accrue", ETH, by="saver")
 
@@ -72,14 +77,14 @@ class PoolScenario(KeeperScenario):
         self.do("MarginOrders", "fill", *orders, lots, by="saver")
 
     @property
-    def pool(self) -> PerpetualBackstop:
+    def pool(self) -> PerpetualLiquidityVault:
         found = self.run.session.model.world.contracts[POOL]
-        assert isinstance(found, PerpetualBackstop)
+        assert isinstance(found, PerpetualLiquidityVault)
         return found
 
     @property
     def size(self) -> int:
-        return self.pool._size(ETH)
+        return self.pool._get_size(ETH)
 
     def read_size(self, name: str) -> int:
         """Lots of a trader."""

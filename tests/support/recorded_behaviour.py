@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from backstop.files.old_names import RenameTable
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.keepers import call_costs, gas_table
@@ -33,7 +34,6 @@ from backstop.system import Action, Outcome
 FOLDER = Path(__file__).parents[1] / "regression" / "before_the_move"
 TRACES = FOLDER / "traces.jsonl.xz"
 SCENARIOS = FOLDER / "scenarios.json"
-RENAMES = FOLDER / "renames.json"
 GAS = FOLDER / "gas.json"
 
 COUNT = 200
@@ -79,45 +79,14 @@ def to_json_value(value: Any) -> Any:
 # -------------------------------------------------------------------- translation
 
 
-class RenameTable:
-    """The table: kind of name -> old name -> new name."""
-
-    def __init__(self, path: Path = RENAMES) -> None:
-        self.names: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-
-    def translate_name(self, kind: str, name: str) -> str:
-        """Today's name of what was called `name`."""
-        return self.names[kind].get(name, name)
-
-    def translate_trace(self, content: dict[str, Any]) -> dict[str, Any]:
-        """A trace file's content under the names of today."""
-        steps = []
-        for step in content["steps"]:
-            step = dict(step)
-            for key in ("contract", "create", "kind"):
-                if key in step:
-                    step[key] = self.translate_name("contracts", step[key])
-            if "method" in step:
-                step["method"] = self.translate_name("methods", step["method"])
-            steps.append(step)
-        return {**content, "parameters": self.keys("parameters", content["parameters"]), "steps": steps}
-
-    def translate_outcome(self, outcome: list[Any]) -> list[Any]:
-        """An outcome under the names of today."""
-        reason, value, logs = outcome
-        told = [
-            [self.translate_name("contracts", contract), self.translate_name("events", event), values]
-            for contract, event, values in logs
-        ]
-        return [None if reason is None else self.translate_name("reasons", reason), value, told]
-
-    def keys(self, kind: str, value: Any) -> Any:
-        """A tree of JSON with its keys under the names of today; text that is a name, too."""
-        if isinstance(value, dict):
-            return {self.translate_name(kind, name): self.keys(kind, item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self.keys(kind, item) for item in value]
-        return self.translate_name(kind, value) if isinstance(value, str) else value
+def translate_outcome(renames: RenameTable, outcome: list[Any]) -> list[Any]:
+    """Return an outcome under the names of today."""
+    reason, value, logs = outcome
+    translated = [
+        [renames.translate_name("contracts", contract), renames.translate_name("events", event), values]
+        for contract, event, values in logs
+    ]
+    return [None if reason is None else renames.translate_reason(reason), value, translated]
 
 
 # ----------------------------------------------------------------- playing again
@@ -140,7 +109,7 @@ def play_again(content: dict[str, Any], artifacts: Artifacts, renames: RenameTab
     """Play a recorded run on model and contracts; raises AssertionError at the first thing that differs."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
-        path.write_text(json.dumps(renames.translate_trace(content["trace"])), encoding="utf-8")
+        path.write_text(json.dumps(content["trace"]), encoding="utf-8")
         trace = read_trace(path, artifacts)
     expected = iter(content["outcomes"])
     host = RevmHost(trace.started_at)
@@ -148,7 +117,7 @@ def play_again(content: dict[str, Any], artifacts: Artifacts, renames: RenameTab
     for place, step in enumerate(trace.steps):
         if isinstance(step.step, Action):
             both.advance(step.timestamp - both.timestamp)
-            was, now = renames.translate_outcome(next(expected)), describe_outcome(both.apply(step.step))
+            was, now = translate_outcome(renames, next(expected)), describe_outcome(both.apply(step.step))
             assert now == was, f"step {place}, {step.step}: was {was}, is {now}"
         else:
             both.play_step(step)
@@ -159,23 +128,27 @@ def play_again(content: dict[str, Any], artifacts: Artifacts, renames: RenameTab
 
 def run_again(scenario: str, renames: RenameTable) -> dict[str, Any]:
     """Return the figures of a scenario of the library today, by the name it had, at the gas of then."""
-    with _load_recorded_gas():
+    with _load_recorded_gas(renames):
         return select_figures(
             simulate(load_scenario(renames.translate_name("scenarios", scenario)), "model", 1).summary
         )
 
 
 @contextmanager
-def _load_recorded_gas() -> Iterator[None]:
+def _load_recorded_gas(renames: RenameTable) -> Iterator[None]:
     """Have calls cost what they did: the committed table of gas is an input of every run."""
     today = gas_table.SNAPSHOT
-    gas_table.SNAPSHOT = GAS
-    call_costs._load_gas_table.cache_clear()
-    try:
-        yield
-    finally:
-        gas_table.SNAPSHOT = today
+    recorded = json.loads(GAS.read_text(encoding="utf-8"))["rows"]
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump({"rows": {renames.translate_name("gas", row): gas for row, gas in recorded.items()}}, file)
+        file.flush()
+        gas_table.SNAPSHOT = Path(file.name)
         call_costs._load_gas_table.cache_clear()
+        try:
+            yield
+        finally:
+            gas_table.SNAPSHOT = today
+            call_costs._load_gas_table.cache_clear()
 
 
 # ---------------------------------------------------------------------- recording

@@ -8,9 +8,9 @@ from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.member_pool import MemberPool
-from backstop.model.redeem_queue import MOST_UNSETTLED, collecting_time
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.redeem_queue import MOST_UNSETTLED, get_collecting_time
 from backstop.simulation.account_value import compute_stake
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.helpers import STAGE, get_revert_reason
@@ -113,7 +113,7 @@ def deposit_savings(protocol: DeployedProtocol, who: str, assets: int, pool: str
 
 def leave_in_crumbs(protocol: DeployedProtocol) -> None:
     """Junior with 4,000, and as many batches of a coin as may wait, each cut at another price."""
-    period = collecting_time(protocol.read("Junior.COOLDOWN"))
+    period = get_collecting_time(protocol.read("Junior.COOLDOWN"))
     deposit_savings(protocol, "saver", 4_000 * WAD, "Junior")
     give_stablecoin(protocol, "saver", 100 * WAD)
     protocol.do("Stablecoin.approve", "Junior", 100 * WAD, sender="saver")
@@ -159,7 +159,7 @@ def request_all_shares(protocol: DeployedProtocol, who: str, pool: str = POOL) -
 def cut_batch(protocol: DeployedProtocol, pool: str = POOL) -> int:
     """Let the batch collect for its day, and cut it; its number."""
     _, _, batch = protocol.read(f"{pool}.queue")
-    end = protocol.read(f"{pool}.batch_of", batch)[1] + collecting_time(protocol.read(f"{pool}.COOLDOWN"))
+    end = protocol.read(f"{pool}.batch_of", batch)[1] + get_collecting_time(protocol.read(f"{pool}.COOLDOWN"))
     protocol.advance(max(0, end - protocol.timestamp))
     return int(protocol.do(f"{pool}.cut", sender="stranger"))
 

@@ -25,7 +25,7 @@ def set_policy_answers(
     calls: tuple[int, int, int] = NO_CALLS,
 ) -> None:
     """Have it say this from now on."""
-    protocol.do("ScriptedPolicy.say", fee, add_on_rate, factor, calls, sender="stranger")
+    protocol.do("ScriptedPolicy.set_answer", fee, add_on_rate, factor, calls, sender="stranger")
 
 
 def set_policy_failure(protocol: DeployedProtocol, how: int) -> None:

@@ -70,7 +70,7 @@ def cover_last(protocol: DeployedProtocol) -> list[tuple[Any, ...]]:
 def close_books(protocol: DeployedProtocol) -> None:
     """Have the stages cover all deficits a last time, and close the books."""
     cover_last(protocol)
-    protocol.do("Settlement.fix", sender="stranger")
+    protocol.do("Settlement.fix_redemption_rates", sender="stranger")
 
 
 def open_auctions(protocol: DeployedProtocol) -> list[int]:

@@ -32,4 +32,4 @@ def submit_reports(
     protocol: DeployedProtocol, reports: Sequence[SignedReport], sender: str = "stranger"
 ) -> int:
     """Bring them; how many count."""
-    return int(protocol.do("PriceFeed.bring", tuple(reports), sender=sender))
+    return int(protocol.do("PriceFeed.submit_signed_reports", tuple(reports), sender=sender))

@@ -47,7 +47,7 @@ def call_vault_in_caution(protocol: DeployedProtocol, who: str = "borrower", pri
 def be_cautious(protocol: DeployedProtocol) -> None:
     """The guardian raises the mode, unless it is up already."""
     if read_mode(protocol) < CAUTION:
-        protocol.do("CircuitBreaker.raise_to", CAUTION, sender="guardian")
+        protocol.do("CircuitBreaker.force_mode", CAUTION, sender="guardian")
 
 
 def enter_workout(protocol: DeployedProtocol, who: str = "borrower", instalments: int = 4) -> int:

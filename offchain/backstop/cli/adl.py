@@ -68,8 +68,8 @@ def cli(
     """Show each account's place in the deleveraging queue: its score, the lots before it, and its lights.
 
     Replays a deployment's history into the model up to a block, ends the open cycle there, ranks accounts as
-    PerpetualRanking does, and takes all of that back. Nothing is sent. Five lights are for the first fifth of
-    the lots of a side, one is for the last. By a policy other than `ranked` there is no queue, and one line
+    RankedDeleveraging does, and takes all of that back. Nothing is sent. Five lights are for the first fifth
+    of the lots of a side, one is for the last. By a policy other than `ranked` there is no queue: one line
     describes how that policy closes.
     """
     from backstop.deployment.deployment_file import read_deployment

@@ -25,6 +25,7 @@ from backstop.cli.command_helpers import (
 
 @click.command(
     cls=Command,
+    old_options={"--dodgers": "--evaders"},
     short_help="One crash under several presets",
     epilog="""\b
 Examples:
@@ -54,7 +55,8 @@ Examples:
     help="Quiet days after the scenario's end, in which late payments show.",
 )
 @click.option(
-    "--dodgers",
+    "--evaders",
+    "dodgers",
     type=click.IntRange(0, 100),
     default=0,
     show_default=True,

@@ -34,6 +34,7 @@ BESIDE = 40
 
 @click.command(
     cls=Command,
+    old_options={"--dodgers": "--evaders"},
     short_help="Crash a perpetual market: gas, blocks and time until it is solvent, and who pays",
     epilog="""\b
 Examples:
@@ -47,7 +48,8 @@ Examples:
 @click.option("--markets", type=click.IntRange(1, 2), default=1, show_default=True)
 @click.option("--policy", type=click.Choice(MARGIN_POLICIES), default=BY_CYCLE, show_default=True)
 @click.option(
-    "--dodgers",
+    "--evaders",
+    "dodgers",
     type=click.IntRange(0, 100),
     default=0,
     show_default=True,

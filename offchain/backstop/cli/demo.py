@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SCENARIO, HEALTHY = "black-thursday", "black-thursday-healthy"
 
 # One line of the auctions: what a taker pays is rounded up, for the protocol. The bug rounds it down.
-BUGGY_FILE = "modules/dutch.vy"
+BUGGY_FILE = "modules/dutch_auction.vy"
 RIGHT = "paid: uint256 = units._div_up(unsafe_mul(collateral, price), units.RAY)"
 WRONG = "paid: uint256 = unsafe_mul(collateral, price) // units.RAY"
 

@@ -1,10 +1,11 @@
-"""A hunt for what a few accounts can take, for those who are treated unlike, for calls that get stuck."""
+"""Search for exploits: profit that a few accounts extract, unequal treatment, calls that are blocked."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -23,6 +24,7 @@ from backstop.cli.command_helpers import (
     seed_option,
     workers_options,
 )
+from backstop.cli.old_names import OLD_ALARMS, warn_old_name
 from backstop.errors import BackstopError
 from backstop.files.installation import require_checkout
 from backstop.hosts.artifacts import Artifacts
@@ -40,7 +42,21 @@ RUN_BY = ("backstop.studies.exploit_search.search_campaign",)
 """What a folder goes on with as long as it is unchanged."""
 
 
-@click.command(cls=Command, short_help="What the rules allow and should not: taken, unequal, stuck")
+class AlarmChoice(click.Choice):
+    """The alarms; their old names work for one release."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        new = OLD_ALARMS.get(value, value)
+        if new != value:
+            warn_old_name("alarm", value, new)
+        return super().convert(new, param, ctx)
+
+
+@click.command(
+    cls=Command,
+    short_help="Search for exploits: extracted profit, broken symmetry, blocked calls",
+    old_options={"--old-rule": "--reverted-fix", "--best": "--max-findings"},
+)
 @click.option("--cases", type=click.IntRange(1, 10**6), default=20, show_default=True, help="Cases in all.")
 @click.option(
     "--plans",
@@ -59,19 +75,24 @@ RUN_BY = ("backstop.studies.exploit_search.search_campaign",)
 @click.option(
     "--alarm",
     "alarms",
-    type=click.Choice(ALARMS),
+    type=AlarmChoice(ALARMS),
     multiple=True,
     help="Only this alarm; may be given again.  [default: all]",
 )
 @click.option(
-    "--best", type=click.IntRange(0), default=10, show_default=True, help="Stories to tell of each alarm."
+    "--max-findings",
+    "best",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Findings to describe of each alarm.",
 )
 @click.option(
-    "--old-rule",
+    "--reverted-fix",
     "rules",
     multiple=True,
     metavar="NAME",
-    help="Put this old rule back in a copy, and say whether a new story is told; may be given again.",
+    help="Revert this fix in a copy, and report whether the search finds the exploit; may be given again.",
 )
 @seed_option
 @workers_options
@@ -104,28 +125,28 @@ def cli(
 ) -> None:
     """Search for what the rules allow and should not, and tell one story of each kind, the shortest first.
 
-    *taken*: three accounts gain by acting together what others lose. Measured against histories in which
+    *extraction*: three accounts gain by acting together what others lose. Measured against histories in which
     they do the same with what is their own, and leave the rest to honest keepers, prompt or slow.
-    *unequal*: two who were alike do not end alike, though only something differs that must not matter.
-    *stuck*: a call that must succeed does not. *late*: spam delays what somebody is due.
-    *margin*: one owner of several accounts takes from others in the margin market. *books*: a call of a
+    *symmetry*: two who were alike do not end alike, though only something differs that must not matter.
+    *liveness*: a call that must succeed does not. *delay*: spam delays what somebody is due.
+    *margin*: one owner of several accounts takes from others in the margin market. *accounting*: a call of a
     random game moves what is not its affair, or what is owed does not arrive.
     Each case draws a deployment and a course of the world.
     Interrupt it at any time: the same command goes on, with more --cases further.
 
-    With --old-rule a rule that was wrong is put back, and a story is sought that the rules of now do not
+    With --reverted-fix a rule that was wrong is put back, and a story is sought that the rules of now do not
     tell, nor one half as large, in four times as many cases. Fails if none is told.
 
     Exit codes: 0 if nothing is found, 1 with a story, 130 if it was interrupted before it found any.
 
     \b
       ape run hunt --cases 200 --workers 2
-      ape run hunt --cases 20 --alarm stuck --alarm unequal --seed 7
-      ape run hunt --cases 10 --old-rule test_dust_keeps_a_stage
+      ape run hunt --cases 20 --alarm liveness --alarm symmetry --seed 7
+      ape run hunt --cases 10 --reverted-fix test_dust_keeps_a_stage
     """
     if rules:
         _search_reverted_fixes(
-            rules, cases, alarms or ALARMS, seed, out or RUNS / "old-rules", fresh, as_json
+            rules, cases, alarms or ALARMS, seed, out or RUNS / "reverted-fixes", fresh, as_json
         )
         return
     out = out or RUNS / f"hunt-{seed}"
@@ -176,7 +197,7 @@ def _search_reverted_fixes(
     as_json: bool,
 ) -> None:
     """Hunt under each old rule; raise BackstopError unless each has a story of its own."""
-    require_checkout("hunt --old-rule")
+    require_checkout("hunt --reverted-fix")
     from backstop.proof.reverted_fixes import list_reverted_fixes, read_fix_pair
     from backstop.studies.exploit_search_score.mutant_search_trials import (
         FindingStore,

@@ -45,7 +45,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
     "Does the code do what the rules say?": {
         "settings": "See whether the parameters of a deployment fit each other",
         "fuzz": "Random steps, model against chain",
-        "hunt": "What the rules allow and should not: taken, unequal, stuck",
+        "hunt": "Search for exploits: extracted profit, broken symmetry, blocked calls",
         "faults": "Break one part at a time, and call what must still work",
         "replay": "Run a recorded trace again",
         "shrink": "Make a failing trace small, and a test of it",

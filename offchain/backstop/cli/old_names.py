@@ -9,6 +9,10 @@ from typing import Any
 import click
 
 from backstop.files.installation import OLD_COMMANDS
+from backstop.files.old_names import load_rename_table
+
+OLD_ALARMS = {"taken": "extraction", **load_rename_table().names["alarms"]}
+"""Old name of an alarm of `hunt` -> its name."""
 
 
 def warn_old_name(kind: str, old: str, new: str) -> None:

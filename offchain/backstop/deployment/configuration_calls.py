@@ -10,12 +10,12 @@ from backstop.deployment.contract_names import (
     NAIVE,
     POOLS,
     STAGES,
-    list_domains,
+    list_facilitators,
     list_pools,
 )
 from backstop.deployment.deployment_parameters import (
-    DomainParameters,
     EquityParameters,
+    FacilitatorParameters,
     FeedParameters,
     GuardsParameters,
     MarginParameters,
@@ -25,7 +25,7 @@ from backstop.deployment.deployment_plan import Deployment
 from backstop.errors import BackstopError
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD
-from backstop.model.perpetual_backstop import KEEPER
+from backstop.model.perpetual_liquidity_vault import KEEPER
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, SETTLEMENT, SHORTFALL, STAGE
 from backstop.system import Action, System
 
@@ -73,8 +73,8 @@ def build_configuration_calls(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
         admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
         admin("VaultEngine", "set_redistribution_cap", c, collateral.redistribution_cap)
-    for c, domain in list_domains(parameters):
-        actions += _build_domain_calls(deployment, c, domain)
+    for c, facilitator in list_facilitators(parameters):
+        actions += _build_facilitator_calls(deployment, c, facilitator)
     stages = {STAGES[stage.name].contract for stage in parameters.stages}
     pools = {POOLS[name][0] for name in list_pools(parameters)} if "ClawbackStage" in stages else set()
     for name in sorted(stages | pools):
@@ -131,29 +131,31 @@ def _build_equity_calls(deployment: Deployment, equity: EquityParameters) -> lis
     ]
 
 
-def _build_domain_calls(
-    deployment: Deployment, collateral_type: int, domain: DomainParameters
+def _build_facilitator_calls(
+    deployment: Deployment, collateral_type: int, facilitator: FacilitatorParameters
 ) -> list[Action]:
-    """Return the calls that list a domain's note and give the domain its line, roles and flow limit."""
-    name, at = domain.name, deployment.addresses
+    """Return the calls that list a facilitator's note and give it its line, roles and flow limit."""
+    name, at = facilitator.name, deployment.addresses
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         # Listing moves the one note that there is; opening burns it.
         (name, "approve", (at["VaultEngine"], WAD)),
         ("VaultEngine", "add_collateral_type", (at[name], BASIS_POINTS, BASIS_POINTS)),
         ("PriceFeed", "set_issuer", (collateral_type, at[name])),
         (name, "open", ()),
-        ("VaultEngine", "set_debt_ceiling", (collateral_type, domain.line)),
+        ("VaultEngine", "set_debt_ceiling", (collateral_type, facilitator.line)),
         ("VaultEngine", "grant_role", (STAGE, at[name])),
-        (name, "grant_role", (MINTER, deployment.get_account(domain.minter))),
+        (name, "grant_role", (MINTER, deployment.get_account(facilitator.minter))),
         (name, "grant_role", (GUARDIAN, deployment.get_account("guardian"))),
     ]
-    if deployment.parameters.guards is not None and domain.flow_cap:
-        calls.append(("RiskPolicy", "set_flow_limit", (collateral_type, domain.flow_cap, domain.flow_window)))
+    if deployment.parameters.guards is not None and facilitator.flow_cap:
+        calls.append(
+            ("RiskPolicy", "set_flow_limit", (collateral_type, facilitator.flow_cap, facilitator.flow_window))
+        )
     return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 
 
 def _build_margin_calls(deployment: Deployment, margin: MarginParameters) -> list[Action]:
-    """Return the calls for perpetual markets, the fund's cap, the insured share and the domain's role."""
+    """Return the calls for perpetual markets: the fund's cap, the insured share, a facilitator's role."""
     symbols = [collateral.symbol for collateral in deployment.parameters.collateral_types]
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         ("MarginFund", "set_cap", (margin.cap,)),
@@ -164,14 +166,14 @@ def _build_margin_calls(deployment: Deployment, margin: MarginParameters) -> lis
         symbol, lot, *terms = dataclasses.astuple(market)
         calls.append(("MarginPolicy", "add_market", (symbols.index(symbol), lot, tuple(terms))))
     if deployment.parameters.equity is not None and margin.income_share:
-        calls.append(("Treasury", "set_insuring", (margin.income_share, margin.insurance_target)))
+        calls.append(("Treasury", "set_insurance", (margin.income_share, margin.insurance_target)))
     if margin.backstop is not None:
-        pool, keeper = "PerpetualBackstop", deployment.get_account("backstop_keeper")
+        pool, keeper = "PerpetualLiquidityVault", deployment.get_account("backstop_keeper")
         calls.append((pool, "grant_role", (KEEPER, keeper)))
         calls += [(pool, "set_limit", (m, margin.backstop.limit)) for m in range(len(margin.markets))]
-    if margin.domain:
+    if margin.facilitator:
         bearer = deployment.addresses["MarginFund"]
-        calls.append((margin.domain, "grant_role", (SHORTFALL, bearer)))
+        calls.append((margin.facilitator, "grant_role", (SHORTFALL, bearer)))
     return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 
 

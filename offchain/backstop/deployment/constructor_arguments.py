@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from backstop.deployment.contract_names import BACKSTOP, POOLS, list_domains, list_pools
+from backstop.deployment.contract_names import BACKSTOP, POOLS, list_facilitators, list_pools
 from backstop.deployment.deployment_parameters import MarginParameters, Parameters
 from backstop.model.arithmetic import WAD
+from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.model.evm_crypto import keccak256
 from backstop.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
-from backstop.model.signatures import keccak256
-from backstop.model.state import ZERO_ADDRESS
 
 CANCEL_LOSS = keccak256(b"cancel_loss()")[:4]
 
@@ -116,9 +116,9 @@ def build_constructor_arguments(
                 collateral.market.fee,
                 market_maker,
             )
-    for c, domain in list_domains(parameters):
-        args[domain.name] = (
-            domain.name,
+    for c, facilitator in list_facilitators(parameters):
+        args[facilitator.name] = (
+            facilitator.name,
             c,
             at["VaultEngine"],
             at["PriceFeed"],
@@ -126,7 +126,7 @@ def build_constructor_arguments(
             at["LossWaterfall"],
             at["Stablecoin"],
             admin,
-            domain.delay,
+            facilitator.delay,
         )
     if parameters.margin is not None:
         args |= _build_margin_arguments(parameters.margin, at, admin)
@@ -192,11 +192,13 @@ def build_timelock_arguments(
 ) -> tuple[Any, ...]:
     """Return the constructor's arguments of the timelock.
 
-    What a guardian announced of a domain has to be taken back in time, if it was false.
+    What a guardian announced of a facilitator has to be taken back in time, if it was false.
     """
     timelock = parameters.timelock
     assert timelock is not None
-    rules = tuple((at[domain.name], CANCEL_LOSS, timelock.retraction) for domain in parameters.domains)
+    rules = tuple(
+        (at[facilitator.name], CANCEL_LOSS, timelock.retraction) for facilitator in parameters.facilitators
+    )
     return at["VaultEngine"], governor, guardian, timelock.delay, timelock.window, rules
 
 
@@ -207,20 +209,20 @@ def _build_margin_arguments(
     engine, policy, coin, fund = (
         at[name] for name in ("VaultEngine", "MarginPolicy", "Stablecoin", "MarginFund")
     )
-    market, desk, orders = (at[name] for name in ("PerpetualMarket", "PerpetualDesk", "MarginOrders"))
-    risk_policy, domain, closer = (
-        at.get(name, ZERO_ADDRESS) for name in ("RiskPolicy", margin.domain, "PerpetualCloser")
+    market, trading, orders = (at[name] for name in ("PerpetualMarket", "PerpetualTrading", "MarginOrders"))
+    risk_policy, facilitator, closer = (
+        at.get(name, ZERO_ADDRESS) for name in ("RiskPolicy", margin.facilitator, "PerpetualCloser")
     )
     rules = margin.window, margin.quiet, margin.mark_age, margin.third_bond * WAD
     fees = margin.band, margin.maker_fee, margin.taker_fee, margin.fee_share, margin.divergence
     return {
         "MarginPolicy": (at["PriceFeed"], admin),
-        "PerpetualMarket": ((engine, policy, coin, desk, fund), rules),
-        "PerpetualDesk": (engine, policy, risk_policy, orders, market, closer, fees),
-        "MarginOrders": (desk,),
-        "MarginFund": (coin, market, domain, admin, margin.bucket, margin.buckets),
-        "PerpetualCloser": (market, desk),
-        **_build_pool_arguments(margin, (market, desk, orders, admin)),
+        "PerpetualMarket": ((engine, policy, coin, trading, fund), rules),
+        "PerpetualTrading": (engine, policy, risk_policy, orders, market, closer, fees),
+        "MarginOrders": (trading,),
+        "MarginFund": (coin, market, facilitator, admin, margin.bucket, margin.buckets),
+        "PerpetualCloser": (market, trading),
+        **_build_pool_arguments(margin, (market, trading, orders, admin)),
     }
 
 
@@ -230,4 +232,4 @@ def _build_pool_arguments(margin: MarginParameters, wiring: tuple[str, ...]) -> 
         return {}
     rules = ("notice", "leverage", "spread", "share", "quote_time")
     terms = tuple(getattr(margin.backstop, name) for name in rules)
-    return {"PerpetualBackstop": (*BACKSTOP, wiring, terms)}
+    return {"PerpetualLiquidityVault": (*BACKSTOP, wiring, terms)}

@@ -13,7 +13,7 @@ from backstop.deployment.deployment_plan import Creation, Deployment, plan_deplo
 from backstop.errors import BackstopError
 from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.model_system import ModelSystem
-from backstop.model.state import Contract, RevertError, World
+from backstop.model.contract_base import Contract, RevertError, World
 
 if TYPE_CHECKING:
     from backstop.hosts.artifacts import Artifacts

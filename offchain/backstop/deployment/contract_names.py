@@ -1,10 +1,10 @@
-"""The contracts that names in the parameters stand for: stages, pools, closers and domains."""
+"""The contracts that names in the parameters stand for: stages, pools, closers and facilitators."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.deployment.deployment_parameters import DomainParameters, MarginParameters, Parameters
+from backstop.deployment.deployment_parameters import FacilitatorParameters, MarginParameters, Parameters
 
 
 class StageContract(NamedTuple):
@@ -43,7 +43,7 @@ POOLS = {
 STABLECOIN_POOLS = ("Junior", "Senior", "Savings")
 """The pools of stablecoin, which have claims for what they lose."""
 
-NAIVE = {"LeaveAtOncePool": "Pool", "EpochCapsWaterfall": "LossWaterfall"}
+NAIVE = {"InstantExitPool": "Pool", "CalendarCapWaterfall": "LossWaterfall"}
 """Contracts with naive rules, which presets compare with, by the contract in whose place each stands."""
 
 BACKSTOP = ("Backstop Perpetual Pool", "pBSD")
@@ -52,7 +52,7 @@ BACKSTOP = ("Backstop Perpetual Pool", "pBSD")
 BY_CYCLE = "by-cycle"
 """The policy by which lots of debtors are nobody's until somebody takes them over; nobody has to close."""
 
-CLOSERS = {"ranked": "PerpetualRanking", "shared": "PerpetualSharer"}
+CLOSERS = {"ranked": "RankedDeleveraging", "shared": "ProRataDeleveraging"}
 """Whose positions are closed against such lots - the first in rank, or all by their gains - and the contract.
 
 In a deployment either is called PerpetualCloser. Who bears the losses is the same by all policies.
@@ -74,10 +74,10 @@ ADMINISTERED = (
     "AutoCeiling",
     "CircuitBreaker",
     "Workouts",
-    "Domain",
+    "BridgeFacilitator",
     "MarginPolicy",
     "MarginFund",
-    "PerpetualBackstop",
+    "PerpetualLiquidityVault",
 )
 """Kinds of contracts that have an admin."""
 
@@ -91,12 +91,12 @@ def list_pools(parameters: Parameters) -> list[str]:
 
 def list_margin_kinds(margin: MarginParameters) -> dict[str, str]:
     """Return name -> kind of the contracts of a margin market, in creation order."""
-    names = ("MarginPolicy", "PerpetualMarket", "PerpetualDesk", "MarginOrders", "MarginFund")
+    names = ("MarginPolicy", "PerpetualMarket", "PerpetualTrading", "MarginOrders", "MarginFund")
     closer = {"PerpetualCloser": CLOSERS[margin.policy]} if margin.policy in CLOSERS else {}
-    pool = {} if margin.backstop is None else {"PerpetualBackstop": "PerpetualBackstop"}
+    pool = {} if margin.backstop is None else {"PerpetualLiquidityVault": "PerpetualLiquidityVault"}
     return {name: name for name in names} | closer | pool
 
 
-def list_domains(parameters: Parameters) -> list[tuple[int, DomainParameters]]:
-    """Return the domains with the ids of their types, which follow those of the collateral types."""
-    return list(enumerate(parameters.domains, len(parameters.collateral_types)))
+def list_facilitators(parameters: Parameters) -> list[tuple[int, FacilitatorParameters]]:
+    """Return the facilitators with the ids of their types, which follow those of the collateral types."""
+    return list(enumerate(parameters.facilitators, len(parameters.collateral_types)))

@@ -14,7 +14,7 @@ from backstop.deployment.deployment_plan import Deployment, plan_deployment
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import plain_int, read_json, write_json
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 _MEND = "deploy again; of one that is live see docs/do/operate.md, Upgrading"
 
 

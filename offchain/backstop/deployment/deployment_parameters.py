@@ -98,7 +98,7 @@ class CollateralParameters:
     auction_limit: int  # whole stablecoins
     buffer_share: int = 5_000  # basis points of fees
     redistribution_cap: int = 500  # basis points of the rate for each epoch
-    token: str = "Token"  # contract of the token: Token, SilentToken, FalseToken, IssuedToken
+    token: str = "Token"  # contract of the token: Token, NoReturnToken, ReturnsFalseToken, BlocklistToken
     auction: AuctionParameters = AuctionParameters()
     feed: FeedParameters = FeedParameters()
     market: MarketParameters | None = MarketParameters()
@@ -124,7 +124,7 @@ class PoolParameters:
     cooldown: int = 86_400
     vesting: int = 7 * 86_400  # of income
     income_share: int = 0  # basis points of the surplus
-    contract: str = field(default="Pool", metadata=LATER)  # or LeaveAtOncePool, to compare with
+    contract: str = field(default="Pool", metadata=LATER)  # or InstantExitPool, to compare with
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class GuardsParameters:
 
 
 @dataclass(frozen=True)
-class DomainParameters:
+class FacilitatorParameters:
     """Debt drawn for somewhere else, through a bridge: a collateral type after the others."""
 
     name: str  # of its contract and its note
@@ -250,7 +250,7 @@ class MarginParameters:
     """The margin market: perpetual markets with one margin for all positions of an account."""
 
     markets: tuple[PerpetualParameters, ...]
-    domain: str = ""  # that bears what nobody else does, by its name; "": none
+    facilitator: str = ""  # that bears what nobody else does, by its name; "": none
     policy: str = "by-cycle"  # what becomes of lots of debtors, of MARGIN_POLICIES
     fee_share: int = 1_000  # basis points of a liquidator's reward that are insurance
     bucket: int = 86_400  # seconds in which withdrawn profits are counted as one
@@ -277,7 +277,7 @@ class TimelockParameters:
 
     delay: int = 14 * 86_400  # of all that is not below
     window: int = 3 * 86_400  # in which a proposal can be executed once it is ready
-    retraction: int = 43_200  # of taking an announced loss of a domain back
+    retraction: int = 43_200  # of taking an announced loss of a facilitator back
 
 
 @dataclass(frozen=True)
@@ -308,18 +308,18 @@ class Parameters:
     treasury: TreasuryParameters = TreasuryParameters()
     settlement: SettlementParameters = SettlementParameters()
     guards: GuardsParameters | None = None  # None: no guards
-    domains: tuple[DomainParameters, ...] = ()
+    facilitators: tuple[FacilitatorParameters, ...] = ()
     margin: MarginParameters | None = None  # None: no margin market
     timelock: TimelockParameters | None = None  # None: one account is the admin, at once
-    # Or EpochCapsWaterfall, to compare with.
+    # Or CalendarCapWaterfall, to compare with.
     waterfall_contract: str = field(default="LossWaterfall", metadata=LATER)
     # seconds: the chain's slot, by which auctions of collateral count blocks; 0: they count seconds
     block_time: int = field(default=0, metadata=LATER)
 
     @property
     def type_names(self) -> tuple[str, ...]:
-        """Names of the types by id: symbols of collateral types, then names of domains."""
-        return (*(each.symbol for each in self.collateral_types), *(each.name for each in self.domains))
+        """Names of the types by id: symbols of collateral types, then names of facilitators."""
+        return (*(each.symbol for each in self.collateral_types), *(each.name for each in self.facilitators))
 
     def has_stage(self, name: str) -> bool:
         """Return True if a stage is in the order of losses."""

@@ -114,13 +114,13 @@ def _list_kinds(parameters: Parameters) -> dict[str, str]:
         if collateral.market is not None:
             kinds[f"Market.{collateral.symbol}"] = "ConstantProductMarket"
     kinds |= _list_guard_kinds(parameters)
-    for domain in parameters.domains:
-        if domain.name in kinds:
-            raise BackstopError(f"the name {domain.name} is taken: give each domain its own")
-        kinds[domain.name] = "Domain"
+    for facilitator in parameters.facilitators:
+        if facilitator.name in kinds:
+            raise BackstopError(f"the name {facilitator.name} is taken: give each facilitator its own")
+        kinds[facilitator.name] = "BridgeFacilitator"
     kinds |= _list_margin_contracts(parameters)
-    if len(parameters.collateral_types) + len(parameters.domains) > bounds.MAX_COLLATERAL_TYPES:
-        raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, domains included")
+    if len(parameters.collateral_types) + len(parameters.facilitators) > bounds.MAX_COLLATERAL_TYPES:
+        raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, facilitators included")
     # The last: what is there already stays where it would be without.
     return kinds if parameters.timelock is None else kinds | {"Timelock": "Timelock"}
 
@@ -175,8 +175,12 @@ def _list_margin_contracts(parameters: Parameters) -> dict[str, str]:
     margin = parameters.margin
     if margin is None:
         return {}
-    if margin.domain and margin.domain not in [domain.name for domain in parameters.domains]:
-        raise BackstopError(f"there is no domain {margin.domain} to bear losses of the margin market")
+    if margin.facilitator and margin.facilitator not in [
+        facilitator.name for facilitator in parameters.facilitators
+    ]:
+        raise BackstopError(
+            f"there is no facilitator {margin.facilitator} to bear losses of the margin market"
+        )
     symbols = [collateral.symbol for collateral in parameters.collateral_types]
     for market in margin.markets:
         if market.symbol not in symbols:

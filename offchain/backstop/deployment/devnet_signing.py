@@ -12,9 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from backstop.deployment.role_accounts import ACCOUNTS
+from backstop.model.account_owner import derive_account
+from backstop.model.evm_crypto import GENERATOR, ORDER, ecrecover, keccak256
 from backstop.model.margin_orders import Order, order_digest
-from backstop.model.owned import account_of
-from backstop.model.signatures import GENERATOR, ORDER, ecrecover, keccak256
 from backstop.model.signed_reports import SignedReport, Span, report_digest
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def get_trader_account(name: str) -> str:
     """Return the account of a trader: what its signature tells, as to the contracts, or one beside it."""
     person, _, number = name.partition("#")
     if number:
-        return account_of(get_trader_account(person), int(number))
+        return derive_account(get_trader_account(person), int(number))
     digest = keccak256(name.encode())
     signature = sign_digest(derive_trader_key(name), digest)
     r, s, v = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:64], signature[64:]))

@@ -13,7 +13,7 @@ from backstop.deployment.deployment_parameters import (
     BackstopParameters,
     BreakerParameters,
     CollateralParameters,
-    DomainParameters,
+    FacilitatorParameters,
     GuardsParameters,
     MarginParameters,
     Parameters,
@@ -122,7 +122,7 @@ def build_guarded_parameters() -> Parameters:
 
 
 def build_margin_parameters(initial: int = 2_000, maintenance: int = 1_000, more: int = 500) -> Parameters:
-    """Return the standard parameters with perpetual markets in ether and bitcoin, and a domain for them.
+    """Return the standard parameters with perpetual markets in ether and bitcoin, and a facilitator for them.
 
     Margins are in basis points, with `more` of what is open beyond a million. The library's were chosen by
     the study of docs/know/self-hedge.md.
@@ -133,8 +133,8 @@ def build_margin_parameters(initial: int = 2_000, maintenance: int = 1_000, more
         PerpetualParameters(symbol, lot, initial, maintenance, of_market=((1_000_000, more), (0, 0)))
         for symbol, lot in lots.items()
     )
-    domain = DomainParameters("Perpetuals", line=10_000_000)
-    return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
+    facilitator = FacilitatorParameters("Perpetuals", line=10_000_000)
+    return replace(plain, facilitators=(facilitator,), margin=MarginParameters(markets, facilitator.name))
 
 
 def build_backed_margin_parameters() -> Parameters:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
 
 
-def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> dict[str, Any]:
-    """Read an object with a schema version; raise a BackstopError that says how to mend what is wrong."""
+def read_json(
+    path: Path, what: str, version: int, missing: str, mend: str, older: Collection[int] = ()
+) -> dict[str, Any]:
+    """Read an object with a schema version; raise a BackstopError that says how to mend what is wrong.
+
+    Older versions are for callers that translate them.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -21,7 +26,7 @@ def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> d
     except (OSError, ValueError) as error:
         raise BackstopError(f"{path} is not a whole {what} ({error}): {mend}") from None
     found = content.get("schema_version") if isinstance(content, dict) else None
-    if found != version:
+    if found != version and found not in older:
         raise BackstopError(f"{path} has schema version {found}, this program reads {version}: {mend}")
     assert isinstance(content, dict)
     return content

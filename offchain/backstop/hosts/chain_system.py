@@ -10,7 +10,7 @@ from backstop.hosts import storage_layout
 from backstop.hosts.abi_codec import AbiDecodingError, ContractAbi, Event, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Call, Host, RawLog, RawResult, Slot
-from backstop.model.state import ZERO_ADDRESS, Log, RevertError, Table, World
+from backstop.model.contract_base import ZERO_ADDRESS, Log, RevertError, Table, World
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 

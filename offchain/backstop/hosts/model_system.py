@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from backstop.hosts.native_crypto import use_native_crypto
-from backstop.model.state import RevertError, World, Written
+from backstop.model.contract_base import RevertError, World, Written
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 
@@ -48,7 +48,7 @@ class ModelSystem:
             world.roll_back(mark)
             self.changes = {}
             return Outcome(revert.reason, None, ())
-        self.changes = world.changes_since(mark)
+        self.changes = world.get_changes(mark)
         logs = tuple(world.logs[mark[1] :])
         world.logs.clear()
         if not self._revocable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from backstop.model.signatures import Arithmetic, replace
+from backstop.model.evm_crypto import CryptoFunctions, use_functions
 
 
 @cache
@@ -29,4 +29,4 @@ def use_native_crypto() -> None:
             return None
         return "0x" + keccak(signer.format(compressed=False)[1:])[12:].hex()
 
-    replace(Arithmetic(keccak, ecrecover))
+    use_functions(CryptoFunctions(keccak, ecrecover))

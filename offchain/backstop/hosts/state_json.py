@@ -12,7 +12,7 @@ from typing import NamedTuple
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.model.collateral_auction import CollateralAuction, Lot
-from backstop.model.state import World
+from backstop.model.contract_base import World
 
 Words = Mapping[str, Mapping[str, Mapping[str, str]]]
 

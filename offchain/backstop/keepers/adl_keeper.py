@@ -21,10 +21,10 @@ from backstop.keepers.margin_keepers import (
     submit_reports,
 )
 from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.perpetual_ranking import PerpetualRanking, digest, gain_on, score_of
 from backstop.model.price_path import LONG, SHORT
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_score, get_side_gain, hash_accounts
 
 
 @register_role("deleverager")
@@ -62,7 +62,7 @@ def _plan_market_closing(
 ) -> Iterator[Intent]:
     gained = rank_gainers(ahead, market_id, side)
     closer = ahead.closer
-    if isinstance(closer, PerpetualRanking):
+    if isinstance(closer, RankedDeleveraging):
         if gained and closer.cases[market_id, side].cycle != ahead.pending:
             yield from _plan_ranking_submission(keeper, cycles, ahead, market_id, side, gained)
         yield from _plan_ranking_execution(keeper, ahead, memory, market_id, side, gained)
@@ -86,7 +86,7 @@ def _plan_ranking_submission(
 ) -> Iterator[Intent]:
     """Go on with its own ranking, to its end."""
     closer = ahead.closer
-    assert isinstance(closer, PerpetualRanking)
+    assert isinstance(closer, RankedDeleveraging)
     run, last = closer.runs[market_id, side, keeper.address], closer.lasts[market_id, side, keeper.address]
     rest = gained[gained.index(last.last) + 1 :] if run.cycle == ahead.pending else gained
     for accounts in split_calls(keeper, cycles, "cycles: submit", rest, MIN_RANKED):
@@ -108,7 +108,7 @@ def _plan_ranking_execution(
 ) -> Iterator[Intent]:
     """Execute proven rankings of any account until no unassigned lots are left."""
     closer = ahead.closer
-    assert isinstance(closer, PerpetualRanking)
+    assert isinstance(closer, RankedDeleveraging)
     case = closer.cases[market_id, side]
     if case.cycle == ahead.pending:
         memory.rankings[market_id, side] = case.cycle, gained
@@ -133,7 +133,7 @@ def rank_gainers(ahead: MarketSimulation, market_id: int, side: int) -> list[str
 
 
 def split_submitted_ranking(
-    closer: PerpetualRanking, market_id: int, side: int, ranking: Sequence[str]
+    closer: RankedDeleveraging, market_id: int, side: int, ranking: Sequence[str]
 ) -> list[Accounts]:
     """Cut a proven ranking into the calls in which it was submitted, whose digests are all that is kept."""
     found: list[Accounts] = []
@@ -142,7 +142,7 @@ def split_submitted_ranking(
         kept = closer.digests[market_id, side, case.prover, case.cycle << 32 | number]
         sizes = range(1, min(MAX_CLOSED, len(ranking) - start) + 1)
         cuts = (tuple(ranking[start : start + size]) for size in sizes)
-        cut = next((each for each in cuts if digest(each) == kept), None)
+        cut = next((each for each in cuts if hash_accounts(each) == kept), None)
         if cut is None:
             return found
         found.append(cut)
@@ -172,6 +172,6 @@ def compute_ranks(market: PerpetualMarket, market_id: int, side: int, owners: It
     ranks = []
     for owner in owners:
         gains = market.gains_of(ZERO_ADDRESS, owner, market_id)
-        gain = gain_on(gains, side)
-        ranks.append(Rank(score_of(gains, side), _parse_address(owner), owner, gain, gains.worth))
+        gain = get_side_gain(gains, side)
+        ranks.append(Rank(compute_score(gains, side), _parse_address(owner), owner, gain, gains.worth))
     return sorted(ranks, reverse=True)

@@ -171,7 +171,7 @@ def plan_surplus_bidder_calls(
     """Buy surplus with its own equity, which is burned, when the sale gives more than the equity is worth."""
     if not view.has_equity or view.surplus_auction is None or view.compute_unresolved_losses():
         return
-    if view.timestamp < view.look_until:
+    if view.timestamp < view.withdrawals_paused_until:
         return
     sale, market = view.surplus_auction, view.outside.equity_price
     amount = min(sale.lot, view.get_spendable_equity(keeper.address) * RAY // sale.price)

@@ -12,15 +12,15 @@ from backstop.keepers.keeper_decisions import UNLIMITED, Keeper
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.strategy import MarketPriceStrategy, Offer
 from backstop.keepers.view_records import Auction, PricedBatch
-from backstop.model import dutch
+from backstop.model import dutch_auction
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 
 
 class TakePlan(NamedTuple):
     """A take: what it would buy now, the amount to ask for, the profit in wad."""
 
-    fill: dutch.Fill
+    fill: dutch_auction.Fill
     max_amount: int
     profit: int
     max_price: int  # ray
@@ -46,7 +46,7 @@ def find_best_take(
         if candidate <= 0:
             continue
         try:
-            fill = dutch.fill(
+            fill = dutch_auction.compute_take_fill(
                 terms, auction.lot, auction.target, auction.top, auction.price, candidate, UNLIMITED
             )
         except RevertError:

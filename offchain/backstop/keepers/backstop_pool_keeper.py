@@ -16,12 +16,12 @@ from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, r
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.margin_keepers import get_submittable_reports, submit_reports
 from backstop.model.arithmetic import BASIS_POINTS, div_up
+from backstop.model.contract_base import ZERO_ADDRESS, Contract
 from backstop.model.margin_orders import Order, order_digest
-from backstop.model.perpetual_backstop import VALID, PerpetualBackstop, encode_offer
-from backstop.model.state import ZERO_ADDRESS, Contract
+from backstop.model.perpetual_liquidity_vault import VALID, PerpetualLiquidityVault, encode_offer
 from backstop.system import Action, Snapshot
 
-POOL = "PerpetualBackstop"
+POOL = "PerpetualLiquidityVault"
 
 
 class _StablecoinStub:
@@ -47,11 +47,11 @@ class BackstopPoolView:
             create_on_model(world, Creation(POOL, POOL, args, addresses[POOL]))
             for path, table in world.contracts[POOL].tables.items():
                 dict.update(table, snapshot[POOL][path])
-        self.pool = cast(PerpetualBackstop, world.contracts[POOL])
+        self.pool = cast(PerpetualLiquidityVault, world.contracts[POOL])
         self.at = self.pool.address
         # Brings it up to date.
         ahead.get_standing(self.at)
-        self.rests = self.pool._is_at_rest()
+        self.rests = self.pool._has_no_position()
         self.waits = self.pool._is_due()
 
     def list_due_batches(self) -> list[tuple[int, str]]:
@@ -60,7 +60,7 @@ class BackstopPoolView:
             return []
         now = self.pool.world.timestamp
         return sorted(
-            (batch, who) for batch, who, _ in self.pool.waiting() if self.pool._due_at(batch) <= now
+            (batch, who) for batch, who, _ in self.pool.waiting() if self.pool._compute_due_time(batch) <= now
         )
 
     def find_most_lots(self, method: str, *args: Any, whole: int, sender: str) -> int:
@@ -74,7 +74,7 @@ class BackstopPoolView:
     def get_quote_price(self, market_id: int) -> int:
         """Return the worst price at which the pool signs now [wei a lot]; 0 without a mark of now."""
         mark = self.pool.policy.mark_price(self.at, market_id, self.pool.mark_age)
-        if self.pool._size(market_id) > 0:
+        if self.pool._get_size(market_id) > 0:
             return div_up(mark.high * (BASIS_POINTS + self.pool.spread), BASIS_POINTS)
         return mark.low * (BASIS_POINTS - self.pool.spread) // BASIS_POINTS
 
@@ -102,7 +102,7 @@ def plan_backstop_keeper_calls(
     if pool.rests:
         for batch, controller in pool.list_due_batches():
             yield keeper.build_intent(
-                "PerpetualBackstop", "leave", batch, controller, about=(batch, controller)
+                "PerpetualLiquidityVault", "leave", batch, controller, about=(batch, controller)
             )
     if cycles.is_closing or view.settlement.begun_at:
         return
@@ -125,7 +125,7 @@ def plan_backstop_keeper_calls(
             and m in kept
             and view.timestamp >= pool.pool.quotes[m].until
         ):
-            yield keeper.build_intent("PerpetualBackstop", "quote", m, about=m)
+            yield keeper.build_intent("PerpetualLiquidityVault", "quote", m, about=m)
 
 
 def _plan_closing_takes(keeper: Keeper, cycles: CycleView, pool: BackstopPoolView) -> Decisions:
@@ -135,7 +135,7 @@ def _plan_closing_takes(keeper: Keeper, cycles: CycleView, pool: BackstopPoolVie
         if left * mine < 0 and pool.ahead.fresh[m]:
             lots = min(abs(left), abs(mine))
             if pool.ahead.try_call(POOL, "take", m, lots, sender=keeper.address):
-                yield keeper.build_intent("PerpetualBackstop", "take", m, lots, about=m)
+                yield keeper.build_intent("PerpetualLiquidityVault", "take", m, lots, about=m)
 
 
 def _plan_liquidations(
@@ -151,7 +151,7 @@ def _plan_liquidations(
                 "liquidate", owner, m, whole=abs(ahead.get_position_sizes(owner)[m]), sender=keeper.address
             )
             reward = ahead.compute_reward(owner, m, lots, pool.at) if lots else 0
-            kept = reward - reward * ahead.desk.fee_share // BASIS_POINTS
+            kept = reward - reward * ahead.trading.fee_share // BASIS_POINTS
             if (
                 lots
                 and kept >= keeper.group.minimum_profit
@@ -171,4 +171,4 @@ def _plan_unassigned_takes(keeper: Keeper, cycles: CycleView, pool: BackstopPool
             else 0
         )
         if lots and pool.ahead.try_call(POOL, "take", m, lots, sender=keeper.address):
-            yield keeper.build_intent("PerpetualBackstop", "take", m, lots, about=("lots", m))
+            yield keeper.build_intent("PerpetualLiquidityVault", "take", m, lots, about=("lots", m))

@@ -13,7 +13,7 @@ from backstop.model.arithmetic import RAY
 _JOBS = {
     ("PriceFeed", "report"): "report",
     ("PriceFeed", "report_range"): "report",
-    ("PriceFeed", "bring"): "bring",
+    ("PriceFeed", "submit_signed_reports"): "submit signed reports",
     ("PriceFeed", "poke"): "price update",
     ("PriceFeed", "set_halted"): "halt",
     ("VaultEngine", "accrue"): "accrue",
@@ -29,7 +29,7 @@ _JOBS = {
     ("CollateralAuction", "reset"): "reset",
     ("CollateralAuction", "close"): "close",
     ("LossWaterfall", "cover"): "cover",
-    ("LossWaterfall", "make_good"): "cover",
+    ("LossWaterfall", "repay_missed_share"): "cover",
     ("LiquidationEngine", "flag"): "flag vault",
     ("Workouts", "flag"): "flag workout",
     ("FlashTaker", "take_and_sell"): "flash take",
@@ -41,16 +41,16 @@ _JOBS = {
     ("SurplusAuction", "take"): "sell surplus: take",
     ("Treasury", "distribute"): "distribute",
     ("AutoCeiling", "adjust"): "adjust ceiling",
-    ("CircuitBreaker", "escalate"): "escalate",
-    ("CircuitBreaker", "calm"): "calm",
-    ("CircuitBreaker", "raise_to"): "raise mode",
-    ("Settlement", "note"): "note deficit",
+    ("CircuitBreaker", "raise_mode"): "raise mode, trigger",
+    ("CircuitBreaker", "lower_mode"): "lower mode",
+    ("CircuitBreaker", "force_mode"): "force mode",
+    ("Settlement", "record_deficit_breach"): "record deficit breach",
     ("Settlement", "begin"): "begin settlement",
     ("CollateralAuction", "unwind"): "unwind",
     ("Settlement", "fix_price"): "fix price",
     ("Settlement", "skim"): "skim",
     ("Settlement", "cover_last"): "cover",
-    ("Settlement", "fix"): "fix",
+    ("Settlement", "fix_redemption_rates"): "fix redemption rates",
     ("Settlement", "redeem"): "redeem",
     ("Settlement", "cash"): "cash",
     ("MarginOrders", "fill"): "cycles: fill, new position",
@@ -60,18 +60,18 @@ _JOBS = {
     ("PerpetualMarket", "deposit"): "cycles: deposit",
     ("PerpetualMarket", "withdraw"): "cycles: withdraw",
     ("PerpetualMarket", "accrue"): "cycles: mark",
-    ("PerpetualMarket", "meet"): "cycles: meet",
-    ("PerpetualMarket", "meet_all"): "cycles: meet_all",
-    ("PerpetualMarket", "roll"): "cycles: roll with losses",
+    ("PerpetualMarket", "seize_insolvent"): "cycles: seize insolvent",
+    ("PerpetualMarket", "update_and_seize"): "cycles: update and seize",
+    ("PerpetualMarket", "advance_cycle"): "cycles: advance with losses",
     ("PerpetualMarket", "post_shortfall"): "cycles: post shortfall",
     ("PerpetualMarket", "end_market"): "cycles: end market",
-    ("PerpetualMarket", "wake"): "cycles: close out",
-    ("PerpetualDesk", "liquidate"): "cycles: liquidate",
-    ("PerpetualDesk", "take"): "cycles: take",
-    ("PerpetualBackstop", "leave"): "backstop: leave with profit",
-    ("PerpetualBackstop", "take"): "backstop: take",
-    ("PerpetualBackstop", "liquidate"): "backstop: liquidate",
-    ("PerpetualBackstop", "quote"): "backstop: quote",
+    ("PerpetualMarket", "update_account"): "cycles: close out",
+    ("PerpetualTrading", "liquidate"): "cycles: liquidate",
+    ("PerpetualTrading", "take"): "cycles: take",
+    ("PerpetualLiquidityVault", "leave"): "liquidity vault: leave with profit",
+    ("PerpetualLiquidityVault", "take"): "liquidity vault: take",
+    ("PerpetualLiquidityVault", "liquidate"): "liquidity vault: liquidate",
+    ("PerpetualLiquidityVault", "quote"): "liquidity vault: quote",
 }
 
 
@@ -85,12 +85,12 @@ for _pool, _, _ in POOLS.values():
     _JOBS[_pool, "add_income"] = "deposit again"  # it moves as much
 
 
-# Of domains, whatever their names.
-_JOBS_OF_DOMAINS = {
-    "draw": "domain: draw",
-    "repay": "domain: repay",
-    "announce_loss": "domain: announce loss",
-    "realise_loss": "domain: realise loss",
+# Of facilitators, whatever their names.
+_JOBS_OF_FACILITATORS = {
+    "draw": "facilitator: draw",
+    "repay": "facilitator: repay",
+    "announce_loss": "facilitator: announce loss",
+    "realise_loss": "facilitator: realise loss",
 }
 
 
@@ -118,7 +118,7 @@ def require_call_gas(contract: str, method: str) -> int:
 
 
 def _find_job(contract: str, method: str) -> str | None:
-    return _JOBS.get((contract, method)) or _JOBS_OF_DOMAINS.get(method)
+    return _JOBS.get((contract, method)) or _JOBS_OF_FACILITATORS.get(method)
 
 
 def convert_gas_to_stablecoin(gas: int, gas_price: int, ether_price: int) -> int:

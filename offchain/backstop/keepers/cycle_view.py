@@ -20,20 +20,20 @@ from backstop.hosts.model_system import ModelSystem
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.view_records import Tables
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, World
 from backstop.model.cycle_book import Account, Position
 from backstop.model.interfaces import EMERGENCY, Clock, Standing
 from backstop.model.margin_policy import MarginPolicy, Margins
-from backstop.model.perpetual_desk import PerpetualDesk
 from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.perpetual_trading import PerpetualTrading
 from backstop.model.price_feed import PriceFeed, Report
 from backstop.model.price_path import Path
 from backstop.model.signed_reports import SignedReport
-from backstop.model.state import ZERO_ADDRESS, Contract, World
 from backstop.system import Action, Snapshot
 
-MARKET, DESK, CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
+MARKET, TRADING, CLOSER = "PerpetualMarket", "PerpetualTrading", "PerpetualCloser"
 ORDERS = "MarginOrders"
-_COPIED = ("PriceFeed", "MarginPolicy", MARKET, DESK)
+_COPIED = ("PriceFeed", "MarginPolicy", MARKET, TRADING)
 
 Signed = Mapping[tuple[int, str], SignedReport]
 """The newest reports by the feed's market and reporter."""
@@ -53,7 +53,7 @@ class UndermarginedAccount(NamedTuple):
 
 
 class _LedgerStub:
-    """What the desk asks the vault engine and the risk policy, in one: settlement, and the mode."""
+    """Answers of vault engine and risk policy to the trading contract: settlement, mode."""
 
     def __init__(self, view: LedgerView, address: str) -> None:
         self._view = view
@@ -90,12 +90,12 @@ class MarketSimulation:
         world.addresses[view.addresses["MarginFund"]] = cast(Contract, _FundStub())
         self.system = ModelSystem(world)
         self.market = cast(PerpetualMarket, world.contracts[MARKET])
-        self.desk = cast(PerpetualDesk, world.contracts[DESK])
+        self.trading = cast(PerpetualTrading, world.contracts[TRADING])
         # None where nobody's positions are closed by force.
         self.closer = world.contracts.get(CLOSER)
         feed = cast(PriceFeed, world.contracts["PriceFeed"])
         for (c, reporter), report in signed.items():
-            feed.reports[c, feed.reporter_index[c, reporter]] = Report.of(*report[1:-1])
+            feed.reports[c, feed.reporter_index[c, reporter]] = Report.build_report(*report[1:-1])
         self.fresh: dict[int, bool] = {}
         policy = cast(MarginPolicy, world.contracts["MarginPolicy"])
         for m in range(policy.markets(ZERO_ADDRESS)):
@@ -130,8 +130,8 @@ class MarketSimulation:
         market, clock = self.market, self.market.clocks[()]
         account = market.accounts[owner]
         if account.cycle < clock.cycle or account.markets & clock.ended:
-            market.wake(ZERO_ADDRESS, owner)
-        return market._standing(owner)
+            market.update_account(ZERO_ADDRESS, owner)
+        return market._compute_standing(owner)
 
     def _list_accounts_to_check(self) -> list[str]:
         """Return the accounts that may be weak or owe: most are fine, and to see that is cheap."""
@@ -169,8 +169,8 @@ class MarketSimulation:
         found = []
         for owner in self._list_accounts_to_check():
             standing = self.get_standing(owner)
-            equity, marks = standing.own - standing.haircut, self.desk._mark_all(owner)
-            needed = self.desk._margins(owner, False, marks.fresh)[1]
+            equity, marks = standing.own - standing.haircut, self.trading._mark_all(owner)
+            needed = self.trading._compute_margins(owner, False, marks.fresh)[1]
             short = needed - equity * BASIS_POINTS
             if equity >= 0 and (equity + marks.better) * BASIS_POINTS < needed:
                 found.append(UndermarginedAccount(owner, equity, div_up(short, BASIS_POINTS)))
@@ -195,23 +195,23 @@ class MarketSimulation:
             while len(found) != before:
                 before = len(found)
                 for owner in self.list_debtors():
-                    if owner not in found and self.try_call(MARKET, "meet", owner, sender=sender):
+                    if owner not in found and self.try_call(MARKET, "seize_insolvent", owner, sender=sender):
                         found.append(owner)
         return found
 
     # ----------------------------------------------------------------- take-overs
 
     def find_most_lots(self, method: str, *args: Any, whole: int, sender: str) -> int:
-        """Return the most lots for which a call of the desk would go, up to all of them; 0 if for none."""
+        """Return the most lots that a call of the trading contract would take; 0 if none."""
 
         def goes(lots: int) -> bool:
-            return self.system.dry_run(Action(DESK, method, (*args, lots), sender)).ok
+            return self.system.dry_run(Action(TRADING, method, (*args, lots), sender)).ok
 
         return find_largest_accepted(goes, whole)
 
     def compute_reward(self, owner: str, market_id: int, lots: int, sender: str) -> int:
         """Return the reward for lots of an account [wei], the fund's share included; 0 if it would not go."""
-        outcome = self.system.dry_run(Action(DESK, "liquidate", (owner, market_id, lots), sender))
+        outcome = self.system.dry_run(Action(TRADING, "liquidate", (owner, market_id, lots), sender))
         return int(outcome.value) if outcome.ok else 0
 
     def get_unassigned_lots(self, market_id: int) -> int:
@@ -322,13 +322,13 @@ class CycleView:
     def get_postable_shortfall(self) -> int:
         """Return what of the late losses the protocol would bear now [wad]."""
         late = int(self._market["cycle_losses.late"].get((), 0))
-        domain = self._view.domains.get(self.terms.domain)
-        if not late or domain is None or domain.announced or self._view.settlement.begun_at:
+        facilitator = self._view.facilitators.get(self.terms.facilitator)
+        if not late or facilitator is None or facilitator.announced or self._view.settlement.begun_at:
             return 0
         if self._view.mode >= EMERGENCY:
             return 0
-        line = self._view.get_terms(domain.collateral_type).debt_ceiling * WAD
-        return max(0, min(late, line - div_up(domain.debt, RAY) - domain.lost))
+        line = self._view.get_terms(facilitator.collateral_type).debt_ceiling * WAD
+        return max(0, min(late, line - div_up(facilitator.debt, RAY) - facilitator.lost))
 
     # -------------------------------------------------------------------- orders
 

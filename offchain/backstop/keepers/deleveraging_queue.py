@@ -13,9 +13,9 @@ from backstop.errors import BackstopError
 from backstop.hosts.model_system import ModelSystem
 from backstop.keepers.adl_keeper import Rank, compute_ranks
 from backstop.keepers.cycle_view import MARKET
+from backstop.model.contract_base import ZERO_ADDRESS, RevertError
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.price_path import LONG, SHORT, side_of
-from backstop.model.state import ZERO_ADDRESS, RevertError
+from backstop.model.price_path import LONG, SHORT, get_side
 
 LIGHTS = 5
 """Lights of an account within the first fifth of the lots of its side; none of one that has not gained."""
@@ -73,7 +73,7 @@ def _end_cycle(market: PerpetualMarket) -> None:
     now = market.world.timestamp
     market.clocks[()] = market.clocks[()]._replace(rolled_at=now - 4 * market.window)
     try:
-        market.roll(ZERO_ADDRESS)
+        market.advance_cycle(ZERO_ADDRESS)
     except RevertError as revert:
         raise BackstopError(f"the open cycle cannot end: {revert.reason}") from None
 
@@ -83,7 +83,7 @@ def _read_positions(market: PerpetualMarket) -> dict[tuple[int, int], dict[str, 
     found: dict[tuple[int, int], dict[str, int]] = {}
     for (owner, m), position in market.positions.items():
         if position.size:
-            found.setdefault((m, side_of(position.size)), {})[owner] = abs(position.size)
+            found.setdefault((m, get_side(position.size)), {})[owner] = abs(position.size)
     return found
 
 

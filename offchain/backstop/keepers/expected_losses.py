@@ -2,7 +2,7 @@
 
 A loss is foreseen where collateral would not repay its debt today: a vault's or a workout's at the market
 price outside, an auction's at that price or its own, whichever is lower, since nobody pays more; and a
-domain's once it is announced. It may still not come.
+facilitator's once it is announced. It may still not come.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HASTE = 1_000
 
 @lru_cache(maxsize=1)  # every member of a pool asks
 def estimate_losses(view: KeeperView) -> list[int]:
-    """Return what each collateral type, then each domain, has lost or would lose [rad]; not to be changed."""
+    """Return the loss, booked or expected, of each type, then of each facilitator [rad]; do not change it."""
     found = []
     for c, price in enumerate(view.outside.prices):
         soon = price * (BASIS_POINTS - HASTE) // BASIS_POINTS
@@ -35,8 +35,10 @@ def estimate_losses(view: KeeperView) -> list[int]:
         found[batch.collateral_type] += sum(max(0, each.principal - each.lot * price) for each in batch.lots)
     for empty in view.list_empty_auctions():
         found[empty.collateral_type] += empty.principal
-    for domain in view.domains.values():
-        found.append(view.get_deficit(domain.collateral_type) + min(domain.announced * RAY, domain.debt))
+    for facilitator in view.facilitators.values():
+        found.append(
+            view.get_deficit(facilitator.collateral_type) + min(facilitator.announced * RAY, facilitator.debt)
+        )
     return found
 
 

@@ -14,7 +14,7 @@ def plan_ceilings_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
         terms, debt, old = view.get_ceiling_terms(c), view.get_type_debt(c), view.get_terms(c).debt_ceiling
         if terms.max_line == 0:
             continue
-        new, half = terms.line(debt), terms.gap * RAD // 2
+        new, half = terms.compute_ceiling(debt), terms.gap * RAD // 2
         may_rise = view.timestamp >= terms.raised_at + terms.ttl
         near = old * RAD - debt <= half
         if (new > old and near and may_rise) or (new < old and (old - new) * RAD >= half):
@@ -30,24 +30,26 @@ def plan_breaker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
     holding = view.list_active_triggers()
     worst = holding[0][0] if holding else 0
     if worst > mode:
-        yield keeper.build_intent("CircuitBreaker", "escalate", *holding[0][1:], about=worst)
+        yield keeper.build_intent("CircuitBreaker", "raise_mode", *holding[0][1:], about=worst)
     elif worst < mode and view.timestamp >= calm_from + calm_period:
-        yield keeper.build_intent("CircuitBreaker", "calm", about=mode)
+        yield keeper.build_intent("CircuitBreaker", "lower_mode", about=mode)
 
 
 @register_role("guardian")
 def plan_guardian_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Carry out the schedule: halt a market, raise the mode, announce a domain's whole debt as lost."""
+    """Carry out the schedule: halt a market, raise the mode, announce a facilitator's whole debt as lost."""
     for i, order in enumerate(keeper.group.schedule):
-        if view.outside.clock < order.at or memory.done.keys() & {("raise_to", i), ("set_halted", i)}:
+        if view.outside.clock < order.at or memory.done.keys() & {("force_mode", i), ("set_halted", i)}:
             continue
         if order.halt:
             c = view.symbols.index(order.halt)
             if not view.get_feed_config(c).halted and view.timestamp >= view.get_next_halt_time(c):
                 yield keeper.build_intent("PriceFeed", "set_halted", c, True, about=i)
         elif order.announce:
-            domain = view.domains.get(order.announce)
-            if domain is not None and domain.debt and domain.announced == 0:
-                yield keeper.build_intent(order.announce, "announce_loss", div_up(domain.debt, RAY), about=i)
-        elif view.breaker is not None and view.breaker.mode < order.raise_to:
-            yield keeper.build_intent("CircuitBreaker", "raise_to", order.raise_to, about=i)
+            facilitator = view.facilitators.get(order.announce)
+            if facilitator is not None and facilitator.debt and facilitator.announced == 0:
+                yield keeper.build_intent(
+                    order.announce, "announce_loss", div_up(facilitator.debt, RAY), about=i
+                )
+        elif view.breaker is not None and view.breaker.mode < order.force_mode:
+            yield keeper.build_intent("CircuitBreaker", "force_mode", order.force_mode, about=i)

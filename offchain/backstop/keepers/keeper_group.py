@@ -45,12 +45,12 @@ class Outage:
 
 @dataclass(frozen=True)
 class GuardianInstruction:
-    """An entry of a guardian's schedule: halt a market, raise the mode, or announce a domain's loss."""
+    """An entry of a guardian's schedule: halt a market, raise the mode, or announce a facilitator's loss."""
 
     at: int
     halt: str = ""  # symbol of the market
-    raise_to: int = 0  # mode
-    announce: str = ""  # name of the domain
+    force_mode: int = 0  # mode
+    announce: str = ""  # name of the facilitator
 
 
 IN_POOL = ("ask", "leave", "enter", "donate")
@@ -97,7 +97,7 @@ class KeeperGroup:
     collateral: str = ""  # borrower, exploiter, attacker: symbol of what it locks
     each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital;
     # attacker: that it draws at most
-    domain: str = ""  # bridge: name of the domain
+    facilitator: str = ""  # bridge: name of the facilitator
     to: str = ""  # bridge: address that gets what it draws; the market if empty
     # borrower, exploiter, attacker: basis points of its debt that it locks at the feed's price
     ratio: int = 0
@@ -125,7 +125,7 @@ class KeeperGroup:
     @property
     def endowment(self) -> int:
         """The capital that it begins with: 0 if it is going to draw it."""
-        drawn = self.role != "attacker" and (self.collateral or self.domain)
+        drawn = self.role != "attacker" and (self.collateral or self.facilitator)
         return 0 if drawn else self.capital
 
     def list_keeper_names(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from backstop.keepers.view_records import (
     Tables,
     VaultFinder,
 )
-from backstop.model import dutch, loss_events, price_feed, recovery_claims, treasury
+from backstop.model import dutch_auction, loss_events, price_feed, recovery_claims, treasury
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import RAD, RAY, WAD, div_up
 from backstop.model.bounds import FINAL_DEADLINE
@@ -122,7 +122,7 @@ class KeeperView(VaultView):
         market = price_feed.as_it_is(
             self.get_feed_prices(collateral_type), feed["withheld"].get(collateral_type, 0), config
         )
-        return closing.counted(market, self.timestamp).is_over(self.timestamp)
+        return closing.count_time(market, self.timestamp).is_over(self.timestamp)
 
     def has_deficit_to_cover(self, collateral_type: int) -> bool:
         """Tell whether a type has a deficit that its stages have not covered for the last time."""
@@ -156,7 +156,7 @@ class KeeperView(VaultView):
     def get_membership(self, pool: str, owner: str) -> PoolMembership:
         """Return a member's part in a pool."""
         found = self._read_pool(pool)
-        requested = sum(found.requests[id, owner].shares for id in found.requests_of(owner))
+        requested = sum(found.requests[id, owner].shares for id in found.list_requests(owner))
         claimable = found.maxWithdraw("", owner) if found.cooldown else 0
         return PoolMembership(found.held(owner), requested, claimable)
 
@@ -165,11 +165,11 @@ class KeeperView(VaultView):
         found = self._read_pool(pool)
         queue, cut_from, settle_from = found.line[()], None, None
         if queue.unsettled < queue.collecting:
-            settle_from = found.matures_at(queue.unsettled)
+            settle_from = found.get_maturity(queue.unsettled)
         places = queue.collecting - queue.unsettled
         is_free = places < MOST_UNSETTLED or (isinstance(found, EquityPool) and settle_from is not None)
-        if found.units_of(queue.collecting) and is_free:
-            cut_from = found.cut_from()
+        if found.get_units(queue.collecting) and is_free:
+            cut_from = found.get_cut_start()
             if places == MOST_UNSETTLED and settle_from is not None:
                 cut_from = max(cut_from, settle_from)
         if isinstance(found, EquityPool):
@@ -204,7 +204,7 @@ class KeeperView(VaultView):
             for c, sale in sorted(tables["sales"].items()):
                 if sale.target:
                     elapsed, duration = self.timestamp - sale.started_at, self._equity_terms.duration
-                    price = sale.price(min(elapsed, duration), duration)
+                    price = sale.compute_price(min(elapsed, duration), duration)
                     over = elapsed > duration or self.settlement.begun_at != 0
                     found.append(EquityAuction(contract, c, sale.lot, sale.target, price, over))
         return found
@@ -217,7 +217,7 @@ class KeeperView(VaultView):
         if lot.lot == 0 or elapsed > duration:
             return None
         prices = self._snapshot["SurplusAuction"]["prices"][()]
-        return SurplusAuction(lot.lot, prices.at(elapsed, duration))
+        return SurplusAuction(lot.lot, prices.compute_price(elapsed, duration))
 
     def get_surplus_lot(self) -> int:
         """Return what one sale of surplus offers [wad]."""
@@ -290,12 +290,12 @@ class KeeperView(VaultView):
             )
         )
 
-    def get_auction_terms(self, collateral_type: int) -> dutch.Terms:
+    def get_auction_terms(self, collateral_type: int) -> dutch_auction.Terms:
         """Return how a type is sold in auctions that begin now."""
-        found: dutch.Terms = self._auction["terms"][collateral_type]
+        found: dutch_auction.Terms = self._auction["terms"][collateral_type]
         return found
 
-    def get_terms_at_start(self, auction: Auction | AuctionBatch | OpenLot) -> dutch.Terms:
+    def get_terms_at_start(self, auction: Auction | AuctionBatch | OpenLot) -> dutch_auction.Terms:
         """Return how something is sold: by the terms that it began with."""
         terms = self.get_auction_terms(auction.collateral_type)
         if terms.version != auction.version:

@@ -1,20 +1,20 @@
-"""What keepers see of the books: debts, limits, losses and what pays them, guards, domains, settlement."""
+"""A keeper's view of the books: debts, limits, losses, stages, guards, facilitators, settlement."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
 
-from backstop.deployment.contract_names import POOLS, list_domains
+from backstop.deployment.contract_names import POOLS, list_facilitators
 from backstop.deployment.deployment_parameters import Parameters
 from backstop.keepers.policy_view import PolicyInForce, read_policy_in_force
 from backstop.keepers.price_view import PriceView
 from backstop.keepers.table_indexes import TableIndexes
-from backstop.keepers.view_records import Domain, MarketData, Tables
+from backstop.keepers.view_records import Facilitator, MarketData, Tables
 from backstop.model import (
     auto_ceiling,
+    bridge_facilitator,
     circuit_breaker,
-    domain,
     interfaces,
     ledger,
     loss_events,
@@ -24,7 +24,7 @@ from backstop.model import (
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
 from backstop.model.settlement import Progress
-from backstop.model.vesting_assets import Assets, vested
+from backstop.model.vesting_assets import Assets, compute_vested
 from backstop.system import Snapshot
 
 
@@ -129,7 +129,7 @@ class LedgerView(PriceView):
         cap = int(self._waterfall["caps_absolute"].get(stage_index, 0))
         key = stage_index, stage_caps.ALL_TYPES if caps.pooled else collateral_type
         bucket = self.timestamp // self._parameters.epoch_length
-        paid: stage_caps.Used = self._waterfall["used"].get(key, stage_caps.Used())
+        paid: stage_caps.CapUsage = self._waterfall["used"].get(key, stage_caps.CapUsage())
         used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
         if caps.cap_bps != BASIS_POINTS:
             cap = min(cap, (has + used) * caps.cap_bps // BASIS_POINTS)
@@ -154,7 +154,7 @@ class LedgerView(PriceView):
     def get_pool_assets(self, pool: str) -> int:
         """Return what a pool holds for its members [wad of its asset]."""
         held: Assets = self._snapshot[POOLS[pool][0]]["funds.assets"].get((), Assets())
-        return vested(held, self.timestamp)
+        return compute_vested(held, self.timestamp)
 
     def get_vault_flags(self) -> dict[tuple[int, str], int]:
         """Return all flags of vaults, by (type, owner) [wad of normalized debt]."""
@@ -163,11 +163,11 @@ class LedgerView(PriceView):
     def get_debt_at_risk(self, collateral_type: int) -> int:
         """Return a type's debt in doubt, booked or not [rad]: deficit, auctions but sound workouts, flags."""
         debts, workouts = self.get_debts(collateral_type), self._snapshot.get("Workouts")
-        flagged = self._snapshot["LiquidationEngine"]["doubt.of_types"].get(collateral_type, 0)
+        flagged = self._snapshot["LiquidationEngine"]["vault_flags.of_types"].get(collateral_type, 0)
         found = self.get_deficit(collateral_type) + self.get_principal_in_auction(collateral_type)
         found += min(flagged, debts.normalized_debt) * debts.accumulated_rate
         if workouts is not None:
-            found -= workouts["in_workouts"].get(collateral_type, 0) - workouts["in_doubt"].get(
+            found -= workouts["in_workouts"].get(collateral_type, 0) - workouts["flagged_principal"].get(
                 collateral_type, 0
             )
         return int(found)
@@ -202,7 +202,7 @@ class LedgerView(PriceView):
 
     @property
     def _limits_factor(self) -> int:
-        return self._policy.limits_factor
+        return self._policy.auction_limit_factor
 
     def get_call_terms(self, collateral_type: int) -> interfaces.CallTerms:
         """Return the terms of margin calls, at no ratio above the initial one; a ratio of 0 is none."""
@@ -248,14 +248,16 @@ class LedgerView(PriceView):
         return keeper == owner or bool(self._engine["operators"].get((owner, keeper), False))
 
     @cached_property
-    def domains(self) -> dict[str, Domain]:
-        """The domains by name."""
+    def facilitators(self) -> dict[str, Facilitator]:
+        """The facilitators by name."""
         found = {}
-        for c, each in list_domains(self._parameters):
+        for c, each in list_facilitators(self._parameters):
             tables: Tables = self._snapshot[each.name]
-            announced: domain.Announcement = tables["announced"].get((), domain.Announcement())
+            announced: bridge_facilitator.Announcement = tables["announced"].get(
+                (), bridge_facilitator.Announcement()
+            )
             owed = self.get_vault(c, self.addresses[each.name]).normalized_debt * self.get_current_rate(c)
-            found[each.name] = Domain(c, owed, int(tables["lost"].get((), 0)), *announced)
+            found[each.name] = Facilitator(c, owed, int(tables["lost"].get((), 0)), *announced)
         return found
 
     @cached_property

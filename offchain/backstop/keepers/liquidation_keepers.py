@@ -6,7 +6,7 @@ from functools import partial
 
 from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
-from backstop.model import dutch
+from backstop.model import dutch_auction
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 
 
@@ -64,11 +64,11 @@ def plan_caller_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
             yield keeper.build_intent("LiquidationEngine", "call", c, vault.owner, about=(c, vault.owner))
 
 
-def _is_reward_enough(terms: dutch.Terms, least: int, principal: int) -> bool:
+def _is_reward_enough(terms: dutch_auction.Terms, least: int, principal: int) -> bool:
     return _compute_reward(terms, principal) >= least
 
 
-def _compute_reward(terms: dutch.Terms, principal: int) -> int:
+def _compute_reward(terms: dutch_auction.Terms, principal: int) -> int:
     """Return the reward for starting an auction of a principal (rad) [wad]."""
     penalty = principal * (terms.penalty - BASIS_POINTS) // BASIS_POINTS
     return min(terms.reward((principal + penalty) // RAY), penalty // RAY)

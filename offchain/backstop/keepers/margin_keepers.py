@@ -41,7 +41,11 @@ def submit_reports(keeper: Keeper, signed: Signed) -> Decisions:
         some = tuple(listed[i : i + MAX_REPORTERS])
         markets = len({each.market for each in some})
         yield keeper.build_intent(
-            "PriceFeed", "bring", some, about=("marks", i), gas=markets * get_job_gas("bring")
+            "PriceFeed",
+            "submit_signed_reports",
+            some,
+            about=("marks", i),
+            gas=markets * get_job_gas("submit signed reports"),
         )
 
 
@@ -78,7 +82,7 @@ def estimate_account_gas(cycles: CycleView, job: str, owner: str) -> int:
     """Return what an account adds to the gas of a call, in each of its markets."""
     once = get_job_gas(f"{job}, each account")
     if cycles.has_missed_cycles(owner):
-        once += get_job_gas("cycles: wake, long after")
+        once += get_job_gas("cycles: update account, long after")
     return max(1, cycles.count_markets(owner)) * once
 
 
@@ -121,13 +125,15 @@ def plan_margin_crank_calls(
         if m in moved or rolls:
             yield keeper.build_intent(MARKET, "accrue", m, about=m)
     # Whoever takes much gas comes last, and holds up nobody.
-    owners.sort(key=lambda owner: estimate_account_gas(cycles, "cycles: meet_all", owner))
-    for some in split_calls(keeper, cycles, "cycles: meet_all", owners):
+    owners.sort(key=lambda owner: estimate_account_gas(cycles, "cycles: update and seize", owner))
+    for some in split_calls(keeper, cycles, "cycles: update and seize", owners):
         if len(some) == 1:
-            yield keeper.build_intent(MARKET, "meet", some[0], about=some[0])
+            yield keeper.build_intent(MARKET, "seize_insolvent", some[0], about=some[0])
         else:
-            gas = estimate_call_gas(cycles, "cycles: meet_all", some)
-            yield keeper.build_intent(MARKET, "meet_all", some, about=("meet", some[0]), gas=gas)
+            gas = estimate_call_gas(cycles, "cycles: update and seize", some)
+            yield keeper.build_intent(
+                MARKET, "update_and_seize", some, about=("seize_insolvent", some[0]), gas=gas
+            )
     for m in cycles.running:
         if cycles.is_ending(m):
             with ahead.fork_state():
@@ -135,10 +141,10 @@ def plan_margin_crank_calls(
             if ready:
                 yield keeper.build_intent(MARKET, "end_market", m, about=("end", m))
     if rolls and not owners and keeper.index == 0:
-        yield keeper.build_intent(MARKET, "roll", about="roll")
+        yield keeper.build_intent(MARKET, "advance_cycle", about="advance_cycle")
     for owner in cycles.list_accounts_to_close():
         if owner not in owners and keeper.is_assigned(int(owner, 16)):
-            yield keeper.build_intent(MARKET, "wake", owner, about=("close", owner))
+            yield keeper.build_intent(MARKET, "update_account", owner, about=("close", owner))
 
 
 def _has_mark_moved(keeper: Keeper, cycles: CycleView, ahead: MarketSimulation, market_id: int) -> bool:
@@ -192,7 +198,7 @@ def _plan_profitable_liquidations(
     ahead: MarketSimulation,
     gas_price: int,
 ) -> Decisions:
-    least = view.estimate_call_cost("PerpetualDesk", "liquidate", gas_price) + keeper.group.minimum_profit
+    least = view.estimate_call_cost("PerpetualTrading", "liquidate", gas_price) + keeper.group.minimum_profit
     for each in weak:
         # Were it weak itself it could not bear its own lots either.
         if each.reward < least or each.owner == keeper.address or not keeper.is_assigned(int(each.owner, 16)):
@@ -201,13 +207,13 @@ def _plan_profitable_liquidations(
             whole = abs(ahead.get_position_sizes(each.owner)[m])
             lots = ahead.find_most_lots("liquidate", each.owner, m, whole=whole, sender=keeper.address)
             reward = ahead.compute_reward(each.owner, m, lots, keeper.address) if lots else 0
-            kept = reward - reward * ahead.desk.fee_share // BASIS_POINTS
+            kept = reward - reward * ahead.trading.fee_share // BASIS_POINTS
             if kept >= least and ahead.try_call(
-                "PerpetualDesk", "liquidate", each.owner, m, lots, sender=keeper.address
+                "PerpetualTrading", "liquidate", each.owner, m, lots, sender=keeper.address
             ):
                 args = each.owner, m, lots
                 yield keeper.build_intent(
-                    "PerpetualDesk", "liquidate", *args, about=each.owner, gain=kept, at_risk=True
+                    "PerpetualTrading", "liquidate", *args, about=each.owner, gain=kept, at_risk=True
                 )
                 break
 
@@ -223,5 +229,5 @@ def _plan_relief_takes(keeper: Keeper, cycles: CycleView, ahead: MarketSimulatio
             bears = (standing.own - standing.haircut) * keeper.group.relieves // BASIS_POINTS // price
             closing = max(closing, min(abs(left), max(0, bears - abs(mine))))
         lots = ahead.find_most_lots("take", m, whole=closing, sender=keeper.address) if ahead.fresh[m] else 0
-        if lots and ahead.try_call("PerpetualDesk", "take", m, lots, sender=keeper.address):
-            yield keeper.build_intent("PerpetualDesk", "take", m, lots, about=m, at_risk=True)
+        if lots and ahead.try_call("PerpetualTrading", "take", m, lots, sender=keeper.address):
+            yield keeper.build_intent("PerpetualTrading", "take", m, lots, about=m, at_risk=True)

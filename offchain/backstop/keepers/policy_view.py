@@ -17,7 +17,7 @@ class PolicyInForce(NamedTuple):
     """What it asks of every type, besides what its tables say of each."""
 
     mode: int
-    limits_factor: int  # basis points
+    auction_limit_factor: int  # basis points
     brackets: risk_policy.Terms
     calls: interfaces.CallTerms
     tables: Tables

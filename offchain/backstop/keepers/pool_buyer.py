@@ -6,13 +6,13 @@ The pool signs at the mark and its spread; the buyer asks for a quote, writes bo
 from __future__ import annotations
 
 from backstop.keepers.backstop_pool_keeper import POOL, BackstopPoolView
-from backstop.keepers.cycle_view import DESK, ORDERS, CycleView, find_largest_accepted
+from backstop.keepers.cycle_view import ORDERS, TRADING, CycleView, find_largest_accepted
 from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.margin_keepers import compute_deposit, get_submittable_reports, submit_reports
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.margin_orders import NANOSECONDS, Order
-from backstop.model.perpetual_backstop import encode_offer
+from backstop.model.perpetual_liquidity_vault import encode_offer
 from backstop.system import Action
 
 
@@ -80,12 +80,14 @@ def _plan_quote_fill(
     # What it takes in one market it has not in the next.
     trade = _build_trade_arguments(keeper, pool, market_id, way * lots, price)
     if pool.can_sign_order(offer) and pool.ahead.try_call(
-        DESK, "trade", *trade, sender=view.addresses[ORDERS]
+        TRADING, "trade", *trade, sender=view.addresses[ORDERS]
     ):
         assert keeper.sign_order is not None
         if asks:
             # Without the purchase it would be gas for nothing: what stops one stops both.
-            yield keeper.build_intent("PerpetualBackstop", "quote", market_id, about=market_id, at_risk=True)
+            yield keeper.build_intent(
+                "PerpetualLiquidityVault", "quote", market_id, about=market_id, at_risk=True
+            )
         both = offer, encode_offer(*offer[1:6]), mine, keeper.sign_order(mine)
         yield keeper.build_intent(
             "MarginOrders", "fill", *both, lots, about=market_id, gain=gain, at_risk=True
@@ -108,16 +110,19 @@ def _compute_affordable_lots(
 def _build_trade_arguments(
     keeper: Keeper, pool: BackstopPoolView, market_id: int, delta: int, price: int
 ) -> tuple[int | str | bool, ...]:
-    """Return what the desk is told of a trade with the pool, in which the buyer's position moves by delta."""
+    """Return the arguments of a trade with the pool that moves the buyer's position by delta."""
     return market_id, pool.at, keeper.address, -delta, price, True, False
 
 
 def _is_trade_accepted(
     keeper: Keeper, view: KeeperView, pool: BackstopPoolView, market_id: int, delta: int, price: int
 ) -> bool:
-    """Tell whether the desk would book a trade with the pool."""
+    """Tell whether the trading contract would book a trade with the pool."""
     action = Action(
-        DESK, "trade", _build_trade_arguments(keeper, pool, market_id, delta, price), view.addresses[ORDERS]
+        TRADING,
+        "trade",
+        _build_trade_arguments(keeper, pool, market_id, delta, price),
+        view.addresses[ORDERS],
     )
     return pool.ahead.system.dry_run(action).ok
 
@@ -131,12 +136,12 @@ def _compute_gain(
     delta: int,
     price: int,
 ) -> int:
-    """Return what lots are worth to the buyer less what they cost it, the desk's fee with it [wad]."""
+    """Return the buyer's value of lots less their cost and the trading fee [wad]."""
     lots, way, c = abs(delta), 1 if delta > 0 else -1, cycles.feeds[market_id]
     # Without a market there is no better price than the mark: the feed's own is older.
     outside = pool.ahead.market.paths[market_id].price
     if view.get_market_pool(c) is not None:
         outside = view.outside.prices[c] * cycles.terms.markets[market_id].lot // RAY
     worth = lots * outside * (BASIS_POINTS + way * keeper.group.premium) // BASIS_POINTS
-    fee = div_up(lots * price * pool.ahead.desk.taker_fee, BASIS_POINTS)
+    fee = div_up(lots * price * pool.ahead.trading.taker_fee, BASIS_POINTS)
     return way * (worth - lots * price) - fee

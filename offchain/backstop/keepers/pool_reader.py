@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
-from backstop.model import equity_pool, exits, redeem_queue, shares
+from backstop.model import equity_pool, exit_batches, redeem_queue, shares
 from backstop.model.equity_pool import EquityPool
 from backstop.model.member_pool import MemberPool
 from backstop.model.pool import Pool
@@ -20,13 +20,13 @@ _OF_ALL: dict[str, tuple[str, Any]] = {
     "lines": ("line.lines", redeem_queue.Line()),
 }
 _OF_STABLECOIN: dict[str, tuple[str, Any]] = {
-    "index": ("exits.index", 0),
-    "bases": ("exits.bases", 0),
-    "ceilings": ("exits.ceilings", 0),
-    "levels": ("exits.levels", 0),
-    "runs": ("exits.runs", exits.Run()),
-    "fractions": ("exits.fractions", 0),
-    "first_run": ("exits.first_run", 0),
+    "index": ("exit_batches.index", 0),
+    "bases": ("exit_batches.bases", 0),
+    "ceilings": ("exit_batches.ceilings", 0),
+    "levels": ("exit_batches.levels", 0),
+    "runs": ("exit_batches.runs", exit_batches.ExitRun()),
+    "fractions": ("exit_batches.fractions", 0),
+    "first_run": ("exit_batches.first_run", 0),
 }
 _OF_EQUITY: dict[str, tuple[str, Any]] = {
     "round": ("round", 0),

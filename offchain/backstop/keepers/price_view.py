@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from backstop.deployment.deployment_parameters import Parameters
 from backstop.keepers.view_records import MarketData, Tables
-from backstop.model import falls, interfaces, price_feed
+from backstop.model import interfaces, price_drops, price_feed
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.system import Snapshot
@@ -27,7 +27,7 @@ class PriceView:
         self.outside = outside
         self.addresses = addresses
         self.symbols = tuple(each.symbol for each in parameters.collateral_types)
-        # All types: those of domains have no market outside.
+        # All types: those of facilitators have no market outside.
         self.types = range(len(parameters.type_names))
         # Prices outside by their market in the feed.
         self.markets = dict(enumerate(outside.sources or outside.prices))
@@ -52,10 +52,11 @@ class PriceView:
         return found
 
     @property
-    def look_until(self) -> int:
+    def withdrawals_paused_until(self) -> int:
         """Time from which members of pools are paid again, after a price has fallen far."""
-        found: falls.Falls = self._feed["falls.times"].get((), falls.Falls())
-        return found.look_until
+        none = price_drops.PriceDropState()
+        found: price_drops.PriceDropState = self._feed["price_drops.times"].get((), none)
+        return found.withdrawals_paused_until
 
     def get_next_halt_time(self, collateral_type: int) -> int:
         """Return the time from which a guardian may halt a market; 0 if none has."""
@@ -87,7 +88,7 @@ class PriceView:
         coming = prices.next or self._feed["withheld"].get(collateral_type, 0)
         if coming == 0 and self.timestamp <= prices.fresh_until:
             said = list(self.get_fresh_reports(collateral_type).values())
-            coming = price_feed.middle(said) if len(said) >= config.quorum else 0
+            coming = price_feed.get_lower_median(said) if len(said) >= config.quorum else 0
         return price_feed.highest_price(prices, coming, config, self.timestamp)
 
     def get_lowest_price(self, collateral_type: int) -> int:
@@ -125,9 +126,9 @@ class PriceView:
         config, pending = self.get_feed_config(collateral_type), self.get_next_price(collateral_type)
         if not self.is_next_price_renewable(collateral_type) or len(reports) < config.quorum:
             return False
-        price = price_feed.middle(reports.values())
+        price = price_feed.get_lower_median(reports.values())
         if not pending:
-            return not config.deviation or not price_feed.deviates(
+            return not config.deviation or not price_feed.is_deviating(
                 price, self.get_time_weighted_price(collateral_type), config.deviation
             )
         return price != pending and abs(price - pending) * BASIS_POINTS >= pending * deviation

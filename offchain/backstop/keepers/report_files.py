@@ -21,8 +21,8 @@ from backstop.files.atomic_files import write_text
 from backstop.keepers.json_lines import parse_hex, parse_number, parse_object
 from backstop.keepers.price_view import PriceView
 from backstop.model import bounds, price_feed
-from backstop.model.signed_reports import SignedReport, signer_of
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
+from backstop.model.signed_reports import SignedReport, recover_signer
 
 SCHEMA_VERSION = 2
 MOST_BYTES = 64_000
@@ -100,7 +100,7 @@ class SignedReportFile:
     def get_last_report(self, reporter: str, market: int) -> price_feed.Report:
         """Return what a reporter has signed last."""
         found = self._said.get((reporter, market))
-        return price_feed.Report() if found is None else price_feed.Report.of(*found[1:-1])
+        return price_feed.Report() if found is None else price_feed.Report.build_report(*found[1:-1])
 
     def write_report(self, said: AttributedReport) -> None:
         """Replace what the reporter has signed for that market."""
@@ -193,7 +193,7 @@ class ReportSources:
 
     def _recover_signer(self, report: SignedReport) -> str | None:
         try:
-            return signer_of(report, self._chain_id, self._feed)
+            return recover_signer(report, self._chain_id, self._feed)
         except RevertError:
             return None
 

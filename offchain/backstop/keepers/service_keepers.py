@@ -88,9 +88,11 @@ def plan_poker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas
             useful.append(c)
     wanted = [signed[key] for key in sorted(signed) if key[0] in useful]
     # What is refused is left alone for a while, as any call is: the feed is stepped all the same.
-    waits = bool(wanted) and memory.can_retry(("bring", "reports"), view.timestamp)
+    waits = bool(wanted) and memory.can_retry(("submit_signed_reports", "reports"), view.timestamp)
     if waits:
-        yield keeper.build_intent("PriceFeed", "bring", tuple(wanted[:MAX_REPORTERS]), about="reports")
+        yield keeper.build_intent(
+            "PriceFeed", "submit_signed_reports", tuple(wanted[:MAX_REPORTERS]), about="reports"
+        )
     for c in due:
         if len(view.get_fresh_reports(c)) >= view.get_feed_config(c).quorum and not (waits and c in useful):
             yield keeper.build_intent("PriceFeed", "poke", c, about=c)
@@ -123,7 +125,7 @@ def _has_useful_reports(
         return False
     if len(fresh) < quorum:
         return True
-    old, new = price_feed.middle(fresh.values()), price_feed.middle(after.values())
+    old, new = price_feed.get_lower_median(fresh.values()), price_feed.get_lower_median(after.values())
     if abs(new - old) * BASIS_POINTS >= old * keeper.group.deviation:
         return True
     last = (view.get_last_report(collateral_type, who) for who in signed)
@@ -141,7 +143,7 @@ def plan_accruer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
 
 
 def _has_crank_work(view: KeeperView) -> bool:
-    announced = any(each.announced for each in view.domains.values())
+    announced = any(each.announced for each in view.facilitators.values())
     return bool(view.count_open_auctions() or view.equity_auctions or announced or _has_exit_batches(view))
 
 
@@ -153,7 +155,7 @@ def _has_exit_batches(view: KeeperView) -> bool:
 def plan_crank_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
     """Close auctions that can repay no more, reset those that are over, end sales of equity.
 
-    Also have the losses of domains booked, and batches of members who leave cut and paid.
+    Also have the losses of facilitators booked, and batches of members who leave cut and paid.
     """
     yield from _plan_exit_batches(keeper, view, memory)
     for sale in view.equity_auctions:
@@ -162,8 +164,8 @@ def plan_crank_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas
             yield keeper.build_intent(sale.contract, "end", sale.collateral_type, about=about)
     if view.settlement.begun_at:
         return
-    for name, domain in view.domains.items():
-        if domain.announced and view.timestamp >= domain.ready_at:
+    for name, facilitator in view.facilitators.items():
+        if facilitator.announced and view.timestamp >= facilitator.ready_at:
             yield keeper.build_intent(name, "realise_loss", about=name)
     for auction in view.list_empty_auctions():
         yield keeper.build_intent("CollateralAuction", "close", auction.id, about=auction.id)
@@ -193,7 +195,7 @@ def _plan_exit_batches(keeper: Keeper, view: KeeperView, memory: KeeperMemory) -
         leaving = view.get_exit_status(pool)
         if leaving.cut_from is not None and view.timestamp >= leaving.cut_from:
             yield keeper.build_intent(contract, "cut", about=(pool, "cut"))
-        if view.timestamp < view.look_until and not view.settlement.fixed_at:
+        if view.timestamp < view.withdrawals_paused_until and not view.settlement.fixed_at:
             continue
         due = leaving.settle_from is not None and view.timestamp >= leaving.settle_from
         if not due and not leaving.held_back:
@@ -226,7 +228,7 @@ def plan_coverer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
     """
     for c, k in view.list_missed_payments() if view.nothing_pends else ():
         if memory.get_seconds_since_success(("missed", c, k), view.timestamp) >= keeper.group.heartbeat:
-            yield keeper.build_intent("LossWaterfall", "make_good", c, k, about=("missed", c, k))
+            yield keeper.build_intent("LossWaterfall", "repay_missed_share", c, k, about=("missed", c, k))
     for c in view.types:
         deficit = view.get_deficit(c)
         if deficit == 0:
@@ -254,11 +256,11 @@ def plan_recogniser_calls(
                 yield keeper.build_intent("LiquidationEngine", "flag", c, owner, about=(c, owner))
     for workout in view.workouts:
         price = view.get_lowest_price(workout.collateral_type)
-        in_doubt = not workout.is_in_good_standing(view.timestamp, price)
-        known = price or in_doubt
+        has_bad_standing = not workout.is_in_good_standing(view.timestamp, price)
+        known = price or has_bad_standing
         if (
             known
-            and in_doubt != workout.flagged
+            and has_bad_standing != workout.flagged
             and (workout.flagged or _is_worth_flagging(workout.principal))
         ):
             yield keeper.build_intent("Workouts", "flag", workout.id, about=workout.id)
@@ -270,7 +272,11 @@ def plan_treasurer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory,
 
     Not while a price has just fallen: nothing is paid then, and a sale would only become cheaper.
     """
-    if not view.has_equity or view.compute_unresolved_losses() or view.timestamp < view.look_until:
+    if (
+        not view.has_equity
+        or view.compute_unresolved_losses()
+        or view.timestamp < view.withdrawals_paused_until
+    ):
         return
     above, offered = view.compute_surplus()
     due = min(view.sum_recovery_claims(), view.compute_spendable_reserve())

@@ -14,7 +14,7 @@ def plan_settler_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
         if view.can_begin_settlement():
             yield keeper.build_intent("Settlement", "begin", about="settlement")
         elif view.should_record_deficit():
-            yield keeper.build_intent("Settlement", "note", about="deficit")
+            yield keeper.build_intent("Settlement", "record_deficit_breach", about="deficit")
     elif view.settlement.fixed_at == 0:
         steps = list(_plan_unwinding(keeper, view))
         yield from steps
@@ -24,7 +24,7 @@ def plan_settler_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
         for c in covers:
             yield keeper.build_intent("Settlement", "cover_last", c, about=c)
         if not covers:
-            yield keeper.build_intent("Settlement", "fix", about="settlement")
+            yield keeper.build_intent("Settlement", "fix_redemption_rates", about="settlement")
 
 
 def _plan_unwinding(keeper: Keeper, view: KeeperView) -> Decisions:

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from backstop.errors import BackstopError
 from backstop.keepers.json_lines import parse_hex, parse_number, parse_object
 from backstop.keepers.keeper_group import KeeperGroup
+from backstop.model.account_owner import is_same_address
 from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.evm_crypto import ORDER, ecrecover
 from backstop.model.margin_orders import Order, order_digest
-from backstop.model.owned import same_address
-from backstop.model.signatures import ORDER, ecrecover
 
 SCHEMA_VERSION = 1
 _FIELDS = (
@@ -98,7 +98,7 @@ class OrderFile:
         digest = order_digest(order, self._chain_id, self._contract)
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
         signer = ecrecover(digest, signature[64], r, s) if s <= ORDER // 2 else None
-        if signer is None or not same_address(signer, order.account):
+        if signer is None or not is_same_address(signer, order.account):
             raise BackstopError(f"{order.account} has not signed it for {self._contract}")
         return SignedOrder(order, signature, digest, len(self._known))
 

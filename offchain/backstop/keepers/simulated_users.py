@@ -10,7 +10,7 @@ from backstop.keepers.keeper_decisions import UNLIMITED, Decisions, Keeper, Keep
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Workout
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
-from backstop.model.workouts import repays
+from backstop.model.workouts import can_repay
 
 
 @register_role("member", in_settlement=True)
@@ -114,7 +114,7 @@ def _compute_instalment(view: KeeperView, workout: Workout) -> int | None:
     if amount == 0:
         # Paid while the lot was worth too little: it is looked at again once it is worth enough.
         price = view.get_new_risk_price(c)
-        return 0 if repays(workout.lot, price, workout.discount, workout.principal) else None
+        return 0 if can_repay(workout.lot, price, workout.discount, workout.principal) else None
     rest = workout.principal - amount * RAY
     if 0 < rest < view.get_terms(c).debt_floor * RAD:
         return div_up(workout.principal, RAY)
@@ -167,18 +167,18 @@ def _plan_draw(keeper: Keeper, view: KeeperView) -> Decisions:
 
 @register_role("bridge")
 def plan_bridge_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Draw `each` for its domain once a heartbeat, within its ceiling, until it owes its capital.
+    """Draw `each` for its facilitator once a heartbeat, within its ceiling, until it owes its capital.
 
     The coins go to the market, unless the group names a receiver.
     """
-    domain = view.domains.get(keeper.group.domain)
-    if domain is None or domain.announced:
+    facilitator = view.facilitators.get(keeper.group.facilitator)
+    if facilitator is None or facilitator.announced:
         return
-    if memory.get_seconds_since_success(("draw", "domain"), view.timestamp) < keeper.group.heartbeat:
+    if memory.get_seconds_since_success(("draw", "facilitator"), view.timestamp) < keeper.group.heartbeat:
         return
-    used = div_up(domain.debt, RAY) + domain.lost
-    room = view.get_terms(domain.collateral_type).debt_ceiling * WAD - used
+    used = div_up(facilitator.debt, RAY) + facilitator.lost
+    room = view.get_terms(facilitator.collateral_type).debt_ceiling * WAD - used
     amount = min(keeper.group.each, keeper.group.capital - used, room)
     if amount > 0:
         receiver = keeper.group.to or get_account("market_maker")
-        yield keeper.build_intent(keeper.group.domain, "draw", amount, receiver, about="domain")
+        yield keeper.build_intent(keeper.group.facilitator, "draw", amount, receiver, about="facilitator")

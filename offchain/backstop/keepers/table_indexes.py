@@ -10,7 +10,7 @@ from backstop.keepers.live_records import LiveRecords
 from backstop.keepers.open_auctions import OpenAuctionIndex
 from backstop.keepers.vault_flag_index import VaultFlagIndex
 from backstop.keepers.vault_risk_index import VaultRiskIndex
-from backstop.model.state import Written
+from backstop.model.contract_base import Written
 from backstop.system import Snapshot
 
 
@@ -48,7 +48,7 @@ class TableIndexes:
     @property
     def flags(self) -> VaultFlagIndex:
         """Flags of vaults, by type and owner."""
-        path = "doubt.of_vaults"
+        path = "vault_flags.of_vaults"
         found: VaultFlagIndex = self._get_index(
             "LiquidationEngine",
             (path,),

@@ -343,7 +343,7 @@ class VaultView(LedgerView):
     @property
     def _workouts(self) -> Tables:
         """The tables of workouts; empty without them."""
-        names = "terms", "balances", "in_workouts", "in_doubt", "last_entries"
+        names = "terms", "balances", "in_workouts", "flagged_principal", "last_entries"
         none: dict[str, dict[Any, Any]] = {name: {} for name in names}
         return self._snapshot.get("Workouts", none)
 
@@ -401,7 +401,7 @@ class VaultView(LedgerView):
             for vault in self._list_called_vaults(collateral_type)
             if vault.debt <= most
             and self.compute_shortfall(collateral_type, vault)
-            and workouts.repays(vault.locked, price, terms.discount, vault.debt)
+            and workouts.can_repay(vault.locked, price, terms.discount, vault.debt)
             and self.timestamp
             >= self._workouts["last_entries"].get((collateral_type, vault.owner), 0) + terms.period
         ]

@@ -143,7 +143,7 @@ class MarginCall(NamedTuple):
     expires: int
 
 
-class Domain(NamedTuple):
+class Facilitator(NamedTuple):
     """A bridge's debt at the present block (rad), its booked and its announced losses (wad)."""
 
     collateral_type: int

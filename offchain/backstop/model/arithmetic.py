@@ -7,7 +7,7 @@ with empty data where the compiled contract would.
 from collections.abc import Sequence
 from functools import lru_cache
 
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 
 WAD = 10**18
 RAY = 10**27
@@ -53,12 +53,12 @@ def div_up(a: int, b: int) -> int:
     return 0 if a == 0 else (a - 1) // b + 1
 
 
-def quotient(a: int, b: int) -> int:
+def divide_signed(a: int, b: int) -> int:
     """Return a / b toward zero, as the EVM divides signed integers; b is not zero."""
     return a // b if (a < 0) == (b < 0) else -(-a // b)
 
 
-def signed(a: int) -> int:
+def check_signed(a: int) -> int:
     """Return the same integer if 256 signed bits hold it; revert otherwise."""
     if not -(2**255) <= a < 2**255:
         raise RevertError("")
@@ -87,7 +87,7 @@ def rpow(base: int, exponent: int) -> int:
     return result
 
 
-def spread(amount: int, weights: Sequence[int]) -> list[int]:
+def split_by_weights(amount: int, weights: Sequence[int]) -> list[int]:
     """Return parts of an amount by weights, by floors of running sums: they add up to it."""
     everything, passed, given, parts = sum(weights), 0, 0, []
     for weight in weights:

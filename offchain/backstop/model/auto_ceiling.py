@@ -6,9 +6,9 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD, div_up
+from backstop.model.contract_base import World, external, immutable, require, slot, view
 from backstop.model.interfaces import IVaultEngine
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 32, 32)
@@ -20,7 +20,7 @@ class Terms(NamedTuple):
     ttl: int = 0
     raised_at: int = 0
 
-    def line(self, debt: int) -> int:
+    def compute_ceiling(self, debt: int) -> int:
         """Return the ceiling that a debt [rad] asks for [whole stablecoins]."""
         return min(div_up(debt, RAD) + self.gap, self.max_line)
 
@@ -54,7 +54,7 @@ class AutoCeiling(Administered):
             + self.engine.deficit_of(self.address, collateral_type)
         )
         old = self.engine.terms_of(self.address, collateral_type).debt_ceiling
-        new = terms.line(debt)
+        new = terms.compute_ceiling(debt)
         if new > old:
             if self.world.timestamp < terms.raised_at + terms.ttl:
                 return old

@@ -119,7 +119,7 @@ MIN_CALM_PERIOD = 600
 MAX_CALM_PERIOD = 7 * 86_400
 MAX_SILENCE = 30 * 86_400
 
-# Domains: seconds from the announcement of a loss to its booking.
+# Facilitators: seconds from the announcement of a loss to its booking.
 MIN_LOSS_DELAY = 3_600
 MAX_LOSS_DELAY = 30 * 86_400
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
+from backstop.model.contract_base import World, external, immutable, require, slot, view
 from backstop.model.interfaces import (
     CAUTION,
     EMERGENCY,
@@ -16,9 +17,8 @@ from backstop.model.interfaces import (
     IRiskPolicy,
     IVaultEngine,
 )
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import GUARDIAN, Administered
-from backstop.model.state import World, external, immutable, require, slot, view
 
 NO_TRIGGER, LOSSES, FALL, SILENCE, AUCTIONS = range(5)
 
@@ -50,14 +50,14 @@ class Triggers(NamedTuple):
     auctions_caution: int = 0
     auctions_emergency: int = 0
 
-    def of(self, trigger: int) -> tuple[int, int]:
+    def get_thresholds(self, trigger: int) -> tuple[int, int]:
         """Return the two thresholds of a trigger."""
         first = 2 * (trigger - LOSSES)
         return self[first], self[first + 1]
 
-    def level(self, trigger: int, measure: int, scale: int) -> int:
+    def compute_level(self, trigger: int, measure: int, scale: int) -> int:
         """Return the level that a trigger holds at; one is reached if measure >= threshold*scale > 0."""
-        caution, emergency = self.of(trigger)
+        caution, emergency = self.get_thresholds(trigger)
         if measure == 0:
             return NORMAL
         if emergency != 0 and measure >= emergency * scale:
@@ -66,20 +66,22 @@ class Triggers(NamedTuple):
 
     def level_of_losses(self, deficit: int) -> int:
         """Return the level of the deficit of all types together [rad]."""
-        return self.level(LOSSES, deficit, RAD)
+        return self.compute_level(LOSSES, deficit, RAD)
 
     def level_of_fall(self, current: int, average: int) -> int:
         """Return the level of a price's fall under its average [ray]; a current price of 0 is none."""
         fall = max(0, average - current) if current else 0
-        return self.level(FALL, fall * BASIS_POINTS, average)
+        return self.compute_level(FALL, fall * BASIS_POINTS, average)
 
     def level_of_silence(self, seconds: int) -> int:
         """Return the level of the time since a price was fresh [seconds]; a week beyond both it is over."""
-        return self.level(SILENCE, seconds if 0 < seconds <= max(self.of(SILENCE)) + WEEK else 0, 1)
+        return self.compute_level(
+            SILENCE, seconds if 0 < seconds <= max(self.get_thresholds(SILENCE)) + WEEK else 0, 1
+        )
 
     def level_of_auctions(self, in_auction: int, limit: int) -> int:
         """Return the level of principal under auction [rad] for its limit [whole stablecoins]."""
-        return self.level(AUCTIONS, in_auction * BASIS_POINTS, limit * RAD)
+        return self.compute_level(AUCTIONS, in_auction * BASIS_POINTS, limit * RAD)
 
 
 class CircuitBreaker(Administered):
@@ -117,40 +119,40 @@ class CircuitBreaker(Administered):
     # -------------------------------------------------------------------- mode
 
     @external
-    def escalate(self, sender: str, trigger: int, collateral_type: int) -> None:
+    def raise_mode(self, sender: str, trigger: int, collateral_type: int) -> None:
         """Raise the mode to the level a trigger holds at; if that is the mode's, calm begins again."""
-        state = self._live()
-        level = self._level(trigger, collateral_type)
+        state = self._load_live_state()
+        level = self._compute_trigger_level(trigger, collateral_type)
         require(level != NORMAL and level >= state.mode, "circuit_breaker: no cause")
         named = ALL_TYPES if trigger == LOSSES else collateral_type
         if level > state.mode:
-            self._change(sender, state, level, trigger, named)
+            self._change_mode(sender, state, level, trigger, named)
         else:
             self.states[()] = state._replace(calm_from=self.world.timestamp)
             self.emit("TriggerSeen", trigger, named, level, sender)
 
     @external
-    def calm(self, sender: str) -> None:
+    def lower_mode(self, sender: str) -> None:
         """Lower the mode by one level after a calm period, if no trigger holds at the mode's level."""
-        state = self._live()
+        state = self._load_live_state()
         require(state.mode != NORMAL, "circuit_breaker: is normal")
         require(self.world.timestamp >= state.calm_from + state.calm_period, "circuit_breaker: too early")
-        require(self._worst() < state.mode, "circuit_breaker: not calm")
-        self._change(sender, state, state.mode - 1, NO_TRIGGER, ALL_TYPES)
+        require(self._compute_worst_level() < state.mode, "circuit_breaker: not calm")
+        self._change_mode(sender, state, state.mode - 1, NO_TRIGGER, ALL_TYPES)
 
     @external
-    def raise_to(self, sender: str, mode: int) -> None:
+    def force_mode(self, sender: str, mode: int) -> None:
         """Raise the mode without a trigger."""
-        self._only(sender, GUARDIAN)
-        state = self._live()
+        self._check_role(sender, GUARDIAN)
+        state = self._load_live_state()
         require(mode <= EMERGENCY, "circuit_breaker: no such mode")
         require(mode > state.mode, "circuit_breaker: only up")
-        self._change(sender, state, mode, NO_TRIGGER, ALL_TYPES)
+        self._change_mode(sender, state, mode, NO_TRIGGER, ALL_TYPES)
 
     @external
-    def tell(self, sender: str, policy: str) -> None:
+    def sync_policy_mode(self, sender: str, policy: str) -> None:
         """Tell a policy the mode, one that is to replace today's."""
-        self._tell(policy, self._live().mode)
+        self._sync_policy_mode(policy, self._load_live_state().mode)
 
     # -------------------------------------------------------------- parameters
 
@@ -200,44 +202,44 @@ class CircuitBreaker(Administered):
     def triggers_of(self, sender: str) -> tuple[tuple[int, int], ...]:
         """Return the thresholds of all triggers."""
         triggers: Triggers = self.triggers[()]
-        return tuple(triggers.of(trigger) for trigger in (LOSSES, FALL, SILENCE, AUCTIONS))
+        return tuple(triggers.get_thresholds(trigger) for trigger in (LOSSES, FALL, SILENCE, AUCTIONS))
 
     @view
     def level_of(self, sender: str, trigger: int, collateral_type: int) -> int:
         """Return the level that a trigger holds at now."""
-        return self._level(trigger, collateral_type)
+        return self._compute_trigger_level(trigger, collateral_type)
 
     @view
     def worst_level(self, sender: str) -> int:
         """Return the highest level that any trigger holds at now, for any type."""
-        return self._worst()
+        return self._compute_worst_level()
 
     # ----------------------------------------------------------------- helpers
 
-    def _change(self, sender: str, state: State, mode: int, trigger: int, collateral_type: int) -> None:
+    def _change_mode(self, sender: str, state: State, mode: int, trigger: int, collateral_type: int) -> None:
         self.emit("ModeChanged", state.mode, mode, trigger, collateral_type, sender)
         self.states[()] = state._replace(mode=mode, calm_from=self.world.timestamp)
-        self._tell(self.engine.risk_policy(self.address), mode)
+        self._sync_policy_mode(self.engine.risk_policy(self.address), mode)
 
-    def _tell(self, policy: str, mode: int) -> None:
+    def _sync_policy_mode(self, policy: str, mode: int) -> None:
         cast(IRiskPolicy, self.world.at(policy)).set_mode(self.address, mode)
 
-    def _live(self) -> State:
+    def _load_live_state(self) -> State:
         require(not self.engine.in_settlement(self.address), "circuit_breaker: in settlement")
         state: State = self.states[()]
         return state
 
-    def _worst(self) -> int:
-        worst = self._level(LOSSES, ALL_TYPES)
-        for c in ids_of(self.engine.listed(self.address)):
+    def _compute_worst_level(self) -> int:
+        worst = self._compute_trigger_level(LOSSES, ALL_TYPES)
+        for c in decode_listed_types(self.engine.listed(self.address)):
             for trigger in (FALL, SILENCE, AUCTIONS):
-                worst = max(worst, self._level(trigger, c))
+                worst = max(worst, self._compute_trigger_level(trigger, c))
         return worst
 
-    def _level(self, trigger: int, collateral_type: int) -> int:
+    def _compute_trigger_level(self, trigger: int, collateral_type: int) -> int:
         triggers: Triggers = self.triggers[()]
         if trigger == LOSSES:
-            types = ids_of(self.engine.listed(self.address))
+            types = decode_listed_types(self.engine.listed(self.address))
             return triggers.level_of_losses(sum(self.engine.deficit_of(self.address, c) for c in types))
         require(collateral_type < self.engine.collateral_types(self.address), "circuit_breaker: unknown type")
         in_auction = self.engine.in_auction_of(self.address, collateral_type)

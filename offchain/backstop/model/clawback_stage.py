@@ -7,8 +7,8 @@ from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY
+from backstop.model.contract_base import Contract, World, external, immutable, require, view
 from backstop.model.interfaces import IPool, IVaultEngine
-from backstop.model.state import Contract, World, external, immutable, require, view
 
 TOO_MUCH = 2**96
 """More than any pool can hold: one that claims it has failed [wad]."""
@@ -40,19 +40,19 @@ class ClawbackStage(Contract):
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
         """Return the unvested income of all pools, whatever the type [rad]."""
-        return sum(self._unvested(pool) for pool in self.pool_addresses) * RAY
+        return sum(self._get_unvested_income(pool) for pool in self.pool_addresses) * RAY
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Cover a deficit from unvested income, pool after pool."""
         require(sender == self.loss_waterfall_address, "clawback: not loss waterfall")
-        deficit = self._deficit(collateral_type)
+        deficit = self._get_deficit(collateral_type)
         covered = 0
         for pool in self.pool_addresses:
-            part = min(amount - min(amount, covered), self._unvested(pool) * RAY)
+            part = min(amount - min(amount, covered), self._get_unvested_income(pool) * RAY)
             if part != 0:
                 self._claw_back(pool, collateral_type, part)
-                covered = deficit - min(deficit, self._deficit(collateral_type))
+                covered = deficit - min(deficit, self._get_deficit(collateral_type))
         return covered, 0
 
     @view
@@ -60,18 +60,18 @@ class ClawbackStage(Contract):
         """Return the pools; the first to be asked comes first."""
         return self.pool_addresses
 
-    def _pool(self, address: str) -> IPool:
+    def _get_pool(self, address: str) -> IPool:
         return cast(IPool, self.world.at(address))
 
-    def _unvested(self, pool: str) -> int:
+    def _get_unvested_income(self, pool: str) -> int:
         """Return a pool's unvested income; 0 if it does not answer [wad]."""
-        found = self.world.attempt(lambda: self._pool(pool).unvested(self.address)) or 0
+        found = self.world.attempt(lambda: self._get_pool(pool).unvested(self.address)) or 0
         return 0 if found >= TOO_MUCH else found
 
     def _claw_back(self, pool: str, collateral_type: int, amount: int) -> None:
         """Have a pool pay; one that fails is passed over."""
-        self.world.attempt(lambda: self._pool(pool).claw_back(self.address, collateral_type, amount))
+        self.world.attempt(lambda: self._get_pool(pool).claw_back(self.address, collateral_type, amount))
 
-    def _deficit(self, collateral_type: int) -> int:
+    def _get_deficit(self, collateral_type: int) -> int:
         ledger = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         return ledger.deficit_of(self.address, collateral_type)

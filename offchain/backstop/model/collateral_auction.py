@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds, dutch, recovery
+from backstop.model import bounds, debt_repayment, dutch_auction
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.model.dutch import Terms
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.dutch_auction import Terms
 from backstop.model.interfaces import IAuctionTaker, IPriceFeed, IVaultEngine, IWorkouts
 from backstop.model.roles import Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 MAX_DATA = 1024
 MAX_SALVAGE = 10**31
@@ -45,7 +45,7 @@ class Lot(NamedTuple):
 
 
 @slot(112, 48, 90)
-class Top(NamedTuple):
+class AuctionStart(NamedTuple):
     """The price at the start or the last reset; what the target holds besides principal.
 
     That is the penalty (micro stablecoins) and what rounded the principal up to whole wei (rad).
@@ -69,9 +69,9 @@ class Auction(NamedTuple):
     reward_budget: int
 
 
-def principal_left(lot: Lot, top: Top) -> int:
+def principal_left(lot: Lot, top: AuctionStart) -> int:
     """Return the part of a target that is debt [rad]."""
-    return recovery.principal_left(lot.target, top.penalty, top.excess)
+    return debt_repayment.principal_left(lot.target, top.penalty, top.excess)
 
 
 class CollateralAuction(Administered):
@@ -114,7 +114,7 @@ class CollateralAuction(Administered):
         self.old_terms = self.table("old_terms", Terms())
         self.owners = self.table("owners", Owner())
         self.lots = self.table("lots", Lot())
-        self.tops = self.table("tops", Top())
+        self.tops = self.table("tops", AuctionStart())
         self.ids = self.table("last_id")
         self.salvage_sales = self.table("salvage_sales")
 
@@ -135,7 +135,7 @@ class CollateralAuction(Administered):
         """Start an auction; its id and the liquidator's reward (wad)."""
         require(sender == self.liquidation_engine, "collateral_auction: not engine")
         auction_id = self._next_id()
-        return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
+        return auction_id, self._start_auction(auction_id, collateral_type, owner, lot, principal, price)
 
     @external
     def take(
@@ -143,22 +143,24 @@ class CollateralAuction(Administered):
     ) -> None:
         """Buy from a lot: collateral first, then the receiver's callback if there is data, then payment."""
         require(len(data) <= MAX_DATA, "")
-        lot = self._lot(auction_id)
+        lot = self._load_lot(auction_id)
         require(receiver not in self._never_receivers(), "collateral_auction: bad receiver")
-        top: Top = self.tops[auction_id]
+        top: AuctionStart = self.tops[auction_id]
         c = lot.collateral_type
-        terms = self._terms_of(lot)
-        price, needs_reset = terms.price(top.top, self._clock() - lot.started_at)
+        terms = self._get_lot_terms(lot)
+        price, needs_reset = terms.price(top.top, self._read_clock() - lot.started_at)
         require(not needs_reset, "collateral_auction: needs reset")
 
-        collateral, paid, rest = dutch.fill(terms, lot.lot, lot.target, top.top, price, max_amount, max_price)
+        collateral, paid, rest = dutch_auction.compute_take_fill(
+            terms, lot.lot, lot.target, top.top, price, max_amount, max_price
+        )
         raised = paid * RAY
         principal = min(raised, principal_left(lot, top))
         lot = lot._replace(lot=lot.lot - collateral, target=rest)
         self.emit("Taken", auction_id, sender, collateral, paid, rest * RAY)
         owner, returned = ZERO_ADDRESS, 0
         if rest == 0:
-            owner, returned = self._remove(auction_id), lot.lot
+            owner, returned = self._remove_auction(auction_id), lot.lot
             self.emit("AuctionEnded", auction_id, c, owner, returned)
         else:
             self.lots[auction_id] = lot
@@ -172,19 +174,19 @@ class CollateralAuction(Administered):
     @external
     def reset(self, sender: str, auction_id: int, reward_receiver: str) -> None:
         """Start the price again from the higher of current and next, for a reward of penalty that came in."""
-        lot = self._lot(auction_id)
-        terms = self._terms_of(lot)
+        lot = self._load_lot(auction_id)
+        terms = self._get_lot_terms(lot)
         require(self.terms[lot.collateral_type].stop < RESETS, "collateral_auction: no resets")
         require(lot.lot != 0, "collateral_auction: empty lot")
-        top: Top = self.tops[auction_id]
-        _, due = terms.price(top.top, self._clock() - lot.started_at)
+        top: AuctionStart = self.tops[auction_id]
+        _, due = terms.price(top.top, self._read_clock() - lot.started_at)
         require(due, "collateral_auction: not due")
         price = self._highest_price(lot.collateral_type)
         if self._is_worthless(lot, price, terms):
             require(principal_left(lot, top) == 0, "collateral_auction: worthless")
         top = top._replace(top=terms.top(price))
         self.tops[auction_id] = top
-        self.lots[auction_id] = lot._replace(started_at=self._clock())
+        self.lots[auction_id] = lot._replace(started_at=self._read_clock())
 
         reward = 0
         least = terms.minimum * WAD
@@ -201,15 +203,15 @@ class CollateralAuction(Administered):
     @external
     def close(self, sender: str, auction_id: int) -> None:
         """Give an auction up that can repay no more: its principal becomes a deficit."""
-        lot = self._lot(auction_id)
+        lot = self._load_lot(auction_id)
         principal = principal_left(lot, self.tops[auction_id])
         c = lot.collateral_type
         if lot.lot != 0:
-            terms = self._terms_of(lot)
+            terms = self._get_lot_terms(lot)
             require(principal != 0, "collateral_auction: repaid")
-            require(self._clock() > lot.started_at + terms.tail, "collateral_auction: still open")
+            require(self._read_clock() > lot.started_at + terms.tail, "collateral_auction: still open")
             require(self._is_worthless(lot, self._highest_price(c), terms), "collateral_auction: has value")
-        owner = self._remove(auction_id)
+        owner = self._remove_auction(auction_id)
         self.emit("AuctionClosed", auction_id, c, principal, lot.lot)
         self.engine.write_off(self.address, c, owner, principal, lot.lot)
 
@@ -222,30 +224,30 @@ class CollateralAuction(Administered):
     @external
     def unwind(self, sender: str, auction_id: int) -> None:
         """Undo what is left of an auction, in settlement or of a retired type: all goes back to the vault."""
-        lot = self._lot(auction_id)
+        lot = self._load_lot(auction_id)
         settling = self.engine.terms_of(self.address, lot.collateral_type).settling
         require(settling, "collateral_auction: not settling")
         principal = principal_left(lot, self.tops[auction_id])
-        owner = self._remove(auction_id)
+        owner = self._remove_auction(auction_id)
         self.emit("AuctionUnwound", auction_id, lot.collateral_type, owner, lot.lot, principal)
         self.engine.unwind(self.address, lot.collateral_type, owner, lot.lot, principal)
 
     @external
     def sell_salvage(self, sender: str, collateral_type: int) -> int:
         """Auction what closed auctions left over, all of it, for the type's buffer; the auction's id."""
-        terms = self._terms(collateral_type)
+        terms = self._get_type_terms(collateral_type)
         require(terms.stop < STARTS, "collateral_auction: no starts")
         require(self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale")
         lot = min(self.engine.salvage_of(self.address, collateral_type), MAX_SALVAGE)
         require(lot != 0, "collateral_auction: no salvage")
         top = terms.top(self._highest_price(collateral_type))
-        penalty = min(div_up(lot * top, recovery.MICRO_RAD), recovery.MAX_ON_TOP)
-        target = penalty * recovery.MICRO_WAD
+        penalty = min(div_up(lot * top, debt_repayment.MICRO_RAD), debt_repayment.MAX_ON_TOP)
+        target = penalty * debt_repayment.MICRO_WAD
 
         auction_id = self._next_id()
         self.salvage_sales[collateral_type] = auction_id
-        self.lots[auction_id] = Lot(lot, target, self._clock(), collateral_type, terms.version)
-        self.tops[auction_id] = Top(top, penalty, 0)
+        self.lots[auction_id] = Lot(lot, target, self._read_clock(), collateral_type, terms.version)
+        self.tops[auction_id] = AuctionStart(top, penalty, 0)
         self.emit("AuctionStarted", auction_id, collateral_type, ZERO_ADDRESS, lot, top, target * RAY, 0)
         self.engine.take_salvage(self.address, collateral_type, lot)
         return auction_id
@@ -290,7 +292,7 @@ class CollateralAuction(Administered):
     ) -> None:
         """Start the auction that a workout has put off, under its id."""
         self._only_workouts(sender)
-        reward = self._start(auction_id, collateral_type, owner, lot, principal, price)
+        reward = self._start_auction(auction_id, collateral_type, owner, lot, principal, price)
         self.engine.reward(self.address, collateral_type, reward_receiver, reward)
 
     @external
@@ -386,22 +388,22 @@ class CollateralAuction(Administered):
     @view
     def clock(self, sender: str) -> int:
         """Return the time by which prices fall and tails end [seconds]."""
-        return self._clock()
+        return self._read_clock()
 
     @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
         """Return whether a reset is due, the price [ray], the lot and the target [wad]."""
-        lot = self._lot(auction_id)
-        terms = self._terms_of(lot)
-        top: Top = self.tops[auction_id]
-        price, needs_reset = terms.price(top.top, self._clock() - lot.started_at)
+        lot = self._load_lot(auction_id)
+        terms = self._get_lot_terms(lot)
+        top: AuctionStart = self.tops[auction_id]
+        price, needs_reset = terms.price(top.top, self._read_clock() - lot.started_at)
         return needs_reset, price, lot.lot, lot.target * RAY
 
     @view
     def auction_of(self, sender: str, auction_id: int) -> Auction:
         """Return an open auction; target and principal (the part of it that is debt) in rad."""
-        lot = self._lot(auction_id)
-        top: Top = self.tops[auction_id]
+        lot = self._load_lot(auction_id)
+        top: AuctionStart = self.tops[auction_id]
         owner: Owner = self.owners[auction_id]
         return Auction(
             collateral_type=lot.collateral_type,
@@ -421,7 +423,7 @@ class CollateralAuction(Administered):
             if self.workouts == ZERO_ADDRESS:
                 return 0, ZERO_ADDRESS, 0, 0
             return cast(IWorkouts, self.world.at(self.workouts)).position_of(self.address, auction_id)
-        lot = self._lot(auction_id)
+        lot = self._load_lot(auction_id)
         principal = principal_left(lot, self.tops[auction_id])
         return lot.collateral_type, self.owners[auction_id].owner, lot.lot, principal
 
@@ -433,7 +435,7 @@ class CollateralAuction(Administered):
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
         """Return a type's terms."""
-        return self._terms(collateral_type)
+        return self._get_type_terms(collateral_type)
 
     @view
     def last_id(self, sender: str) -> int:
@@ -448,7 +450,7 @@ class CollateralAuction(Administered):
             if lot.started_at and self.block_time:
                 self.lots[id] = lot._replace(started_at=lot.started_at + blocks * self.block_time)
 
-    def _clock(self) -> int:
+    def _read_clock(self) -> int:
         world = self.world
         return world.block_number * self.block_time if self.block_time else world.timestamp
 
@@ -459,24 +461,24 @@ class CollateralAuction(Administered):
         self.ids[()] = self.ids[()] + 1
         return int(self.ids[()])
 
-    def _start(
+    def _start_auction(
         self, auction_id: int, collateral_type: int, owner: str, lot: int, principal: int, price: int
     ) -> int:
         """Start an auction; the reward of whoever brought it about (wad)."""
-        terms = self._terms(collateral_type)
+        terms = self._get_type_terms(collateral_type)
         require(terms.stop < STARTS, "collateral_auction: no starts")
 
-        penalty = principal * (terms.penalty - BASIS_POINTS) // (BASIS_POINTS * recovery.MICRO_RAD)
-        penalty = min(penalty, recovery.MAX_ON_TOP)
-        budget = penalty * recovery.MICRO_WAD
+        penalty = principal * (terms.penalty - BASIS_POINTS) // (BASIS_POINTS * debt_repayment.MICRO_RAD)
+        penalty = min(penalty, debt_repayment.MAX_ON_TOP)
+        budget = penalty * debt_repayment.MICRO_WAD
         whole = div_up(principal, RAY)
         target = whole + budget
         reward = min(terms.reward(target), budget)
         top = terms.top(price)
 
         self.owners[auction_id] = Owner(owner, budget - reward)
-        self.lots[auction_id] = Lot(lot, target, self._clock(), collateral_type, terms.version)
-        self.tops[auction_id] = Top(top, penalty, whole * RAY - principal)
+        self.lots[auction_id] = Lot(lot, target, self._read_clock(), collateral_type, terms.version)
+        self.tops[auction_id] = AuctionStart(top, penalty, whole * RAY - principal)
         self.emit("AuctionStarted", auction_id, collateral_type, owner, lot, top, target * RAY, principal)
         return reward
 
@@ -506,18 +508,18 @@ class CollateralAuction(Administered):
             self.stablecoin,
         )
 
-    def _remove(self, auction_id: int) -> str:
+    def _remove_auction(self, auction_id: int) -> str:
         """Forget an auction; returns its owner."""
         owner: Owner = self.owners[auction_id]
         self.owners[auction_id] = Owner()
         self.lots[auction_id] = Lot()
-        self.tops[auction_id] = Top()
+        self.tops[auction_id] = AuctionStart()
         return owner.owner
 
     def _with_curve(
         self, collateral_type: int, terms: Terms, curve: int, period: int, cut: int, tail: int, cusp: int
     ) -> Terms:
-        require(curve <= dutch.EXPONENTIAL, "collateral_auction: bad curve")
+        require(curve <= dutch_auction.EXPONENTIAL, "collateral_auction: bad curve")
         require(bounds.MIN_PERIOD <= period <= bounds.MAX_PERIOD, "collateral_auction: bad period")
         require(bounds.MIN_CUT <= cut <= bounds.MAX_CUT, "collateral_auction: bad cut")
         require(bounds.MIN_TAIL <= tail <= bounds.MAX_TAIL, "collateral_auction: bad tail")
@@ -553,7 +555,7 @@ class CollateralAuction(Administered):
         self.emit("ParameterChanged", collateral_type, "chip", chip)
         return terms._replace(tip=tip, chip=chip)
 
-    def _terms(self, collateral_type: int) -> Terms:
+    def _get_type_terms(self, collateral_type: int) -> Terms:
         terms: Terms = self.terms[collateral_type]
         require(terms != Terms(), "collateral_auction: no terms")
         return terms
@@ -564,7 +566,7 @@ class CollateralAuction(Administered):
         self.old_terms[collateral_type, terms.version] = self.terms[collateral_type]
         self.terms[collateral_type] = terms._replace(version=terms.version + 1)
 
-    def _terms_of(self, lot: Lot) -> Terms:
+    def _get_lot_terms(self, lot: Lot) -> Terms:
         """Return the terms that an auction began with."""
         terms: Terms = self.terms[lot.collateral_type]
         if terms.version != lot.version:
@@ -573,9 +575,9 @@ class CollateralAuction(Administered):
 
     def _terms_for_admin(self, sender: str, collateral_type: int) -> Terms:
         self._only_admin(sender)
-        return self._terms(collateral_type)
+        return self._get_type_terms(collateral_type)
 
-    def _lot(self, auction_id: int) -> Lot:
+    def _load_lot(self, auction_id: int) -> Lot:
         """Return an open auction's record, which has a target above zero."""
         lot: Lot = self.lots[auction_id]
         require(lot.target != 0, "collateral_auction: no auction")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, add, mul, sub
+from backstop.model.contract_base import Contract, World, external, immutable, require, view
 from backstop.model.interfaces import IERC20
-from backstop.model.state import Contract, World, external, immutable, require, view
 
 
 class ConstantProductMarket(Contract):
@@ -54,48 +54,48 @@ class ConstantProductMarket(Contract):
         self.stable[()] = stable
         self.emit("LiquiditySet", new, stable)
         if new > old_collateral:
-            self._pull(self.token, sender, (new - old_collateral) // self.unit)
+            self._pull_token(self.token, sender, (new - old_collateral) // self.unit)
         elif new < old_collateral:
-            self._push(self.token, self.owner, (old_collateral - new) // self.unit)
+            self._push_token(self.token, self.owner, (old_collateral - new) // self.unit)
         if stable > old_stable:
-            self._pull(self.stablecoin, sender, stable - old_stable)
+            self._pull_token(self.stablecoin, sender, stable - old_stable)
         elif stable < old_stable:
-            self._push(self.stablecoin, self.owner, old_stable - stable)
+            self._push_token(self.stablecoin, self.owner, old_stable - stable)
 
     @external
     def sell(self, sender: str, amount: int, min_out: int, receiver: str) -> int:
         """Sell collateral (wad, floored to the unit) for stablecoin (rounded down)."""
         moved = amount // self.unit * self.unit
-        out = self._out(moved, self.collateral[()], self.stable[()])
-        _check_out(out, min_out)
+        out = self._compute_output(moved, self.collateral[()], self.stable[()])
+        _check_output(out, min_out)
         self.collateral[()] = add(self.collateral[()], moved)
         self.stable[()] = sub(self.stable[()], out)
         self.emit("Sold", sender, receiver, moved, out)
-        self._pull(self.token, sender, moved // self.unit)
-        self._push(self.stablecoin, receiver, out)
+        self._pull_token(self.token, sender, moved // self.unit)
+        self._push_token(self.stablecoin, receiver, out)
         return out
 
     @external
     def buy(self, sender: str, amount: int, min_out: int, receiver: str) -> int:
         """Buy collateral (rounded down to the unit) with stablecoin."""
-        out = self._out(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
-        _check_out(out, min_out)
+        out = self._compute_output(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
+        _check_output(out, min_out)
         self.stable[()] = add(self.stable[()], amount)
         self.collateral[()] = sub(self.collateral[()], out)
         self.emit("Bought", sender, receiver, amount, out)
-        self._pull(self.stablecoin, sender, amount)
-        self._push(self.token, receiver, out // self.unit)
+        self._pull_token(self.stablecoin, sender, amount)
+        self._push_token(self.token, receiver, out // self.unit)
         return out
 
     @view
     def quote_sell(self, sender: str, amount: int) -> int:
         """Return what `sell` would give [wad], rounded down."""
-        return self._out(amount // self.unit * self.unit, self.collateral[()], self.stable[()])
+        return self._compute_output(amount // self.unit * self.unit, self.collateral[()], self.stable[()])
 
     @view
     def quote_buy(self, sender: str, amount: int) -> int:
         """Return what `buy` would give [wad], rounded down to the unit."""
-        return self._out(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
+        return self._compute_output(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
 
     @view
     def price(self, sender: str) -> int:
@@ -114,22 +114,22 @@ class ConstantProductMarket(Contract):
         """Return the booked stablecoin [wad]."""
         return int(self.stable[()])
 
-    def _out(self, amount: int, reserve_in: int, reserve_out: int) -> int:
+    def _compute_output(self, amount: int, reserve_in: int, reserve_out: int) -> int:
         paid = mul(amount, BASIS_POINTS - self.fee)
         if paid == 0:
             return 0
         return mul(paid, reserve_out) // add(mul(reserve_in, BASIS_POINTS), paid)
 
-    def _pull(self, token: str, sender: str, amount: int) -> None:
+    def _pull_token(self, token: str, sender: str, amount: int) -> None:
         contract = cast(IERC20, self.world.at(token))
         moved = contract.transferFrom(self.address, sender, self.address, amount)
         require(moved is not False, "market: transfer in failed")
 
-    def _push(self, token: str, receiver: str, amount: int) -> None:
+    def _push_token(self, token: str, receiver: str, amount: int) -> None:
         contract = cast(IERC20, self.world.at(token))
         contract.transfer(self.address, receiver, amount)
 
 
-def _check_out(out: int, min_out: int) -> None:
+def _check_output(out: int, min_out: int) -> None:
     require(out != 0, "market: nothing out")
     require(out >= min_out, "market: too little out")

@@ -12,10 +12,10 @@ from functools import cache
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import div_up, signed, sub
-from backstop.model.interfaces import Clock, Sides, Standing
-from backstop.model.price_path import MAX_LOTS, Moves, PricePath, side_of
-from backstop.model.state import World, immutable, require, slot
+from backstop.model.arithmetic import check_signed, div_up, sub
+from backstop.model.contract_base import World, immutable, require, slot
+from backstop.model.interfaces import Clock, SideTotals, Standing
+from backstop.model.price_path import MAX_LOTS, Moves, PricePath, get_side
 
 SEIZED, BOOKED, TAKEN = 1, 2, 4
 """Thirds of an account's bond, by bit."""
@@ -84,11 +84,11 @@ class CycleBook(PricePath):
         # Up to which moves of its side its gains and losses of the open cycle are counted.
         self.since = self.table("cycle_book.since", Moves())
         # By market and a cycle's number modulo 2: of the open and of the pending cycle.
-        self.gained = self.table("cycle_book.gained", Sides())
-        self.lost = self.table("cycle_book.lost", Sides())
+        self.gained = self.table("cycle_book.gained", SideTotals())
+        self.lost = self.table("cycle_book.lost", SideTotals())
         self.pendings = self.table("cycle_book.pendings", Pending())
         # By market and cycle: what those who gained as long, as short, bear together.
-        self.losses = self.table("cycle_book.losses", Sides())
+        self.losses = self.table("cycle_book.losses", SideTotals())
         # Cycles that had losses, in order.
         self.lossy = self.table("cycle_book.lossy")
         # By market, side and number: what a lot bears of the first so many of them, rounded up in each.
@@ -100,77 +100,79 @@ class CycleBook(PricePath):
 
     # ---------------------------------------------------------------- touching
 
-    def _touch(self, owner: str) -> None:
+    def _touch_account(self, owner: str) -> None:
         """Settle the cycles that an account has missed; close its positions in markets that have ended."""
         clock: Clock = self.clocks[()]
         account: Account = self.accounts[owner]
         if account.cycle == 0:
             self.accounts[owner] = account._replace(cycle=clock.cycle, seen=clock.lossy)
         elif account.cycle != clock.cycle:
-            self._close(owner)
+            self._close_cycle(owner)
             if account.cycle + 1 != clock.cycle:
-                self._skip(owner)
-                self._close(owner)
-        self._close_out(owner, self.accounts[owner].markets & clock.ended)
+                self._skip_cycles(owner)
+                self._close_cycle(owner)
+        self._close_positions(owner, self.accounts[owner].markets & clock.ended)
 
-    def _close_out(self, owner: str, markets: int) -> None:
+    def _close_positions(self, owner: str, markets: int) -> None:
         """Take an account's positions in some markets, by bits, from it, at the marks."""
-        for market in _in(markets):
+        for market in _list_markets(markets):
             size = self.positions[owner, market].size
             if size != 0:
-                self._move(owner, market, -size, 0)
+                self._trade_lots(owner, market, -size, 0)
 
-    def _skip(self, owner: str) -> None:
+    def _skip_cycles(self, owner: str) -> None:
         """Settle the cycle that an account ended last and all final ones after it; go to the pending one.
 
         In all of these its lots were the same, and nothing was booked of it. What it was worth, and what is
         pending, `_close` says.
         """
         clock: Clock = self.clocks[()]
-        account, cycle, haircut = self._settle(owner, self.accounts[owner]), clock.cycle - 1, 0
-        for market in _in(account.markets):
+        account, cycle, haircut = self._settle_cycle(owner, self.accounts[owner]), clock.cycle - 1, 0
+        for market in _list_markets(account.markets):
             position: Position = self.positions[owner, market]
-            side = side_of(position.size)
+            side = get_side(position.size)
             borne = self.indices[market, side, clock.lossy] - self.indices[market, side, account.seen]
             haircut += -(-abs(position.size) * borne >> 21)
             value = self.levels[market, cycle].of(position.size)
             self._store_position(owner, market, position._replace(value=value))
             self.since[owner, market] = self.edges[market, cycle, side]
-            self._clear(owner, market, cycle)
+            self._clear_cycle(owner, market, cycle)
         if haircut:
             self._change_pot(haircut)
             self.emit("Settled", owner, cycle - 1, haircut, 0, 0)
         account = account._replace(cash=account.cash - haircut, cycle=cycle, seen=clock.lossy)
         self._store_account(owner, account)
 
-    def _close(self, owner: str) -> None:
+    def _close_cycle(self, owner: str) -> None:
         """End the account's cycle: the one before is final, this one is pending."""
-        account = self._settle(owner, self.accounts[owner])
+        account = self._settle_cycle(owner, self.accounts[owner])
         cycle = account.cycle + 1
         worth, markets = account.cash, 0
-        for market in _in(account.markets):
+        for market in _list_markets(account.markets):
             position: Position = self.positions[owner, market]
-            self._segment(owner, market, account.cycle, self.edges[market, cycle, side_of(position.size)])
+            self._count_segment(
+                owner, market, account.cycle, self.edges[market, cycle, get_side(position.size)]
+            )
             value = self.levels[market, cycle].of(position.size)
             worth += value
             self._store_position(owner, market, Position(position.size, value))
             gained, lost = (
-                self.gained_in(owner, market, account.cycle),
-                self.lost_in(owner, market, account.cycle),
+                self.get_cycle_gains(owner, market, account.cycle),
+                self.get_cycle_losses(owner, market, account.cycle),
             )
-            stays = position.size != 0 or gained != Sides() or lost != Sides()
+            stays = position.size != 0 or gained != SideTotals() or lost != SideTotals()
             markets |= stays << market
-            net = self._amount(value - position.value if stays else 0).value
+            net = self._pack_amount(value - position.value if stays else 0).value
             self.pendings[owner, market] = Pending(net)
             # What was kept of the cycle that is final makes room for the one that opens.
-            self._clear(owner, market, cycle)
+            self._clear_cycle(owner, market, cycle)
         if markets == 0:
             worth += self.third_bond * account.bond.bit_count()
             account = self._free_bond(account)
-        self.worths[owner] = Worth(self._amount(worth).value)
+        self.worths[owner] = Worth(self._pack_amount(worth).value)
         self._store_account(owner, account._replace(markets=markets, cycle=cycle))
 
-    def _settle(self, owner: str, account: Account) -> Account:
+    def _settle_cycle(self, owner: str, account: Account) -> Account:
         """Take the haircuts of the cycle before the account's, and give what was booked and is missing.
 
         Nothing if that had no losses. The caller forgets what was booked, as it ends the next cycle.
@@ -179,8 +181,12 @@ class CycleBook(PricePath):
         final = account.cycle - 1
         if account.seen == clock.lossy or self.lossy[account.seen] != final:
             return account
-        haircut, booked, own = self._haircut(owner, account.markets), self.late_of[owner], account.cash
-        for market in _in(account.markets):
+        haircut, booked, own = (
+            self._compute_haircut(owner, account.markets),
+            self.late_of[owner],
+            account.cash,
+        )
+        for market in _list_markets(account.markets):
             booked += self.pendings[owner, market].booked
             own += self.levels[market, account.cycle + 1].of(self.positions[owner, market].size)
         self.late_of[owner] = 0
@@ -192,78 +198,83 @@ class CycleBook(PricePath):
             self.emit("Settled", owner, final, haircut, booked, given)
         return account._replace(cash=account.cash + given - haircut, seen=account.seen + 1, paid=0)
 
-    def gained_in(self, owner: str, market: int, cycle: int) -> Sides:
+    def get_cycle_gains(self, owner: str, market: int, cycle: int) -> SideTotals:
         """Return what an account gained in the cycle that is open for it, or pending [wei]."""
-        return cast(Sides, self.gained[owner, market, cycle % 2])
+        return cast(SideTotals, self.gained[owner, market, cycle % 2])
 
-    def lost_in(self, owner: str, market: int, cycle: int) -> Sides:
+    def get_cycle_losses(self, owner: str, market: int, cycle: int) -> SideTotals:
         """Return what an account lost in the cycle that is open for it, or pending [wei]."""
-        return cast(Sides, self.lost[owner, market, cycle % 2])
+        return cast(SideTotals, self.lost[owner, market, cycle % 2])
 
-    def pending_gained(self, owner: str, market: int) -> Sides:
+    def get_pending_gains(self, owner: str, market: int) -> SideTotals:
         """Return what an account gained in its pending cycle [wei]."""
-        return self.gained_in(owner, market, self.accounts[owner].cycle - 1)
+        return self.get_cycle_gains(owner, market, self.accounts[owner].cycle - 1)
 
-    def _clear(self, owner: str, market: int, cycle: int) -> None:
+    def _clear_cycle(self, owner: str, market: int, cycle: int) -> None:
         """Forget what was gained and lost in a cycle, or the one two before it."""
-        self.gained[owner, market, cycle % 2] = self.lost[owner, market, cycle % 2] = Sides()
+        self.gained[owner, market, cycle % 2] = self.lost[owner, market, cycle % 2] = SideTotals()
 
-    def _segment(self, owner: str, market: int, cycle: int, moves: Moves) -> None:
+    def _count_segment(self, owner: str, market: int, cycle: int, moves: Moves) -> None:
         """Count what a position gained and lost in a cycle up to some moves, while it had its size."""
         size = self.positions[owner, market].size
         if size == 0:
             return
         since: Moves = self.since[owner, market]
-        side, lots = side_of(size), abs(size)
-        gained, lost = list(self.gained_in(owner, market, cycle)), list(self.lost_in(owner, market, cycle))
+        side, lots = get_side(size), abs(size)
+        gained, lost = (
+            list(self.get_cycle_gains(owner, market, cycle)),
+            list(self.get_cycle_losses(owner, market, cycle)),
+        )
         gained[side] += lots * (moves.gained - since.gained)
         lost[side] += lots * (moves.lost - since.lost)
         self.gained[owner, market, cycle % 2], self.lost[owner, market, cycle % 2] = (
-            Sides(*gained),
-            Sides(*lost),
+            SideTotals(*gained),
+            SideTotals(*lost),
         )
         self.since[owner, market] = moves
 
     # ----------------------------------------------------------------- values
 
-    def _haircut_in(self, owner: str, market: int) -> int:
+    def _compute_market_haircut(self, owner: str, market: int) -> int:
         """Return the haircut of the account's pending cycle in a market [wei], rounded up."""
         cycle = self.accounts[owner].cycle - 1
-        gained, losses = self.gained_in(owner, market, cycle), self.losses[market, cycle]
-        totals: Sides = self.totals[market, cycle]
+        gained, losses = self.get_cycle_gains(owner, market, cycle), self.losses[market, cycle]
+        totals: SideTotals = self.totals[market, cycle]
         found = 0
         for mine, loss, total in zip(gained, losses, totals, strict=True):
             if mine and loss:
                 found += div_up(mine * loss, total)
         return found
 
-    def _haircut(self, owner: str, markets: int) -> int:
-        return sum(self._haircut_in(owner, market) for market in _in(markets))
+    def _compute_haircut(self, owner: str, markets: int) -> int:
+        return sum(self._compute_market_haircut(owner, market) for market in _list_markets(markets))
 
-    def _own(self, owner: str) -> int:
+    def _compute_own_value(self, owner: str) -> int:
         """Return cash and the value of all positions at the marks [wei]."""
         account: Account = self.accounts[owner]
-        markets = _in(account.markets)
-        return account.cash + sum(self._worth(m, self.positions[owner, m].size) for m in markets)
+        markets = _list_markets(account.markets)
+        return account.cash + sum(self._compute_worth(m, self.positions[owner, m].size) for m in markets)
 
-    def _standing(self, owner: str) -> Standing:
+    def _compute_standing(self, owner: str) -> Standing:
         """Return what a touched account has, at the marks."""
         account: Account = self.accounts[owner]
         unfinal = 0
-        for market in _in(account.markets):
-            unfinal += sum(self._gained_now(owner, market))
-            unfinal += sum(self.pending_gained(owner, market))
-        return Standing(self._own(owner), self._haircut(owner, account.markets), unfinal)
+        for market in _list_markets(account.markets):
+            unfinal += sum(self._compute_open_gains(owner, market))
+            unfinal += sum(self.get_pending_gains(owner, market))
+        return Standing(
+            self._compute_own_value(owner), self._compute_haircut(owner, account.markets), unfinal
+        )
 
-    def _gained_now(self, owner: str, market: int) -> Sides:
+    def _compute_open_gains(self, owner: str, market: int) -> SideTotals:
         """Return what a position gained in the open cycle, up to the last move."""
-        gained: list[int] = list(self.gained_in(owner, market, self.accounts[owner].cycle))
+        gained: list[int] = list(self.get_cycle_gains(owner, market, self.accounts[owner].cycle))
         size = self.positions[owner, market].size
         if size != 0:
-            side = side_of(size)
+            side = get_side(size)
             by = self.moves[market, side].gained - self.since[owner, market].gained
             gained[side] += abs(size) * by
-        return Sides(*gained)
+        return SideTotals(*gained)
 
     def _worth_at_roll(self, owner: str) -> int:
         """Return what a touched account was worth when the pending cycle ended [wei]."""
@@ -272,11 +283,13 @@ class CycleBook(PricePath):
 
     def _has_lots(self, owner: str) -> bool:
         """Tell whether an account has a position."""
-        return any(self.positions[owner, market].size for market in _in(self.accounts[owner].markets))
+        return any(
+            self.positions[owner, market].size for market in _list_markets(self.accounts[owner].markets)
+        )
 
     # ---------------------------------------------------------------- changes
 
-    def _move(self, owner: str, market: int, delta: int, off: int) -> None:
+    def _trade_lots(self, owner: str, market: int, delta: int, off: int) -> None:
         """Buy (or sell) lots for a touched account in a market that is up to date, so far off the mark.
 
         What a lot is worth differs by side: lots are closed at the one and opened at the other.
@@ -284,13 +297,13 @@ class CycleBook(PricePath):
         account: Account = self.accounts[owner]
         position: Position = self.positions[owner, market]
         old = position.size
-        size = signed(old + delta)
+        size = check_signed(old + delta)
         require(abs(size) <= MAX_LOTS, "cycle_book: too many lots")
         if delta * size > 0:
             self._forget_lost(owner)
-        self._segment(owner, market, account.cycle, self.moves[market, side_of(old)])
-        self.since[owner, market] = self.moves[market, side_of(size)]
-        paid = self._worth(market, size) - self._worth(market, old) + delta * off
+        self._count_segment(owner, market, account.cycle, self.moves[market, get_side(old)])
+        self.since[owner, market] = self.moves[market, get_side(size)]
+        paid = self._compute_worth(market, size) - self._compute_worth(market, old) + delta * off
         self._change_lots(market, old, size)
         account = account._replace(cash=account.cash - paid, markets=account.markets | 1 << market)
         if old == 0:
@@ -299,24 +312,24 @@ class CycleBook(PricePath):
         self._store_account(owner, account)
         self.emit("PositionChanged", owner, market, size, account.cash)
 
-    def _credit(self, owner: str, amount: int) -> None:
+    def _credit_cash(self, owner: str, amount: int) -> None:
         """Change an account's cash."""
         account: Account = self.accounts[owner]
         self._store_account(owner, account._replace(cash=account.cash + amount))
 
-    def _pay_in(self, owner: str, amount: int) -> None:
+    def _credit_payment(self, owner: str, amount: int) -> None:
         """Credit what an account brings: it counts for the pending cycle, not for older ones; no profit."""
-        self._touch(owner)
-        self._bring(owner, signed(amount))
+        self._touch_account(owner)
+        self._credit_deposit(owner, check_signed(amount))
         self.deposits[owner] = self.deposits[owner] + amount
 
-    def _bring(self, owner: str, amount: int) -> None:
+    def _credit_deposit(self, owner: str, amount: int) -> None:
         """Credit a deposit to an account, or debit a withdrawal: in the pending cycle as well."""
-        self._credit(owner, amount)
+        self._credit_cash(owner, amount)
         worth: Worth = self.worths[owner]
         brought = worth.brought + amount
         require(abs(brought) < 2**117, "price_path: beyond all figures")
-        self.worths[owner] = Worth(self._amount(worth.value + amount).value, brought)
+        self.worths[owner] = Worth(self._pack_amount(worth.value + amount).value, brought)
 
     def _forget_lost(self, owner: str) -> None:
         """Let no more deposits of whoever does more than reduce count than it had at the last roll."""
@@ -342,7 +355,7 @@ class CycleBook(PricePath):
         As positions are seized, the last third is set apart for whoever has their lots taken over.
         """
         amount = parts * PART
-        self._bring(owner, -amount)
+        self._credit_deposit(owner, -amount)
         account: Account = self.accounts[owner]
         account = account._replace(paid=account.paid + parts)
         if account.bond & third:
@@ -355,14 +368,14 @@ class CycleBook(PricePath):
             account = account._replace(bond=account.bond & ~gone)
         self.accounts[owner] = account
         if amount:
-            self._pay_in(finder, amount)
+            self._credit_payment(finder, amount)
             self.emit("FinderPaid", owner, finder, amount)
 
-    def _reward(self, finder: str, amount: int) -> None:
+    def _pay_reward(self, finder: str, amount: int) -> None:
         """Pay the finder, who had lots of debtors taken over, an amount [wad]."""
         self.reward_table[()] = sub(self.reward_table[()], amount)
         self.bonds[()] = self.bonds[()] - amount
-        self._pay_in(finder, amount)
+        self._credit_payment(finder, amount)
 
     def _insure_rewards(self) -> None:
         """Have what nobody has got by the end be insurance."""
@@ -392,6 +405,6 @@ class CycleBook(PricePath):
 
 
 @cache
-def _in(markets: int) -> tuple[int, ...]:
+def _list_markets(markets: int) -> tuple[int, ...]:
     """Return the markets of bits."""
     return tuple(market for market in range(bounds.MAX_MARGIN_MARKETS) if markets >> market & 1)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import spread
-from backstop.model.cycle_book import BOOKED, PART, CycleBook, Pending, _in
-from backstop.model.interfaces import IERC20, Clock, IMarginFund, Sides
-from backstop.model.state import World, immutable, require
+from backstop.model.arithmetic import split_by_weights
+from backstop.model.contract_base import World, immutable, require
+from backstop.model.cycle_book import BOOKED, PART, CycleBook, Pending, _list_markets
+from backstop.model.interfaces import IERC20, Clock, IMarginFund, SideTotals
 
 
 class CycleLosses(CycleBook):
@@ -63,7 +63,7 @@ class CycleLosses(CycleBook):
 
     # ---------------------------------------------------------------- booking
 
-    def _book(self, owner: str, finder: str) -> bool:
+    def _book_loss(self, owner: str, finder: str) -> bool:
         """Book what a touched account lacks of the pending cycle; tell whether it differs from before.
 
         Whoever books is paid: a third of the bond once, and up to an amount that grows with the time that the
@@ -71,10 +71,10 @@ class CycleLosses(CycleBook):
         lacks [wad], rounded down. The debtor pays that, and lacks so much more.
         """
         clock: Clock = self.clocks[()]
-        markets = _in(self.accounts[owner].markets)
-        haircut = self._haircut(owner, self.accounts[owner].markets)
-        lacks = max(0, haircut - max(self.worths[owner].value, self._own(owner)))
-        shares = [self._borne_in(owner, market) for market in markets]
+        markets = _list_markets(self.accounts[owner].markets)
+        haircut = self._compute_haircut(owner, self.accounts[owner].markets)
+        lacks = max(0, haircut - max(self.worths[owner].value, self._compute_own_value(owner)))
+        shares = [self._compute_loss_source(owner, market) for market in markets]
         everything = sum(shares)
         noted = self.late_of[owner]
         had = noted + sum(self.pendings[owner, market].booked for market in markets)
@@ -87,14 +87,14 @@ class CycleLosses(CycleBook):
         late = max(noted, lacks - everything)
         borne = min(everything, max(0, lacks - late))
         changed = False
-        for market, part in zip(markets, spread(borne, shares), strict=True):
+        for market, part in zip(markets, split_by_weights(borne, shares), strict=True):
             noted_in: Pending = self.pendings[owner, market]
             if part != noted_in.booked:
                 changed = True
-                lost = self.lost_in(owner, market, clock.cycle - 1)
+                lost = self.get_cycle_losses(owner, market, clock.cycle - 1)
                 before, now = by_winners(noted_in.booked, lost), by_winners(part, lost)
-                losses: Sides = self.losses[market, clock.cycle - 1]
-                self.losses[market, clock.cycle - 1] = Sides(
+                losses: SideTotals = self.losses[market, clock.cycle - 1]
+                self.losses[market, clock.cycle - 1] = SideTotals(
                     losses.long + now.long - before.long, losses.short + now.short - before.short
                 )
                 self.pendings[owner, market] = noted_in._replace(booked=part)
@@ -111,28 +111,28 @@ class CycleLosses(CycleBook):
             self._pay_late(late - noted)
         return changed
 
-    def _borne_in(self, owner: str, market: int) -> int:
+    def _compute_loss_source(self, owner: str, market: int) -> int:
         """Return what an account's loss can have come from in a market [wei]."""
-        lost = self.lost_in(owner, market, self.accounts[owner].cycle - 1)
-        most = self._haircut_in(owner, market) - self.pendings[owner, market].net
+        lost = self.get_cycle_losses(owner, market, self.accounts[owner].cycle - 1)
+        most = self._compute_market_haircut(owner, market) - self.pendings[owner, market].net
         return int(min(sum(lost), max(0, most)))
 
     # ---------------------------------------------------------------- rolling
 
-    def _roll(self) -> None:
+    def _roll_cycle(self) -> None:
         """Make the pending cycle final, the open one pending, and open the next."""
         clock: Clock = self.clocks[()]
         now = self.world.timestamp
         # All of them where the policy does not say.
-        markets = min(self._ask(lambda: self.policy.markets(self.address)), bounds.MAX_MARGIN_MARKETS)
+        markets = min(self._ask_policy(lambda: self.policy.markets(self.address)), bounds.MAX_MARGIN_MARKETS)
         waited = now >= clock.rolled_at + self.window and now >= clock.booked_at + self.quiet
         require(waited or now >= clock.rolled_at + 4 * self.window, "cycle_losses: too early")
         insured = later = 0
         lossy = clock.lossy
-        self._sweep()
+        self._sweep_fees()
         self._pay_late(self.late_table[()])
         if clock.booked_at != 0:
-            insured = self._insure(clock.cycle - 1, markets)
+            insured = self._insure_losses(clock.cycle - 1, markets)
         if self.late_table[()] != 0:
             later = self._charge_later(clock.cycle - 1, markets)
         if clock.booked_at != 0 or later != 0:
@@ -144,11 +144,11 @@ class CycleLosses(CycleBook):
         self.clocks[()] = Clock(clock.cycle + 1, now, 0, lossy, clock.ended)
         self.emit("Rolled", clock.cycle, insured, later)
 
-    def _insure(self, cycle: int, markets: int) -> int:
+    def _insure_losses(self, cycle: int, markets: int) -> int:
         """Lower all losses of a cycle by one share, which insurance pays; return the amount [wad]."""
         paid, parts = self.fund.cover(self.address, cycle, markets)
         self.holdings[()] = self.holdings[()] + paid
-        self._charge(cycle, -paid, parts)
+        self._charge_losses(cycle, -paid, parts)
         return paid
 
     def _pay_late(self, most: int) -> int:
@@ -169,21 +169,21 @@ class CycleLosses(CycleBook):
         """Charge the gains of a cycle with losses that were late before it; return the amount [wad]."""
         due = min(self.late_table[()], self.overdue[()])
         charged, parts = self.fund.allocate(self.address, due, cycle, markets)
-        self._charge(cycle, charged, parts)
+        self._charge_losses(cycle, charged, parts)
         self.late_table[()] = self.late_table[()] - charged
         return charged
 
-    def _charge(self, cycle: int, amount: int, parts: Sequence[int]) -> None:
+    def _charge_losses(self, cycle: int, amount: int, parts: Sequence[int]) -> None:
         """Raise what the gains of a cycle bear by an amount [wei], or lower it: a part of each market."""
         way = -1 if amount < 0 else 1
         for market, part in enumerate(parts):
             if part != 0:
-                was: Sides = self.losses[market, cycle]
+                was: SideTotals = self.losses[market, cycle]
                 long, short = part % 2**128, part >> 128
-                self.losses[market, cycle] = Sides(was.long + way * long, was.short + way * short)
+                self.losses[market, cycle] = SideTotals(was.long + way * long, was.short + way * short)
         self._change_pot(-amount)
 
-    def _sweep(self) -> None:
+    def _sweep_fees(self) -> None:
         """Hand fees over to the fund."""
         amount = min(self.fee_table[()], self.holdings[()])
         if amount != 0:
@@ -193,7 +193,7 @@ class CycleLosses(CycleBook):
             self.fund.add_fees(self.address, amount)
 
 
-def by_winners(part: int, lost: Sides) -> Sides:
+def by_winners(part: int, lost: SideTotals) -> SideTotals:
     """Return a part of a loss by the side that gained it; what was lost as long is rounded down [wei]."""
     by_long = part * lost.long // sum(lost) if part else 0
-    return Sides(part - by_long, by_long)
+    return SideTotals(part - by_long, by_long)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD, add
+from backstop.model.contract_base import World, external, immutable, require, slot, view
 from backstop.model.erc20 import ERC20
 from backstop.model.roles import MINTER, Administered
-from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 96, 96)
@@ -61,19 +61,19 @@ class Equity(Administered, ERC20):
         self.issue = self.table("issue", Issue())
         self._set_mint_cap(mint_cap)
         if supply != 0:
-            self._mint(holder, supply * WAD)
+            self._mint_tokens(holder, supply * WAD)
 
     @external
     def mint(self, sender: str, to: str, amount: int) -> None:
         """Create equity under the epoch's cap."""
-        self._only(sender, MINTER)
+        self._check_role(sender, MINTER)
         issue = self._present_issue()
         _check_cap(issue, amount)
         self.issue[()] = issue._replace(minted=issue.minted + amount)
-        self._mint(to, amount)
+        self._mint_tokens(to, amount)
 
     @external
-    def book(self, sender: str, amount: int) -> None:
+    def reserve_mint(self, sender: str, amount: int) -> None:
         """Set a part of the cap aside for equity that is created later."""
         self._only_auction(sender)
         issue = self._present_issue()
@@ -81,25 +81,25 @@ class Equity(Administered, ERC20):
         self.issue[()] = issue._replace(booked=issue.booked + amount)
 
     @external
-    def unbook(self, sender: str, amount: int) -> None:
+    def release_mint(self, sender: str, amount: int) -> None:
         """Give up what was booked."""
         self._only_auction(sender)
-        self.issue[()] = _without(self._present_issue(), amount)
+        self.issue[()] = _unbook_issue(self._present_issue(), amount)
 
     @external
-    def mint_booked(self, sender: str, to: str, amount: int, given_up: int) -> None:
+    def mint_reserved(self, sender: str, to: str, amount: int, given_up: int) -> None:
         """Create equity that was booked, and give up more of it."""
         self._only_auction(sender)
-        issue = _without(self._present_issue(), add(amount, given_up))
+        issue = _unbook_issue(self._present_issue(), add(amount, given_up))
         self.issue[()] = issue._replace(minted=issue.minted + amount)
-        self._mint(to, amount)
+        self._mint_tokens(to, amount)
 
     @external
     def burn(self, sender: str, owner: str, amount: int) -> None:
         """Destroy equity, one's own or on an allowance."""
         if sender != owner:
             self._spend_allowance(owner, sender, amount)
-        self._burn(owner, amount)
+        self._burn_tokens(owner, amount)
 
     @external
     def set_mint_cap(self, sender: str, new: int) -> None:
@@ -135,7 +135,7 @@ def _check_cap(issue: Issue, amount: int) -> None:
     require(amount <= issue.room, "equity: over mint cap")
 
 
-def _without(issue: Issue, amount: int) -> Issue:
+def _unbook_issue(issue: Issue, amount: int) -> Issue:
     """Return the record with less booked."""
-    require(amount <= issue.booked, "equity: more than booked")
+    require(amount <= issue.booked, "equity: more than reserved")
     return issue._replace(booked=issue.booked - amount)

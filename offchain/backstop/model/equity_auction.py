@@ -12,6 +12,16 @@ from typing import NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up, mul
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    Contract,
+    World,
+    external,
+    immutable,
+    require,
+    slot,
+    view,
+)
 from backstop.model.interfaces import (
     IERC20,
     MAX_DATA,
@@ -22,8 +32,7 @@ from backstop.model.interfaces import (
     IPriceFeed,
     IVaultEngine,
 )
-from backstop.model.listing import ids_of
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
+from backstop.model.listed_types import decode_listed_types
 
 # Less is not worth an auction, and no take may leave less of a target.
 LEAST = WAD
@@ -57,7 +66,7 @@ class Sale(NamedTuple):
         """Equity that raises the target at the floor."""
         return div_up(self.target * RAY, self.floor) if self.target else 0
 
-    def price(self, elapsed: int, duration: int) -> int:
+    def compute_price(self, elapsed: int, duration: int) -> int:
         """Return the price some seconds (at most the duration) after the start [ray], rounded up."""
         return self.top - (self.top - self.floor) * elapsed // duration
 
@@ -156,12 +165,12 @@ class EquityAuction(Contract):
             return 0, 0
         highest, average = self.feed.highest_and_average(self.address, EQUITY_MARKET)
         top = min(max(average, highest) * self.buf // BASIS_POINTS, bounds.MAX_PRICE)
-        units = div_up(top, PRICE_UNIT), self._floor(average) // PRICE_UNIT
+        units = div_up(top, PRICE_UNIT), self._compute_floor(average) // PRICE_UNIT
         sale = Sale(target, self.world.timestamp, *units)
         self.sales[collateral_type] = sale
         self.emit("AuctionStarted", collateral_type, sale.lot, target * RAY, sale.top, sale.floor)
         if self.source is None:
-            self.equity.book(self.address, sale.lot)
+            self.equity.reserve_mint(self.address, sale.lot)
         else:
             self.source.slash(self.address, sale.lot, self.address)
         return 0, target * RAY
@@ -176,7 +185,7 @@ class EquityAuction(Contract):
         else:
             available = self.source.slashable(self.address)
         average = self.feed.time_weighted(self.address, EQUITY_MARKET)
-        return mul(available, self._floor(average)) // RAY * RAY
+        return mul(available, self._compute_floor(average)) // RAY * RAY
 
     # ---------------------------------------------------------------- auctions
 
@@ -186,11 +195,11 @@ class EquityAuction(Contract):
     ) -> None:
         """Buy equity: it goes out first, then the receiver's callback if there is data, then payment."""
         require(len(data) <= MAX_DATA, "")
-        sale = self._auction(collateral_type)
+        sale = self._load_sale(collateral_type)
         elapsed = self.world.timestamp - sale.started_at
         require(elapsed <= self.duration, "equity_auction: over")
         require(receiver not in self._never_receivers(), "equity_auction: bad receiver")
-        price = sale.price(elapsed, self.duration)
+        price = sale.compute_price(elapsed, self.duration)
         require(price <= max_price, "equity_auction: price too high")
 
         amount = min(sale.lot, max_amount)
@@ -206,9 +215,9 @@ class EquityAuction(Contract):
         self.sales[collateral_type] = rest
 
         if self.source is None:
-            self.equity.mint_booked(self.address, receiver, amount, returned)
+            self.equity.mint_reserved(self.address, receiver, amount, returned)
         else:
-            self._restore(returned)
+            self._restore_lot(returned)
             self.equity_token.transfer(self.address, receiver, amount)
         if data:
             taker = cast(IAuctionTaker, self.world.at(receiver))
@@ -218,15 +227,15 @@ class EquityAuction(Contract):
     @external
     def end(self, sender: str, collateral_type: int) -> None:
         """End an auction that was not filled, after the deadline or in settlement."""
-        sale = self._auction(collateral_type)
+        sale = self._load_sale(collateral_type)
         over = self.world.timestamp > sale.started_at + self.duration
         require(over or self.vault_engine.in_settlement(self.address), "equity_auction: still open")
         self.emit("AuctionEnded", collateral_type, sale.lot, sale.target * RAY)
         self.sales[collateral_type] = sale._replace(target=0)
         if self.source is None:
-            self.equity.unbook(self.address, sale.lot)
+            self.equity.release_mint(self.address, sale.lot)
         else:
-            self._restore(sale.lot)
+            self._restore_lot(sale.lot)
         self.loss_waterfall.release(self.address, collateral_type)
 
     # ------------------------------------------------------------------- views
@@ -236,46 +245,46 @@ class EquityAuction(Contract):
         """Return the equity that losses would take at the floor [wad], rounded up."""
         if loss == 0:
             return 0
-        floor = self._floor(self.feed.time_weighted(self.address, EQUITY_MARKET))
+        floor = self._compute_floor(self.feed.time_weighted(self.address, EQUITY_MARKET))
         require(floor != 0, "equity_auction: no price")
         return div_up(loss, floor)
 
     @view
     def under_auction(self, sender: str) -> int:
         """Return the equity that is in auctions now and not sold [wad]."""
-        return sum(sale.lot for sale in self._all())
+        return sum(sale.lot for sale in self._list_sales())
 
     @view
     def status(self, sender: str, collateral_type: int) -> tuple[bool, int, int, int]:
         """Return whether the auction is over, the price [ray], the lot [wad] and the target [rad]."""
-        sale = self._auction(collateral_type)
+        sale = self._load_sale(collateral_type)
         elapsed = self.world.timestamp - sale.started_at
-        price = sale.price(min(elapsed, self.duration), self.duration)
+        price = sale.compute_price(min(elapsed, self.duration), self.duration)
         return elapsed > self.duration, price, sale.lot, sale.target * RAY
 
     @view
     def auction_of(self, sender: str, collateral_type: int) -> Auction:
         """Return a type's auction."""
-        sale = self._auction(collateral_type)
+        sale = self._load_sale(collateral_type)
         return Auction(sale.lot, sale.target * RAY, sale.started_at, sale.top, sale.floor)
 
     # ----------------------------------------------------------------- helpers
 
-    def _floor(self, average: int) -> int:
+    def _compute_floor(self, average: int) -> int:
         """Return the lowest price at an average [ray], in whole units; 0 if there never was a price."""
         return div_up(average * self.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
 
-    def _restore(self, amount: int) -> None:
+    def _restore_lot(self, amount: int) -> None:
         """Give what is left of a lot back to the pool it was slashed from."""
         if amount != 0:
             assert self.source is not None
             self.equity_token.approve(self.address, self.source_address, amount)
             self.source.restore(self.address, amount)
 
-    def _all(self) -> list[Sale]:
-        return [self.sales[c] for c in ids_of(self.vault_engine.listed(self.address))]
+    def _list_sales(self) -> list[Sale]:
+        return [self.sales[c] for c in decode_listed_types(self.vault_engine.listed(self.address))]
 
-    def _auction(self, collateral_type: int) -> Sale:
+    def _load_sale(self, collateral_type: int) -> Sale:
         sale: Sale = self.sales[collateral_type]
         require(sale.target != 0, "equity_auction: no auction")
         return sale

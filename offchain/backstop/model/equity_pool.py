@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import mul
+from backstop.model.contract_base import World, external, immutable, require, slot, view
 from backstop.model.denominations import (
     LEAST_ASSETS,
     VIRTUAL_ASSETS,
@@ -18,10 +19,9 @@ from backstop.model.denominations import (
     count_steps,
 )
 from backstop.model.interfaces import IEquityAuction
-from backstop.model.member_pool import BatchState, MemberPool, Part
+from backstop.model.member_pool import BatchState, ClaimableShare, MemberPool
 from backstop.model.redeem_queue import Queue, Request
 from backstop.model.shares import State
-from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(96, 160)
@@ -80,8 +80,8 @@ class EquityPool(MemberPool):
     @external
     def cut(self, sender: str) -> int:
         """End the collecting of a batch; its shares stay members' until they are paid; the batch."""
-        queue = self._ripen()
-        units = self._cut(queue).units
+        queue = self._ripen_batches()
+        units = self._cut_batch(queue).units
         self.line[()] = queue._replace(collecting=queue.collecting + 1)
         self.emit("BatchCut", queue.collecting, units, 0)
         return int(queue.collecting)
@@ -89,8 +89,8 @@ class EquityPool(MemberPool):
     @external
     def settle(self, sender: str) -> None:
         """Pay all shares that are due, in full, while no loss is known."""
-        queue, state, round = self._ripen(), self.state[()], self.round[()]
-        shares = self._due()
+        queue, state, round = self._ripen_batches(), self.state[()], self.round[()]
+        shares = self._count_due_shares()
         require(shares != 0, "pool: nothing to settle")
         losses = self.loss_waterfall.losses_at_payment(self.address, self.stage_address)
         idle = losses == 0 and self.stage.under_auction(self.address) == 0
@@ -103,8 +103,8 @@ class EquityPool(MemberPool):
         self.round[()] = round + 1
         self._book(-paid)
         self.line[()] = queue._replace(owed=queue.owed + paid)
-        self._renew(self.address, self.state[()].mark)
-        self._burn(self.address, shares)
+        self._renew_record(self.address, self.state[()].mark)
+        self._burn_shares(self.address, shares)
         self.emit("RoundPaid", round, queue.unsettled, shares, paid)
 
     # ------------------------------------------------------------------ losses
@@ -116,7 +116,7 @@ class EquityPool(MemberPool):
         sent = min(assets, self._all_vested())
         self._book(-sent)
         self.emit("Slashed", receiver, sent)
-        self._push(receiver, sent)
+        self._push_assets(receiver, sent)
         return sent
 
     @external
@@ -125,7 +125,7 @@ class EquityPool(MemberPool):
         require(sender == self.stage_address, "pool: not its stage")
         self._book(assets)
         self.emit("Restored", assets)
-        self._pull(sender, assets)
+        self._pull_assets(sender, assets)
 
     # ------------------------------------------------------------------- views
 
@@ -138,7 +138,7 @@ class EquityPool(MemberPool):
     def batch_of(self, sender: str, batch: int) -> BatchState:
         """Return the record of a batch."""
         record = self.batches[batch]
-        paid, over = self._paid(batch, record.units, record.generation)
+        paid, over = self._compute_paid(batch, record.units, record.generation)
         return BatchState(record.units, record.since, paid, 0, over)
 
     @view
@@ -150,33 +150,33 @@ class EquityPool(MemberPool):
     @view
     def shares_due(self, sender: str) -> int:
         """Return the shares whose cooldown was over when somebody last looked."""
-        return self._due()
+        return self._count_due_shares()
 
     # ----------------------------------------------------------------- batches
 
-    def settles_from(self) -> int:
+    def get_settlement_start(self) -> int:
         """Return when shares are due first [seconds]: at once, if some are already."""
-        return 0 if self._due() else super().settles_from()
+        return 0 if self._count_due_shares() else super().get_settlement_start()
 
-    def _ripen(self) -> Queue:
+    def _ripen_batches(self) -> Queue:
         """Make the shares of batches due whose cooldown is over; the queue, not stored."""
         queue: Queue = self.line[()]
-        due, unsettled = self._due(), queue.unsettled
-        for id in self.unsettled_batches():
-            if self.world.timestamp < self.matures_at(id):
+        due, unsettled = self._count_due_shares(), queue.unsettled
+        for id in self.list_unsettled_batches():
+            if self.world.timestamp < self.get_maturity(id):
                 break
-            due += self.units_of(id)
+            due += self.get_units(id)
             self.batches[id] = self.batches[id]._replace(link=self.round[()])
             unsettled = id + 1
         self.due[()] = Due(due, self.state[()].generation)
         return queue._replace(unsettled=unsettled)
 
-    def _due(self) -> int:
+    def _count_due_shares(self) -> int:
         """Return the shares that are due, as they are counted now, rounded down."""
         due: Due = self.due[()]
         return convert_shares(due.shares, due.generation, self.state[()].generation)
 
-    def _paid(self, id: int, shares: int, generation: int) -> tuple[int, bool]:
+    def _compute_paid(self, id: int, shares: int, generation: int) -> tuple[int, bool]:
         """Return what shares of a batch, of that generation, were paid, rounded down; and if they were."""
         round = self.batches[id].link
         if round == 0 or round == self.round[()]:
@@ -185,26 +185,26 @@ class EquityPool(MemberPool):
         owed = convert_shares(shares, generation, self.generations[round])
         return mul(record.paid, owed) // record.shares, True
 
-    def _claimable(self, id: int, controller: str) -> Part:
+    def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
         """Return what may be claimed of a request: all or, before its batch is paid, nothing."""
         request: Request = self.requests[id, controller]
-        paid, over = self._paid(id, request.shares, request.generation)
+        paid, over = self._compute_paid(id, request.shares, request.generation)
         if not over:
-            return Part(0, 0, 0, False)
+            return ClaimableShare(0, 0, 0, False)
         claimed = self.claimed[id, controller]
         shares = request.shares - claimed.shares
-        return Part(request.shares, shares, paid - claimed.assets if shares else 0, True)
+        return ClaimableShare(request.shares, shares, paid - claimed.assets if shares else 0, True)
 
-    def committed(self, id: int, controller: str) -> int:
+    def get_committed_shares(self, id: int, controller: str) -> int:
         return int(self.requests[id, controller].shares)
 
     # ------------------------------------------------------------------ prices
 
-    def _vested(self) -> int:
+    def _get_vested_assets(self) -> int:
         return self._all_vested()
 
-    def _left(self, assets: int) -> int:
-        losses = self.loss_waterfall.losses_beyond(self.address, self.stage_address)
+    def _compute_assets_left(self, assets: int) -> int:
+        losses = self.loss_waterfall.losses_reaching(self.address, self.stage_address)
         if losses == 0:
             return assets
         return assets - min(assets, self.stage.pending_assets(self.address, losses))
@@ -229,7 +229,7 @@ class EquityPool(MemberPool):
             voided = self.state[()].supply
             begun: State = self._begin_generation(steps)
             if steps == VOID:
-                self.emit("NewGeneration", begun.generation, voided, self._clear())
+                self.emit("NewGeneration", begun.generation, voided, self._clear_assets())
             else:
                 self.emit("SharesDivided", begun.generation, steps)
         return supply, held

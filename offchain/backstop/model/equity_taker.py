@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-from backstop.model.erc20 import words
+from backstop.model.contract_base import Contract, NoSuchFunctionError, World, external, immutable, require
+from backstop.model.erc20 import encode_words
 from backstop.model.interfaces import IERC20
-from backstop.model.state import Contract, NoSuchFunctionError, World, external, immutable, require
 
 
 class IEquityAuction(Protocol):
@@ -62,7 +62,7 @@ class EquityTaker(Contract):
         """Take equity, sell it at once; what the take does not cost goes to the owner."""
         require(sender == self.owner, "equity_taker: not owner")
         equity_auction = cast(IEquityAuction, self.world.at(auction))
-        data = words(market, 0)
+        data = encode_words(market, 0)
         equity_auction.take(self.address, collateral_type, max_amount, max_price, self.address, data)
         self._hand_over(auction)
 
@@ -76,7 +76,7 @@ class EquityTaker(Contract):
         if target.KIND != "SurplusAuction":
             raise NoSuchFunctionError("take")  # other auctions' has another selector
         surplus_auction = cast(ISurplusAuction, target)
-        surplus_auction.take(self.address, max_amount, max_price, self.address, words(market, spend))
+        surplus_auction.take(self.address, max_amount, max_price, self.address, encode_words(market, spend))
         self._hand_over(auction)
 
     @external

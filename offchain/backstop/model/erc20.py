@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from backstop.model.arithmetic import MAX_UINT256, add
-from backstop.model.signatures import ORDER, ecrecover, keccak256
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+from backstop.model.evm_crypto import ORDER, ecrecover, keccak256
 
 _DOMAIN_TYPE = keccak256(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -16,12 +16,12 @@ _PERMIT_TYPE = keccak256(
 )
 
 
-def words(*values: int | str | bytes) -> bytes:
+def encode_words(*values: int | str | bytes) -> bytes:
     """ABI words: integers, addresses or 32 bytes each."""
-    return b"".join(map(_word, values))
+    return b"".join(map(_encode_word, values))
 
 
-def _word(value: int | str | bytes) -> bytes:
+def _encode_word(value: int | str | bytes) -> bytes:
     if isinstance(value, bytes):
         return value
     return (int(value, 16) if isinstance(value, str) else value).to_bytes(32, "big")
@@ -30,13 +30,13 @@ def _word(value: int | str | bytes) -> bytes:
 def domain_separator(name: str, version: str, chain_id: int, address: str) -> bytes:
     """Return the EIP-712 domain of a contract on a chain."""
     return keccak256(
-        words(_DOMAIN_TYPE, keccak256(name.encode()), keccak256(version.encode()), chain_id, address)
+        encode_words(_DOMAIN_TYPE, keccak256(name.encode()), keccak256(version.encode()), chain_id, address)
     )
 
 
 def permit_digest(domain: bytes, owner: str, spender: str, amount: int, nonce: int, deadline: int) -> bytes:
     """Return the digest that the owner signs for a permit."""
-    content = words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
+    content = encode_words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
     return keccak256(b"\x19\x01" + domain + keccak256(content))
 
 
@@ -68,20 +68,20 @@ class ERC20(Contract):
     @external
     def transfer(self, sender: str, to: str, amount: int) -> bool:
         """Move the sender's tokens."""
-        self._transfer(sender, to, amount)
+        self._transfer_tokens(sender, to, amount)
         return True
 
     @external
     def approve(self, sender: str, spender: str, amount: int) -> bool:
         """Set an allowance; the highest value means without end."""
-        self._approve(sender, spender, amount)
+        self._set_allowance(sender, spender, amount)
         return True
 
     @external
     def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
         """Move tokens on an allowance."""
         self._spend_allowance(owner, sender, amount)
-        self._transfer(owner, to, amount)
+        self._transfer_tokens(owner, to, amount)
         return True
 
     @external
@@ -98,7 +98,7 @@ class ERC20(Contract):
         signer = ecrecover(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         require(signer is not None, "ecdsa: invalid signature")
         require(signer == owner, "erc20: invalid signature")
-        self._approve(owner, spender, amount)
+        self._set_allowance(owner, spender, amount)
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
@@ -130,7 +130,7 @@ class ERC20(Contract):
         """Return the fields of the domain (EIP-5267)."""
         return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
 
-    def _transfer(self, owner: str, to: str, amount: int) -> None:
+    def _transfer_tokens(self, owner: str, to: str, amount: int) -> None:
         require(owner != ZERO_ADDRESS, "erc20: transfer from the zero address")
         require(to != ZERO_ADDRESS, "erc20: transfer to the zero address")
         balance = self.balances[owner]
@@ -139,13 +139,13 @@ class ERC20(Contract):
         self.balances[to] = self.balances[to] + amount
         self.emit("Transfer", owner, to, amount)
 
-    def _mint(self, owner: str, amount: int) -> None:
+    def _mint_tokens(self, owner: str, amount: int) -> None:
         require(owner != ZERO_ADDRESS, "erc20: mint to the zero address")
         self.supply[()] = add(self.supply[()], amount)
         self.balances[owner] = self.balances[owner] + amount
         self.emit("Transfer", ZERO_ADDRESS, owner, amount)
 
-    def _burn(self, owner: str, amount: int) -> None:
+    def _burn_tokens(self, owner: str, amount: int) -> None:
         require(owner != ZERO_ADDRESS, "erc20: burn from the zero address")
         balance = self.balances[owner]
         require(balance >= amount, "erc20: burn amount exceeds balance")
@@ -153,7 +153,7 @@ class ERC20(Contract):
         self.supply[()] = self.supply[()] - amount
         self.emit("Transfer", owner, ZERO_ADDRESS, amount)
 
-    def _approve(self, owner: str, spender: str, amount: int) -> None:
+    def _set_allowance(self, owner: str, spender: str, amount: int) -> None:
         require(owner != ZERO_ADDRESS, "erc20: approve from the zero address")
         require(spender != ZERO_ADDRESS, "erc20: approve to the zero address")
         self.allowances[owner, spender] = amount
@@ -163,4 +163,4 @@ class ERC20(Contract):
         allowance = self.allowances[owner, spender]
         if allowance < MAX_UINT256:
             require(allowance >= amount, "erc20: insufficient allowance")
-            self._approve(owner, spender, allowance - amount)
+            self._set_allowance(owner, spender, allowance - amount)

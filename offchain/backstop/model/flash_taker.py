@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol, cast
 
 from backstop.model.arithmetic import add
+from backstop.model.contract_base import Contract, World, external, immutable, require
 from backstop.model.interfaces import IERC20
-from backstop.model.state import Contract, World, external, immutable, require
 
 
 class ICollateralAuction(Protocol):

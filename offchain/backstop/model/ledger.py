@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul, rpow, sub
+from backstop.model.contract_base import World, immutable, require, slot, view
 from backstop.model.interfaces import Debts, ILossWaterfall, IStablecoin, Redistribution
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import Administered
-from backstop.model.state import World, immutable, require, slot, view
 
 MAX_TYPE_DEBT = 2**181 - 1
 
@@ -150,11 +150,11 @@ class Ledger(Administered):
     @view
     def in_settlement(self, sender: str) -> bool:
         """Tell whether settlement has begun."""
-        return self._settling()
+        return self._is_settling()
 
     # -------------------------------------------------------------- parameters
 
-    def _list(self, collateral_type: int) -> None:
+    def _open_type(self, collateral_type: int) -> None:
         """Open a new type: no debt, a rate of one."""
         self.debts[collateral_type] = Debts(accumulated_rate=RAY, accrued_at=self.world.timestamp)
 
@@ -227,7 +227,7 @@ class Ledger(Administered):
         )
         return debts
 
-    def _accrue(self, collateral_type: int) -> Debts:
+    def _accrue_fees(self, collateral_type: int) -> Debts:
         """Store `_post_accrual`; return the record."""
         debts = self._post_accrual(collateral_type)
         self.debts[collateral_type] = debts
@@ -264,7 +264,7 @@ class Ledger(Administered):
         debts: Debts = self.debts[collateral_type]
         debts = debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt))
         if normalized_debt != 0:
-            debts = _flag(debts, DISTRESSED)
+            debts = _set_distress_flag(debts, DISTRESSED)
         self.debts[collateral_type] = debts
         self._count_auctions(collateral_type, mul(normalized_debt, debts.accumulated_rate))
         return debts
@@ -283,7 +283,7 @@ class Ledger(Administered):
         """Post salvage -amount [wad]."""
         self.salvage[collateral_type] = sub(self.salvage[collateral_type], amount)
 
-    def _post_write_off(self, collateral_type: int, principal: int) -> None:
+    def _post_loss(self, collateral_type: int, principal: int) -> None:
         """Post in_auction -> deficit."""
         if principal != 0:
             self._count_auctions(collateral_type, -principal)
@@ -298,12 +298,12 @@ class Ledger(Administered):
             self.system[()] = balance._replace(reserve=balance.reserve - paid)
             if paid != owed:
                 self._post_deficit(collateral_type, owed - paid)
-            self._mint(receiver, amount)
+            self._mint_stablecoin(receiver, amount)
 
     def _post_deficit(self, collateral_type: int, amount: int) -> None:
         """Post deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
         self.deficit[collateral_type] = self.deficit[collateral_type] + amount
-        self.debts[collateral_type] = _flag(self.debts[collateral_type], DISTRESSED)
+        self.debts[collateral_type] = _set_distress_flag(self.debts[collateral_type], DISTRESSED)
         self.loss_waterfall.recognise(self.address, collateral_type, amount)
 
     def _post_cover(self, collateral_type: int, amount: int) -> None:
@@ -328,7 +328,7 @@ class Ledger(Administered):
 
     def _post_retired(self, collateral_type: int, on_sale: int) -> None:
         """Post buffer -> reserve, all of it, of a type that owes, sells and lacks nothing."""
-        idle = self.debts[collateral_type].normalized_debt == self._distress(collateral_type) == 0
+        idle = self.debts[collateral_type].normalized_debt == self._compute_distress(collateral_type) == 0
         require(idle and self.salvage[collateral_type] == on_sale == 0, "ledger: type in use")
         amount = self.income[collateral_type].buffer
         self._post_from_buffer(collateral_type, amount)
@@ -338,7 +338,7 @@ class Ledger(Administered):
     def _post_spent(self, receiver: str, amount: int) -> None:
         """Post reserve -amount [wad], supply the same more."""
         self._post_from_reserve(mul(amount, RAY))
-        self._mint(receiver, amount)
+        self._mint_stablecoin(receiver, amount)
 
     def _post_redistribution(self, collateral_type: int, amount: int, ratio: int, least_ratio: int) -> int:
         """Post rate +k, k = floor(amount/normalized_debt) as far as there is room; return the rad covered."""
@@ -348,7 +348,9 @@ class Ledger(Administered):
         redistribution = self._load_redistribution(collateral_type)
         added = min(amount // debts.normalized_debt, _rate_room(debts, redistribution, ratio, least_ratio))
         if added != 0:
-            debts = _flag(debts._replace(accumulated_rate=debts.accumulated_rate + added), SURCHARGED)
+            debts = _set_distress_flag(
+                debts._replace(accumulated_rate=debts.accumulated_rate + added), SURCHARGED
+            )
             length = self.loss_waterfall.EPOCH_LENGTH(self.address)
             self.redistributions[collateral_type] = redistribution._replace(
                 added=redistribution.added + added, ends=(self.world.timestamp // length + 1) * length
@@ -383,7 +385,7 @@ class Ledger(Administered):
     def _post_netted(self, listed: int) -> int:
         """Post settled +deficits -buffers -reserve, which is supply*RAY by the balance; return the supply."""
         settled = int(self.settled_debt[()])
-        for c in ids_of(listed):
+        for c in decode_listed_types(listed):
             settled += int(self.deficit[c] - self.income[c].buffer)
             self.deficit[c] = 0
             self.income[c] = Income()
@@ -396,25 +398,25 @@ class Ledger(Administered):
     def _post_redeemed(self, owner: str, amount: int) -> None:
         """Post supply -amount [wad], settled the same less."""
         self.settled_debt[()] = sub(self.settled_debt[()], mul(amount, RAY))
-        self._burn(owner, amount)
+        self._burn_stablecoin(owner, amount)
 
     # ----------------------------------------------------------------- helpers
 
-    def _mint(self, receiver: str, amount: int) -> None:
+    def _mint_stablecoin(self, receiver: str, amount: int) -> None:
         """Post supply +amount [wad], against another posting."""
         self.stablecoin.mint(self.address, receiver, amount)
 
-    def _burn(self, payer: str, amount: int) -> None:
+    def _burn_stablecoin(self, payer: str, amount: int) -> None:
         """Post supply -amount [wad], against another posting."""
         self.stablecoin.burn(self.address, payer, amount)
 
-    def _settling(self) -> bool:
+    def _is_settling(self) -> bool:
         """Tell whether settlement has begun."""
         return bool(self.system[()].global_debt_ceiling == NO_CEILING)
 
     def _check_live(self) -> None:
         """Revert because settlement has begun."""
-        self._check_not(self._settling())
+        self._check_not(self._is_settling())
 
     def _check_not(self, settling: bool) -> None:
         """Revert if a bit beside a type's terms tells that settlement has begun."""
@@ -430,13 +432,13 @@ class Ledger(Administered):
         ends = found.ends + self.loss_waterfall.EPOCH_LENGTH(self.address)
         return found._replace(added=0, before=found.added if self.world.timestamp < ends else 0, ends=ends)
 
-    def _distress(self, collateral_type: int) -> int:
+    def _compute_distress(self, collateral_type: int) -> int:
         """Return in_auction + deficit [rad]."""
         return int(self.auctions[collateral_type].in_auction + self.deficit[collateral_type])
 
     def _settle_distress(self, collateral_type: int) -> None:
         """Clear `distressed` once nothing of the type is under auction or uncovered."""
-        if self._distress(collateral_type) == 0:
+        if self._compute_distress(collateral_type) == 0:
             debts: Debts = self.debts[collateral_type]
             self.debts[collateral_type] = debts._replace(distressed=debts.distressed & ~DISTRESSED)
 
@@ -449,7 +451,7 @@ class Ledger(Administered):
         self.system[()] = balance._replace(buffers=balance.buffers + coins)
 
 
-def _flag(debts: Debts, flag: int) -> Debts:
+def _set_distress_flag(debts: Debts, flag: int) -> Debts:
     return debts._replace(distressed=debts.distressed | flag)
 
 

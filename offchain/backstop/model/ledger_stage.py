@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from backstop.model.contract_base import Contract, World, external, immutable, require, view
 from backstop.model.interfaces import IVaultEngine
-from backstop.model.state import Contract, World, external, immutable, require, view
 
 BUFFER = 0
 RESERVE = 1

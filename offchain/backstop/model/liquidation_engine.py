@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul
-from backstop.model.asking import NOTHING, Asking
-from backstop.model.doubt import Doubt, lowest_price
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.interfaces import (
     CallTerms,
     ICollateralAuction,
@@ -15,11 +14,12 @@ from backstop.model.interfaces import (
     IWorkouts,
     VaultState,
 )
-from backstop.model.listing import ids_of
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
+from backstop.model.listed_types import decode_listed_types
+from backstop.model.policy_calls import NOTHING, PolicyCalls
+from backstop.model.vault_flags import VaultFlags, lowest_price
 
 
-class LiquidationEngine(Doubt):
+class LiquidationEngine(VaultFlags):
     """See contracts/LiquidationEngine.vy."""
 
     KIND = "LiquidationEngine"
@@ -51,12 +51,12 @@ class LiquidationEngine(Doubt):
         self.workouts = workouts
 
     @property
-    def policy(self) -> Asking | None:
+    def policy(self) -> PolicyCalls | None:
         """Who knows the margins today, if anybody does."""
         if self.first_policy == ZERO_ADDRESS:
             return None
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
-        return Asking(self.world, self.address, engine.risk_policy(self.address))
+        return PolicyCalls(self.world, self.address, engine.risk_policy(self.address))
 
     @external
     def liquidate(self, sender: str, collateral_type: int, owner: str, reward_receiver: str) -> int:
@@ -67,7 +67,7 @@ class LiquidationEngine(Doubt):
 
         price, highest = feed.sale_prices(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
-        factor = self.policy.limits_factor() if self.policy else BASIS_POINTS
+        factor = self.policy.auction_limit_factor() if self.policy else BASIS_POINTS
         vault = engine.accrue_and_read(self.address, collateral_type, owner, factor)
         debt = vault.normalized_debt * vault.accumulated_rate
         is_unsafe = self._is_unsafe(collateral_type, vault, price, debt)
@@ -81,12 +81,12 @@ class LiquidationEngine(Doubt):
         principal = normalized_debt * vault.accumulated_rate
         if debt - principal >= vault.debt_floor:
             require(principal >= vault.debt_floor, "liquidation_engine: part too low")
-            collateral, normalized_debt = _part(vault, normalized_debt)
+            collateral, normalized_debt = _compute_part(vault, normalized_debt)
             principal = normalized_debt * vault.accumulated_rate
         if debt - principal < vault.debt_floor:
             collateral, normalized_debt, principal = vault.locked_collateral, vault.normalized_debt, debt
 
-        self._shrink(collateral_type, owner, vault.normalized_debt - normalized_debt)
+        self._shrink_flag(collateral_type, owner, vault.normalized_debt - normalized_debt)
         auction_id, reward = auction.start(
             self.address, collateral_type, owner, collateral, principal, highest
         )
@@ -107,7 +107,7 @@ class LiquidationEngine(Doubt):
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         debt = vault.normalized_debt * vault.accumulated_rate
-        short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
+        short = not self._has_ratio(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
         require(terms.ratio != 0 and short, "liquidation_engine: margin met")
         over = self.world.timestamp > vault.called_at + terms.grace + terms.valid
         require(vault.called_at == 0 or over, "liquidation_engine: call runs")
@@ -129,12 +129,12 @@ class LiquidationEngine(Doubt):
         flagged = 0
         if debt != 0:
             price = lowest_price(feed, self.address, collateral_type)
-            require(price != 0, "doubt: no price")
+            require(price != 0, "vault_flags: no price")
             if feed.issuer_of(self.address, collateral_type) != ZERO_ADDRESS:
                 flagged = div_up(max(0, debt - vault.locked_collateral * price), vault.accumulated_rate)
             elif self._is_unsafe(collateral_type, vault, price, debt):
                 flagged = vault.normalized_debt
-        self._flag(collateral_type, owner, flagged)
+        self._set_flag(collateral_type, owner, flagged)
         return int(flagged * vault.accumulated_rate)
 
     @external
@@ -148,32 +148,36 @@ class LiquidationEngine(Doubt):
         normalized_debt = min(vault.normalized_debt, mul(amount, RAY) // vault.accumulated_rate)
         principal = normalized_debt * vault.accumulated_rate
         if principal != 0:
-            self._shrink(collateral_type, sender, vault.normalized_debt - normalized_debt)
+            self._shrink_flag(collateral_type, sender, vault.normalized_debt - normalized_debt)
             engine.seize(self.address, collateral_type, sender, 0, normalized_debt, sender, 0)
             auction.write_off(self.address, collateral_type, principal)
         self.emit("WrittenDown", collateral_type, sender, principal)
         return principal
 
     @external
-    def hand_over(
+    def move_to_workout(
         self, sender: str, collateral_type: int, owner: str, collateral: int, normalized_debt: int
     ) -> None:
         """Move a vault's collateral, and debt with it, into a workout."""
         require(sender == self.workouts, "liquidation_engine: not workouts")
         # The vault goes over whole, or has no debt.
-        self._shrink(collateral_type, owner, 0)
+        self._shrink_flag(collateral_type, owner, 0)
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         engine.seize(self.address, collateral_type, owner, collateral, normalized_debt, ZERO_ADDRESS, 0)
 
     @view
-    def meets_call(self, sender: str, collateral_type: int, locked_collateral: int, debt: int) -> bool:
+    def satisfies_margin_call(
+        self, sender: str, collateral_type: int, locked_collateral: int, debt: int
+    ) -> bool:
         """Tell whether a vault of this size meets its call ratio; without a fresh price it never does."""
         if debt == 0:
             return True
         terms = self._call_terms(collateral_type)
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.current_price(self.address, collateral_type)
-        return terms.ratio == 0 or self._meets(collateral_type, locked_collateral, price, debt, terms.ratio)
+        return terms.ratio == 0 or self._has_ratio(
+            collateral_type, locked_collateral, price, debt, terms.ratio
+        )
 
     @view
     def is_policy(self, sender: str, policy: str) -> bool:
@@ -181,15 +185,17 @@ class LiquidationEngine(Doubt):
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         mode = self.policy.mode() if self.policy else NOTHING
         listed = engine.listed(self.address)
-        return Asking(self.world, self.address, policy).is_policy(self.vault_engine_address, listed, mode)
+        return PolicyCalls(self.world, self.address, policy).is_policy(
+            self.vault_engine_address, listed, mode
+        )
 
     @view
-    def steepest_of(self, sender: str, collateral_type: int) -> int:
+    def max_marginal_add_on_of(self, sender: str, collateral_type: int) -> int:
         """Return how fast a vault's add-on grows with its debt, at most [basis points]."""
-        return self.policy.steepest(collateral_type) if self.policy else 0
+        return self.policy.ask_max_marginal_add_on(collateral_type) if self.policy else 0
 
     @view
-    def doubt_of(self, sender: str, collateral_type: int) -> int:
+    def debt_at_risk_of(self, sender: str, collateral_type: int) -> int:
         """Return a type's debt in doubt that is not booked as lost [rad]: under auction, or flagged.
 
         Sound workouts are not; flags count for no more than all that performs, at the last accrual's rate.
@@ -201,15 +207,17 @@ class LiquidationEngine(Doubt):
         if in_auction != 0:
             if self.workouts != ZERO_ADDRESS:
                 workouts = cast(IWorkouts, self.world.at(self.workouts))
-                sound = workouts.sound_of(self.address, collateral_type)
+                sound = workouts.unflagged_principal_of(self.address, collateral_type)
             found += max(0, in_auction - sound)
         return int(found)
 
     @view
-    def doubt_total(self, sender: str) -> int:
+    def debt_at_risk_total(self, sender: str) -> int:
         """Return the debt in doubt of all types that are listed [rad]."""
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
-        return sum(self.doubt_of(self.address, c) for c in ids_of(engine.listed(self.address)))
+        return sum(
+            self.debt_at_risk_of(self.address, c) for c in decode_listed_types(engine.listed(self.address))
+        )
 
     @view
     def flag_of(self, sender: str, collateral_type: int, owner: str) -> int:
@@ -228,7 +236,9 @@ class LiquidationEngine(Doubt):
         most = engine.terms_of(self.address, collateral_type).initial_ratio
         return self.policy.call_terms(collateral_type, most)
 
-    def _meets(self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int) -> bool:
+    def _has_ratio(
+        self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int
+    ) -> bool:
         """Tell whether collateral is worth what a ratio and the debt's size ask for."""
         policy = self.policy
         add_on = policy.add_on(collateral_type, debt) if policy else 0
@@ -240,7 +250,7 @@ class LiquidationEngine(Doubt):
         The policy is asked only about a vault that its own ratio does not make unsafe.
         """
         is_under = vault.locked_collateral * price * BASIS_POINTS < debt * vault.liquidation_ratio
-        if not is_under and self._meets(
+        if not is_under and self._has_ratio(
             collateral_type, vault.locked_collateral, price, debt, vault.liquidation_ratio
         ):
             return self._is_due(collateral_type, vault, price, debt)
@@ -253,11 +263,11 @@ class LiquidationEngine(Doubt):
         terms = self._call_terms(collateral_type)
         due = vault.called_at + terms.grace
         in_time = due <= self.world.timestamp <= due + terms.valid
-        short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
+        short = not self._has_ratio(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
         return terms.ratio != 0 and in_time and short
 
 
-def _part(vault: VaultState, normalized_debt: int) -> tuple[int, int]:
+def _compute_part(vault: VaultState, normalized_debt: int) -> tuple[int, int]:
     """Return a part's collateral in whole units [wad], and the debt that goes with it, rounded up [wad].
 
     Down to the debt that is asked for; up by a unit where that is nothing, or under the floor.

@@ -11,9 +11,9 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import add, sub
+from backstop.model.contract_base import World, external, immutable, require, slot, view
 from backstop.model.interfaces import ILiquidationEngine, IVaultEngine
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, immutable, require, slot, view
 
 WINDING_UP = 2**255
 """Added to what is pending from the beginning of settlement until its books are closed."""
@@ -106,7 +106,7 @@ class LossEvents(Administered):
     def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
         """Record a deficit that the ledger has booked; no stage pays here."""
         self._only_engine(sender)
-        loss = self._roll(collateral_type)
+        loss = self._roll_event(collateral_type)
         event = collateral_type, loss.epoch
         self.created[event] = add(self.created[event], amount)
         self.losses[collateral_type] = loss._replace(unresolved=add(loss.unresolved, amount))
@@ -159,7 +159,7 @@ class LossEvents(Administered):
     def _only_engine(self, sender: str) -> None:
         require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
 
-    def _roll(self, collateral_type: int) -> Loss:
+    def _roll_event(self, collateral_type: int) -> Loss:
         """Carry what is left of the last event into the present one, which is returned.
 
         Stages that gave up are asked again from then on, if all after them were asked meanwhile.
@@ -188,8 +188,8 @@ class LossEvents(Administered):
                 self._note_open(collateral_type)
             self.emit("LossRecovered", *event, amount)
 
-    def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
-        event = collateral_type, epoch, k
+    def _book_payment(self, collateral_type: int, epoch: int, stage_index: int, amount: int) -> None:
+        event = collateral_type, epoch, stage_index
         self.paid[event] = self.paid[event] + amount
         loss: Loss = self.losses[collateral_type]
         self.losses[collateral_type] = loss._replace(unresolved=sub(loss.unresolved, amount))
@@ -206,7 +206,7 @@ class LossEvents(Administered):
         else:
             self.books[()] = books._replace(open=books.open | bit)
 
-    def _doubt(self, collateral_type: int) -> int:
+    def _get_debt_at_risk(self, collateral_type: int) -> int:
         """Return a type's debt that may be lost and is not booked [rad]."""
         liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
-        return liquidations.doubt_of(self.address, collateral_type)
+        return liquidations.debt_at_risk_of(self.address, collateral_type)

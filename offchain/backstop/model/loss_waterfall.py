@@ -12,12 +12,12 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, add, mul, sub
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, require, slot, view
 from backstop.model.interfaces import IPriceFeed
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.loss_events import WINDING_UP, Books, Loss, LossEvent
 from backstop.model.stage_caps import Reservation, StageCaps
 from backstop.model.stage_order import TOO_MUCH, Lineup, Slot
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 
 @slot(188, 8)
@@ -55,13 +55,13 @@ class LossWaterfall(StageCaps):
     @external
     def cover(self, sender: str, collateral_type: int) -> int:
         """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
-        due = self.vault_engine.deficit_at_rest(self.address, collateral_type)
+        due = self.vault_engine.deficit_when_idle(self.address, collateral_type)
         # One that was repaid in full without a stage is open until somebody says so here.
         was_open = self.books[()].open >> collateral_type & 1
         require(due != 0 or was_open, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
-        loss = self._roll(collateral_type)
-        reserved = self._reserved(collateral_type)
+        loss = self._roll_event(collateral_type)
+        reserved = self._sum_reservations(collateral_type)
         due -= min(due, reserved)
         settling = self.books[()].settlement != 0
         asked = reserved == 0
@@ -82,19 +82,19 @@ class LossWaterfall(StageCaps):
                     break
                 if loss.gave_up >> k & 1:
                     continue
-            works, capacity = self._capacity(k, collateral_type)
-            amount = min(due, self._room(collateral_type, k, capacity, settling=settling))
+            works, capacity = self._get_capacity(k, collateral_type)
+            amount = min(due, self._compute_room(collateral_type, k, capacity, settling=settling))
             paid = kept = 0
             if amount != 0:
-                works, paid, kept = self._absorb(k, collateral_type, amount)
+                works, paid, kept = self._absorb_loss(k, collateral_type, amount)
             if not works:
                 self.emit("StageFailed", collateral_type, loss.epoch, k)
                 if terms.owes and not settling:
-                    failed.append((k, self._short(collateral_type, k, due, paid), total + paid))
+                    failed.append((k, self._compute_shortfall(collateral_type, k, due, paid), total + paid))
             if paid != 0:
-                self._book(collateral_type, loss.epoch, k, paid)
+                self._book_payment(collateral_type, loss.epoch, k, paid)
                 if terms.is_capped:
-                    self._use(collateral_type, k, paid)
+                    self._count_payment(collateral_type, k, paid)
             due -= min(due, paid + kept)
             total += paid + kept
             if kept != 0:
@@ -118,45 +118,45 @@ class LossWaterfall(StageCaps):
         covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
         self.reservations[collateral_type, sender] = held._replace(amount=sub(held.amount, covered))
         k = held.place - 1
-        self._book(collateral_type, self._roll(collateral_type).epoch, k, covered)
+        self._book_payment(collateral_type, self._roll_event(collateral_type).epoch, k, covered)
         if held.capped:
-            self._use(collateral_type, k, covered)
+            self._count_payment(collateral_type, k, covered)
         if held.in_place:
             other: InPlace = self.in_place[collateral_type, sender]
             part = min(other.amount, covered)
             self.in_place[collateral_type, sender] = other._replace(amount=other.amount - part)
-            self._owe(collateral_type, other.stage, part)
+            self._record_missed_share(collateral_type, other.stage, part)
 
     @external
-    def make_good(self, sender: str, collateral_type: int, stage: int) -> int:
+    def repay_missed_share(self, sender: str, collateral_type: int, stage: int) -> int:
         """Have a stage that works again pay to the reserve what others paid in its place."""
         owed = int(self.missing[stage, collateral_type])
         require(owed != 0, "loss_waterfall: nothing missed")
         require(self.books[()] == Books(), "loss_waterfall: cover first")
-        works, capacity = self._capacity(stage, collateral_type)
+        works, capacity = self._get_capacity(stage, collateral_type)
         require(works, "loss_waterfall: no answer")
-        amount = min(owed, self._room(collateral_type, stage, capacity))
+        amount = min(owed, self._compute_room(collateral_type, stage, capacity))
         require(amount != 0 or capacity == 0, "loss_waterfall: no room")
         if amount != 0:
             before = self.vault_engine.reserve(self.address)
-            self._stage(stage).absorb(self.address, collateral_type, amount)
+            self._get_stage(stage).absorb(self.address, collateral_type, amount)
             paid = self.vault_engine.reserve(self.address) - before
             require(paid >= amount, "loss_waterfall: still fails")
             if self.stages[stage].is_capped:
-                self._use(collateral_type, stage, amount)
+                self._count_payment(collateral_type, stage, amount)
         left = 0 if amount == capacity else owed - amount
         self.missing[stage, collateral_type] = left
         self.owed[stage] = self.owed[stage] - owed + left
         if self.owed[stage] == 0:
             lineup: Lineup = self.lineup[()]
             self.lineup[()] = lineup._replace(owing=lineup.owing & ~(1 << stage))
-        self.emit("LossMadeGood", collateral_type, stage, amount, left)
+        self.emit("MissedShareRepaid", collateral_type, stage, amount, left)
         return amount
 
     @external
     def release(self, sender: str, collateral_type: int) -> None:
         """Give up what is left of a reservation: the stage is passed over until all after it were asked."""
-        self._release(collateral_type, sender, self._own_reservation(sender, collateral_type))
+        self._release_reservation(collateral_type, sender, self._own_reservation(sender, collateral_type))
 
     @external
     def force_release(self, sender: str, collateral_type: int, stage: int) -> None:
@@ -166,26 +166,26 @@ class LossWaterfall(StageCaps):
         require(held.amount != 0, "loss_waterfall: nothing reserved")
         overdue = self.world.timestamp > held.since + bounds.MAX_RESERVATION
         require(self.books[()].settlement != 0 or overdue, "loss_waterfall: not overdue")
-        self._release(collateral_type, holder, held)
+        self._release_reservation(collateral_type, holder, held)
 
     @external
     def retire(self, sender: str, collateral_type: int) -> None:
         """Close the record of a type that is retired, for whose losses no stage may sell any more."""
         self._only_engine(sender)
-        require(self._reserved(collateral_type) == 0, "loss_waterfall: stages sell")
+        require(self._sum_reservations(collateral_type) == 0, "loss_waterfall: stages sell")
         self._note_recovery(collateral_type, 0)
         self._note_open(collateral_type)
 
     # -------------------------------------------------------------------- views
 
     @view
-    def losses_beyond(self, sender: str, stage: str) -> int:
+    def losses_reaching(self, sender: str, stage: str) -> int:
         """Return what of all deficits and doubts passes the stages before this one, without its reservation.
 
         What it owes for those that it missed is added. Asynchronous stages and such as fail, or owe, count as
         nothing. Return everything while settlement winds up.
         """
-        return self._losses_beyond(stage)
+        return self._compute_losses_reaching(stage)
 
     @view
     def losses_at_payment(self, sender: str, stage: str) -> int:
@@ -194,23 +194,23 @@ class LossWaterfall(StageCaps):
         Nor before a stage whose cap is a share of what it holds has covered what it can of booked losses.
         """
         self._check_prices()
-        return self._losses_beyond(stage, paying=True)
+        return self._compute_losses_reaching(stage, paying=True)
 
     @view
-    def doubt_total(self, sender: str) -> int:
+    def debt_at_risk_total(self, sender: str) -> int:
         """Return what may be lost, of all types [rad]: uncovered deficits, and debt in doubt."""
-        types = ids_of(self.vault_engine.listed(self.address))
-        return sum(self.vault_engine.deficit_of(self.address, c) + self._doubt(c) for c in types)
+        types = decode_listed_types(self.vault_engine.listed(self.address))
+        return sum(self.vault_engine.deficit_of(self.address, c) + self._get_debt_at_risk(c) for c in types)
 
     @view
-    def doubt_at_payment(self, sender: str) -> int:
+    def debt_at_risk_at_payment(self, sender: str) -> int:
         """Return the doubt that the treasury pays by [rad].
 
         No payment while a loss is open, nor while a price has just fallen far.
         """
         require(self.pending_total(self.address) == 0, "loss_waterfall: losses pending")
         self._check_prices()
-        return self.doubt_total(self.address)
+        return self.debt_at_risk_total(self.address)
 
     @view
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
@@ -239,7 +239,7 @@ class LossWaterfall(StageCaps):
     @view
     def reserved_of(self, sender: str, collateral_type: int) -> int:
         """Return what stages have reserved of a type's deficit [rad]."""
-        return self._reserved(collateral_type)
+        return self._sum_reservations(collateral_type)
 
     @view
     def missed(self, sender: str, k: int, collateral_type: int) -> int:
@@ -252,20 +252,22 @@ class LossWaterfall(StageCaps):
         """Refuse while the feed says that a price has just fallen; one that does not answer stops nobody."""
         if not self.books[()].settlement:
             feed = self.vault_engine.PRICE_FEED(self.address)
-            until = self.world.attempt(lambda: cast(IPriceFeed, self.world.at(feed)).look_until(self.address))
+            until = self.world.attempt(
+                lambda: cast(IPriceFeed, self.world.at(feed)).withdrawals_paused_until(self.address)
+            )
             require(self.world.timestamp >= (until or 0), "loss_waterfall: price has fallen")
 
-    def _losses_beyond(self, stage: str, paying: bool = False) -> int:
+    def _compute_losses_reaching(self, stage: str, paying: bool = False) -> int:
         if self.books[()].winding_up:
             return WINDING_UP
         if self.books[()].closed:
             return 0
-        types = ids_of(self.vault_engine.listed(self.address))
+        types = decode_listed_types(self.vault_engine.listed(self.address))
         left = {}
         for c in types:
             deficit = self.vault_engine.deficit_of(self.address, c)
             own = self.reservations[c, stage].amount
-            left[c] = add(deficit - min(deficit, own), self._doubt(c))
+            left[c] = add(deficit - min(deficit, own), self._get_debt_at_risk(c))
         pooled = False
         for k in self.lineup[()].ids:
             present: Slot = self.stages[k]
@@ -283,51 +285,53 @@ class LossWaterfall(StageCaps):
             for c in types:
                 if left[c] == 0:
                     continue
-                _, capacity = self._capacity(k, c)
+                _, capacity = self._get_capacity(k, c)
                 more = spent if present.pooled else 0
-                amount = min(left[c], self._room(c, k, capacity - min(capacity, more), more))
+                amount = min(left[c], self._compute_room(c, k, capacity - min(capacity, more), more))
                 left[c] -= amount
                 spent += amount
         # One that was left out bears nothing any more, but what it owes.
         return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
 
-    def _check_covered(self, k: int, types: Sequence[int]) -> None:
+    def _check_covered(self, stage_index: int, types: Sequence[int]) -> None:
         """Refuse while stage k could cover of a booked loss, under a cap that is a share of what it holds."""
-        cap_bps = self.stages[k].cap_bps
+        cap_bps = self.stages[stage_index].cap_bps
         if cap_bps == BASIS_POINTS:
             return
         for c in types:
-            if self.vault_engine.deficit_of(self.address, c) and not self._reserved(c):
-                _, capacity = self._capacity(k, c)
-                room = self._room(c, k, capacity)
+            if self.vault_engine.deficit_of(self.address, c) and not self._sum_reservations(c):
+                _, capacity = self._get_capacity(stage_index, c)
+                room = self._compute_room(c, stage_index, capacity)
                 least = mul(capacity, cap_bps) // BASIS_POINTS // BASIS_POINTS
                 require(room <= least, "loss_waterfall: not covered yet")
 
-    def _absorb(self, k: int, collateral_type: int, amount: int) -> tuple[bool, int, int]:
+    def _absorb_loss(self, stage_index: int, collateral_type: int, amount: int) -> tuple[bool, int, int]:
         """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved [rad]."""
-        answer = self.world.attempt(lambda: self._stage(k).absorb(self.address, collateral_type, amount))
+        answer = self.world.attempt(
+            lambda: self._get_stage(stage_index).absorb(self.address, collateral_type, amount)
+        )
         if answer is None:
             return False, 0, 0
         said, kept = answer
-        if kept != 0 and said == 0 and self.stages[k].asynchronous and kept <= amount:
+        if kept != 0 and said == 0 and self.stages[stage_index].asynchronous and kept <= amount:
             # Nobody is asked after this; what it has paid all the same is not its own.
             return True, 0, kept
         left = self.vault_engine.deficit_of(self.address, collateral_type)
         paid = sub(self.losses[collateral_type].unresolved, left)
-        if kept != 0 and (not self.stages[k].asynchronous or kept > amount - paid):
+        if kept != 0 and (not self.stages[stage_index].asynchronous or kept > amount - paid):
             return False, paid, 0
         return said == paid, paid, kept
 
-    def _short(self, collateral_type: int, k: int, due: int, paid: int) -> int:
+    def _compute_shortfall(self, collateral_type: int, stage_index: int, due: int, paid: int) -> int:
         """Return what stage k should have paid beside what it has [rad].
 
         With what it owes already it owes no more than it has, nor than its caps let it pay in a window. One
         that does not even say what it holds may hold all of it.
         """
-        works, capacity = self._capacity(k, collateral_type)
-        capacity, owed = capacity if works else TOO_MUCH, self.owed[k]
+        works, capacity = self._get_capacity(stage_index, collateral_type)
+        capacity, owed = capacity if works else TOO_MUCH, self.owed[stage_index]
         held = capacity - min(capacity, owed)
-        return min(due - min(due, paid), self._room(collateral_type, k, held, owed + paid))
+        return min(due - min(due, paid), self._compute_room(collateral_type, stage_index, held, owed + paid))
 
     def _note_missed(
         self,
@@ -346,7 +350,7 @@ class LossWaterfall(StageCaps):
         for k, short, before in failed:
             part = min(short, left, paid - before)
             left -= part
-            self._owe(collateral_type, k, part)
+            self._record_missed_share(collateral_type, k, part)
             part = min(short - part, kept)
             if part != 0:
                 kept = 0
@@ -354,20 +358,20 @@ class LossWaterfall(StageCaps):
                 held: Reservation = self.reservations[collateral_type, holder]
                 self.reservations[collateral_type, holder] = held._replace(in_place=1)
 
-    def _owe(self, collateral_type: int, k: int, amount: int) -> None:
+    def _record_missed_share(self, collateral_type: int, stage_index: int, amount: int) -> None:
         if amount != 0:
-            self.missing[k, collateral_type] = self.missing[k, collateral_type] + amount
-            self.owed[k] = self.owed[k] + amount
+            self.missing[stage_index, collateral_type] = self.missing[stage_index, collateral_type] + amount
+            self.owed[stage_index] = self.owed[stage_index] + amount
             lineup: Lineup = self.lineup[()]
-            self.lineup[()] = lineup._replace(owing=lineup.owing | 1 << k)
-            self.emit("LossMissed", collateral_type, k, amount)
+            self.lineup[()] = lineup._replace(owing=lineup.owing | 1 << stage_index)
+            self.emit("LossMissed", collateral_type, stage_index, amount)
 
-    def _release(self, collateral_type: int, stage: str, held: Reservation) -> None:
+    def _release_reservation(self, collateral_type: int, stage: str, held: Reservation) -> None:
         """End a reservation, if anything is left of it."""
         if held.amount == 0:
             return
         k = held.place - 1
         self.reservations[collateral_type, stage] = held._replace(amount=0)
-        loss = self._roll(collateral_type)
+        loss = self._roll_event(collateral_type)
         self.losses[collateral_type] = loss._replace(gave_up=loss.gave_up | 1 << k, asked=0)
         self.emit("ReservationReleased", collateral_type, loss.epoch, k, held.amount)

@@ -11,10 +11,10 @@ from functools import partial
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, WAD, add, spread
-from backstop.model.interfaces import IERC20, IDomain, IMarginPolicy, Insurance, IPerpetualMarket
+from backstop.model.arithmetic import BASIS_POINTS, WAD, add, split_by_weights
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.interfaces import IERC20, IBridgeFacilitator, IMarginPolicy, Insurance, IPerpetualMarket
 from backstop.model.roles import Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 MAX_SHARES = 2**32
 """A bucket with more shares for a wei of assets begins again."""
@@ -44,8 +44,8 @@ class MarginFund(Administered):
 
     stablecoin_address = immutable("STABLECOIN", str)
     margin_market_address = immutable("MARGIN_MARKET", str)
-    # The protocol's domain, which bears the rest of a loss within its line; the zero address is none.
-    domain_address = immutable("DOMAIN", str)
+    # The protocol's facilitator, which bears the rest of a loss within its line; the zero address is none.
+    facilitator_address = immutable("FACILITATOR", str)
     # Seconds in a bucket.
     length = immutable("LENGTH", int)
     # How many buckets have not vested, with that of now.
@@ -58,7 +58,7 @@ class MarginFund(Administered):
         address: str,
         stablecoin: str,
         margin_market: str,
-        domain: str,
+        facilitator: str,
         admin: str,
         length: int,
         buckets: int,
@@ -68,7 +68,7 @@ class MarginFund(Administered):
         require(0 < buckets <= bounds.MAX_BUCKETS, "margin_fund: bucket count")
         self.stablecoin_address = stablecoin
         self.margin_market_address = margin_market
-        self.domain_address = domain
+        self.facilitator_address = facilitator
         self.length = length
         self.bucket_count = buckets
         self.caps = self.table("cap")
@@ -91,7 +91,7 @@ class MarginFund(Administered):
         """Keep a withdrawn profit until it has vested."""
         self._only_market(sender)
         require(owner != ZERO_ADDRESS, "margin_fund: zero owner")
-        bucket = self._now()
+        bucket = self._get_bucket()
         state: Bucket = self.buckets[bucket]
         shares = amount * state.shares // state.assets if state.assets else amount
         holding: Holding = self.holdings[owner, bucket]
@@ -104,11 +104,11 @@ class MarginFund(Administered):
     @external
     def claim(self, sender: str, owner: str, bucket: int) -> int:
         """Pay somebody what is left of vested profits; the last one gets the rest."""
-        vested = add(bucket, self.bucket_count) <= self._now()
+        vested = add(bucket, self.bucket_count) <= self._get_bucket()
         require(vested, "margin_fund: not vested")
         state: Bucket = self.buckets[bucket]
         holding: Holding = self.holdings[owner, bucket]
-        amount = _value(holding, state)
+        amount = _compute_value(holding, state)
         require(amount != 0, "margin_fund: nothing to claim")
         self.holdings[owner, bucket] = Holding()
         self.buckets[bucket] = state._replace(
@@ -125,11 +125,11 @@ class MarginFund(Administered):
         """Pay for a loss; how much."""
         self._only_market(sender)
         clawed_back = self._claw_back(min(loss, most))
-        insured = self._spend(loss - clawed_back)
+        insured = self._spend_insurance(loss - clawed_back)
         self.emit("LossAbsorbed", loss, clawed_back, insured)
         paid = clawed_back + insured
         self.stablecoin.transfer(self.address, sender, paid)
-        return paid + self._post(loss - paid, sender)
+        return paid + self._post_loss(loss - paid, sender)
 
     @external
     def cover(self, sender: str, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]:
@@ -143,21 +143,21 @@ class MarginFund(Administered):
         ]
         loss, insured = sum(losses), 0
         if loss != 0:
-            insured = self._spend(loss)
+            insured = self._spend_insurance(loss)
             self.emit("LossAbsorbed", loss, 0, insured)
             self.stablecoin.transfer(self.address, sender, insured)
-        return insured, _by_markets(spread(insured, losses))
+        return insured, _by_markets(split_by_weights(insured, losses))
 
     @external
     def add_fees(self, sender: str, amount: int) -> None:
         """Book fees of liquidations as insurance."""
         self._only_market(sender)
-        self._add(sender, amount)
+        self._add_insurance(sender, amount)
 
     @external
     def insure(self, sender: str, amount: int) -> None:
         """Add to the insurance, for good."""
-        self._add(sender, amount)
+        self._add_insurance(sender, amount)
         self.stablecoin.transferFrom(self.address, sender, self.address, amount)
 
     @external
@@ -173,12 +173,12 @@ class MarginFund(Administered):
     @view
     def insurance_of(self, sender: str) -> Insurance:
         """Insurance, and what of it was spent in the bucket of time of now."""
-        return self._insurance()
+        return self._load_insurance()
 
     @view
     def spendable(self, sender: str) -> int:
         """Return what insurance may pay now, by what there is and by its cap [wad]."""
-        return self._spendable(self._insurance())
+        return self._compute_spendable(self._load_insurance())
 
     @view
     def bucket_of(self, sender: str, bucket: int) -> Bucket:
@@ -188,12 +188,12 @@ class MarginFund(Administered):
     @view
     def profit_of(self, sender: str, owner: str, bucket: int) -> int:
         """Return what is left of somebody's profits of a bucket of time."""
-        return _value(self.holdings[owner, bucket], self.buckets[bucket])
+        return _compute_value(self.holdings[owner, bucket], self.buckets[bucket])
 
     @view
     def unvested(self, sender: str) -> int:
         """Return what can be clawed back now [wad]."""
-        return sum(self.buckets[bucket].assets for bucket in self._unvested())
+        return sum(self.buckets[bucket].assets for bucket in self._list_unvested_buckets())
 
     @view
     def cap(self, sender: str) -> int:
@@ -219,24 +219,24 @@ class MarginFund(Administered):
                 net = total * min(new - old, max(0, change)) // (new - old) if total else 0
                 rooms.append(min(net * share // BASIS_POINTS, total - loss))
         charged = min(late, sum(rooms))
-        return charged, _by_markets(spread(charged, rooms))
+        return charged, _by_markets(split_by_weights(charged, rooms))
 
     # ---------------------------------------------------------------- helpers
 
-    def _now(self) -> int:
+    def _get_bucket(self) -> int:
         return self.world.timestamp // self.length
 
-    def _unvested(self) -> range:
-        return range(self._now(), self._now() - self.bucket_count, -1)
+    def _list_unvested_buckets(self) -> range:
+        return range(self._get_bucket(), self._get_bucket() - self.bucket_count, -1)
 
     def _claw_back(self, loss: int) -> int:
         """Take floor(loss*so far/all) less what was taken before from each bucket in turn."""
-        everything = sum(self.buckets[bucket].assets for bucket in self._unvested())
+        everything = sum(self.buckets[bucket].assets for bucket in self._list_unvested_buckets())
         taken = min(loss, everything)
         if taken == 0:
             return 0
-        filled = [bucket for bucket in self._unvested() if self.buckets[bucket].assets != 0]
-        parts = spread(taken, [self.buckets[bucket].assets for bucket in filled])
+        filled = [bucket for bucket in self._list_unvested_buckets() if self.buckets[bucket].assets != 0]
+        parts = split_by_weights(taken, [self.buckets[bucket].assets for bucket in filled])
         for bucket, amount in zip(filled, parts, strict=True):
             state: Bucket = self.buckets[bucket]
             state, dust = state._replace(assets=state.assets - amount), 0
@@ -244,43 +244,43 @@ class MarginFund(Administered):
                 dust = state.assets
                 require(state.generation < 2**16 - 1, "margin_fund: began too often")
                 state = Bucket(0, 0, state.generation + 1)
-                self._add(self.margin_market_address, dust)
+                self._add_insurance(self.margin_market_address, dust)
             self.buckets[bucket] = state
             self.emit("ClawedBack", bucket, amount, dust)
         return int(taken)
 
-    def _post(self, loss: int, receiver: str) -> int:
+    def _post_loss(self, loss: int, receiver: str) -> int:
         """Draw from the protocol for a loss and pay it to the market; return how much [wad]."""
-        if loss == 0 or self.domain_address == ZERO_ADDRESS:
+        if loss == 0 or self.facilitator_address == ZERO_ADDRESS:
             return 0
-        domain = cast(IDomain, self.world.at(self.domain_address))
-        posted = self.world.attempt(lambda: domain.lose(self.address, loss, receiver)) or 0
+        facilitator = cast(IBridgeFacilitator, self.world.at(self.facilitator_address))
+        posted = self.world.attempt(lambda: facilitator.mint_for_loss(self.address, loss, receiver)) or 0
         if posted:
             self.emit("ShortfallPosted", posted)
         return posted
 
-    def _spend(self, loss: int) -> int:
+    def _spend_insurance(self, loss: int) -> int:
         """Take insurance for a loss, up to the cap of the bucket of now."""
-        insurance = self._insurance()
-        insured = min(loss, self._spendable(insurance))
+        insurance = self._load_insurance()
+        insured = min(loss, self._compute_spendable(insurance))
         self._store_insurance(
             insurance._replace(amount=insurance.amount - insured, spent=insurance.spent + insured)
         )
         return insured
 
-    def _spendable(self, insurance: Insurance) -> int:
+    def _compute_spendable(self, insurance: Insurance) -> int:
         """Return what the cap of the bucket of now leaves of it [wad]."""
         return int(min(insurance.amount, max(0, self.caps[()] * WAD - insurance.spent)))
 
-    def _add(self, payer: str, amount: int) -> None:
-        insurance = self._insurance()
+    def _add_insurance(self, payer: str, amount: int) -> None:
+        insurance = self._load_insurance()
         self._store_insurance(insurance._replace(amount=add(insurance.amount, amount)))
         self.emit("InsuranceAdded", payer, amount)
 
-    def _insurance(self) -> Insurance:
+    def _load_insurance(self) -> Insurance:
         insurance: Insurance = self.insurances[()]
-        if insurance.bucket != self._now():
-            insurance = Insurance(insurance.amount, 0, self._now())
+        if insurance.bucket != self._get_bucket():
+            insurance = Insurance(insurance.amount, 0, self._get_bucket())
         return insurance
 
     def _store_insurance(self, insurance: Insurance) -> None:
@@ -291,7 +291,7 @@ class MarginFund(Administered):
         require(sender == self.margin_market_address, "margin_fund: not the market")
 
 
-def _value(holding: Holding, state: Bucket) -> int:
+def _compute_value(holding: Holding, state: Bucket) -> int:
     if holding.shares == 0 or holding.generation != state.generation:
         return 0
     return holding.shares * state.assets // state.shares

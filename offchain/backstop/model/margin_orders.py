@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
+from backstop.model.account_owner import is_account_owner
 from backstop.model.arithmetic import MAX_UINT256, add
-from backstop.model.erc20 import domain_separator, words
-from backstop.model.interfaces import IPerpetualDesk
-from backstop.model.owned import is_owned
-from backstop.model.signatures import keccak256
-from backstop.model.signed import is_signed
-from backstop.model.state import Contract, RevertError, World, external, immutable, require, view
+from backstop.model.contract_base import Contract, RevertError, World, external, immutable, require, view
+from backstop.model.erc20 import domain_separator, encode_words
+from backstop.model.evm_crypto import keccak256
+from backstop.model.interfaces import IPerpetualTrading
+from backstop.model.signature_check import is_signed
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Margin", "1"
 NANOSECONDS = 10**9
@@ -40,7 +40,7 @@ def order_digest(order: Order, chain_id: int, contract: str) -> bytes:
     """Return the digest that the account signs, which is also the order's id."""
     domain = domain_separator(DOMAIN_NAME, DOMAIN_VERSION, chain_id, contract)
     size = order.size % 2**256
-    content = words(
+    content = encode_words(
         _ORDER_TYPE, order.account, order.market, size, order.price, order.expiry, order.nonce, order[6]
     )
     return keccak256(b"\x19\x01" + domain + keccak256(content))
@@ -51,11 +51,11 @@ class MarginOrders(Contract):
 
     KIND = "MarginOrders"
 
-    desk_address = immutable("DESK", str)
+    trading_address = immutable("TRADING", str)
 
-    def __init__(self, world: World, name: str, address: str, desk: str) -> None:
+    def __init__(self, world: World, name: str, address: str, trading: str) -> None:
         super().__init__(world, name, address)
-        self.desk_address = desk
+        self.trading_address = trading
         self.fills = self.table("filled")
         self.floors = self.table("nonce_floor")
 
@@ -76,8 +76,8 @@ class MarginOrders(Contract):
         require((maker.size > 0) != (taker.size > 0), "margin_orders: same side")
         meets = maker.price == taker.price or (maker.price < taker.price) == (taker.size > 0)
         require(meets, "margin_orders: taker's limit")
-        maker_order = self._use(maker, maker_signature, lots)
-        taker_order = self._use(taker, taker_signature, lots)
+        maker_order = self._use_order(maker, maker_signature, lots)
+        taker_order = self._use_order(taker, taker_signature, lots)
         first = maker.nonce < taker.nonce or (maker.nonce == taker.nonce and maker.price == taker.price)
         require(first, "margin_orders: taker was first")
         signed = maker.price == taker.price or taker.nonce // NANOSECONDS <= self.world.timestamp
@@ -92,8 +92,8 @@ class MarginOrders(Contract):
             maker_order,
             taker_order,
         )
-        desk = cast(IPerpetualDesk, self.world.at(self.desk_address))
-        desk.trade(
+        trading = cast(IPerpetualTrading, self.world.at(self.trading_address))
+        trading.trade(
             self.address,
             maker.market,
             maker.account,
@@ -108,8 +108,8 @@ class MarginOrders(Contract):
     def cancel(self, sender: str, order: Order) -> None:
         """Void an order for good."""
         order = Order(*order)
-        require(is_owned(self.world, order.account, sender), "margin_orders: not its account")
-        digest = self._digest(order)
+        require(is_account_owner(self.world, order.account, sender), "margin_orders: not its account")
+        digest = self._hash_order(order)
         self.fills[digest] = MAX_UINT256
         self.emit("Cancelled", order.account, digest)
 
@@ -117,7 +117,7 @@ class MarginOrders(Contract):
     def raise_nonce(self, sender: str, new: int, account: str | None = None) -> None:
         """Void all orders of an account, by default the sender's, with a nonce under a new floor."""
         account = account or sender
-        require(is_owned(self.world, account, sender), "margin_orders: not its owner")
+        require(is_account_owner(self.world, account, sender), "margin_orders: not its owner")
         require(new > self.floors[account], "margin_orders: floor only rises")
         self.floors[account] = new
         self.emit("NonceRaised", account, new)
@@ -125,7 +125,7 @@ class MarginOrders(Contract):
     @view
     def digest_of(self, sender: str, order: Order) -> bytes:
         """Return the digest that an order's account signs."""
-        return self._digest(Order(*order))
+        return self._hash_order(Order(*order))
 
     @view
     def filled(self, sender: str, digest: bytes) -> int:
@@ -142,9 +142,9 @@ class MarginOrders(Contract):
         """Return the fields of the domain (EIP-5267)."""
         return b"\x0f", DOMAIN_NAME, DOMAIN_VERSION, self.world.chain_id, self.address, bytes(32), []
 
-    def _use(self, order: Order, signature: bytes, lots: int) -> bytes:
+    def _use_order(self, order: Order, signature: bytes, lots: int) -> bytes:
         """Count lots of an order as filled, if its account signed it and it is good for as many."""
-        digest = self._digest(order)
+        digest = self._hash_order(order)
         signed = is_signed(self, order.account, digest, signature)
         require(signed, "margin_orders: not its signer")
         require(self.world.timestamp <= order.expiry, "margin_orders: expired")
@@ -157,5 +157,5 @@ class MarginOrders(Contract):
         self.fills[digest] = add(used, lots)
         return digest
 
-    def _digest(self, order: Order) -> bytes:
+    def _hash_order(self, order: Order) -> bytes:
         return order_digest(order, self.world.chain_id, self.address)

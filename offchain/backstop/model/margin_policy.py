@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div, div_up, mul, sub
-from backstop.model.interfaces import Bracket, IPriceFeed, Mark, Needs, Takeover
+from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.interfaces import Bracket, IPriceFeed, MarginRequirement, Mark, Takeover
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, immutable, require, slot, view
 
 
 class MarketTerms(NamedTuple):
@@ -63,18 +63,20 @@ class Margins(NamedTuple):
 
     def initial_margin(self, notional: int) -> int:
         """Return the initial margin of one position [basis points x wei]."""
-        return add(mul(notional, self.initial), _steps(self.of_accounts, notional))
+        return add(mul(notional, self.initial), _sum_bracket_steps(self.of_accounts, notional))
 
     def new_risk_margin(self, notional: int, open: int) -> int:
         """Return the initial margin of new risk, with `open` the notional that is open in the market."""
         everything = max(notional, open)
-        last = _steps(self.of_market, everything) - _steps(self.of_market, everything - notional)
-        own = _steps(self.of_accounts, notional)
+        last = _sum_bracket_steps(self.of_market, everything) - _sum_bracket_steps(
+            self.of_market, everything - notional
+        )
+        own = _sum_bracket_steps(self.of_accounts, notional)
         return add(self.initial_margin(notional), max(last, own) - own)
 
     def maintenance_margin(self, notional: int) -> int:
         """Return the maintenance margin of one position [basis points x wei]."""
-        return add(mul(notional, self.maintenance), _steps(self.of_accounts, notional))
+        return add(mul(notional, self.maintenance), _sum_bracket_steps(self.of_accounts, notional))
 
 
 @slot(63, 32, 96, 8, 32, 14)
@@ -146,7 +148,9 @@ class MarginPolicy(Administered):
         self.feed.plan_final_price(self.address, base.feed, at)
 
     @view
-    def needs_at(self, sender: str, market: int, size: int, price: int, open: int, risk: bool) -> Needs:
+    def margin_requirement(
+        self, sender: str, market: int, size: int, price: int, open: int, risk: bool
+    ) -> MarginRequirement:
         """Return the margin that a position needs at a price [wei a lot], as new risk or as it is."""
         notional = mul(abs(size), price)
         terms: Margins = self.terms[market]
@@ -154,7 +158,7 @@ class MarginPolicy(Administered):
             initial = terms.new_risk_margin(notional, mul(open, price))
         else:
             initial = terms.initial_margin(notional)
-        return Needs(price, notional, initial, terms.maintenance_margin(notional))
+        return MarginRequirement(price, notional, initial, terms.maintenance_margin(notional))
 
     @view
     def mark_price(self, sender: str, market: int, age: int) -> Mark:
@@ -202,10 +206,10 @@ class MarginPolicy(Administered):
     def reward(self, sender: str, takeover: Takeover) -> tuple[int, int]:
         """Return how many lots of an account under its maintenance margin go, and for what [wad]."""
         each = Takeover(*takeover)
-        return reward_of(self.terms[each.market], self.underlyings[each.market].dust, each)
+        return compute_takeover_reward(self.terms[each.market], self.underlyings[each.market].dust, each)
 
     @view
-    def most_premium_at(self, sender: str, market: int, price: int) -> int:
+    def max_funding_premium(self, sender: str, market: int, price: int) -> int:
         """Return how far from a price [wei a lot] funding may follow trades [wei a lot and period].
 
         Not at all in a market that is delisted.
@@ -279,7 +283,7 @@ class MarginPolicy(Administered):
         self.emit("TermsSet", market, tuple(plain))
 
 
-def reward_of(terms: Margins, dust: int, each: Takeover) -> tuple[int, int]:
+def compute_takeover_reward(terms: Margins, dust: int, each: Takeover) -> tuple[int, int]:
     """Return how many of the lots that are asked for go, and what a liquidator gets [wad], rounded down.
 
     No more go than bring the account back to its initial margin; all if the rest would be dust, which is in
@@ -298,12 +302,12 @@ def reward_of(terms: Margins, dust: int, each: Takeover) -> tuple[int, int]:
     require(lots != 0, "margin_policy: more than needed")
     if (each.whole - lots) * each.price < dust * WAD:
         lots = each.whole
-    return lots, _reward(terms, each, lots)
+    return lots, _compute_reward(terms, each, lots)
 
 
 def _is_short(terms: Margins, each: Takeover, lots: int) -> bool:
     """Return whether the account would be under its initial margin after a number of its lots is sold."""
-    left = sub(each.equity, _reward(terms, each, lots))
+    left = sub(each.equity, _compute_reward(terms, each, lots))
     initial = add(
         sub(each.initial, terms.initial_margin(mul(each.whole, each.price))),
         terms.initial_margin(sub(each.whole, lots) * each.price),
@@ -311,12 +315,12 @@ def _is_short(terms: Margins, each: Takeover, lots: int) -> bool:
     return mul(left, BASIS_POINTS) < initial
 
 
-def _steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
+def _sum_bracket_steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
     """Sum of max(0, notional - above)*rate over two brackets."""
     return sum(max(0, notional - bracket.above * WAD) * bracket.rate for bracket in brackets)
 
 
-def _reward(terms: Margins, each: Takeover, lots: int) -> int:
+def _compute_reward(terms: Margins, each: Takeover, lots: int) -> int:
     relieved = terms.maintenance_margin(mul(each.whole, each.price))
     relieved -= terms.maintenance_margin(sub(each.whole, lots) * each.price)
     shortage = each.maintenance // BASIS_POINTS

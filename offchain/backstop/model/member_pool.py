@@ -14,10 +14,10 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import MAX_UINT256, div_up, mul
+from backstop.model.contract_base import World, external, immutable, require, view
 from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.interfaces import ILossWaterfall
 from backstop.model.redeem_queue import Queue, RedeemQueue
-from backstop.model.state import World, external, immutable, require, view
 from backstop.model.vesting_assets import VestingAssets
 
 
@@ -31,7 +31,7 @@ class BatchState(NamedTuple):
     over: bool
 
 
-class Part(NamedTuple):
+class ClaimableShare(NamedTuple):
     """What may be claimed of a request."""
 
     all_shares: int  # as many of its shares as its batch was paid for
@@ -73,16 +73,16 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     # ------------------------------------------------------- what subclasses say
 
     @abstractmethod
-    def _vested(self) -> int:
+    def _get_vested_assets(self) -> int:
         """Return A: the assets that shares are worth."""
 
     @abstractmethod
-    def _left(self, assets: int) -> int:
+    def _compute_assets_left(self, assets: int) -> int:
         """Return what known losses will leave of assets, rounded down."""
 
     def _present_terms(self) -> tuple[int, int]:
         """Return the shares and assets, the virtual ones included, as they are counted now."""
-        return self.state[()].supply + VIRTUAL_SHARES, self._vested() + VIRTUAL_ASSETS
+        return self.state[()].supply + VIRTUAL_SHARES, self._get_vested_assets() + VIRTUAL_ASSETS
 
     @abstractmethod
     def _entry_terms(self) -> tuple[int, int, int]:
@@ -93,7 +93,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         """Return the shares and assets that an entry is priced by, after shares were divided."""
 
     @abstractmethod
-    def _claimable(self, id: int, controller: str) -> Part:
+    def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
         """Return what may be claimed of a request."""
 
     @abstractmethod
@@ -106,11 +106,11 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def queue(self, sender: str) -> tuple[int, int, int]:
         """Return the first batch that is not over, the first whose cooldown has to pass, and the last."""
 
-    def _settle(self, owner: str) -> None:
+    def _settle_owner(self, owner: str) -> None:
         """Renew an owner's record and hand over what is due for losses, before the shares change."""
-        self._renew(owner, self.state[()].mark)
+        self._renew_record(owner, self.state[()].mark)
 
-    def _hand_over(self, id: int, controller: str, is_done: bool) -> None:
+    def _hand_claims(self, id: int, controller: str, is_done: bool) -> None:
         """Hand over what is due to a request for losses, and note how far, unless it is done."""
 
     def _part_of_unvested(self, shares: int) -> int:
@@ -127,7 +127,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         """Put assets in; the shares, rounded down."""
         supply, held = self._begin_entry()
         shares = mul(assets, supply) // held
-        self._enter(sender, assets, shares, receiver)
+        self._enter_pool(sender, assets, shares, receiver)
         return shares
 
     @external
@@ -135,7 +135,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         """Put assets in for a number of shares; the assets, rounded up."""
         supply, held = self._begin_entry()
         assets = div_up(mul(shares, held), supply)
-        self._enter(sender, assets, shares, receiver)
+        self._enter_pool(sender, assets, shares, receiver)
         return assets
 
     # ------------------------------------------------------------------------------------------------- exit
@@ -148,13 +148,13 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         self._check_receiver(controller)
         if sender != owner and not self.operators[owner, sender]:
             self._spend_allowance(owner, sender, shares)
-        self._settle(owner)
+        self._settle_owner(owner)
         if self.state[()].generation:
-            self._renew(self.address, self.state[()].mark)
-        self._transfer(owner, self.address, shares)
-        return self._commit(sender, shares, controller, owner)
+            self._renew_record(self.address, self.state[()].mark)
+        self._transfer_shares(owner, self.address, shares)
+        return self._commit_shares(sender, shares, controller, owner)
 
-    def _commit(self, sender: str, shares: int, controller: str, owner: str) -> int:
+    def _commit_shares(self, sender: str, shares: int, controller: str, owner: str) -> int:
         """Add shares to the batch that collects; the batch."""
         return self._add_request(sender, shares, controller, owner)[0]
 
@@ -162,20 +162,20 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def withdraw(self, sender: str, assets: int, receiver: str, controller: str) -> int:
         """Take assets out, of requests or, without a cooldown, for shares; the shares, rounded up."""
         if self.cooldown:
-            shares, _ = self._claim(MAX_UINT256, assets, controller)
+            shares, _ = self._take_claims(MAX_UINT256, assets, controller)
         else:
             shares = self._to_burn(assets)
-        self._leave(sender, assets, shares, receiver, controller)
+        self._leave_pool(sender, assets, shares, receiver, controller)
         return shares
 
     @external
     def redeem(self, sender: str, shares: int, receiver: str, controller: str) -> int:
         """Take assets out for a number of shares, of requests or one's own; the assets, rounded down."""
         if self.cooldown:
-            _, assets = self._claim(shares, MAX_UINT256, controller)
+            _, assets = self._take_claims(shares, MAX_UINT256, controller)
         else:
             assets = self._to_claim(shares)
-        self._leave(sender, assets, shares, receiver, controller)
+        self._leave_pool(sender, assets, shares, receiver, controller)
         return assets
 
     # ------------------------------------------------------------------------------------------------ views
@@ -183,28 +183,28 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     @view
     def totalAssets(self, sender: str) -> int:
         """Return the vested assets of the shares, before losses not covered yet."""
-        return self._vested()
+        return self._get_vested_assets()
 
     @view
     def pending_losses(self, sender: str) -> int:
         """Return UL: the part of all vested assets that known losses will take, rounded up."""
         all_vested = self._all_vested()
-        return all_vested - self._left(all_vested)
+        return all_vested - self._compute_assets_left(all_vested)
 
     @view
     def pendingRedeemRequest(self, sender: str, requestId: int, controller: str) -> int:
         """Return the shares of a request that wait, rounded up."""
-        part = self._claimable(requestId, controller)
-        return self.committed(requestId, controller) - part.all_shares
+        part = self._compute_claimable(requestId, controller)
+        return self.get_committed_shares(requestId, controller) - part.all_shares
 
-    def committed(self, id: int, controller: str) -> int:
+    def get_committed_shares(self, id: int, controller: str) -> int:
         """Return the shares of a request, as they are counted in what may be claimed of it."""
         return self.shares_at_cut(id, controller)
 
     @view
     def claimableRedeemRequest(self, sender: str, requestId: int, controller: str) -> int:
         """Return the shares of a request that may be claimed, rounded down."""
-        return self._claimable(requestId, controller).shares
+        return self._compute_claimable(requestId, controller).shares
 
     @view
     def share(self, sender: str) -> str:
@@ -231,20 +231,24 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     @view
     def maxMint(self, sender: str, receiver: str) -> int:
         """Return the shares for all that can be booked."""
-        return self._to_shares(self._room())
+        return self._to_shares(self._compute_room())
 
     @view
     def maxWithdraw(self, sender: str, controller: str) -> int:
         """Return the assets that may be claimed or, without a cooldown, that the owner's shares are worth."""
         if self.cooldown:
-            return sum(self._claimable(id, controller).assets for id in self.requests_of(controller))
+            return sum(
+                self._compute_claimable(id, controller).assets for id in self.list_requests(controller)
+            )
         return self._to_claim(self.held(controller))
 
     @view
     def maxRedeem(self, sender: str, controller: str) -> int:
         """Return the shares that may be claimed or, without a cooldown, the owner's."""
         if self.cooldown:
-            return sum(self._claimable(id, controller).shares for id in self.requests_of(controller))
+            return sum(
+                self._compute_claimable(id, controller).shares for id in self.list_requests(controller)
+            )
         return self.held(controller)
 
     @view
@@ -272,17 +276,17 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     # ---------------------------------------------------------------------------------------------- helpers
 
-    def _enter(self, sender: str, assets: int, shares: int, receiver: str) -> None:
+    def _enter_pool(self, sender: str, assets: int, shares: int, receiver: str) -> None:
         require(shares != 0, "pool: no shares")
         self._check_receiver(receiver)
         self._check_room(assets)
         self._book(assets)
-        self._settle(receiver)
-        self._mint(receiver, shares)
+        self._settle_owner(receiver)
+        self._mint_shares(receiver, shares)
         self.emit("Deposit", sender, receiver, assets, shares)
-        self._pull(sender, assets)
+        self._pull_assets(sender, assets)
 
-    def _leave(self, sender: str, assets: int, shares: int, receiver: str, owner: str) -> None:
+    def _leave_pool(self, sender: str, assets: int, shares: int, receiver: str, owner: str) -> None:
         back = 0
         if self.cooldown:
             require(sender == owner or self.operators[owner, sender], "pool: not controller")
@@ -292,34 +296,34 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
             require(assets != 0, "pool: no assets")
             if sender != owner:
                 self._spend_allowance(owner, sender, shares)
-            self._settle(owner)
+            self._settle_owner(owner)
             back = self._part_of_unvested(shares)
-            self._burn(owner, shares)
+            self._burn_shares(owner, shares)
             self._book(-assets)
         self.emit("Withdraw", sender, receiver, owner, assets, shares)
         self._give_back(back)
-        self._push(receiver, assets)
+        self._push_assets(receiver, assets)
 
-    def _move(self, owner: str, to: str, amount: int) -> None:
+    def _move_tokens(self, owner: str, to: str, amount: int) -> None:
         self._check_receiver(to)
-        self._settle(owner)
-        self._settle(to)
-        self._transfer(owner, to, amount)
+        self._settle_owner(owner)
+        self._settle_owner(to)
+        self._transfer_shares(owner, to, amount)
 
     def _only_plain(self) -> None:
         require(self.cooldown == 0, "pool: request first")
 
-    def _claim(self, shares: int, assets: int, controller: str) -> tuple[int, int]:
+    def _take_claims(self, shares: int, assets: int, controller: str) -> tuple[int, int]:
         """Take shares, or assets, out of requests, oldest first, and hand over claims; what was taken.
 
         Where no shares are wanted, claims alone, of all requests.
         """
         shares_left, assets_left = shares, assets
         is_first = True
-        for id in self.requests_of(controller):
+        for id in self.list_requests(controller):
             if assets_left == 0 or (shares and shares_left == 0):
                 break
-            part = self._claimable(id, controller)
+            part = self._compute_claimable(id, controller)
             taken = min(part.shares, shares_left)
             paid = part.assets if taken == part.shares else part.assets * taken // part.shares
             if paid > assets_left:
@@ -329,7 +333,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
             assets_left -= paid
             # Where claims alone are wanted, a request with nothing to take may follow one with something.
             is_first = is_first and part.over and taken == part.shares
-            self._hand_over(id, controller, is_first)
+            self._hand_claims(id, controller, is_first)
             if is_first:
                 self._drop_first(id, controller)
             else:
@@ -345,9 +349,9 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def _to_claim(self, shares: int) -> int:
         """Exit price, rounded down."""
         supply = int(self.state[()].supply) + VIRTUAL_SHARES
-        return mul(shares, self._left(self._all_vested()) + VIRTUAL_ASSETS) // supply
+        return mul(shares, self._compute_assets_left(self._all_vested()) + VIRTUAL_ASSETS) // supply
 
     def _to_burn(self, assets: int) -> int:
         """Shares for assets at the exit price, rounded up."""
-        left = self._left(self._all_vested())
+        left = self._compute_assets_left(self._all_vested())
         return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)

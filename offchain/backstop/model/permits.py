@@ -6,9 +6,18 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    Contract,
+    World,
+    constant,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.erc20 import domain_separator, permit_digest
-from backstop.model.signatures import ORDER, ecrecover
-from backstop.model.state import ZERO_ADDRESS, Contract, World, constant, external, immutable, require, view
+from backstop.model.evm_crypto import ORDER, ecrecover
 
 
 class Permits(Contract, ABC):
@@ -32,20 +41,20 @@ class Permits(Contract, ABC):
     @external
     def transfer(self, sender: str, to: str, amount: int) -> bool:
         """Move the sender's tokens; earlier claims and payments stay with the sender."""
-        self._move(sender, to, amount)
+        self._move_tokens(sender, to, amount)
         return True
 
     @external
     def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
         """Move tokens on an allowance."""
         self._spend_allowance(owner, sender, amount)
-        self._move(owner, to, amount)
+        self._move_tokens(owner, to, amount)
         return True
 
     @external
     def approve(self, sender: str, spender: str, amount: int) -> bool:
         """Set an allowance; the highest value means without end."""
-        self._approve(sender, spender, amount)
+        self._set_allowance(sender, spender, amount)
         return True
 
     @external
@@ -62,7 +71,7 @@ class Permits(Contract, ABC):
         signer = ecrecover(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         require(signer is not None, "ecdsa: invalid signature")
         require(signer == owner, "shares: invalid signature")
-        self._approve(owner, spender, amount)
+        self._set_allowance(owner, spender, amount)
 
     @view
     def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
@@ -87,16 +96,16 @@ class Permits(Contract, ABC):
     # --------------------------------------------------------------- internals
 
     @abstractmethod
-    def _move(self, owner: str, to: str, amount: int) -> None:
+    def _move_tokens(self, owner: str, to: str, amount: int) -> None:
         """Update the records of both owners, then move tokens from `owner` to `to`."""
 
     def _spend_allowance(self, owner: str, spender: str, amount: int) -> None:
         allowed = self.allowances[owner, spender]
         if allowed != MAX_UINT256:
             require(amount <= allowed, "shares: allowance too small")
-            self._approve(owner, spender, allowed - amount)
+            self._set_allowance(owner, spender, allowed - amount)
 
-    def _approve(self, owner: str, spender: str, amount: int) -> None:
+    def _set_allowance(self, owner: str, spender: str, amount: int) -> None:
         require(owner != ZERO_ADDRESS, "shares: bad owner")
         require(spender != ZERO_ADDRESS, "shares: bad spender")
         self.allowances[owner, spender] = amount

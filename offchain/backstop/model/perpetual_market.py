@@ -10,23 +10,23 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import add, signed
-from backstop.model.cycle_book import SEIZED, Account, _in
+from backstop.model.account_owner import is_account_owner
+from backstop.model.arithmetic import add, check_signed
+from backstop.model.contract_base import World, external, immutable, require, view
+from backstop.model.cycle_book import SEIZED, Account, _list_markets
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import (
     Clock,
     Gains,
     Holding,
-    IPerpetualDesk,
+    IPerpetualTrading,
     IVaultEngine,
     Mark,
-    Sides,
+    SideTotals,
     Standing,
     Values,
 )
-from backstop.model.owned import is_owned
-from backstop.model.price_path import better_of
-from backstop.model.state import World, external, immutable, require, view
+from backstop.model.price_path import compute_range_gain
 
 
 class Wiring(NamedTuple):
@@ -35,7 +35,7 @@ class Wiring(NamedTuple):
     vault_engine: str
     margin_policy: str
     stablecoin: str
-    desk: str
+    trading: str
     fund: str
 
 
@@ -55,7 +55,7 @@ class PerpetualMarket(CycleLosses):
 
     vault_engine_address = immutable("VAULT_ENGINE", str)
     # Knows who may trade, and at what.
-    desk_address = immutable("DESK", str)
+    trading_address = immutable("TRADING", str)
 
     def __init__(self, world: World, name: str, address: str, wiring: Wiring, rules: Rules) -> None:
         wired, terms = Wiring(*wiring), Rules(*rules)
@@ -74,19 +74,19 @@ class PerpetualMarket(CycleLosses):
         require(0 < terms.mark_age <= bounds.MAX_MARK_AGE, "perpetuals: mark bounds")
         require(terms.third_bond <= bounds.MAX_THIRD_BOND, "perpetuals: bond bounds")
         self.vault_engine_address = wired.vault_engine
-        self.desk_address = wired.desk
+        self.trading_address = wired.trading
         self.closing = self.table("closing_in")
 
     @property
-    def desk(self) -> IPerpetualDesk:
-        return cast(IPerpetualDesk, self.world.at(self.desk_address))
+    def trading(self) -> IPerpetualTrading:
+        return cast(IPerpetualTrading, self.world.at(self.trading_address))
 
     # ------------------------------------------------------------------- cash
 
     @external
     def deposit(self, sender: str, owner: str, amount: int) -> None:
         """Pay into an account: nothing stops it."""
-        self._pay_in(owner, amount)
+        self._credit_payment(owner, amount)
         self.holdings[()] = add(self.holdings[()], amount)
         self.emit("Deposited", owner, sender, amount)
         self.stablecoin.transferFrom(self.address, sender, self.address, amount)
@@ -97,15 +97,15 @@ class PerpetualMarket(CycleLosses):
     ) -> int:
         """Take cash out; what goes beyond deposits is profit, which the fund holds until it has vested."""
         owner = owner or sender
-        require(is_owned(self.world, owner, sender), "perpetuals: not its owner")
-        self._touch(owner)
+        require(is_account_owner(self.world, owner, sender), "perpetuals: not its owner")
+        self._touch_account(owner)
         if self.closing[()] != 0:
             require(self.clocks[()].cycle >= self.closing[()] + 2, "perpetuals: losses are open")
-        self._bring(owner, -signed(amount))
+        self._credit_deposit(owner, -check_signed(amount))
         if self._has_lots(owner):
-            self.desk.check_risk(self.address, owner)
+            self.trading.check_risk(self.address, owner)
         else:
-            found = self._standing(owner)
+            found = self._compute_standing(owner)
             require(found.own - found.haircut >= found.unfinal, "perpetuals: more than it has")
         self._pay_late(0)
         available = self.holdings[()] - min(self.holdings[()], self.fee_table[()])
@@ -125,14 +125,14 @@ class PerpetualMarket(CycleLosses):
         return int(paid)
 
     @external
-    def sweep(self, sender: str) -> None:
+    def collect_fees(self, sender: str) -> None:
         """Hand fees over to the fund."""
-        self._sweep()
+        self._sweep_fees()
 
     # ----------------------------------------------------------------- trades
 
     @external
-    def exchange(
+    def execute_trade(
         self,
         sender: str,
         market: int,
@@ -144,28 +144,28 @@ class PerpetualMarket(CycleLosses):
         seller_gets: int,
     ) -> None:
         """Have lots change hands; what the two pay beside and do not get is insurance."""
-        self._check_desk(sender)
+        self._check_trading(sender)
         require(not self._has_ended(market), "perpetuals: price is final")
-        self._touch(buyer)
+        self._touch_account(buyer)
         if seller != self.address:
-            self._touch(seller)
-        self._accrue(market)
+            self._touch_account(seller)
+        self._accrue_market(market)
         off = price - self.paths[market].price
-        self._move(buyer, market, delta, off)
+        self._trade_lots(buyer, market, delta, off)
         # Lots that are nobody's come from the market itself.
         if seller != self.address:
-            self._move(seller, market, -delta, off)
+            self._trade_lots(seller, market, -delta, off)
         self._note_premium(market, abs(delta), price)
         require(buyer_gets + seller_gets <= 0, "perpetuals: more than is paid")
-        self._credit(buyer, buyer_gets)
-        self._credit(seller, seller_gets)
+        self._credit_cash(buyer, buyer_gets)
+        self._credit_cash(seller, seller_gets)
         self.fee_table[()] = self.fee_table[()] - buyer_gets - seller_gets
 
     @external
     def reward(self, sender: str, finder: str, amount: int) -> None:
         """Pay whoever had lots of debtors taken over out of a third of their bonds."""
-        self._check_desk(sender)
-        self._reward(finder, amount)
+        self._check_trading(sender)
+        self._pay_reward(finder, amount)
         self.emit("Rewarded", finder, amount)
 
     @external
@@ -173,45 +173,45 @@ class PerpetualMarket(CycleLosses):
         """Update a market's mark and funding; return the mark and its range, 0 without a price of now."""
         mark = Mark()
         if not self._has_ended(market):
-            mark = self._mark(market)
+            mark = self._mark_market(market)
             if self.paths[market].price != 0:
-                self._accrue(market)
+                self._accrue_market(market)
         return mark._replace(price=self.paths[market].price)
 
     # ----------------------------------------------------------------- losses
 
     @external
-    def meet(self, sender: str, owner: str) -> None:
+    def seize_insolvent(self, sender: str, owner: str) -> None:
         """Take the positions of an account that owes, and book what it lacks of the pending cycle."""
-        self._touch(owner)
-        require(self._meet(owner, sender), "perpetuals: nothing to do")
+        self._touch_account(owner)
+        require(self._seize_insolvent(owner, sender), "perpetuals: nothing to do")
 
     @external
-    def meet_all(self, sender: str, owners: Sequence[str]) -> int:
+    def update_and_seize(self, sender: str, owners: Sequence[str]) -> int:
         """Bring many accounts up to now, in order, and meet each that there is something to do for."""
         found = 0
         for owner in owners:
-            self._touch(owner)
-            found += self._meet(owner, sender)
+            self._touch_account(owner)
+            found += self._seize_insolvent(owner, sender)
         return found
 
     @external
-    def wake(self, sender: str, owner: str) -> None:
+    def update_account(self, sender: str, owner: str) -> None:
         """Settle the past cycles of an account, and close its positions in markets that have ended."""
-        self._touch(owner)
+        self._touch_account(owner)
 
     @external
     def gains_of(self, sender: str, owner: str, market: int) -> Gains:
         """Bring an account up to now; what it gained in the pending cycle, and its worth at the end of it."""
-        self._touch(owner)
+        self._touch_account(owner)
         cycle = self.clocks[()].cycle - 1
-        gained = self.gained_in(owner, market, cycle)
+        gained = self.get_cycle_gains(owner, market, cycle)
         return Gains(cycle, gained.long, gained.short, self._worth_at_roll(owner))
 
     @external
-    def roll(self, sender: str) -> None:
+    def advance_cycle(self, sender: str) -> None:
         """Make the pending cycle final, the open one pending, and open the next."""
-        self._roll()
+        self._roll_cycle()
 
     @external
     def post_shortfall(self, sender: str) -> int:
@@ -226,7 +226,7 @@ class PerpetualMarket(CycleLosses):
         require(not self._has_ended(market), "perpetuals: ends once")
         price = self.policy.final_price(self.address, market)
         require(price != 0, "perpetuals: no final price")
-        self._end(market, price)
+        self._end_market(market, price)
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         if engine.in_settlement(self.address):
             self.closing[()] = self.clocks[()].cycle
@@ -238,7 +238,7 @@ class PerpetualMarket(CycleLosses):
     @view
     def standing_of(self, sender: str, owner: str) -> Standing:
         """Return what an account has at the last marks, as of the cycle that it is in."""
-        return self._standing(owner)
+        return self._compute_standing(owner)
 
     @view
     def account_of(self, sender: str, owner: str) -> Account:
@@ -249,8 +249,8 @@ class PerpetualMarket(CycleLosses):
     def holdings_of(self, sender: str, owner: str) -> tuple[Holding, ...]:
         """Return an account's positions, each with its market's last mark and open lots."""
         return tuple(
-            Holding(market, size, self.paths[market].price, self._open(market))
-            for market in _in(self.accounts[owner].markets)
+            Holding(market, size, self.paths[market].price, self._get_open_lots(market))
+            for market in _list_markets(self.accounts[owner].markets)
             if (size := self.positions[owner, market].size) != 0
         )
 
@@ -270,12 +270,14 @@ class PerpetualMarket(CycleLosses):
         return cast(Clock, self.clocks[()])
 
     @view
-    def cycle_of(self, sender: str, market: int, cycle: int) -> tuple[Sides, Sides, Values, Sides]:
+    def cycle_of(
+        self, sender: str, market: int, cycle: int
+    ) -> tuple[SideTotals, SideTotals, Values, SideTotals]:
         """Return what the sides of a market gained in a cycle, what they bear of its losses, where it began.
 
         That is what lots were worth, and what a lot of each side had gained since the start.
         """
-        gained = Sides(*(self.edges[market, cycle, side].gained for side in range(2)))
+        gained = SideTotals(*(self.edges[market, cycle, side].gained for side in range(2)))
         key = market, cycle
         return self.totals[key], self.losses[key], self.levels[key], gained
 
@@ -311,27 +313,27 @@ class PerpetualMarket(CycleLosses):
 
     # ---------------------------------------------------------------- helpers
 
-    def _check_desk(self, sender: str) -> None:
-        require(sender == self.desk_address, "perpetuals: not the desk")
+    def _check_trading(self, sender: str) -> None:
+        require(sender == self.trading_address, "perpetuals: not trading")
 
-    def _meet(self, owner: str, finder: str) -> bool:
+    def _seize_insolvent(self, owner: str, finder: str) -> bool:
         """Seize the positions of a touched account and book its loss, whatever there is to do."""
-        seized = self._seize(owner, finder)
-        return self._book(owner, finder) or seized
+        seized = self._seize_positions(owner, finder)
+        return self._book_loss(owner, finder) or seized
 
-    def _seize(self, owner: str, finder: str) -> bool:
+    def _seize_positions(self, owner: str, finder: str) -> bool:
         """Take the positions of an account that owes from it, where there are prices of now."""
         fresh = better = 0
-        for market in _in(self.accounts[owner].markets):
+        for market in _list_markets(self.accounts[owner].markets):
             size = self.positions[owner, market].size
-            mark = self._mark(market) if size != 0 else Mark()
+            mark = self._mark_market(market) if size != 0 else Mark()
             if mark.price:
                 fresh |= 1 << market
-                better += better_of(mark, size)
-        found = self._standing(owner)
+                better += compute_range_gain(mark, size)
+        found = self._compute_standing(owner)
         if not fresh or found.own + better >= found.haircut:
             return False
-        self._close_out(owner, fresh)
+        self._close_positions(owner, fresh)
         self._pay_finder(owner, SEIZED, finder, 0)
         self.emit("Seized", owner, finder)
         return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import cast
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, div_up, mul
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.denominations import (
     LEAST_ASSETS,
     VIRTUAL_ASSETS,
@@ -19,16 +20,15 @@ from backstop.model.denominations import (
     convert_shares,
     count_steps,
 )
-from backstop.model.exits import SCALE, Exits, Run
+from backstop.model.exit_batches import SCALE, ExitBatches, ExitRun
 from backstop.model.interfaces import IRecoveryClaims, IVaultEngine
-from backstop.model.member_pool import BatchState, MemberPool, Part
+from backstop.model.member_pool import BatchState, ClaimableShare, MemberPool
 from backstop.model.redeem_queue import Queue, Request
 from backstop.model.roles import STAGE
 from backstop.model.shares import Balance, State
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 
-class Pool(MemberPool, Exits):
+class Pool(MemberPool, ExitBatches):
     """See contracts/Pool.vy. Assets in wad, shares with 18 decimals."""
 
     KIND = "Pool"
@@ -76,21 +76,21 @@ class Pool(MemberPool, Exits):
         state: State = self.state[()]
         queue: Queue = self.line[()]
         id = queue.collecting
-        batch = self._cut(queue)
+        batch = self._cut_batch(queue)
         back = self._part_of_unvested(batch.units)
         # What floor has cut off of what a group holds, and of what a run was paid.
-        spare = max(0, self._vested() + VIRTUAL_ASSETS - (2 * state.open - (id - queue.unsettled)))
+        spare = max(0, self._get_vested_assets() + VIRTUAL_ASSETS - (2 * state.open - (id - queue.unsettled)))
         price = mul(spare, SCALE) // (state.supply + VIRTUAL_SHARES)
         if state.open == 0:
             self.index[()] = 0
         else:
-            price = max(price, self.groups()[-1].ceiling - self.index[()])
+            price = max(price, self.list_groups()[-1].ceiling - self.index[()])
         self.ceilings[id] = self.index[()] + price
         held = mul(batch.units, price) // SCALE
         self.line[()] = queue._replace(collecting=id + 1, held=queue.held + held)
         if state.generation:
-            self._renew(self.address, self.state[()].mark)
-        self._burn(self.address, batch.units)
+            self._renew_record(self.address, self.state[()].mark)
+        self._burn_shares(self.address, batch.units)
         self._set_open(state.open + 1)
         self.emit("BatchCut", id, batch.units, held)
         self._give_back(back)
@@ -101,8 +101,8 @@ class Pool(MemberPool, Exits):
         """Pay the batches whose cooldown is over what no known loss can take of them, nearly."""
         losses = self.loss_waterfall.losses_at_payment(self.address, self.address)
         all_vested, shares = self._all_vested(), self.state[()].supply + VIRTUAL_SHARES
-        level = self._level(self.groups(), shares, min(div_up(losses, RAY), all_vested))
-        price = mul(self._vested() + VIRTUAL_ASSETS, SCALE) // shares
+        level = self._compute_level(self.list_groups(), shares, min(div_up(losses, RAY), all_vested))
+        price = mul(self._get_vested_assets() + VIRTUAL_ASSETS, SCALE) // shares
         self._book(-self._settle_batches(level, price))
 
     # ------------------------------------------------------------------ losses
@@ -123,7 +123,7 @@ class Pool(MemberPool, Exits):
             self._add_checkpoint(supply + VIRTUAL_SHARES, assets)
         rest = 0
         if assets != 0 and all_vested - assets < LEAST_ASSETS and (supply != 0 or open != 0):
-            rest = self._void()
+            rest = self._void_shares()
         covered = self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most)
         if rest:
             self.vault_engine.give_to_reserve(self.address, rest)
@@ -142,8 +142,8 @@ class Pool(MemberPool, Exits):
     def collect_claims(self, sender: str, owner: str) -> None:
         """Hand an owner the claims for losses borne, of requests too."""
         require(owner != self.address, "pool: no member")
-        self._settle(owner)
-        self._claim(0, MAX_UINT256, owner)
+        self._settle_owner(owner)
+        self._take_claims(0, MAX_UINT256, owner)
 
     # ------------------------------------------------------------------ ERC-20
 
@@ -160,7 +160,7 @@ class Pool(MemberPool, Exits):
     def batch_of(self, sender: str, batch: int) -> BatchState:
         """Return the record of a batch."""
         record = self.batches[batch]
-        paid, held, over = self._standing(batch, record.units)
+        paid, held, over = self._compute_standing(batch, record.units)
         return BatchState(record.units, record.since, paid, held, over)
 
     @view
@@ -174,9 +174,9 @@ class Pool(MemberPool, Exits):
 
     def _share(self, assets: int) -> None:
         """Have live shares and open groups bear a loss, share for share; some of these are over by it."""
-        queue, groups, open = self.line[()], self.groups(), self.state[()].open
+        queue, groups, open = self.line[()], self.list_groups(), self.state[()].open
         shares = self.state[()].supply + VIRTUAL_SHARES
-        level, index, left = self._level(groups, shares, assets), self.index[()], assets
+        level, index, left = self._compute_level(groups, shares, assets), self.index[()], assets
         shares += sum(group.units for group in groups)
         held, unsettled = 0, queue.unsettled
         for group in groups:
@@ -191,7 +191,7 @@ class Pool(MemberPool, Exits):
                 self.first_run[()] = self.batches[group.id].link
             else:
                 unsettled = group.id + 1
-            self._end(group, self.state[()].mark)
+            self._end_group(group, self.state[()].mark)
             shares -= group.units
             open -= 1
         self._add_checkpoint(shares, left)
@@ -215,16 +215,16 @@ class Pool(MemberPool, Exits):
 
     # ---------------------------------------------------------------- requests
 
-    def _end_of(self, id: int) -> tuple[int, int]:
+    def _find_last_checkpoint(self, id: int) -> tuple[int, int]:
         """Return the generation of the last checkpoint that a batch has a part in, and the checkpoint."""
         state: State = self.state[()]
         if id < self.line[()].unsettled:
-            run: Run = self.runs[self.run_of(id)]
+            run: ExitRun = self.runs[self.find_run(id)]
             if run.ended:
                 return run.generation, run.ended - 1
         return state.generation, state.mark
 
-    def _standing(self, id: int, shares: int) -> tuple[int, int, bool]:
+    def _compute_standing(self, id: int, shares: int) -> tuple[int, int, bool]:
         """Return what shares of a batch, as counted at its cut, were paid and hold; and if it is over."""
         queue: Queue = self.line[()]
         if id >= queue.collecting:
@@ -232,56 +232,56 @@ class Pool(MemberPool, Exits):
         first, paid, over, generation = id, 0, False, self.state[()].generation
         present = convert_shares(shares, self.batches[id].generation, generation)
         if id < queue.unsettled:
-            first = self.run_of(id)
-            run: Run = self.runs[first]
+            first = self.find_run(id)
+            run: ExitRun = self.runs[first]
             over = run.ended != 0 or run.generation != generation
-            paid = self._paid(id, first, shares)
-        held = 0 if over else mul(present, self.ceiling_of(first) - self.index[()]) // SCALE
+            paid = self._compute_paid(id, first, shares)
+        held = 0 if over else mul(present, self.get_ceiling(first) - self.index[()]) // SCALE
         return paid, held, over
 
-    def _claimable(self, id: int, controller: str) -> Part:
+    def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
         """Return what may be claimed of a request: of a batch that holds something, never all its shares."""
         committed = self.shares_at_cut(id, controller)
-        paid, held, over = self._standing(id, committed)
+        paid, held, over = self._compute_standing(id, committed)
         all_shares = committed if over else committed * paid // (paid + held + 1)
         claimed = self.claimed[id, controller]
         shares = max(0, all_shares - claimed.shares)
-        return Part(all_shares, shares, max(0, paid - claimed.assets) if shares else 0, over)
+        return ClaimableShare(all_shares, shares, max(0, paid - claimed.assets) if shares else 0, over)
 
-    def _commit(self, sender: str, shares: int, controller: str, owner: str) -> int:
+    def _commit_shares(self, sender: str, shares: int, controller: str, owner: str) -> int:
         id, before = self._add_request(sender, shares, controller, owner)
         state: State = self.state[()]
-        self._issue(controller, before.shares, before, (state.generation, state.mark))
+        self._issue_claims(controller, before.shares, before, (state.generation, state.mark))
         return id
 
-    def _hand_over(self, id: int, controller: str, is_done: bool) -> None:
+    def _hand_claims(self, id: int, controller: str, is_done: bool) -> None:
         """Hand over the claims of a request up to its last checkpoint, and note how far."""
         request: Request = self.requests[id, controller]
-        committed, end = self.shares_at_cut(id, controller), self._end_of(id)
+        committed, end = self.shares_at_cut(id, controller), self._find_last_checkpoint(id)
         if not is_done and (request.generation, request.mark) != end:
             self.requests[id, controller] = request._replace(shares=committed, mark=end[1], generation=end[0])
         # Its shares as they were counted at the checkpoint up to which claims were handed over.
-        cut, shares = self.cut_in(id), request.shares
+        cut, shares = self.get_cut_generation(id), request.shares
         if request.generation > cut:
             shares = convert_shares(committed, cut, request.generation)
-        self._issue(controller, shares, request, end)
+        self._issue_claims(controller, shares, request, end)
 
     # ------------------------------------------------------------------ prices
 
-    def _vested(self) -> int:
+    def _get_vested_assets(self) -> int:
         """Return A: the assets that shares are worth."""
         return max(0, self._all_vested() - (self.line[()].held if self.state[()].open else 0))
 
-    def _left(self, assets: int) -> int:
+    def _compute_assets_left(self, assets: int) -> int:
         """Return what known losses will leave of assets, rounded down."""
-        losses = self.loss_waterfall.losses_beyond(self.address, self.address)
+        losses = self.loss_waterfall.losses_reaching(self.address, self.address)
         if losses == 0:
             return assets
         return assets - min(assets, div_up(losses, RAY))
 
     def _entry_terms(self) -> tuple[int, int, int]:
         """Return shares and assets, the virtual ones included, and generations that an entry goes on by."""
-        supply, held = self.state[()].supply, self._vested()
+        supply, held = self.state[()].supply, self._get_vested_assets()
         steps = count_steps(supply, held)
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
@@ -290,19 +290,19 @@ class Pool(MemberPool, Exits):
         supply, held, steps = self._entry_terms()
         if steps:
             queue: Queue = self.line[()]
-            self.line[()] = queue._replace(held=self._divide(steps))
+            self.line[()] = queue._replace(held=self._divide_groups(steps))
             self.emit("SharesDivided", self._begin_generation(steps).generation, steps)
         return supply, held
 
     # ----------------------------------------------------- claims, generations
 
-    def _settle(self, owner: str) -> None:
+    def _settle_owner(self, owner: str) -> None:
         """Hand an owner the claims up to the last checkpoint, for the shares owned since the one before."""
         state: State = self.state[()]
-        before = self._renew(owner, self.state[()].mark)
-        self._issue(owner, before.shares, before, (state.generation, state.mark))
+        before = self._renew_record(owner, self.state[()].mark)
+        self._issue_claims(owner, before.shares, before, (state.generation, state.mark))
 
-    def _issue(self, owner: str, shares: int, since: Balance | Request, end: tuple[int, int]) -> None:
+    def _issue_claims(self, owner: str, shares: int, since: Balance | Request, end: tuple[int, int]) -> None:
         """Have an owner handed the claims of shares, since a record was written, up to a checkpoint."""
         start = since.generation, since.mark
         if shares and start != end and self.claims_address != ZERO_ADDRESS:
@@ -316,11 +316,11 @@ class Pool(MemberPool, Exits):
         mark = self.claims.record(self.address, self.state[()].generation, shares, assets) & (2**40 - 1)
         self._set_mark(mark)
 
-    def _void(self) -> int:
+    def _void_shares(self) -> int:
         """Void all shares, requests and groups; what is left, which is not the next depositor's."""
         queue, voided = self.line[()], self.state[()].supply
         self.line[()] = Queue(queue.collecting, queue.collecting, 0, queue.owed)
-        rest = self._clear()
+        rest = self._clear_assets()
         begun = self._begin_generation(VOID)
         self.emit("NewGeneration", begun.generation, voided, rest)
         return rest

@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, div_up
-from backstop.model.falls import Falls, PriceFalls
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, require, slot, view
 from backstop.model.interfaces import Mark, Prices
+from backstop.model.price_drops import PriceDrops, PriceDropState
 from backstop.model.roles import GUARDIAN, SETTLEMENT
-from backstop.model.settlement_price import Closing, Market, SettlementPrices, key_of
+from backstop.model.settlement_price import Closing, Market, SettlementPrices, build_key
 from backstop.model.signed_reports import (
     DOMAIN_NAME,
     DOMAIN_VERSION,
     SignedReport,
+    recover_signer,
     report_digest,
-    signer_of,
 )
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 RAY_TO_8_DECIMALS = 10**19
 # The ends of a range are in millionths of the price.
@@ -86,7 +86,7 @@ class Report(NamedTuple):
     reported_at: int = 0
 
     @classmethod
-    def of(cls, price: int, low: int, high: int, since: int, at: int) -> Report:
+    def build_report(cls, price: int, low: int, high: int, since: int, at: int) -> Report:
         """Return a report of a price and a range [ray]; revert for a range that is none, or too wide."""
         require(low <= price <= high <= 16 * price and since <= at, "price_feed: range bounds")
         return cls(price, low * MILLION // price, div_up(high * MILLION, price), since, at)
@@ -97,7 +97,7 @@ class Report(NamedTuple):
         return self.price * self.low // MILLION, div_up(self.price * self.high, MILLION)
 
 
-def deviates(price: int, other: int, deviation: int) -> bool:
+def is_deviating(price: int, other: int, deviation: int) -> bool:
     """Tell whether a price is more than so many basis points from another."""
     return abs(price - other) * BASIS_POINTS > other * deviation
 
@@ -116,7 +116,7 @@ def renewal_window(step: int) -> int:
     return max(step // 6, min(step // 2, bounds.MAX_SIGNED_AGE))
 
 
-def middle(prices: Iterable[int]) -> int:
+def get_lower_median(prices: Iterable[int]) -> int:
     """Return the middle one of some prices, the lower one of two."""
     ordered = sorted(prices)
     return ordered[(len(ordered) - 1) // 2]
@@ -147,7 +147,7 @@ def as_it_is(prices: Prices, withheld: int, config: Config) -> Market:
     return Market(prices.current, prices.fresh_until, held_until, waits)
 
 
-class PriceFeed(PriceFalls, SettlementPrices):
+class PriceFeed(PriceDrops, SettlementPrices):
     """See contracts/PriceFeed.vy."""
 
     KIND = "PriceFeed"
@@ -170,8 +170,8 @@ class PriceFeed(PriceFalls, SettlementPrices):
     @external
     def report(self, sender: str, collateral_type: int, price: int) -> None:
         """Report a price; listed reporters only."""
-        index, now = self._reporter(collateral_type, sender, price), self.world.timestamp
-        self.reports[collateral_type, index] = Report.of(price, price, price, now, now)
+        index, now = self._get_reporter_index(collateral_type, sender, price), self.world.timestamp
+        self.reports[collateral_type, index] = Report.build_report(price, price, price, now, now)
         self.emit("Reported", collateral_type, sender, price)
 
     @external
@@ -179,27 +179,27 @@ class PriceFeed(PriceFalls, SettlementPrices):
         self, sender: str, collateral_type: int, price: int, low: int, high: int, since: int
     ) -> None:
         """Report a price, and between which prices it was since a moment; listed reporters only."""
-        index = self._reporter(collateral_type, sender, price)
-        report = Report.of(price, low, high, since, self.world.timestamp)
+        index = self._get_reporter_index(collateral_type, sender, price)
+        report = Report.build_report(price, low, high, since, self.world.timestamp)
         self.reports[collateral_type, index] = report
         self.emit("RangeReported", collateral_type, sender, price, low, high, since)
 
     @external
-    def bring(self, sender: str, reports: Sequence[SignedReport]) -> int:
+    def submit_signed_reports(self, sender: str, reports: Sequence[SignedReport]) -> int:
         """Bring reports that listed reporters have signed; the count of those that count."""
         now, count = self.world.timestamp, 0
         for report in (SignedReport(*each) for each in reports):
-            reporter = signer_of(report, self.world.chain_id, self.address)
+            reporter = recover_signer(report, self.world.chain_id, self.address)
             index = self.reporter_index[report.market, reporter]
             require(index != 0, "price_feed: not signed")
             require(0 < report.price <= bounds.MAX_PRICE, "price_feed: price bounds")
             require(report.signed_at <= now, "price_feed: from the future")
-            new = Report.of(*report[1:-1])
+            new = Report.build_report(*report[1:-1])
             last = self.reports[report.market, index].reported_at
             if now - report.signed_at > bounds.MAX_SIGNED_AGE or report.signed_at <= last:
                 continue
             self.reports[report.market, index] = new
-            self.emit("ReportBrought", report.market, reporter, *report[1:-1])
+            self.emit("SignedReportAccepted", report.market, reporter, *report[1:-1])
             count += 1
         return count
 
@@ -211,18 +211,18 @@ class PriceFeed(PriceFalls, SettlementPrices):
         another median takes the place of the next price, and nothing else changes.
         """
         now = self.world.timestamp
-        config = self._counted(collateral_type, self._market(collateral_type))
+        config = self._count_closing(collateral_type, self._get_config(collateral_type))
         old: Prices = self.prices[collateral_type]
         average: Average = self.averages[collateral_type]
-        median = self._median(collateral_type, config)
+        median = self._compute_median(collateral_type, config)
         if now < average.stepped_at + config.step:
-            self._renew(collateral_type, config, median)
+            self._renew_price(collateral_type, config, median)
             return
 
-        lowest = self._lowest(collateral_type)
+        lowest = self._get_lowest_price(collateral_type)
         cumulative = average.cumulative + old.current * (now - average.stepped_at)
         weighted = cumulative // (now - average.since)
-        current, following = self._guard(collateral_type, config, old, median, weighted)
+        current, following = self._guard_price(collateral_type, config, old, median, weighted)
         if now > old.fresh_until:
             current = median
         average = average._replace(cumulative=cumulative, stepped_at=now)
@@ -235,26 +235,26 @@ class PriceFeed(PriceFalls, SettlementPrices):
         self.prices[collateral_type] = Prices(current, following, now + config.stale_after)
         # No debt is secured by what is no collateral type; and the first price has not fallen.
         if lowest and collateral_type < bounds.MAX_TYPES:
-            fallen = self._fall(average.fallen, lowest, self._lowest(collateral_type))
+            fallen = self._compute_fall(average.fallen, lowest, self._get_lowest_price(collateral_type))
             average = average._replace(fallen=fallen)
         self.averages[collateral_type] = average
         self.emit("Poked", collateral_type, current, following)
 
-    def _renew(self, collateral_type: int, config: Config, median: int) -> None:
+    def _renew_price(self, collateral_type: int, config: Config, median: int) -> None:
         """Replace the next price by a median; the current price, the clock and the average stay."""
         now, average = self.world.timestamp, self.averages[collateral_type]
         old: Prices = self.prices[collateral_type]
-        pending, lowest = self._pending(collateral_type), self._lowest(collateral_type)
+        pending, lowest = self._get_pending_price(collateral_type), self._get_lowest_price(collateral_type)
         in_time = now <= average.stepped_at + renewal_window(config.step)
         require(in_time and median != pending, "price_feed: too early")
-        weighted = self._average_at(collateral_type, now)
-        _, following = self._guard(collateral_type, config, old, median, weighted, renews=True)
+        weighted = self._compute_average(collateral_type, now)
+        _, following = self._guard_price(collateral_type, config, old, median, weighted, renews=True)
         # A price that waits goes on waiting.
         changed = pending or following or self.withheld_prices[collateral_type]
         require(changed != 0, "price_feed: too early")
         self.prices[collateral_type] = old._replace(next=following)
         if collateral_type < bounds.MAX_TYPES:
-            fallen = self._fall(average.fallen, lowest, self._lowest(collateral_type))
+            fallen = self._compute_fall(average.fallen, lowest, self._get_lowest_price(collateral_type))
             self.averages[collateral_type] = average._replace(fallen=fallen)
         self.emit("Poked", collateral_type, old.current, following)
 
@@ -271,21 +271,21 @@ class PriceFeed(PriceFalls, SettlementPrices):
     @external
     def begin_final_price(self, sender: str, collateral_type: int) -> None:
         """Begin to make the price at which a market is settled; an issuer's word of now is that price."""
-        self._only(sender, SETTLEMENT)
+        self._check_role(sender, SETTLEMENT)
         require(not self._has_begun(collateral_type), "price_feed: closing has begun")
         now = self.world.timestamp
         if self.issuers[collateral_type] != ZERO_ADDRESS:
             self._set_final(collateral_type, self.prices[collateral_type].current)
             return
-        self._begin_closing(collateral_type, now, self._average_of(collateral_type, now))
+        self._begin_closing(collateral_type, now, self._get_fresh_average(collateral_type, now))
         self.configs[collateral_type] = self.configs[collateral_type]._replace(closing=True, settled=True)
 
     @external
     def plan_final_price(self, sender: str, collateral_type: int, at: int) -> None:
         """Plan to make a price in the same way from a moment on, for whoever is settled at it."""
-        self._only(sender, SETTLEMENT)
+        self._check_role(sender, SETTLEMENT)
         require(not self._has_begun(collateral_type), "price_feed: closing has begun")
-        config = self._counted(collateral_type, self._market(collateral_type))
+        config = self._count_closing(collateral_type, self._get_config(collateral_type))
         require(self.world.timestamp < at <= FOREVER, "price_feed: plan bounds")
         same = self.plans[collateral_type] == at
         require(not config.planned or same, "price_feed: another is planned")
@@ -297,7 +297,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
     def set_issuer(self, sender: str, collateral_type: int, issuer: str) -> None:
         """Have a market priced by whoever issues its token, for good."""
         self._only_admin(sender)
-        self._opened(collateral_type, self.configs[collateral_type])
+        self._finish_closing(collateral_type, self.configs[collateral_type])
         require(self.configs[collateral_type].reporters == 0, "price_feed: has reporters")
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
         require(issuer != ZERO_ADDRESS, "price_feed: zero issuer")
@@ -327,7 +327,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
         require(step <= stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds")
         require(bounds.MIN_WINDOW <= window <= bounds.MAX_WINDOW, "price_feed: window bounds")
 
-        self._opened(collateral_type, self.configs[collateral_type])
+        self._finish_closing(collateral_type, self.configs[collateral_type])
         for index in range(1, self.configs[collateral_type].reporters + 1):
             self.reporter_index[collateral_type, self.reporters[collateral_type, index]] = 0
             self.reporters[collateral_type, index] = ZERO_ADDRESS
@@ -354,7 +354,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
     ) -> None:
         """Set a market's guards; what they have begun goes on."""
         self._only_admin(sender)
-        config = self._opened(collateral_type, self._market(collateral_type))
+        config = self._finish_closing(collateral_type, self._get_config(collateral_type))
         require(deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds")
         require(
             bounds.MIN_CONFIRMATIONS <= confirmations <= bounds.MAX_CONFIRMATIONS,
@@ -373,9 +373,9 @@ class PriceFeed(PriceFalls, SettlementPrices):
 
         Prices go on.
         """
-        config = self._counted(collateral_type, self._market(collateral_type))
+        config = self._count_closing(collateral_type, self._get_config(collateral_type))
         if sender != self.admins[()]:
-            self._only(sender, GUARDIAN)
+            self._check_role(sender, GUARDIAN)
             require(halted, "price_feed: only halt")
             now = self.world.timestamp
             require(now >= self.halts_again_at[collateral_type], "price_feed: halted lately")
@@ -427,7 +427,7 @@ class PriceFeed(PriceFalls, SettlementPrices):
         highest = self._highest_price(
             collateral_type, self.prices[collateral_type], self.configs[collateral_type]
         )
-        return highest, self._average_at(collateral_type, self.world.timestamp)
+        return highest, self._compute_average(collateral_type, self.world.timestamp)
 
     @view
     def auction_price(self, sender: str, collateral_type: int) -> int:
@@ -465,11 +465,11 @@ class PriceFeed(PriceFalls, SettlementPrices):
         the final price will be if these hold.
         """
         config: Config = self.configs[collateral_type]
-        mark = self._mark(collateral_type, config, age)
+        mark = self._compute_mark(collateral_type, config, age)
         now = self.world.timestamp
         begins, closing = now, Closing()
         if config.settled or 0 < at <= now:
-            is_final, fixed, closing = self._settling(collateral_type, at, config)
+            is_final, fixed, closing = self._check_first_closing(collateral_type, at, config)
             if is_final:
                 return Mark(fixed, fixed, fixed)
         elif not at:
@@ -503,30 +503,30 @@ class PriceFeed(PriceFalls, SettlementPrices):
     @view
     def time_weighted(self, sender: str, collateral_type: int) -> int:
         """Return the average over a window or two [ray], rounded down; current if there is no history."""
-        return self._average_at(collateral_type, self.world.timestamp)
+        return self._compute_average(collateral_type, self.world.timestamp)
 
     @view
-    def look_until(self, sender: str) -> int:
+    def withdrawals_paused_until(self, sender: str) -> int:
         """Return until when members of pools are not paid, since a price has just fallen far [seconds]."""
-        times: Falls = self.falls[()]
-        return times.look_until
+        times: PriceDropState = self.falls[()]
+        return times.withdrawals_paused_until
 
     @view
     def current_and_average(self, sender: str, collateral_type: int) -> tuple[int, int]:
         """Return the current price and the time-weighted one [ray], each as its own view has it."""
-        return self._fresh_prices(collateral_type).current, self._average_at(
+        return self._fresh_prices(collateral_type).current, self._compute_average(
             collateral_type, self.world.timestamp
         )
 
     @view
     def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
         """Tell whether the price at which a market is settled is final; return it [ray], 0 before."""
-        return self._settling(collateral_type, 0, self.configs[collateral_type])[:2]
+        return self._check_first_closing(collateral_type, 0, self.configs[collateral_type])[:2]
 
     @view
     def final_price_from(self, sender: str, collateral_type: int, at: int) -> tuple[bool, int]:
         """Tell the same of what was planned for a moment, or of the settlement if that began before it."""
-        return self._settling(collateral_type, at, self.configs[collateral_type])[:2]
+        return self._check_first_closing(collateral_type, at, self.configs[collateral_type])[:2]
 
     @view
     def planned_for(self, sender: str, collateral_type: int) -> int:
@@ -585,104 +585,117 @@ class PriceFeed(PriceFalls, SettlementPrices):
         at = self.averages[collateral_type].stepped_at
         return at, self.prices[collateral_type].current // RAY_TO_8_DECIMALS, at, at, at
 
-    def _counted(self, c: int, config: Config) -> Config:
+    def _count_closing(self, collateral_type: int, config: Config) -> Config:
         """Count the time up to now for final prices; return the configuration afterwards."""
         if not config.closing and not config.planned:
             return config
-        market, at = self._as_it_is(c, config), self.plans[c]
-        if config.closing and self._count(c, market):
+        market, at = self._as_it_is(collateral_type, config), self.plans[collateral_type]
+        if config.closing and self._count_closing_time(collateral_type, market):
             config = config._replace(closing=False)
         if config.planned and self.world.timestamp >= at:
-            key = key_of(c, at)
+            key = build_key(collateral_type, at)
             if not self._has_begun(key):
-                self._begin_closing(key, at, self._average_of(c, at))
-            if self._count(key, market):
+                self._begin_closing(key, at, self._get_fresh_average(collateral_type, at))
+            if self._count_closing_time(key, market):
                 config = config._replace(planned=False)
-        self.configs[c] = config
+        self.configs[collateral_type] = config
         return config
 
-    def _opened(self, c: int, config: Config) -> Config:
+    def _finish_closing(self, collateral_type: int, config: Config) -> Config:
         """Return the configuration of a market of which no final price is being made any more."""
-        found = self._counted(c, config)
-        making = found.closing or (found.planned and self.world.timestamp >= self.plans[c])
+        found = self._count_closing(collateral_type, config)
+        making = found.closing or (found.planned and self.world.timestamp >= self.plans[collateral_type])
         require(not making, "price_feed: is closing")
         return found
 
-    def _settling(self, c: int, at: int, config: Config) -> tuple[bool, int, Closing]:
+    def _check_first_closing(
+        self, collateral_type: int, at: int, config: Config
+    ) -> tuple[bool, int, Closing]:
         """Tell whether the price of what began first is final; the price, and the closing up to now."""
-        key, begun, otherwise = self._first(c, at), 0, 0
-        due = key != c and self.world.timestamp >= at and self.plans[c] == at
+        key, begun, otherwise = self._find_first_key(collateral_type, at), 0, 0
+        due = key != collateral_type and self.world.timestamp >= at and self.plans[collateral_type] == at
         if due and not self._has_begun(key):
-            begun, otherwise = at, self._average_of(c, at)
-        return self._final(key, self._as_it_is(c, config), begun, otherwise)
+            begun, otherwise = at, self._get_fresh_average(collateral_type, at)
+        return self._compute_final_price(key, self._as_it_is(collateral_type, config), begun, otherwise)
 
-    def _average_of(self, c: int, at: int) -> int:
+    def _get_fresh_average(self, collateral_type: int, at: int) -> int:
         """Return the average that was known in a second since the last step, when the price was fresh."""
-        return self._average_at(c, min(at, self.prices[c].fresh_until))
+        return self._compute_average(collateral_type, min(at, self.prices[collateral_type].fresh_until))
 
-    def _reporter(self, c: int, sender: str, price: int) -> int:
+    def _get_reporter_index(self, collateral_type: int, sender: str, price: int) -> int:
         """Return the index of a listed reporter who says a price."""
-        index = int(self.reporter_index[c, sender])
+        index = int(self.reporter_index[collateral_type, sender])
         require(index != 0, "price_feed: not a reporter")
         require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         return index
 
-    def _mark(self, c: int, config: Config, age: int) -> Mark:
+    def _compute_mark(self, collateral_type: int, config: Config, age: int) -> Mark:
         """Return medians of the reports whose ranges contain the second so far back; zeros without any."""
         oldest = self.world.timestamp - min(age, config.max_age)
-        reports: list[Report] = [self.reports[c, index] for index in range(1, config.reporters + 1)]
+        reports: list[Report] = [
+            self.reports[collateral_type, index] for index in range(1, config.reporters + 1)
+        ]
         found = [each for each in reports if each.since <= oldest <= each.reported_at]
         if not found or len(found) < config.quorum or config.halted:
             return Mark()
         lows, highs = zip(*(each.ends for each in found), strict=True)
-        return Mark(middle(each.price for each in found), middle(lows), middle(highs))
+        return Mark(
+            get_lower_median(each.price for each in found), get_lower_median(lows), get_lower_median(highs)
+        )
 
-    def _as_it_is(self, c: int, config: Config) -> Market:
+    def _as_it_is(self, collateral_type: int, config: Config) -> Market:
         """Return what a market is at since its last change."""
-        return as_it_is(self.prices[c], self.withheld_prices[c], config)
+        return as_it_is(self.prices[collateral_type], self.withheld_prices[collateral_type], config)
 
-    def _average_at(self, c: int, at: int) -> int:
+    def _compute_average(self, collateral_type: int, at: int) -> int:
         """Return the time-weighted price as of a second [ray], not before the last step."""
-        current, average = self.prices[c].current, self.averages[c]
+        current, average = self.prices[collateral_type].current, self.averages[collateral_type]
         if average.since == at:
             return int(current)
         return int((average.cumulative + current * (at - average.stepped_at)) // (at - average.since))
 
-    def _highest_price(self, c: int, prices: Prices, config: Config) -> int:
+    def _highest_price(self, collateral_type: int, prices: Prices, config: Config) -> int:
         """Return the higher of the current and the next price, also if a guard holds that one back [ray]."""
-        coming = prices.next or self.withheld_prices[c]
+        coming = prices.next or self.withheld_prices[collateral_type]
         if coming == 0 and self.world.timestamp <= prices.fresh_until:
-            coming = self._median_within(c, config, config.max_age)
+            coming = self._compute_recent_median(collateral_type, config, config.max_age)
         return highest_price(prices, coming, config, self.world.timestamp)
 
-    def _lowest(self, collateral_type: int) -> int:
+    def _get_lowest_price(self, collateral_type: int) -> int:
         """Return the lower of the current and the next price, also if a guard holds that one back [ray]."""
-        current, coming = self.prices[collateral_type].current, self._pending(collateral_type)
+        current, coming = self.prices[collateral_type].current, self._get_pending_price(collateral_type)
         return min(current, coming) if coming else int(current)
 
-    def _pending(self, collateral_type: int) -> int:
+    def _get_pending_price(self, collateral_type: int) -> int:
         """Return the next price, also while a halt or a grace holds it back [ray]; 0 while it waits."""
         return int(self.prices[collateral_type].next or self.withheld_prices[collateral_type])
 
-    def _median(self, collateral_type: int, config: Config) -> int:
+    def _compute_median(self, collateral_type: int, config: Config) -> int:
         """Return the median of the reports that are not too old, the lower one of two in the middle."""
-        price = self._median_within(collateral_type, config, config.max_age)
+        price = self._compute_recent_median(collateral_type, config, config.max_age)
         require(price != 0, "price_feed: no quorum")
         return price
 
-    def _median_within(self, collateral_type: int, config: Config, age: int) -> int:
+    def _compute_recent_median(self, collateral_type: int, config: Config, age: int) -> int:
         """Return the median of the reports of at most an age [seconds]; 0 without a quorum of them."""
         reports = [self.reports[collateral_type, index] for index in range(1, config.reporters + 1)]
         fresh = [r.price for r in reports if self.world.timestamp <= r.reported_at + age]
-        return middle(fresh) if len(fresh) >= config.quorum else 0
+        return get_lower_median(fresh) if len(fresh) >= config.quorum else 0
 
-    def _market(self, collateral_type: int) -> Config:
+    def _get_config(self, collateral_type: int) -> Config:
         config: Config = self.configs[collateral_type]
         require(config.reporters != 0, "price_feed: no market")
         return config
 
-    def _guard(
-        self, c: int, config: Config, old: Prices, median: int, weighted: int, *, renews: bool = False
+    def _guard_price(
+        self,
+        collateral_type: int,
+        config: Config,
+        old: Prices,
+        median: int,
+        weighted: int,
+        *,
+        renews: bool = False,
     ) -> tuple[int, int]:
         """Return the current and the next price; without a next one that counts, the current one stays.
 
@@ -692,10 +705,10 @@ class PriceFeed(PriceFalls, SettlementPrices):
         # Confirmations and the time until it is dead hold nothing back.
         if config._replace(confirmations=0, dead_after=0)[MAKING:CLOSING] == Config()[MAKING:CLOSING]:
             return old.next, median
-        pending = self._pending(c)
+        pending = self._get_pending_price(collateral_type)
         current = old.current if renews or not pending else pending
         following, suspect = median, 0
-        if config.deviation and weighted and deviates(median, weighted, config.deviation):
+        if config.deviation and weighted and is_deviating(median, weighted, config.deviation):
             suspect = config.suspect
             if pending == 0:
                 # It waits already.
@@ -704,25 +717,25 @@ class PriceFeed(PriceFalls, SettlementPrices):
                 elif suspect < config.confirmations:
                     suspect, following = suspect + 1, 0
             elif suspect == 0 or (
-                deviates(median, current, config.deviation)
-                and not deviates(pending, current, config.deviation)
+                is_deviating(median, current, config.deviation)
+                and not is_deviating(pending, current, config.deviation)
             ):
                 # Seen for the first time, or another leap from one that was confirmed.
                 suspect, following = 1, 0
             if following == 0:
-                self.emit("Suspected", c, median, weighted)
+                self.emit("Suspected", collateral_type, median, weighted)
         if suspect != config.suspect:
             config = config._replace(suspect=suspect)
-            self.configs[c] = config
+            self.configs[collateral_type] = config
         if config.grace and self.world.timestamp > old.fresh_until and old.current:
             config = config._replace(grace_until=self.world.timestamp + config.grace)
-            self.configs[c] = config
-            self.emit("GraceStarted", c, config.grace_until)
+            self.configs[collateral_type] = config
+            self.emit("GraceStarted", collateral_type, config.grace_until)
         if config.holds_back(self.world.timestamp):
-            self.withheld_prices[c] = following
+            self.withheld_prices[collateral_type] = following
             following = 0
         elif old.next == 0:
-            self.withheld_prices[c] = 0
+            self.withheld_prices[collateral_type] = 0
         return current, following
 
     def _fresh_prices(self, collateral_type: int) -> Prices:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, div_up, quotient
-from backstop.model.asking import NOTHING
-from backstop.model.interfaces import Clock, IMarginPolicy, Mark, Sides, Values
-from backstop.model.state import Contract, World, immutable, require, slot
+from backstop.model.arithmetic import BASIS_POINTS, div_up, divide_signed
+from backstop.model.contract_base import Contract, World, immutable, require, slot
+from backstop.model.interfaces import Clock, IMarginPolicy, Mark, SideTotals, Values
+from backstop.model.policy_calls import NOTHING
 
 PERIOD = 28_800
 """Seconds: what funding may be at most is said for a period."""
@@ -91,10 +91,10 @@ class PricePath(Contract):
         # By side.
         self.moves = self.table("price_path.moves", Moves())
         # Lots that accounts are long, and short; what one of them is worth.
-        self.lots = self.table("price_path.lots", Sides())
+        self.lots = self.table("price_path.lots", SideTotals())
         self.values = self.table("price_path.values", Values())
         # By market and cycle: what its sides gained, and where it began; by side the moves until then.
-        self.totals = self.table("price_path.totals", Sides())
+        self.totals = self.table("price_path.totals", SideTotals())
         self.levels = self.table("price_path.levels", Values())
         self.edges = self.table("price_path.edges", Moves())
         self.fundings = self.table("price_path.fundings", Funding())
@@ -106,7 +106,7 @@ class PricePath(Contract):
     def policy(self) -> IMarginPolicy:
         return cast(IMarginPolicy, self.world.at(self.margin_policy_address))
 
-    def _mark(self, market: int) -> Mark:
+    def _mark_market(self, market: int) -> Mark:
         """Mark a market at the price of the last seconds; return that and its range, zeros without one."""
         mark = self.world.attempt(lambda: self.policy.mark_price(self.address, market, self.mark_age))
         # A policy, or a feed, that fails is as one without a price.
@@ -114,10 +114,10 @@ class PricePath(Contract):
             return Mark()
         if not mark.low <= mark.price <= mark.high <= 16 * bounds.MAX_LOT_PRICE:
             return Mark()
-        self._walk(market, mark.price, False)
+        self._walk_market(market, mark.price, False)
         return mark
 
-    def _walk(self, market: int, price: int, final: bool) -> None:
+    def _walk_market(self, market: int, price: int, final: bool) -> None:
         """Bring the index, the mark, the path and the values of a market up to now, at a price.
 
         A new extreme counts, and so does a turn; anything between only if it is final, and then all funding
@@ -127,9 +127,9 @@ class PricePath(Contract):
         funding: Funding = self.fundings[market]
         if price == path.price and funding.updated == self.world.timestamp and not final:
             return
-        due = self._due(funding)
+        due = self._compute_funding_due(funding)
         old: Values = self.values[market]
-        self.values[market], left = self._moved(market, old, price - path.price - due)
+        self.values[market], left = self._move_values(market, old, price - path.price - due)
         self._change_pot(left)
         level = price - funding.level - due
         rate = 0 if final else funding.rate
@@ -139,36 +139,36 @@ class PricePath(Contract):
         turns = final
         if moved != 0 and not onward and not final:
             # Nothing turns without a policy.
-            needed = self._ask(lambda: self.policy.maintenance(self.address, market, price))
+            needed = self._ask_policy(lambda: self.policy.maintenance(self.address, market, price))
             turns = moved >= needed // (4 * BASIS_POINTS)
         if moved != 0 and (onward or turns):
             path = path._replace(extreme=level, falling=path.falling == onward)
-            self._count(market, path.falling, moved)
+            self._count_move(market, path.falling, moved)
         self.paths[market] = path._replace(price=price)
 
-    def _ask(self, question: Callable[[], int]) -> int:
+    def _ask_policy(self, question: Callable[[], int]) -> int:
         """Return what the policy answers; NOTHING if it fails."""
         answer = self.world.attempt(question)
         return NOTHING if answer is None else answer
 
-    def _shared(self, market: int, falling: bool, moved: int) -> tuple[int, int, int]:
+    def _share_move(self, market: int, falling: bool, moved: int) -> tuple[int, int, int]:
         """Return what a lot that wins gains, rounded down, what all that win gain, how many lots lose it.
 
         The side with fewer lots has all of a move, the other's lots together as much.
         """
-        lots: Sides = self.lots[market]
+        lots: SideTotals = self.lots[market]
         winners, losers = (lots.short, lots.long) if falling else lots
         if winners == 0 or losers == 0:
             return 0, 0, 1
         gain = moved * min(winners, losers) // winners
         return gain, winners * gain, losers
 
-    def _moved(self, market: int, values: Values, moved: int) -> tuple[Values, int]:
+    def _move_values(self, market: int, values: Values, moved: int) -> tuple[Values, int]:
         """Let a mark less the index move what lots are worth, and return what the rounding leaves.
 
         A loss is rounded up. A move that does not fit counts for nobody.
         """
-        gain, gained, losers = self._shared(market, moved < 0, abs(moved))
+        gain, gained, losers = self._share_move(market, moved < 0, abs(moved))
         loss = div_up(gained, losers)
         if moved < 0:
             new = Values(values.long - loss, values.short - gain)
@@ -178,12 +178,12 @@ class PricePath(Contract):
             return values, 0
         return new, loss * losers - gained
 
-    def _count(self, market: int, falling: bool, moved: int) -> None:
+    def _count_move(self, market: int, falling: bool, moved: int) -> None:
         """Add a move to what a lot of one side gained and of the other lost.
 
         One that does not fit counts for nobody.
         """
-        gain, gained, losers = self._shared(market, falling, moved)
+        gain, gained, losers = self._share_move(market, falling, moved)
         winner, loser = (SHORT, LONG) if falling else (LONG, SHORT)
         cycle = self.clocks[()].cycle
         totals = list(self.totals[market, cycle])
@@ -195,11 +195,11 @@ class PricePath(Contract):
         lost = lost._replace(lost=lost.lost + gained // losers)
         if max(won.gained, lost.lost) <= MAX_SUM and max(totals) <= MAX_GAINS:
             self.moves[market, winner], self.moves[market, loser] = won, lost
-            self.totals[market, cycle] = Sides(*totals)
+            self.totals[market, cycle] = SideTotals(*totals)
 
-    def _end(self, market: int, price: int) -> None:
+    def _end_market(self, market: int, price: int) -> None:
         """Have a market make its last move, to its final price: it stands still from now on."""
-        self._walk(market, price, True)
+        self._walk_market(market, price, True)
         clock: Clock = self.clocks[()]
         self.clocks[()] = clock._replace(ended=clock.ended | 1 << market)
 
@@ -212,77 +212,79 @@ class PricePath(Contract):
         Of a market that has ended only as long as somebody has a position in it, or has gained there in the
         cycle before.
         """
-        is_over = self.lots[market] == Sides() == self.totals[market, cycle - 1]
+        is_over = self.lots[market] == SideTotals() == self.totals[market, cycle - 1]
         if self._has_ended(market) and is_over:
             return
-        self._walk(market, self.paths[market].price, False)
+        self._walk_market(market, self.paths[market].price, False)
         self.levels[market, cycle] = self.values[market]
         for side in (LONG, SHORT):
             self.edges[market, cycle, side] = self.moves[market, side]
 
     def _change_lots(self, market: int, old: int, size: int) -> None:
         """Have a position change in a market that is up to date."""
-        lots: Sides = self.lots[market]
+        lots: SideTotals = self.lots[market]
         long = lots.long + max(size, 0) - max(old, 0)
         short = lots.short + max(-size, 0) - max(-old, 0)
         require(max(long, short) <= MAX_LOTS, "price_path: too much is open")
-        self.lots[market] = Sides(long, short)
+        self.lots[market] = SideTotals(long, short)
 
-    def _open(self, market: int) -> int:
+    def _get_open_lots(self, market: int) -> int:
         """Return the lots of the side that has more: what the other has less was taken from debtors."""
         return int(max(self.lots[market]))
 
-    def _worth(self, market: int, size: int) -> int:
+    def _compute_worth(self, market: int, size: int) -> int:
         """Return the value of so many lots at the last mark and the index of now [wei]."""
-        values, _ = self._moved(market, self.values[market], -self._due(self.fundings[market]))
+        values, _ = self._move_values(
+            market, self.values[market], -self._compute_funding_due(self.fundings[market])
+        )
         return values.of(size)
 
     def _change_pot(self, amount: int) -> None:
-        self.pot[()] = self._amount(self.pot[()].value + amount)
+        self.pot[()] = self._pack_amount(self.pot[()].value + amount)
 
-    def _amount(self, value: int) -> Amount:
+    def _pack_amount(self, value: int) -> Amount:
         require(abs(value) < 2**137, "price_path: beyond all figures")
         return Amount(value)
 
     # ---------------------------------------------------------------- funding
 
-    def _due(self, funding: Funding) -> int:
+    def _compute_funding_due(self, funding: Funding) -> int:
         """Return what an index has to move by until now [wei a lot]."""
         return funding.rate * (self.world.timestamp - funding.updated)
 
-    def _accrue(self, market: int) -> None:
+    def _accrue_market(self, market: int) -> None:
         """Bring a market up to now at its mark; after an interval the rate follows its trades."""
-        self._walk(market, self.paths[market].price, False)
+        self._walk_market(market, self.paths[market].price, False)
         premium: Premium = self.premiums[market]
         if self.world.timestamp >= premium.since + INTERVAL:
             # Over all that is open, whatever was traded: no volume waters it down.
-            weight = max(self._open(market), 1)
-            rate = quotient(self._capped(market, quotient(premium.total, weight)), PERIOD)
+            weight = max(self._get_open_lots(market), 1)
+            rate = divide_signed(self._cap_premium(market, divide_signed(premium.total, weight)), PERIOD)
             self.fundings[market] = self.fundings[market]._replace(rate=rate)
             self.premiums[market] = Premium(0, 0, self.world.timestamp)
             self.emit("FundingSet", market, self.fundings[market].level, rate)
 
     def _note_premium(self, market: int, lots: int, price: int) -> None:
         """Count a trade for the next rate, at most as far from the mark as a rate may go."""
-        over = self._capped(market, price - self.paths[market].price)
+        over = self._cap_premium(market, price - self.paths[market].price)
         premium: Premium = self.premiums[market]
         taken = min(lots, MAX_LOTS - premium.volume)
         self.premiums[market] = premium._replace(
             total=premium.total + taken * over, volume=premium.volume + taken
         )
 
-    def _capped(self, market: int, premium: int) -> int:
+    def _cap_premium(self, market: int, premium: int) -> int:
         """Return a premium, as far as funding may go."""
-        most = self.policy.most_premium_at(self.address, market, self.paths[market].price)
+        most = self.policy.max_funding_premium(self.address, market, self.paths[market].price)
         return max(-most, min(most, premium))
 
 
-def better_of(mark: Mark, size: int) -> int:
+def compute_range_gain(mark: Mark, size: int) -> int:
     """Return by how much more so many lots were worth at the end of a range that is better for them [wei]."""
     return abs(size) * (mark.high - mark.price if size > 0 else mark.price - mark.low)
 
 
-def side_of(size: int) -> int:
+def get_side(size: int) -> int:
     """Return the side of a position."""
     return SHORT if size < 0 else LONG
 

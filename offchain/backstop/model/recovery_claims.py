@@ -12,10 +12,10 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, add, div_up, mul, sub
+from backstop.model.contract_base import World, external, immutable, require, slot, view
 from backstop.model.denominations import STEP, VIRTUAL_SHARES, VOID
 from backstop.model.interfaces import IERC20, IEquity, IPriceFeed
 from backstop.model.series_token import Balance, SeriesToken
-from backstop.model.state import World, external, immutable, require, slot, view
 
 MAX_OUTSTANDING = 2**104 - 1
 MAX_DILUTION = 2**40
@@ -108,7 +108,7 @@ class RecoveryClaims(SeriesToken):
         added = tokens * RAY // members
         if added == 0:
             return int(mark)
-        before, paid_before = self._carry(generation, mark, present, up=False)
+        before, paid_before = self._carry_checkpoint(generation, mark, present, up=False)
         mark += 1
         self.marks[generation] = mark
         self.checkpoints[generation, mark] = Checkpoint(before + added, present)
@@ -124,7 +124,7 @@ class RecoveryClaims(SeriesToken):
         for k in range(generation, generation + VOID):
             if shares == 0:
                 break
-            self._issue(owner, shares, k, mark, last if k == end else self.marks[k])
+            self._issue_claims(owner, shares, k, mark, last if k == end else self.marks[k])
             if k == end:
                 break
             mark, shares = 0, shares // STEP
@@ -135,12 +135,12 @@ class RecoveryClaims(SeriesToken):
     def repay(self, sender: str, amount: int) -> int:
         """Pay the holders, pro rata; what was paid."""
         series: Series = self.series[()]
-        used = _repayable(series, amount)
+        used = _compute_repayable(series, amount)
         if used == 0:
             return 0
         generation = self.state[()].generation
         self.paid[generation] = self.paid[generation] + used * RAY // series.tokens
-        self._reduce(series, 0, used)
+        self._reduce_series(series, 0, used)
         self.emit("Repaid", generation, sender, used)
         moved = self.stablecoin.transferFrom(self.address, sender, self.address, used)
         require(moved, "recovery_claims: no payment")
@@ -149,7 +149,7 @@ class RecoveryClaims(SeriesToken):
     @external
     def collect(self, sender: str, owner: str, generation: int) -> int:
         """Send an owner the cash that tokens were paid."""
-        self._settle(generation, owner)
+        self._settle_owner(generation, owner)
         amount = int(self.credits[owner])
         require(amount != 0, "recovery_claims: no cash")
         self.credits[owner] = 0
@@ -162,15 +162,15 @@ class RecoveryClaims(SeriesToken):
         """Give up tokens for new equity, rounded down."""
         require(self.set_price != 0, "recovery_claims: no conversion")
         generation = self.state[()].generation
-        self._settle(generation, sender)
-        self._burn(generation, sender, tokens)
+        self._settle_owner(generation, sender)
+        self._burn_tokens(generation, sender, tokens)
         series: Series = self.series[()]
         owed = series.outstanding * tokens // series.tokens if tokens else 0
-        price = self._price()
+        price = self._get_equity_price()
         require(price != 0, "recovery_claims: no price")
         equity = owed * RAY // price
         require(equity != 0, "recovery_claims: worth nothing")
-        self._reduce(series, tokens, owed)
+        self._reduce_series(series, tokens, owed)
         self.emit("Converted", sender, receiver, tokens, equity)
         self.equity.mint(self.address, receiver, equity)
         return equity
@@ -190,7 +190,7 @@ class RecoveryClaims(SeriesToken):
     @view
     def repayable(self, sender: str, most: int) -> int:
         """Return what `repay` would use of an amount [wad]."""
-        return _repayable(self.series[()], most)
+        return _compute_repayable(self.series[()], most)
 
     @view
     def cash_of(self, sender: str, owner: str, generation: int) -> int:
@@ -201,7 +201,7 @@ class RecoveryClaims(SeriesToken):
     @view
     def conversion_price(self, sender: str) -> int:
         """Return what 1e18 of equity costs in claims now [ray]; 0 is no conversion, or none now."""
-        return self._price() if self.set_price else 0
+        return self._get_equity_price() if self.set_price else 0
 
     @view
     def paid_per_token(self, sender: str, generation: int) -> int:
@@ -215,23 +215,23 @@ class RecoveryClaims(SeriesToken):
 
     # ----------------------------------------------------------------- helpers
 
-    def _issue(self, owner: str, shares: int, generation: int, mark: int, last: int) -> None:
+    def _issue_claims(self, owner: str, shares: int, generation: int, mark: int, last: int) -> None:
         """Hand a member the claims of shares, from a checkpoint to a later one of their generation."""
         if mark == last:
             return
         end: Checkpoint = self.checkpoints[generation, last]
-        before, paid = self._carry(generation, mark, end.series, up=True)
+        before, paid = self._carry_checkpoint(generation, mark, end.series, up=True)
         tokens = mul(shares, end.tokens - before) // RAY
         # Rounded up, of either sign.
         paid = -(-shares * (self.paid_before[generation, last] - paid) // RAY)
         due = mul(tokens, self.paid[end.series]) // RAY - paid
         if due > 0:
-            self._credit(end.series, owner, due)
+            self._credit_owner(end.series, owner, due)
         if tokens != 0 and end.series == self.state[()].generation:
-            self._settle(end.series, owner)
-            self._mint(end.series, owner, tokens)
+            self._settle_owner(end.series, owner)
+            self._mint_tokens(end.series, owner, tokens)
 
-    def _carry(self, generation: int, mark: int, series: int, up: bool) -> tuple[int, int]:
+    def _carry_checkpoint(self, generation: int, mark: int, series: int, up: bool) -> tuple[int, int]:
         """Move a checkpoint to a series of claims: older tokens are gone, what they were paid is due."""
         checkpoint: Checkpoint = self.checkpoints[generation, mark]
         paid = self.paid_before[generation, mark]
@@ -240,14 +240,14 @@ class RecoveryClaims(SeriesToken):
         due = checkpoint.tokens * self.paid[checkpoint.series]
         return 0, paid - (div_up(due, RAY) if up else due // RAY)
 
-    def _move(self, owner: str, to: str, amount: int) -> None:
+    def _move_tokens(self, owner: str, to: str, amount: int) -> None:
         self._check_receiver(to)
         generation = self.state[()].generation
-        self._settle(generation, owner)
-        self._settle(generation, to)
-        self._transfer(generation, owner, to, amount)
+        self._settle_owner(generation, owner)
+        self._settle_owner(generation, to)
+        self._transfer_tokens(generation, owner, to, amount)
 
-    def _settle(self, generation: int, owner: str) -> None:
+    def _settle_owner(self, generation: int, owner: str) -> None:
         """Credit an owner with what was paid to the tokens held."""
         paid = int(self.paid[generation])
         balance: Balance = self.balances[generation, owner]
@@ -255,14 +255,14 @@ class RecoveryClaims(SeriesToken):
             return
         due = balance.shares * (paid - balance.mark) // RAY
         if due != 0:
-            self._credit(generation, owner, due)
-        self._set_mark_of(generation, owner, paid)
+            self._credit_owner(generation, owner, due)
+        self._set_mark(generation, owner, paid)
 
-    def _credit(self, generation: int, owner: str, amount: int) -> None:
+    def _credit_owner(self, generation: int, owner: str, amount: int) -> None:
         self.credits[owner] = self.credits[owner] + amount
         self.emit("Credited", generation, owner, amount)
 
-    def _reduce(self, series: Series, tokens: int, owed: int) -> None:
+    def _reduce_series(self, series: Series, tokens: int, owed: int) -> None:
         """Take tokens and what is owed off the series; once nothing is owed the generation is over."""
         if owed == series.outstanding:
             self.series[()] = Series()
@@ -270,13 +270,13 @@ class RecoveryClaims(SeriesToken):
         else:
             self.series[()] = Series(sub(series.tokens, tokens), sub(series.outstanding, owed))
 
-    def _price(self) -> int:
+    def _get_equity_price(self) -> int:
         """Return the price of 1e18 of equity [ray]; 0 while nobody knows what it is worth."""
         highest, average = self.price_feed.highest_and_average(self.address, bounds.EQUITY_MARKET)
         return max(self.set_price, highest, average) if highest else 0
 
 
-def _repayable(series: Series, most: int) -> int:
+def _compute_repayable(series: Series, most: int) -> int:
     """Return all that is owed, or a part that leaves a wei for each MAX_DILUTION tokens [wad]."""
     if most >= series.outstanding:
         return series.outstanding

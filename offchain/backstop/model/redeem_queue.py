@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.contract_base import World, external, immutable, require, slot, view
 from backstop.model.denominations import convert_shares
 from backstop.model.shares import Shares
-from backstop.model.state import World, external, immutable, require, slot, view
 
 # Batches that are cut and wait for their time.
 MOST_UNSETTLED = 12
@@ -66,7 +66,7 @@ class Line(NamedTuple):
     last: int = 0
 
 
-def collecting_time(cooldown: int) -> int:
+def get_collecting_time(cooldown: int) -> int:
     """Return for how long a batch takes requests [seconds]."""
     return max(min(cooldown, DAY), cooldown // PARTS)
 
@@ -90,7 +90,7 @@ class RedeemQueue(Shares):
         """Begin to collect for batch 1; batch 0 is none."""
         require(cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds")
         require(cooldown == 0 or cooldown >= bounds.MIN_COOLDOWN, "pool: short cooldown")
-        until = cooldown + collecting_time(cooldown) + bounds.LOOK
+        until = cooldown + get_collecting_time(cooldown) + bounds.LOOK
         require(cooldown == 0 or until < cap_delay, "pool: cooldown too long")
         self.cooldown = cooldown
         self.line[()] = Queue(1, 1)
@@ -109,34 +109,34 @@ class RedeemQueue(Shares):
 
     # ----------------------------------------------------------------- batches
 
-    def cut_from(self) -> int:
+    def get_cut_start(self) -> int:
         """Return when the batch that collects may be cut first [seconds]."""
-        return int(self.batches[self.line[()].collecting].since) + collecting_time(self.cooldown)
+        return int(self.batches[self.line[()].collecting].since) + get_collecting_time(self.cooldown)
 
-    def matures_at(self, id: int) -> int:
+    def get_maturity(self, id: int) -> int:
         """Return when a batch that is cut may be settled first [seconds]."""
         return int(self.batches[id].since) + self.cooldown + bounds.LOOK
 
-    def unsettled_batches(self) -> range:
+    def list_unsettled_batches(self) -> range:
         """Return the batches that are cut and wait for their time."""
         queue: Queue = self.line[()]
         return range(queue.unsettled, queue.collecting)
 
-    def settles_from(self) -> int:
+    def get_settlement_start(self) -> int:
         """Return when the next batch may be settled first [seconds]; never while none waits."""
-        waits = self.unsettled_batches()
-        return self.matures_at(waits.start) if waits else MAX_UINT256
+        waits = self.list_unsettled_batches()
+        return self.get_maturity(waits.start) if waits else MAX_UINT256
 
-    def units_of(self, id: int) -> int:
+    def get_units(self, id: int) -> int:
         """Return the shares of a batch that is not settled, as they are counted now, rounded down."""
         batch: Batch = self.batches[id]
         return convert_shares(batch.units, batch.generation, self.state[()].generation)
 
-    def _cut(self, queue: Queue) -> Batch:
+    def _cut_batch(self, queue: Queue) -> Batch:
         """End the collecting of the batch that collects; the batch, in this generation."""
-        units = self.units_of(queue.collecting)
+        units = self.get_units(queue.collecting)
         require(units != 0, "pool: no requests")
-        require(self.world.timestamp >= self.cut_from(), "pool: batch collects")
+        require(self.world.timestamp >= self.get_cut_start(), "pool: batch collects")
         require(queue.collecting - queue.unsettled < MOST_UNSETTLED, "pool: too many batches")
         batch = Batch(units, self.world.timestamp, self.state[()].generation, 0)
         self.batches[queue.collecting] = batch
@@ -144,7 +144,7 @@ class RedeemQueue(Shares):
 
     # ---------------------------------------------------------------- requests
 
-    def requests_of(self, controller: str) -> list[int]:
+    def list_requests(self, controller: str) -> list[int]:
         """Return the batches in which a controller has requests that one call goes through, oldest first."""
         found, id = list[int](), self.lines[controller].first
         while id and len(found) < MOST_AT_ONCE:
@@ -157,7 +157,7 @@ class RedeemQueue(Shares):
         allowed = controller in (owner, sender) or self.operators[controller, sender]
         require(allowed, "pool: not for this controller")
         id, state = int(self.line[()].collecting), self.state[()]
-        units, since = self.units_of(id), self.batches[id].since
+        units, since = self.get_units(id), self.batches[id].since
         self.batches[id] = Batch(
             units + shares, since if units else self.world.timestamp, state.generation, 0
         )
@@ -173,7 +173,7 @@ class RedeemQueue(Shares):
         self.emit("RedeemRequest", controller, owner, id, sender, shares)
         return id, before
 
-    def cut_in(self, id: int) -> int:
+    def get_cut_generation(self, id: int) -> int:
         """Return the generation of a batch's cut; the present one, if it collects."""
         collects = id == self.line[()].collecting
         return int(self.state[()].generation if collects else self.batches[id].generation)
@@ -181,7 +181,9 @@ class RedeemQueue(Shares):
     def shares_at_cut(self, id: int, controller: str) -> int:
         """Return the shares of a request in the generation of its batch's cut, rounded down."""
         request: Request = self.requests[id, controller]
-        return convert_shares(request.shares, request.generation, max(request.generation, self.cut_in(id)))
+        return convert_shares(
+            request.shares, request.generation, max(request.generation, self.get_cut_generation(id))
+        )
 
     def _count_claimed(self, id: int, controller: str, assets: int, shares: int) -> None:
         if shares:

@@ -15,6 +15,7 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, add, div_up, mul
+from backstop.model.contract_base import World, external, immutable, require, slot, view
 from backstop.model.interfaces import (
     EMERGENCY,
     NORMAL,
@@ -24,9 +25,8 @@ from backstop.model.interfaces import (
     IVaultEngine,
     NewRisk,
 )
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, immutable, require, slot, view
 
 YEAR = 365 * 86_400
 
@@ -85,7 +85,7 @@ class Terms(NamedTuple):
 
     def add_on(self, debt: int) -> int:
         """Return what a vault's own brackets ask beyond its ratio [basis points x rad]."""
-        return _steps(self.of_vaults, debt)
+        return _sum_bracket_steps(self.of_vaults, debt)
 
 
 @slot(32, 24, 52, 32, 32, 16, 66)
@@ -162,30 +162,30 @@ class RiskPolicy(Administered):
         price = self.risk_price(self.address, c)
         require(price != 0, "risk_policy: no price")
         value = risk.locked_collateral * price * BASIS_POINTS
-        required = self._required(c, risk.debt, risk.type_debt, risk.initial_ratio)
+        required = self._compute_requirement(c, risk.debt, risk.type_debt, risk.initial_ratio)
         require(value >= required, "risk_policy: unsafe")
 
         flow: Flow = self.flows[c]
         if flow == Flow():
             return 0
-        flow = self._leak(flow)
+        flow = self._leak_flow(flow)
         if flow.cap != 0:
             out = div_up(risk.drawn, MILLIONTH) + div_up(risk.withdrawn * price, MILLIONTH * RAY)
             require(flow.used + out <= flow.cap * 10**6, "risk_policy: flows out too fast")
             flow = flow._replace(used=flow.used + out)
-        flow = self._adapt(terms, flow, risk.performing_before)
-        self._store(c, flow)
-        return _fee(terms, flow, risk.performing)
+        flow = self._adapt_rate(terms, flow, risk.performing_before)
+        self._store_flow(c, flow)
+        return _compute_fee(terms, flow, risk.performing)
 
     @external
     def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
         """Return the fee after debt was repaid or liquidated [ray a second above RAY]."""
         require(sender == self.vault_engine_address, "risk_policy: not vault engine")
-        terms, flow = self.terms[collateral_type], self._leak(self.flows[collateral_type])
+        terms, flow = self.terms[collateral_type], self._leak_flow(self.flows[collateral_type])
         if flow.speed != 0:
-            flow = self._adapt(terms, flow, performing_before)
-            self._store(collateral_type, flow)
-        return _fee(terms, flow, performing)
+            flow = self._adapt_rate(terms, flow, performing_before)
+            self._store_flow(collateral_type, flow)
+        return _compute_fee(terms, flow, performing)
 
     # -------------------------------------------------------------- parameters
 
@@ -197,11 +197,11 @@ class RiskPolicy(Administered):
         self.modes[()] = self.modes[()]._replace(mode=new)
         self.emit("ModeSet", new)
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
-        for c in ids_of(engine.listed(self.address)):
+        for c in decode_listed_types(engine.listed(self.address)):
             self.terms[c] = self.terms[c]._replace(mode=new)
 
     @external
-    def adopt_mode(self, sender: str, collateral_type: int) -> None:
+    def sync_mode(self, sender: str, collateral_type: int) -> None:
         """Bring the present mode to a type that was listed after it was set."""
         mode = self.modes[()].mode
         self.terms[collateral_type] = self.terms[collateral_type]._replace(mode=mode)
@@ -226,7 +226,7 @@ class RiskPolicy(Administered):
     ) -> None:
         """Set the margin that larger debts need beyond the ratio: by vault and by the type's total."""
         self._only_admin(sender)
-        vaults, types = _checked(of_vaults), _checked(of_type)
+        vaults, types = _check_brackets(of_vaults), _check_brackets(of_type)
         terms: Terms = self.terms[collateral_type]
         self.terms[collateral_type] = Terms(*vaults[0], *vaults[1], *types[0], *types[1], *terms[8:])
         self.emit("BracketsSet", collateral_type, vaults, types)
@@ -237,9 +237,9 @@ class RiskPolicy(Administered):
         self._only_admin(sender)
         require(cap <= bounds.MAX_DEBT_CEILING, "risk_policy: cap bounds")
         require(bounds.MIN_FLOW_WINDOW <= window <= bounds.MAX_FLOW_WINDOW, "risk_policy: window bounds")
-        flow = self._leak(self.flows[collateral_type])
+        flow = self._leak_flow(self.flows[collateral_type])
         used = min(flow.used, cap * 10**6)
-        self._store(collateral_type, flow._replace(cap=cap, window=window, used=used))
+        self._store_flow(collateral_type, flow._replace(cap=cap, window=window, used=used))
         self.emit("FlowLimitSet", collateral_type, cap, window)
 
     @external
@@ -267,9 +267,9 @@ class RiskPolicy(Administered):
         require(speed == 0 or curve.base != 0, "risk_policy: no base to move")
         terms: Terms = self.terms[collateral_type]
         self.terms[collateral_type] = Terms(*terms[:8], *curve, *terms[12:])
-        flow = self._leak(self.flows[collateral_type])
+        flow = self._leak_flow(self.flows[collateral_type])
         start = _a_second(curve.base * WAD)
-        self._store(collateral_type, flow._replace(line=line, speed=speed, rate_at_kink=start))
+        self._store_flow(collateral_type, flow._replace(line=line, speed=speed, rate_at_kink=start))
         self.emit("FeeCurveSet", collateral_type, tuple(curve), line, speed)
 
     @external
@@ -294,7 +294,7 @@ class RiskPolicy(Administered):
         return terms.add_on(debt)
 
     @view
-    def steepest(self, sender: str, collateral_type: int) -> int:
+    def max_marginal_add_on(self, sender: str, collateral_type: int) -> int:
         """Return how fast a vault's add-on grows with its debt, at most [basis points]."""
         first, second = self.terms[collateral_type].of_vaults
         return int(first.rate + second.rate)
@@ -302,12 +302,12 @@ class RiskPolicy(Administered):
     @view
     def required(self, sender: str, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
         """Return what collateral must be worth for new risk in the present mode, rounded up."""
-        return self._required(collateral_type, debt, type_debt, ratio)
+        return self._compute_requirement(collateral_type, debt, type_debt, ratio)
 
     @view
     def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
         """Return the fee at a performing debt and the present rate at the kink [ray a second above RAY]."""
-        return _fee(self.terms[collateral_type], self.flows[collateral_type], performing)
+        return _compute_fee(self.terms[collateral_type], self.flows[collateral_type], performing)
 
     @view
     def call_terms(self, sender: str, collateral_type: int) -> CallTerms:
@@ -316,7 +316,7 @@ class RiskPolicy(Administered):
         return terms
 
     @view
-    def limits_factor(self, sender: str) -> int:
+    def auction_limit_factor(self, sender: str) -> int:
         """Return the part of the auction limits that holds in the present mode [basis points]."""
         modes: Modes = self.modes[()]
         return modes.emergency_factor if modes.mode == EMERGENCY else BASIS_POINTS
@@ -327,7 +327,7 @@ class RiskPolicy(Administered):
         return int(self.modes[()].mode)
 
     @view
-    def effects(self, sender: str) -> tuple[int, int]:
+    def mode_effects(self, sender: str) -> tuple[int, int]:
         """Return what caution adds to margins, and emergency's share of auction limits [basis points]."""
         return self.modes[()].caution_margin, self.modes[()].emergency_factor
 
@@ -340,7 +340,7 @@ class RiskPolicy(Administered):
     @view
     def flow_of(self, sender: str, collateral_type: int) -> Flow:
         """Return what has flowed out, less what has leaked until now, and the state of the fee curve."""
-        return self._leak(self.flows[collateral_type])
+        return self._leak_flow(self.flows[collateral_type])
 
     @view
     def growth_of(self, sender: str, collateral_type: int) -> Growth:
@@ -353,36 +353,40 @@ class RiskPolicy(Administered):
         """Return the price for new risk, under the cap on its growth [ray]; 0 is none."""
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
-        return min(price, self._most(collateral_type)) if self.terms[collateral_type].grows else price
+        return (
+            min(price, self._compute_highest_price(collateral_type))
+            if self.terms[collateral_type].grows
+            else price
+        )
 
     # ----------------------------------------------------------------- helpers
 
-    def _required(self, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
+    def _compute_requirement(self, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
         terms: Terms = self.terms[collateral_type]
         if terms.mode != NORMAL:
             ratio = add(ratio, self.modes[()].caution_margin)
-        own = _steps(terms.of_vaults, debt)
-        return add(mul(debt, ratio), max(own, _last_in(terms.of_type, debt, type_debt)))
+        own = _sum_bracket_steps(terms.of_vaults, debt)
+        return add(mul(debt, ratio), max(own, _compute_last_steps(terms.of_type, debt, type_debt)))
 
-    def _most(self, collateral_type: int) -> int:
+    def _compute_highest_price(self, collateral_type: int) -> int:
         """Return what a price may have grown to [ray], rounded down."""
         anchor, anchored_at, growth = self.growths[collateral_type]
         elapsed = self.world.timestamp - anchored_at
         return int(anchor + anchor * growth * elapsed // (BASIS_POINTS * YEAR))
 
-    def _leak(self, flow: Flow) -> Flow:
+    def _leak_flow(self, flow: Flow) -> Flow:
         """Return the record as of now: what flowed out counts less, down to nothing within a window."""
         if flow.used == 0:
             return flow
         elapsed = self.world.timestamp - flow.updated
         return flow._replace(used=max(0, flow.used - flow.cap * 10**6 * elapsed // flow.window))
 
-    def _adapt(self, terms: Terms, flow: Flow, performing: int) -> Flow:
+    def _adapt_rate(self, terms: Terms, flow: Flow, performing: int) -> Flow:
         """Move the rate at the kink for the time since the last change, at the utilisation of that time."""
         if flow.speed == 0 or terms.kink == 0:
             return flow
         elapsed = min(self.world.timestamp - flow.updated, YEAR)
-        kink, used = terms.kink * WAD // BASIS_POINTS, _utilisation(performing, flow.line)
+        kink, used = terms.kink * WAD // BASIS_POINTS, _compute_utilisation(performing, flow.line)
         scale = flow.rate_at_kink * flow.speed * elapsed
         if used > kink:
             up = scale * (used - kink) // ((WAD - kink) * YEAR)
@@ -393,30 +397,30 @@ class RiskPolicy(Administered):
         lower = max(flow.rate_at_kink - min(down, flow.rate_at_kink), least)
         return flow._replace(rate_at_kink=min(flow.rate_at_kink, lower))
 
-    def _store(self, collateral_type: int, flow: Flow) -> None:
+    def _store_flow(self, collateral_type: int, flow: Flow) -> None:
         self.flows[collateral_type] = flow._replace(updated=self.world.timestamp)
 
 
-def _steps(brackets: Sequence[Bracket], debt: int) -> int:
+def _sum_bracket_steps(brackets: Sequence[Bracket], debt: int) -> int:
     """Sum of max(0, debt - above)*rate."""
     return sum(max(0, debt - above * RAD) * rate for above, rate in brackets)
 
 
-def _last_in(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
+def _compute_last_steps(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
     """Return what the type's brackets ask of the last `debt` of `type_debt`."""
-    return _steps(brackets, type_debt) - _steps(brackets, max(0, type_debt - debt))
+    return _sum_bracket_steps(brackets, type_debt) - _sum_bracket_steps(brackets, max(0, type_debt - debt))
 
 
-def _utilisation(performing: int, line: int) -> int:
+def _compute_utilisation(performing: int, line: int) -> int:
     """Return min(1, performing/line) [wad], rounded down; no line is full use."""
     return min(WAD, performing * WAD // (line * RAD)) if line else WAD
 
 
-def _fee(terms: Terms, flow: Flow, performing: int) -> int:
+def _compute_fee(terms: Terms, flow: Flow, performing: int) -> int:
     """Return the fee [ray a second above RAY], rounded up; 0 without a curve."""
     if terms.kink == 0:
         return 0
-    kink, used = terms.kink * WAD // BASIS_POINTS, _utilisation(performing, flow.line)
+    kink, used = terms.kink * WAD // BASIS_POINTS, _compute_utilisation(performing, flow.line)
     under, over = min(used, kink), max(used, kink) - kink
     if flow.speed != 0:
         factor = WAD // 4 + under * (WAD * 3 // 4) // kink + over * 3 * WAD // (WAD - kink)
@@ -430,7 +434,7 @@ def _a_second(rate: int) -> int:
     return div_up(rate * RAY, BASIS_POINTS * WAD * YEAR)
 
 
-def _checked(brackets: Sequence[Sequence[int]]) -> tuple[Bracket, Bracket]:
+def _check_brackets(brackets: Sequence[Sequence[int]]) -> tuple[Bracket, Bracket]:
     first, second = (Bracket(*bracket) for bracket in brackets)
     total = 0
     for bracket in (first, second):

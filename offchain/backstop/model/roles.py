@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.model.signatures import keccak256
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, require, view
+from backstop.model.evm_crypto import keccak256
 
 CEILINGS = keccak256(b"CEILINGS")
 GUARDIAN = keccak256(b"GUARDIAN")
@@ -43,24 +43,24 @@ class Administered(Contract):
         require(sender == self.pending_admins[()], "roles: not pending admin")
         self.pending_admins[()] = ZERO_ADDRESS
         previous = self.admins[()]
-        self._revoke(sender, DEFAULT_ADMIN_ROLE, previous)
+        self._revoke_role(sender, DEFAULT_ADMIN_ROLE, previous)
         self.emit("AdminTransferred", previous, sender)
         self.admins[()] = sender
-        self._grant(sender, DEFAULT_ADMIN_ROLE, sender)
+        self._grant_role(sender, DEFAULT_ADMIN_ROLE, sender)
 
     @external
     def grant_role(self, sender: str, role: bytes, account: str) -> None:
         """Give a role."""
         self._only_admin(sender)
         _check_role_name(role)
-        self._grant(sender, role, account)
+        self._grant_role(sender, role, account)
 
     @external
     def revoke_role(self, sender: str, role: bytes, account: str) -> None:
         """Take a role away."""
         self._only_admin(sender)
         _check_role_name(role)
-        self._revoke(sender, role, account)
+        self._revoke_role(sender, role, account)
 
     @view
     def has_role(self, sender: str, role: bytes, account: str) -> bool:
@@ -80,19 +80,19 @@ class Administered(Contract):
     def _only_admin(self, sender: str) -> None:
         require(sender == self.admins[()], "roles: not admin")
 
-    def _only(self, sender: str, role: bytes) -> None:
+    def _check_role(self, sender: str, role: bytes) -> None:
         require(self.roles[role, sender], "roles: missing role")
 
     def _only_admin_or(self, sender: str, role: bytes) -> None:
         if not self.roles[role, sender]:
             self._only_admin(sender)
 
-    def _grant(self, sender: str, role: bytes, account: str) -> None:
+    def _grant_role(self, sender: str, role: bytes, account: str) -> None:
         if not self.roles[role, account]:
             self.roles[role, account] = True
             self.emit("RoleGranted", role, account, sender)
 
-    def _revoke(self, sender: str, role: bytes, account: str) -> None:
+    def _revoke_role(self, sender: str, role: bytes, account: str) -> None:
         if self.roles[role, account]:
             self.roles[role, account] = False
             self.emit("RoleRevoked", role, account, sender)

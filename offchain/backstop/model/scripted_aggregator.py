@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.state import Contract, World, external, require, view
+from backstop.model.contract_base import Contract, World, external, require, view
 
 WORD = 2**256
 
@@ -23,7 +23,7 @@ class ScriptedAggregator(Contract):
         self.answered_in_rounds = self.table("answered_in_round")
 
     @external
-    def say(
+    def set_answer(
         self,
         sender: str,
         round_id: int,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.contract_base import Contract, RevertError, World, external, immutable, require, view
 from backstop.model.interfaces import CallTerms, NewRisk
-from backstop.model.state import Contract, RevertError, World, external, immutable, require, view
 
 
 class ScriptedPolicy(Contract):
@@ -25,7 +25,9 @@ class ScriptedPolicy(Contract):
         self.factor[()] = BASIS_POINTS
 
     @external
-    def say(self, sender: str, fee: int, add_on_rate: int, factor: int, calls: tuple[int, int, int]) -> None:
+    def set_answer(
+        self, sender: str, fee: int, add_on_rate: int, factor: int, calls: tuple[int, int, int]
+    ) -> None:
         """Set what it answers from now on."""
         self.fee[()] = fee
         self.add_on_rate[()] = add_on_rate
@@ -41,50 +43,50 @@ class ScriptedPolicy(Contract):
     @external
     def check_new_risk(self, sender: str, risk: NewRisk) -> int:
         """Let any risk pass."""
-        return self._answer(self.fee[()])
+        return self._give_answer(self.fee[()])
 
     @external
     def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
         """Say the fee [ray a second]."""
-        return self._answer(self.fee[()])
+        return self._give_answer(self.fee[()])
 
     @external
     def set_mode(self, sender: str, new: int) -> None:
         """Take on no mode."""
-        self._answer(0)
+        self._give_answer(0)
 
     @view
     def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
         """Say an add-on at the rate it was told [basis points x rad]."""
-        return self._answer(debt * self.add_on_rate[()])
+        return self._give_answer(debt * self.add_on_rate[()])
 
     @view
-    def steepest(self, sender: str, collateral_type: int) -> int:
+    def max_marginal_add_on(self, sender: str, collateral_type: int) -> int:
         """Say how fast an add-on grows [basis points]."""
-        return self._answer(self.add_on_rate[()])
+        return self._give_answer(self.add_on_rate[()])
 
     @view
     def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
         """Say the fee [ray a second]."""
-        return self._answer(self.fee[()])
+        return self._give_answer(self.fee[()])
 
     @view
     def call_terms(self, sender: str, collateral_type: int) -> CallTerms:
         """Say when vaults may be called."""
-        self._answer(0)
+        self._give_answer(0)
         return CallTerms(*(self.calls[part][()] for part in CallTerms._fields))
 
     @view
-    def limits_factor(self, sender: str) -> int:
+    def auction_limit_factor(self, sender: str) -> int:
         """Say how much of the auction limits holds [basis points]."""
-        return self._answer(self.factor[()])
+        return self._give_answer(self.factor[()])
 
     @view
     def mode(self, sender: str) -> int:
         """Say the mode: normal."""
-        return self._answer(0)
+        return self._give_answer(0)
 
-    def _answer(self, said: int) -> int:
+    def _give_answer(self, said: int) -> int:
         require(self.failing[()] != 1, "scripted_policy: as told")
         if self.failing[()] == 2:
             raise RevertError("")

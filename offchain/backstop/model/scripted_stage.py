@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from backstop.model.contract_base import Contract, World, external, require, view
 from backstop.model.interfaces import IERC20, IEquityPool, ILossWaterfall
-from backstop.model.state import Contract, World, external, require, view
 
 
 class ScriptedStage(Contract):

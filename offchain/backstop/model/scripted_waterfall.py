@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from backstop.model.contract_base import Contract, World, constant, external, view
 from backstop.model.interfaces import IStage
-from backstop.model.state import Contract, World, constant, external, view
 
 
 class ScriptedWaterfall(Contract):
@@ -30,7 +30,7 @@ class ScriptedWaterfall(Contract):
         return cast(IStage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
 
     @view
-    def losses_beyond(self, sender: str, stage: str) -> int:
+    def losses_reaching(self, sender: str, stage: str) -> int:
         """Return the losses that it claims."""
         return int(self.claimed_losses[()])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from backstop.model.contract_base import ZERO_ADDRESS, World, require, slot, view
 from backstop.model.permits import Permits
-from backstop.model.state import ZERO_ADDRESS, World, require, slot, view
 
 
 @slot(152, 32)
@@ -53,14 +53,14 @@ class SeriesToken(Permits):
         """Return an owner's tokens of the present generation."""
         return int(self.balances[self.state[()].generation, owner].shares)
 
-    def holders(self) -> list[str]:
+    def list_holders(self) -> list[str]:
         """Return the accounts that have tokens of the present generation."""
         present = self.state[()].generation
         return [
             who for (generation, who), held in self.balances.items() if generation == present and held.shares
         ]
 
-    def _set_mark_of(self, generation: int, owner: str, mark: int) -> None:
+    def _set_mark(self, generation: int, owner: str, mark: int) -> None:
         self.balances[generation, owner] = self.balances[generation, owner]._replace(mark=mark)
 
     def _new_generation(self) -> None:
@@ -70,25 +70,25 @@ class SeriesToken(Permits):
     def _check_receiver(self, to: str) -> None:
         require(to != ZERO_ADDRESS and to != self.address, "shares: bad receiver")
 
-    def _take(self, generation: int, owner: str, amount: int) -> None:
+    def _take_tokens(self, generation: int, owner: str, amount: int) -> None:
         require(amount <= self.balances[generation, owner].shares, "shares: balance too small")
-        self._change(generation, owner, -amount)
+        self._change_balance(generation, owner, -amount)
 
-    def _transfer(self, generation: int, owner: str, to: str, amount: int) -> None:
-        self._take(generation, owner, amount)
-        self._change(generation, to, amount)
+    def _transfer_tokens(self, generation: int, owner: str, to: str, amount: int) -> None:
+        self._take_tokens(generation, owner, amount)
+        self._change_balance(generation, to, amount)
         self.emit("Transfer", owner, to, amount)
 
-    def _mint(self, generation: int, to: str, amount: int) -> None:
+    def _mint_tokens(self, generation: int, to: str, amount: int) -> None:
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply + amount)
-        self._change(generation, to, amount)
+        self._change_balance(generation, to, amount)
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
 
-    def _burn(self, generation: int, owner: str, amount: int) -> None:
-        self._take(generation, owner, amount)
+    def _burn_tokens(self, generation: int, owner: str, amount: int) -> None:
+        self._take_tokens(generation, owner, amount)
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply - amount)
         self.emit("Transfer", owner, ZERO_ADDRESS, amount)
 
-    def _change(self, generation: int, owner: str, amount: int) -> None:
+    def _change_balance(self, generation: int, owner: str, amount: int) -> None:
         balance: Balance = self.balances[generation, owner]
         self.balances[generation, owner] = balance._replace(shares=balance.shares + amount)

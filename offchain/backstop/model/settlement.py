@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
+from backstop.model.contract_base import RevertError, World, external, immutable, require, slot, view
 from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IVaultEngine
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import Administered
-from backstop.model.state import RevertError, World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 32, 32, 32)
@@ -103,33 +103,33 @@ class Settlement(Administered):
         """Announce settlement: anyone may begin it after the delay."""
         self._only_admin(sender)
         begins_at = self.world.timestamp + self.delay
-        self.progress[()] = self._before()._replace(announced_for=begins_at)
+        self.progress[()] = self._load_unbegun()._replace(announced_for=begins_at)
         self.emit("Announced", begins_at)
 
     @external
-    def retract(self, sender: str) -> None:
+    def cancel_announcement(self, sender: str) -> None:
         """Take an announcement back."""
         self._only_admin(sender)
-        self.progress[()] = self._before()._replace(announced_for=0)
+        self.progress[()] = self._load_unbegun()._replace(announced_for=0)
         self.emit("Announced", 0)
 
     @external
-    def note(self, sender: str) -> int:
+    def record_deficit_breach(self, sender: str) -> int:
         """Note whether the deficit of all types is above the bound; since when it is, 0 if it is not."""
-        progress = self._noted(self._before())
+        progress = self._note_deficit(self._load_unbegun())
         self.progress[()] = progress
         return progress.above_since
 
     @external
     def begin(self, sender: str) -> None:
         """Begin, once announced for long enough, or once losses stayed uncovered for long enough."""
-        progress = self._before()
+        progress = self._load_unbegun()
         if progress.announced_for == 0 or self.world.timestamp < progress.announced_for:
-            progress = self._noted(progress)
-            require(self._stood(progress), "settlement: too early")
+            progress = self._note_deficit(progress)
+            require(self._has_stood_long(progress), "settlement: too early")
         self.progress[()] = progress._replace(begun_at=self.world.timestamp)
         self.emit("Begun")
-        for c in ids_of(self.engine.listed(self.address)):
+        for c in decode_listed_types(self.engine.listed(self.address)):
             if self._ask_feed("begin_final_price", c) is None:
                 self.emit("FeedFailed", c)
         self.engine.begin_settlement(self.address)
@@ -139,7 +139,7 @@ class Settlement(Administered):
     @external
     def fix_price(self, sender: str, collateral_type: int) -> int:
         """Take a type's final price over from the feed; 0 if there never was one, or the feed is broken."""
-        begun_at = self._begun().begun_at
+        begun_at = self._load_begun().begun_at
         require(not self.final_prices[collateral_type].is_final, "settlement: price is final")
         require(collateral_type < self.engine.collateral_types(self.address), "settlement: unknown type")
         ((is_final, price),) = self._ask_feed("final_price", collateral_type) or ((False, 0),)
@@ -168,7 +168,7 @@ class Settlement(Administered):
     @external
     def cover_last(self, sender: str, collateral_type: int) -> int:
         """Have the stages cover a type's deficit a last time; return what they leave [rad]."""
-        self._open()
+        self._load_open()
         self.waterfall.cover(self.address, collateral_type)
         self._check_idle(collateral_type)
         left = self.engine.deficit_of(self.address, collateral_type)
@@ -177,10 +177,10 @@ class Settlement(Administered):
         return left
 
     @external
-    def fix(self, sender: str) -> None:
+    def fix_redemption_rates(self, sender: str) -> None:
         """Close the books and set each collateral's share of a stablecoin."""
-        progress = self._open()
-        types = ids_of(self.engine.listed(self.address))
+        progress = self._load_open()
+        types = decode_listed_types(self.engine.listed(self.address))
         outstanding = 0
         for c in types:
             require(self.auction.salvage_on_sale(self.address, c) == 0, "settlement: salvage on sale")
@@ -259,23 +259,23 @@ class Settlement(Administered):
 
     # ----------------------------------------------------------------- helpers
 
-    def _before(self) -> Progress:
+    def _load_unbegun(self) -> Progress:
         progress: Progress = self.progress[()]
         require(progress.begun_at == 0, "settlement: has begun")
         return progress
 
-    def _begun(self) -> Progress:
+    def _load_begun(self) -> Progress:
         progress: Progress = self.progress[()]
         require(progress.begun_at != 0, "settlement: not begun")
         return progress
 
-    def _open(self) -> Progress:
-        progress = self._begun()
+    def _load_open(self) -> Progress:
+        progress = self._load_begun()
         require(progress.fixed_at == 0, "settlement: is fixed")
         return progress
 
-    def _check_idle(self, c: int) -> None:
-        require(self.waterfall.reserved_of(self.address, c) == 0, "settlement: stages are busy")
+    def _check_idle(self, collateral_type: int) -> None:
+        require(self.waterfall.reserved_of(self.address, collateral_type) == 0, "settlement: stages are busy")
 
     def _ask_feed(self, method: str, collateral_type: int) -> tuple[Any] | None:
         """Call the feed; return its answer, and None if it fails, with all undone that it did."""
@@ -286,9 +286,9 @@ class Settlement(Administered):
             self.world.roll_back(mark)
             return None
 
-    def _noted(self, progress: Progress) -> Progress:
+    def _note_deficit(self, progress: Progress) -> Progress:
         """Return the progress with the deficit of now noted; the caller stores it."""
-        types = ids_of(self.engine.listed(self.address))
+        types = decode_listed_types(self.engine.listed(self.address))
         deficit = sum(self.engine.deficit_of(self.address, c) for c in types)
         epoch = self.world.timestamp // self.waterfall.EPOCH_LENGTH(self.address)
         since = progress.above_since
@@ -296,10 +296,10 @@ class Settlement(Administered):
             since = 0
         elif since == 0 or epoch > progress.noted_epoch + 1:
             since = self.world.timestamp
-        self.emit("DeficitNoted", epoch, deficit, since)
+        self.emit("DeficitBreachRecorded", epoch, deficit, since)
         return progress._replace(noted_epoch=epoch, above_since=since)
 
-    def _stood(self, progress: Progress) -> bool:
+    def _has_stood_long(self, progress: Progress) -> bool:
         """Tell whether the deficit has been above the bound for so many whole epochs."""
         length = self.waterfall.EPOCH_LENGTH(self.address)
         since = progress.above_since

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from backstop.model.bounds import FINAL_DEADLINE, FINAL_WINDOW, MAX_FINAL_HALT
+from backstop.model.contract_base import World, slot
 from backstop.model.roles import Administered
-from backstop.model.state import World, slot
 
 
 @slot(32, 32, 32, 160)
@@ -18,7 +18,7 @@ class Closing(NamedTuple):
     valid: int = 0  # seconds of them in which there was a valid price
     sum: int = 0  # ray x seconds
 
-    def counted(self, market: Market, now: int) -> Closing:
+    def count_time(self, market: Market, now: int) -> Closing:
         """Return the same with the time up to now."""
         start = max(self.counted_to, min(market.held_until, self.begun_at + MAX_FINAL_HALT))
         end = min(now, market.fresh_until + 1, self.begun_at + FINAL_DEADLINE)
@@ -29,7 +29,7 @@ class Closing(NamedTuple):
         """Tell, once it is counted up to now, whether nothing later counts."""
         return self.valid == FINAL_WINDOW or now >= self.begun_at + FINAL_DEADLINE
 
-    def mean(self, otherwise: int) -> int:
+    def compute_mean(self, otherwise: int) -> int:
         """Return the mean price [ray], rounded down; another one for want of time."""
         return otherwise if self.valid * 4 < FINAL_WINDOW else self.sum // self.valid
 
@@ -59,10 +59,10 @@ class SettlementPrices(Administered):
         self.closings = self.table("settlement_price.closings", Closing())
         self.final_prices = self.table("settlement_price.final_prices", FinalPrice())
 
-    def _first(self, c: int, at: int) -> int:
+    def _find_first_key(self, collateral_type: int, at: int) -> int:
         """Return the key of what begins first: a closing planned for a moment, or the settlement's."""
-        settled_at = self.closings[c].begun_at
-        return c if 0 < settled_at < at else key_of(c, at)
+        settled_at = self.closings[collateral_type].begun_at
+        return collateral_type if 0 < settled_at < at else build_key(collateral_type, at)
 
     def _begin_closing(self, key: int, at: int, otherwise: int) -> None:
         self.closings[key] = Closing(at, at)
@@ -72,19 +72,21 @@ class SettlementPrices(Administered):
         self.final_prices[key] = FinalPrice(price, True)
         self.emit("FinalPriceSet", key & 0xFF, price)
 
-    def _count(self, key: int, market: Market) -> bool:
+    def _count_closing_time(self, key: int, market: Market) -> bool:
         """Count the time up to now, in which the market was as given; tell whether the price is final now."""
-        closing = self.closings[key].counted(market, self.world.timestamp)
+        closing = self.closings[key].count_time(market, self.world.timestamp)
         self.closings[key] = closing
         if not closing.is_over(self.world.timestamp):
             return False
-        self._set_final(key, closing.mean(self.final_prices[key].price))
+        self._set_final(key, closing.compute_mean(self.final_prices[key].price))
         return True
 
     def _has_begun(self, key: int) -> bool:
         return bool(self.closings[key] != Closing() or self.final_prices[key] != FinalPrice())
 
-    def _final(self, key: int, market: Market, at: int, otherwise: int) -> tuple[bool, int, Closing]:
+    def _compute_final_price(
+        self, key: int, market: Market, at: int, otherwise: int
+    ) -> tuple[bool, int, Closing]:
         """Tell whether the price is final; return it [ray], 0 if not, and the closing counted up to now.
 
         What was planned begins at its moment though nobody has said so: `at`, 0 if none has come.
@@ -96,10 +98,14 @@ class SettlementPrices(Administered):
             if at == 0:
                 return False, 0, closing
             closing, final = Closing(at, at), FinalPrice(otherwise)
-        closing = closing.counted(market, now)
-        return (True, closing.mean(final.price), closing) if closing.is_over(now) else (False, 0, closing)
+        closing = closing.count_time(market, now)
+        return (
+            (True, closing.compute_mean(final.price), closing)
+            if closing.is_over(now)
+            else (False, 0, closing)
+        )
 
 
-def key_of(c: int, at: int) -> int:
+def build_key(collateral_type: int, at: int) -> int:
     """Return the key of a closing that was planned for a moment; of the settlement's without one."""
-    return c | at << 8
+    return collateral_type | at << 8

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from backstop.model.contract_base import ZERO_ADDRESS, World, require, slot, view
 from backstop.model.denominations import VOID, convert_shares
 from backstop.model.permits import Permits
-from backstop.model.state import ZERO_ADDRESS, World, require, slot, view
 
 
 @slot(152, 32, 64, 8)
@@ -58,11 +58,11 @@ class Shares(Permits):
         balance: Balance = self.balances[owner]
         return convert_shares(balance.shares, balance.generation, self.state[()].generation)
 
-    def holders(self) -> list[str]:
+    def list_holders(self) -> list[str]:
         """Return the accounts that have shares."""
         return [owner for owner in self.balances if self.held(owner)]
 
-    def _renew(self, owner: str, mark: int) -> Balance:
+    def _renew_record(self, owner: str, mark: int) -> Balance:
         """Bring an owner's record to the present generation and a mark; what it was before."""
         before: Balance = self.balances[owner]
         generation = self.state[()].generation
@@ -87,25 +87,25 @@ class Shares(Permits):
     def _check_receiver(self, to: str) -> None:
         require(to != ZERO_ADDRESS and to != self.address, "shares: bad receiver")
 
-    def _take(self, owner: str, amount: int) -> None:
+    def _take_shares(self, owner: str, amount: int) -> None:
         require(amount <= self.balances[owner].shares, "shares: balance too small")
-        self._change(owner, -amount)
+        self._change_balance(owner, -amount)
 
-    def _transfer(self, owner: str, to: str, amount: int) -> None:
-        self._take(owner, amount)
-        self._change(to, amount)
+    def _transfer_shares(self, owner: str, to: str, amount: int) -> None:
+        self._take_shares(owner, amount)
+        self._change_balance(to, amount)
         self.emit("Transfer", owner, to, amount)
 
-    def _mint(self, to: str, amount: int) -> None:
+    def _mint_shares(self, to: str, amount: int) -> None:
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply + amount)
-        self._change(to, amount)
+        self._change_balance(to, amount)
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
 
-    def _burn(self, owner: str, amount: int) -> None:
-        self._take(owner, amount)
+    def _burn_shares(self, owner: str, amount: int) -> None:
+        self._take_shares(owner, amount)
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply - amount)
         self.emit("Transfer", owner, ZERO_ADDRESS, amount)
 
-    def _change(self, owner: str, amount: int) -> None:
+    def _change_balance(self, owner: str, amount: int) -> None:
         balance: Balance = self.balances[owner]
         self.balances[owner] = balance._replace(shares=balance.shares + amount)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from backstop.model.erc20 import domain_separator, words
-from backstop.model.signatures import ORDER, ecrecover, keccak256
-from backstop.model.state import require
+from backstop.model.contract_base import require
+from backstop.model.erc20 import domain_separator, encode_words
+from backstop.model.evm_crypto import ORDER, ecrecover, keccak256
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Prices", "1"
 _REPORT_TYPE = keccak256(
@@ -38,11 +38,11 @@ class SignedReport(NamedTuple):
 def report_digest(content: Sequence[Any], chain_id: int, feed: str) -> bytes:
     """Return the digest that a reporter signs, of the fields before the signature."""
     domain = domain_separator(DOMAIN_NAME, DOMAIN_VERSION, chain_id, feed)
-    content = words(_REPORT_TYPE, *content)
+    content = encode_words(_REPORT_TYPE, *content)
     return keccak256(b"\x19\x01" + domain + keccak256(content))
 
 
-def signer_of(report: SignedReport, chain_id: int, feed: str) -> str:
+def recover_signer(report: SignedReport, chain_id: int, feed: str) -> str:
     """Return who signed a report; revert for what is no signature."""
     signature = report.signature
     require(len(signature) == 65, "price_feed: bad signature")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backstop.model.contract_base import World, external, immutable, require
 from backstop.model.erc20 import ERC20
-from backstop.model.state import World, external, immutable, require
 
 
 class Stablecoin(ERC20):
@@ -23,14 +23,14 @@ class Stablecoin(ERC20):
     def mint(self, sender: str, to: str, amount: int) -> int:
         """Create stablecoin (wad) against a posting; the new supply."""
         self._only_ledger(sender)
-        self._mint(to, amount)
+        self._mint_tokens(to, amount)
         return int(self.supply[()])
 
     @external
     def burn(self, sender: str, owner: str, amount: int) -> int:
         """Destroy stablecoin (wad) against a posting; the new supply."""
         self._only_ledger(sender)
-        self._burn(owner, amount)
+        self._burn_tokens(owner, amount)
         return int(self.supply[()])
 
     @external
@@ -38,7 +38,7 @@ class Stablecoin(ERC20):
         """Destroy stablecoin (wad) that `spender` may spend; the new supply."""
         self._only_ledger(sender)
         self._spend_allowance(owner, spender, amount)
-        self._burn(owner, amount)
+        self._burn_tokens(owner, amount)
         return int(self.supply[()])
 
     def _only_ledger(self, sender: str) -> None:

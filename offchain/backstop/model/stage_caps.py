@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul
-from backstop.model.listing import ids_of
+from backstop.model.contract_base import require, slot
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.stage_order import Lineup, Slot, StageOrder
-from backstop.model.state import require, slot
 
 ALL_TYPES = bounds.MAX_TYPES
 """What `used` has in place of a type where a stage has one cap for all of them."""
 
 
 @slot(32, 112, 112)
-class Used(NamedTuple):
+class CapUsage(NamedTuple):
     """What a stage has paid, wei, in a bucket of time as long as an epoch and in the one before."""
 
     bucket: int = 0
@@ -40,46 +40,48 @@ class StageCaps(StageOrder):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.reservations = self.table("reservations", Reservation())
-        self.used = self.table("used", Used())
+        self.used = self.table("used", CapUsage())
 
-    def _room(
-        self, collateral_type: int, k: int, capacity: int, more: int = 0, settling: bool = False
+    def _compute_room(
+        self, collateral_type: int, stage_index: int, capacity: int, more: int = 0, settling: bool = False
     ) -> int:
         """Return what stage k may pay now of its capacity, under both caps, with `more` that it pays [rad].
 
         Caps hold over any window: two buckets of time lie over each. Room under a cap counts in whole wei, so
         that a stage that pays in tokens, rounding its payment up, never passes it.
         """
-        terms: Slot = self.stages[k]
+        terms: Slot = self.stages[stage_index]
         if terms.lifted and settling:
             return capacity
         if not terms.is_capped:
             return capacity
-        found = self._used(k, collateral_type)
+        found = self._load_usage(stage_index, collateral_type)
         used = (found.now + found.before) * RAY + more
         if terms.pooled and terms.asynchronous:
-            types = ids_of(self.vault_engine.listed(self.address))
+            types = decode_listed_types(self.vault_engine.listed(self.address))
             used += sum(self.reservations[c, terms.stage].amount for c in types)
-        cap = int(self.caps_absolute[k])
+        cap = int(self.caps_absolute[stage_index])
         if terms.cap_bps != BASIS_POINTS:
             cap = min(cap, mul(capacity + used, terms.cap_bps) // BASIS_POINTS)
         return min(capacity, max(0, cap - used) // RAY * RAY)
 
-    def _use(self, collateral_type: int, k: int, amount: int) -> None:
+    def _count_payment(self, collateral_type: int, stage_index: int, amount: int) -> None:
         """Count what a stage with a cap has paid, rounded up to the wei."""
-        used = self._used(k, collateral_type)
-        key = k, ALL_TYPES if self.stages[k].pooled else collateral_type
+        used = self._load_usage(stage_index, collateral_type)
+        key = stage_index, ALL_TYPES if self.stages[stage_index].pooled else collateral_type
         self.used[key] = used._replace(now=used.now + div_up(amount, RAY))
 
-    def _used(self, k: int, collateral_type: int) -> Used:
+    def _load_usage(self, stage_index: int, collateral_type: int) -> CapUsage:
         """Return what a stage has paid in this bucket of time and the one before [wei]."""
-        found: Used = self.used[k, ALL_TYPES if self.stages[k].pooled else collateral_type]
+        found: CapUsage = self.used[
+            stage_index, ALL_TYPES if self.stages[stage_index].pooled else collateral_type
+        ]
         bucket = self.epoch
         if bucket == found.bucket:
             return found
-        return Used(bucket, 0, found.now if bucket == found.bucket + 1 else 0)
+        return CapUsage(bucket, 0, found.now if bucket == found.bucket + 1 else 0)
 
-    def _reserved(self, collateral_type: int) -> int:
+    def _sum_reservations(self, collateral_type: int) -> int:
         """Return what asynchronous stages have reserved of a type's deficit [rad]."""
         lineup: Lineup = self.lineup[()]
         return sum(

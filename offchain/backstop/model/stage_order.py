@@ -10,12 +10,12 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
-from backstop.model.erc20 import words
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.erc20 import encode_words
+from backstop.model.evm_crypto import keccak256
 from backstop.model.interfaces import IStage
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.loss_events import Books, LossEvents
-from backstop.model.signatures import keccak256
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 TOO_MUCH = 2**224
 """More than any stage can hold: one that claims it has failed [rad]."""
@@ -105,26 +105,26 @@ class StageOrder(LossEvents):
         """Fix the order of losses, once."""
         self._only_admin(sender)
         require(self.orders[()] == NOT_SET, "loss_waterfall: stages are set")
-        self._change(terms, now=True)
+        self._change_stages(terms, now=True)
 
     @external
     def propose_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
         """Announce other caps, new stages between those that there are, and which are to be left out."""
         self._only_admin(sender)
         require(self.orders[()] != NOT_SET, "loss_waterfall: none are set")
-        self.condemned[()] = self._change(terms, now=False)
-        self.proposals[()] = _hash(terms)
+        self.condemned[()] = self._change_stages(terms, now=False)
+        self.proposals[()] = _hash_terms(terms)
         self.ready_times[()] = self.world.timestamp + self.cap_delay
         self.emit("StagesProposed", self.proposals[()], self.ready_times[()])
 
     @external
     def apply_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
         """Use the proposed list, after its delay and while no loss is open."""
-        require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
+        require(_hash_terms(terms) == self.proposals[()], "loss_waterfall: not proposed")
         require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
         require(self.books[()] == Books(), "loss_waterfall: losses open")
         self.proposals[()] = NOT_SET
-        self._change(terms, now=True)
+        self._change_stages(terms, now=True)
 
     # -------------------------------------------------------------------- views
 
@@ -169,17 +169,19 @@ class StageOrder(LossEvents):
 
     # ------------------------------------------------------------------ helpers
 
-    def _stage(self, k: int) -> IStage:
-        return cast(IStage, self.world.at(self.stages[k].stage))
+    def _get_stage(self, stage_index: int) -> IStage:
+        return cast(IStage, self.world.at(self.stages[stage_index].stage))
 
-    def _capacity(self, k: int, collateral_type: int) -> tuple[bool, int]:
+    def _get_capacity(self, stage_index: int, collateral_type: int) -> tuple[bool, int]:
         """Return whether a stage answers, and what it says it can pay [rad]."""
-        found = self.world.attempt(lambda: self._stage(k).capacity(self.address, collateral_type))
+        found = self.world.attempt(
+            lambda: self._get_stage(stage_index).capacity(self.address, collateral_type)
+        )
         return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
 
-    def _works(self, stage: str) -> bool:
+    def _is_working(self, stage: str) -> bool:
         """Return whether a stage says what it holds, and lets this contract have it pay nothing."""
-        self.vault_engine.deficit_at_rest(self.address, 0)
+        self.vault_engine.deficit_when_idle(self.address, 0)
 
         def found() -> IStage:
             return cast(IStage, self.world.at(stage))
@@ -188,7 +190,7 @@ class StageOrder(LossEvents):
         nothing = self.world.attempt(lambda: found().absorb(self.address, 0, 0))
         return capacity is not None and capacity < TOO_MUCH and nothing == (0, 0)
 
-    def _change(self, terms: Sequence[StageTerms], *, now: bool) -> int:
+    def _change_stages(self, terms: Sequence[StageTerms], *, now: bool) -> int:
         """Check a list of stages against the present one, and put it in its place if that is to be now.
 
         Return which of those that it leaves out fail, a bit each.
@@ -203,7 +205,7 @@ class StageOrder(LossEvents):
             k = self.ids[each.stage] - 1
             if k < 0:
                 require(known < bounds.MAX_STAGES, "loss_waterfall: too many stages")
-                require(self._works(each.stage), "loss_waterfall: no stage")
+                require(self._is_working(each.stage), "loss_waterfall: no stage")
                 k, known = known, known + 1
                 slow |= each.asynchronous << k
                 if now:
@@ -214,7 +216,7 @@ class StageOrder(LossEvents):
                     other, *rest = rest
                     if other == k:
                         break
-                    failing |= self._leave_out(other, now) << other
+                    failing |= self._check_removal(other, now) << other
                     slow &= ~(1 << other)
                 present: Slot = self.stages[k]
                 require(each.pooled == present.pooled, "loss_waterfall: other kind")
@@ -225,41 +227,43 @@ class StageOrder(LossEvents):
             if now:
                 self._store_stage(k, each)
         for other in rest:
-            failing |= self._leave_out(other, now) << other
+            failing |= self._check_removal(other, now) << other
             slow &= ~(1 << other)
         if now:
             packed = sum(k << 4 * place for place, k in enumerate(order))
             self.lineup[()] = self.lineup[()]._replace(
                 stages=len(order), known=known, asynchronous=slow, order=packed
             )
-            self.orders[()] = _hash(terms)
+            self.orders[()] = _hash_terms(terms)
             self.emit("StagesSet", self.orders[()])
         return failing
 
-    def _leave_out(self, k: int, now: bool) -> bool:
+    def _check_removal(self, stage_index: int, now: bool) -> bool:
         """Check that a stage can be left out, if that is to be now; return whether it fails."""
-        stage: Slot = self.stages[k]
-        works = self._works(stage.stage)
-        barred = stage.cap_bps == 0 or (stage.capped == 1 and self.caps_absolute[k] == 0)
+        stage: Slot = self.stages[stage_index]
+        works = self._is_working(stage.stage)
+        barred = stage.cap_bps == 0 or (stage.capped == 1 and self.caps_absolute[stage_index] == 0)
         if now:
-            for c in ids_of(self.vault_engine.listed(self.address)):
-                require(self._doubt(c) == 0, "loss_waterfall: in doubt")
+            for c in decode_listed_types(self.vault_engine.listed(self.address)):
+                require(self._get_debt_at_risk(c) == 0, "loss_waterfall: debt at risk")
                 if works:
-                    works, held = self._capacity(k, c)
+                    works, held = self._get_capacity(stage_index, c)
                     require(held == 0 or barred, "loss_waterfall: not empty")
             if works:
-                require(self.owed[k] == 0, "loss_waterfall: it owes")
+                require(self.owed[stage_index] == 0, "loss_waterfall: it owes")
             else:
-                require(self.condemned[()] >> k & 1 == 1, "loss_waterfall: it worked")
+                require(self.condemned[()] >> stage_index & 1 == 1, "loss_waterfall: it worked")
         return not works
 
-    def _store_stage(self, k: int, terms: StageTerms) -> None:
+    def _store_stage(self, stage_index: int, terms: StageTerms) -> None:
         require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
         require(not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits")
         kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted), int(terms.owes)
-        self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps, int(terms.cap_absolute != UNCAPPED))
-        self.caps_absolute[k] = terms.cap_absolute
+        self.stages[stage_index] = Slot(
+            terms.stage, *kind, terms.cap_bps, int(terms.cap_absolute != UNCAPPED)
+        )
+        self.caps_absolute[stage_index] = terms.cap_absolute
 
 
-def _hash(terms: Sequence[StageTerms]) -> bytes:
-    return keccak256(words(32, len(terms), *(field for each in terms for field in StageTerms(*each))))
+def _hash_terms(terms: Sequence[StageTerms]) -> bytes:
+    return keccak256(encode_words(32, len(terms), *(field for each in terms for field in StageTerms(*each))))

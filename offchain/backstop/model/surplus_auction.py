@@ -11,8 +11,17 @@ from typing import NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div, div_up
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    Contract,
+    World,
+    external,
+    immutable,
+    require,
+    slot,
+    view,
+)
 from backstop.model.interfaces import MAX_DATA, IAuctionTaker, IEquity, IPriceFeed, ITreasury
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 
 @slot(112, 112)
@@ -22,7 +31,7 @@ class Prices(NamedTuple):
     top: int = 0
     floor: int = 0
 
-    def at(self, elapsed: int, duration: int) -> int:
+    def compute_price(self, elapsed: int, duration: int) -> int:
         """Return the price some seconds (at most the duration) after the start [ray], rounded up."""
         return self.top - (self.top - self.floor) * elapsed // duration
 
@@ -116,12 +125,12 @@ class SurplusAuction(Contract):
     def take(self, sender: str, max_amount: int, max_price: int, receiver: str, data: bytes) -> None:
         """Buy stablecoin: it goes out first, then the receiver's callback if there is data, then payment."""
         require(len(data) <= MAX_DATA, "")
-        lot = self._auction()
+        lot = self._load_lot()
         elapsed = self.world.timestamp - lot.started_at
         require(elapsed <= self.duration, "surplus_auction: over")
         never = (ZERO_ADDRESS, self.address, self.equity_address, self.treasury_address)
         require(receiver not in never, "surplus_auction: bad receiver")
-        price = self.prices[()].at(elapsed, self.duration)
+        price = self.prices[()].compute_price(elapsed, self.duration)
         require(price <= max_price, "surplus_auction: price too high")
 
         amount = min(lot.lot, max_amount)
@@ -138,19 +147,19 @@ class SurplusAuction(Contract):
     @view
     def status(self, sender: str) -> tuple[bool, int, int]:
         """Return whether the auction is over, the price [ray] and the lot [wad]."""
-        lot = self._auction()
+        lot = self._load_lot()
         elapsed = self.world.timestamp - lot.started_at
-        price = self.prices[()].at(min(elapsed, self.duration), self.duration)
+        price = self.prices[()].compute_price(min(elapsed, self.duration), self.duration)
         return elapsed > self.duration, price, lot.lot
 
     @view
     def auction(self, sender: str) -> Auction:
         """Return the running auction."""
-        lot = self._auction()
+        lot = self._load_lot()
         prices: Prices = self.prices[()]
         return Auction(lot.lot, lot.started_at, prices.top, prices.floor)
 
-    def _auction(self) -> Lot:
+    def _load_lot(self) -> Lot:
         lot: Lot = self.lot[()]
         require(lot.lot != 0, "surplus_auction: no auction")
         return lot

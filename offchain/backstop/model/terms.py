@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul
-from backstop.model.asking import Asking
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
 from backstop.model.interfaces import (
     IERC20,
     MAX_DECIMALS,
@@ -16,9 +16,9 @@ from backstop.model.interfaces import (
     Terms,
 )
 from backstop.model.ledger import Ledger
-from backstop.model.listing import ids_of, word_of
+from backstop.model.listed_types import decode_listed_types, encode_listed_types
+from backstop.model.policy_calls import PolicyCalls
 from backstop.model.roles import CEILINGS
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 ALL_TYPES = MAX_UINT256
 DAY = 86_400
@@ -73,25 +73,25 @@ class Governed(Ledger):
         self._only_admin(sender)
         self._check_live()
         new = int(self.type_count[()])
-        listed = self._listed()
+        listed = self._list_types()
         free = len(listed) < bounds.MAX_COLLATERAL_TYPES
         require(free and new < bounds.MAX_TYPES, "terms: too many types")
         require(token != self.stablecoin_address, "terms: own token")
         _check_ratios(liquidation_ratio, initial_ratio)
-        decimals = self._token(token).decimals(self.address)
+        decimals = self._get_token(token).decimals(self.address)
         require(decimals <= MAX_DECIMALS, "terms: token decimals")
 
         whole = 10**decimals
-        ours = self._balance(token, self.address)
-        theirs = self._balance(token, sender)
-        self._pull(sender, token, whole)
-        require(self._balance(token, self.address) == ours + whole, "terms: inexact pull")
-        self._push(token, sender, whole)
-        require(self._balance(token, sender) == theirs, "terms: inexact push")
+        ours = self._get_token_balance(token, self.address)
+        theirs = self._get_token_balance(token, sender)
+        self._pull_collateral(sender, token, whole)
+        require(self._get_token_balance(token, self.address) == ours + whole, "terms: inexact pull")
+        self._push_collateral(token, sender, whole)
+        require(self._get_token_balance(token, sender) == theirs, "terms: inexact push")
 
         self.type_count[()] = new + 1
-        self.listing[()] = word_of([*listed, new])
-        self._list(new)
+        self.listing[()] = encode_listed_types([*listed, new])
+        self._open_type(new)
         self._set_limit_of_all(new, int(self.auction_limit[()]))
         self.terms[new] = Terms(
             token=token,
@@ -110,8 +110,8 @@ class Governed(Ledger):
         self._check_not_settled(collateral_type)
         on_sale = self._auction.salvage_on_sale(self.address, collateral_type)
         self._post_retired(collateral_type, on_sale)
-        self._settle(collateral_type)
-        self.listing[()] = word_of([c for c in self._listed() if c != collateral_type])
+        self._mark_settling(collateral_type)
+        self.listing[()] = encode_listed_types([c for c in self._list_types() if c != collateral_type])
         self.emit("CollateralTypeRetired", collateral_type)
 
     @external
@@ -119,7 +119,7 @@ class Governed(Ledger):
         """Set a type's debt ceiling [whole stablecoins]; it binds draws only. The role CEILINGS may, too."""
         self._only_admin_or(sender, CEILINGS)
         terms = self._load_terms(collateral_type)
-        self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
+        self._emit_parameter(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
         if terms.debt_ceiling == 0 and new != 0:
             self._check_auctions(collateral_type, terms.liquidation_ratio)
         self.terms[collateral_type] = terms._replace(debt_ceiling=new)
@@ -128,7 +128,7 @@ class Governed(Ledger):
     def set_debt_floor(self, sender: str, collateral_type: int, new: int) -> None:
         """Set the smallest debt of a vault [whole stablecoins]."""
         terms = self._terms_for_admin(sender, collateral_type)
-        self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
+        self._emit_parameter(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
         self.terms[collateral_type] = terms._replace(debt_floor=new)
         self._auction.set_minimum(self.address, collateral_type, new)
 
@@ -143,16 +143,16 @@ class Governed(Ledger):
         self.terms[collateral_type] = terms._replace(
             liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio
         )
-        self._tell(collateral_type, "liquidation_ratio", liquidation_ratio, bounds.MAX_RATIO)
-        self._tell(collateral_type, "initial_ratio", initial_ratio, bounds.MAX_RATIO)
+        self._emit_parameter(collateral_type, "liquidation_ratio", liquidation_ratio, bounds.MAX_RATIO)
+        self._emit_parameter(collateral_type, "initial_ratio", initial_ratio, bounds.MAX_RATIO)
 
     @external
     def set_stability_fee(self, sender: str, collateral_type: int, new: int) -> None:
         """Set the fee [ray a second above RAY]; the old fee is charged first."""
         self._check_admin(sender, collateral_type)
         self._check_live()
-        self._tell(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
-        self._accrue(collateral_type)
+        self._emit_parameter(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
+        self._accrue_fees(collateral_type)
         self._set_stability_fee(collateral_type, new)
 
     @external
@@ -162,10 +162,10 @@ class Governed(Ledger):
         self._check_not(terms.settling)
         self._check_policy()
         self.terms[collateral_type] = terms._replace(dynamic=dynamic)
-        self._tell(collateral_type, "fee_dynamic", int(dynamic), 1)
+        self._emit_parameter(collateral_type, "fee_dynamic", int(dynamic), 1)
         if dynamic:
-            debts = self._accrue(collateral_type)
-            self._reprice(collateral_type, terms.replaced, debts, debts.normalized_debt)
+            debts = self._accrue_fees(collateral_type)
+            self._reprice_type(collateral_type, terms.replaced, debts, debts.normalized_debt)
 
     @external
     def set_risk_policy(self, sender: str, new: str) -> None:
@@ -176,29 +176,29 @@ class Governed(Ledger):
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         require(engine.is_policy(self.address, new), "terms: not a policy")
         self.policies[()] = new
-        for c in self._listed():
+        for c in self._list_types():
             self.terms[c] = self.terms[c]._replace(replaced=new != self.first_policy)
-        self._tell(ALL_TYPES, "risk_policy", int(new, 16), MAX_UINT256)
+        self._emit_parameter(ALL_TYPES, "risk_policy", int(new, 16), MAX_UINT256)
 
     @external
     def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
         """Set the share of fees that fills the buffer [basis points]; earlier fees keep the old one."""
         self._check_admin(sender, collateral_type)
-        self._tell(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
+        self._emit_parameter(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
         self._set_buffer_share(collateral_type, new)
 
     @external
     def set_auction_limit(self, sender: str, collateral_type: int, new: int) -> None:
         """Set how much principal of a type may be under auction [whole stablecoins]."""
         self._check_admin(sender, collateral_type)
-        self._tell(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
+        self._emit_parameter(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
         self._set_auction_limit(collateral_type, new)
 
     @external
     def set_redistribution_cap(self, sender: str, collateral_type: int, new: int) -> None:
         """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""
         self._check_admin(sender, collateral_type)
-        self._tell(collateral_type, "redistribution_cap", new, BASIS_POINTS)
+        self._emit_parameter(collateral_type, "redistribution_cap", new, BASIS_POINTS)
         self._set_redistribution_cap(collateral_type, new)
 
     @external
@@ -206,16 +206,16 @@ class Governed(Ledger):
         """Set the debt ceiling of all types together [whole stablecoins]."""
         self._only_admin(sender)
         self._check_live()
-        self._tell(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
+        self._emit_parameter(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
         self._set_global_debt_ceiling(new)
 
     @external
     def set_global_auction_limit(self, sender: str, new: int) -> None:
         """Set how much principal of all types may be under auction [whole stablecoins]."""
         self._only_admin(sender)
-        self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
+        self._emit_parameter(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
         self.auction_limit[()] = new
-        for c in self._listed():
+        for c in self._list_types():
             self._set_limit_of_all(c, new)
 
     # ------------------------------------------------------------------- views
@@ -271,8 +271,8 @@ class Governed(Ledger):
         self._only_admin(sender)
         self._load_terms(collateral_type)
 
-    def _listed(self) -> list[int]:
-        return ids_of(self.listing[()])
+    def _list_types(self) -> list[int]:
+        return decode_listed_types(self.listing[()])
 
     def _check_auctions(self, collateral_type: int, liquidation_ratio: int) -> None:
         """Revert unless a type's auctions have terms that fit its ratio."""
@@ -281,7 +281,7 @@ class Governed(Ledger):
     def _check_not_settled(self, collateral_type: int) -> None:
         self._check_not(bool(self.terms[collateral_type].settling))
 
-    def _settle(self, collateral_type: int) -> None:
+    def _mark_settling(self, collateral_type: int) -> None:
         """Settlement has begun, or the type is retired: told beside the terms."""
         self.terms[collateral_type] = self.terms[collateral_type]._replace(settling=True)
 
@@ -291,27 +291,27 @@ class Governed(Ledger):
     def _auction(self) -> ICollateralAuction:
         return cast(ICollateralAuction, self.world.at(self.collateral_auction))
 
-    def _policy_of(self, replaced: bool) -> str:
+    def _get_policy(self, replaced: bool) -> str:
         """Return today's risk policy, as the terms of a type tell."""
         return str(self.policies[()]) if replaced else self.first_policy
 
     def _check_policy(self) -> None:
         require(self.first_policy != ZERO_ADDRESS, "terms: no risk policy")
 
-    def _steepest(self, collateral_type: int) -> int:
+    def _get_steepest(self, collateral_type: int) -> int:
         """Return what a debt needs beyond a ratio, at most, for what it grows by [basis points]."""
         if self.first_policy == ZERO_ADDRESS:
             return 0
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
-        return engine.steepest_of(self.address, collateral_type)
+        return engine.max_marginal_add_on_of(self.address, collateral_type)
 
-    def _reprice(self, collateral_type: int, replaced: bool, debts: Debts, before: int) -> None:
+    def _reprice_type(self, collateral_type: int, replaced: bool, debts: Debts, before: int) -> None:
         """Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
         rate = debts.accumulated_rate
-        policy = Asking(self.world, self.address, self._policy_of(replaced))
-        self._follow(collateral_type, policy.fee(collateral_type, debts.performing, before * rate))
+        policy = PolicyCalls(self.world, self.address, self._get_policy(replaced))
+        self._follow_fee(collateral_type, policy.fee(collateral_type, debts.performing, before * rate))
 
-    def _follow(self, collateral_type: int, asked: int) -> None:
+    def _follow_fee(self, collateral_type: int, asked: int) -> None:
         """Have a fee follow what the policy asks for; above FEE_MOVE as far as a day lets it rise."""
         if asked > bounds.MAX_POLICY_FEE:
             self.emit("PolicyFailed", collateral_type)
@@ -328,40 +328,40 @@ class Governed(Ledger):
 
     # ------------------------------------------------------------------ limits
 
-    def _room(self, collateral_type: int, factor: int) -> int:
+    def _compute_auction_room(self, collateral_type: int, factor: int) -> int:
         """Return the principal that may still go under auction, of the type and of all types [rad]."""
-        used = sum(int(self.auctions[c].in_auction) for c in self._listed())
+        used = sum(int(self.auctions[c].in_auction) for c in self._list_types())
         auctions = self.auctions[collateral_type]
         return min(
-            _left(auctions.limit, factor, auctions.in_auction),
-            _left(int(self.auction_limit[()]), factor, used),
+            _compute_limit_left(auctions.limit, factor, auctions.in_auction),
+            _compute_limit_left(int(self.auction_limit[()]), factor, used),
         )
 
     # ----------------------------------------------------------------- helpers
 
-    def _tell(self, collateral_type: int, parameter: str, new: int, most: int) -> None:
+    def _emit_parameter(self, collateral_type: int, parameter: str, new: int, most: int) -> None:
         """Tell of a parameter's new value, once it is checked."""
         require(new <= most, "terms: out of bounds")
         self.emit("ParameterChanged", collateral_type, parameter, new)
 
-    def _token(self, token: str) -> IERC20:
+    def _get_token(self, token: str) -> IERC20:
         return cast(IERC20, self.world.at(token))
 
-    def _balance(self, token: str, owner: str) -> int:
-        return self._token(token).balanceOf(self.address, owner)
+    def _get_token_balance(self, token: str, owner: str) -> int:
+        return self._get_token(token).balanceOf(self.address, owner)
 
-    def _pull(self, sender: str, token: str, amount: int) -> None:
+    def _pull_collateral(self, sender: str, token: str, amount: int) -> None:
         """Take collateral from the caller, in raw units."""
-        moved = self._token(token).transferFrom(self.address, sender, self.address, amount)
+        moved = self._get_token(token).transferFrom(self.address, sender, self.address, amount)
         require(moved is not False, "terms: pull failed")
 
-    def _deliver(self, of_type: Terms, amount: int, receiver: str) -> None:
+    def _deliver_collateral(self, of_type: Terms, amount: int, receiver: str) -> None:
         """Pay collateral of a type, by its terms, out [wad]."""
-        self._push(of_type.token, receiver, amount // of_type.unit)
+        self._push_collateral(of_type.token, receiver, amount // of_type.unit)
 
-    def _push(self, token: str, receiver: str, amount: int) -> None:
+    def _push_collateral(self, token: str, receiver: str, amount: int) -> None:
         """Pay collateral out, in raw units."""
-        moved = self._token(token).transfer(self.address, receiver, amount)
+        moved = self._get_token(token).transfer(self.address, receiver, amount)
         require(moved is not False, "terms: push failed")
 
 
@@ -369,6 +369,6 @@ def _check_ratios(liquidation_ratio: int, initial_ratio: int) -> None:
     require(bounds.MIN_RATIO <= liquidation_ratio <= initial_ratio <= bounds.MAX_RATIO, "terms: ratio bounds")
 
 
-def _left(limit: int, factor: int, used: int) -> int:
+def _compute_limit_left(limit: int, factor: int, used: int) -> int:
     """Return limit*factor - used [rad], 0 if that is exceeded."""
     return max(0, mul(mul(limit, factor), RAD // BASIS_POINTS) - used)

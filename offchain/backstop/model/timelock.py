@@ -7,10 +7,19 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    Contract,
+    World,
+    external,
+    immutable,
+    require,
+    slot,
+    view,
+)
+from backstop.model.evm_crypto import keccak256
 from backstop.model.interfaces import IVaultEngine
 from backstop.model.roles import Administered
-from backstop.model.signatures import keccak256
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 MAX_CALLS, MAX_DATA, MAX_OPEN, MAX_RULES = 16, 4_096, 16, 32
 ALL_TYPES = MAX_UINT256
@@ -37,7 +46,7 @@ class Proposal(NamedTuple):
     governors: bool
 
 
-def id_of(calls: Sequence[Call], salt: bytes) -> bytes:
+def hash_proposal(calls: Sequence[Call], salt: bytes) -> bytes:
     """Return what a proposal is called: a hash of hashes, their number first."""
     found = keccak256(salt + len(calls).to_bytes(32, "big"))
     for target, data in calls:
@@ -97,12 +106,12 @@ class Timelock(Contract):
         require(len(calls) <= MAX_CALLS and all(len(data) <= MAX_DATA for _, data in calls), "")
         require(sender == self.governors[()], "timelock: not governor")
         require(len(calls) != 0, "timelock: no calls")
-        id = id_of(calls, salt)
+        id = hash_proposal(calls, salt)
         require(not self._is_open(id), "timelock: is open")
         delay = 0
         for target, data in calls:
             require(len(data) >= 4, "timelock: no selector")
-            delay = max(delay, self._delay_of(target, data[:4]))
+            delay = max(delay, self._get_delay(target, data[:4]))
         self._take_place(id)
         ready_at = self.world.timestamp + delay
         (target, data), *others = calls
@@ -115,8 +124,8 @@ class Timelock(Contract):
     def execute(self, sender: str, calls: Sequence[Call], salt: bytes) -> None:
         """Make the calls of a proposal that is ready and has not expired; all or none."""
         require(len(calls) <= MAX_CALLS and all(len(data) <= MAX_DATA for _, data in calls), "")
-        id = id_of(calls, salt)
-        ready_at = self._proposed(id).ready_at
+        id = hash_proposal(calls, salt)
+        ready_at = self._load_proposal(id).ready_at
         require(self.world.timestamp >= ready_at, "timelock: too early")
         require(self.world.timestamp <= ready_at + self.window, "timelock: expired")
         self.proposals[id] = Record()
@@ -129,7 +138,7 @@ class Timelock(Contract):
     def cancel(self, sender: str, id: bytes) -> None:
         """Withdraw a proposal; a guardian not the one that replaces it."""
         self._only_governor_or_guardian(sender)
-        record = self._proposed(id)
+        record = self._load_proposal(id)
         require(sender == self.governors[()] or not record.governors, "timelock: of the guardian")
         self.proposals[id] = Record()
         self.emit("Cancelled", id, sender)
@@ -184,12 +193,12 @@ class Timelock(Contract):
     @view
     def id_of(self, sender: str, calls: Sequence[Call], salt: bytes) -> bytes:
         """Return what a proposal is called."""
-        return id_of(calls, salt)
+        return hash_proposal(calls, salt)
 
     @view
     def delay_of(self, sender: str, target: str, selector: bytes) -> int:
         """Return how long a call of a function waits [seconds]."""
-        return self._delay_of(target, selector)
+        return self._get_delay(target, selector)
 
     @view
     def proposal_of(self, sender: str, id: bytes) -> Proposal:
@@ -234,10 +243,10 @@ class Timelock(Contract):
         self.guardians[()] = guardian
         self.emit("GuardianSet", guardian)
 
-    def _delay_of(self, target: str, selector: bytes) -> int:
+    def _get_delay(self, target: str, selector: bytes) -> int:
         return int(self.delays[target, int.from_bytes(selector, "big")] or self.longest)
 
-    def _proposed(self, id: bytes) -> Record:
+    def _load_proposal(self, id: bytes) -> Record:
         record: Record = self.proposals[id]
         require(record.ready_at != 0, "timelock: not proposed")
         return record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import MAX_UINT256, add
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 
 
 class Token(Contract):
@@ -36,7 +36,7 @@ class Token(Contract):
     @external
     def transfer(self, sender: str, to: str, amount: int) -> bool | None:
         """Move the sender's tokens."""
-        self._move(sender, to, amount)
+        self._move_tokens(sender, to, amount)
         return True
 
     @external
@@ -53,7 +53,7 @@ class Token(Contract):
         if allowance != MAX_UINT256:
             require(allowance >= amount, "token: insufficient allowance")
             self.allowances[owner, sender] = allowance - amount
-        self._move(owner, to, amount)
+        self._move_tokens(owner, to, amount)
         return True
 
     @view
@@ -71,7 +71,7 @@ class Token(Contract):
         """Return what the spender may still move."""
         return int(self.allowances[owner, spender])
 
-    def _move(self, owner: str, to: str, amount: int) -> None:
+    def _move_tokens(self, owner: str, to: str, amount: int) -> None:
         balance = self.balances[owner]
         require(balance >= amount, "token: insufficient balance")
         self.balances[owner] = balance - amount

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div_up
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
 from backstop.model.interfaces import (
     IERC20,
     ILossWaterfall,
@@ -19,7 +20,6 @@ from backstop.model.interfaces import (
     IVaultEngine,
 )
 from backstop.model.roles import Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 
 @slot(64, 128)
@@ -31,7 +31,7 @@ class Plan(NamedTuple):
 
 
 @slot(14, 64)
-class Insuring(NamedTuple):
+class InsurancePlan(NamedTuple):
     """Basis points of new surplus that insure the margin market, and whole stablecoins of enough."""
 
     share: int = 0
@@ -76,7 +76,7 @@ class Treasury(Administered):
         self.pool_addresses = tuple(pools)
         self.plan = self.table("plan", Plan())
         self.shares = self.table("shares")
-        self.insuring = self.table("insuring", Insuring())
+        self.insuring = self.table("insuring", InsurancePlan())
 
     @property
     def vault_engine(self) -> IVaultEngine:
@@ -92,25 +92,25 @@ class Treasury(Administered):
         spent, doubt = 0, self._doubt_at_payment()
         for address in self.claim_addresses:
             claims = cast(IRecoveryClaims, self.world.at(address))
-            due = claims.repayable(self.address, self._reserve(doubt))
+            due = claims.repayable(self.address, self._compute_free_reserve(doubt))
             if due != 0:
-                self._draw(due, address)
+                self._draw_reserve(due, address)
                 claims.repay(self.address, due)
                 spent += due
                 self.emit("ClaimsRepaid", address, due)
 
         plan: Plan = self.plan[()]
         # What is only in doubt is offered still: nobody turns it into income of the pools by a flag.
-        offered = min(plan.offered, self._surplus(0))
-        fresh = max(0, self._surplus(doubt) - offered)
-        insured = self._insure(fresh)
+        offered = min(plan.offered, self._compute_surplus(0))
+        fresh = max(0, self._compute_surplus(doubt) - offered)
+        insured = self._add_insurance(fresh)
         fresh -= insured
         shared = 0
         for i, address in enumerate(self.pool_addresses):
             pool = cast(IPool, self.world.at(address))
             amount = fresh * self.shares[i] // BASIS_POINTS
             if amount != 0 and pool.totalSupply(self.address) != 0:
-                self._draw(amount, address)
+                self._draw_reserve(amount, address)
                 pool.add_income(self.address, amount)
                 shared += amount
                 self.emit("IncomeShared", address, amount)
@@ -124,7 +124,7 @@ class Treasury(Administered):
         require(sender == self.surplus_auction, "treasury: not surplus auction")
         doubt = self._doubt_at_payment()
         plan: Plan = self.plan[()]
-        require(amount <= min(plan.offered, self._surplus(doubt)), "treasury: not for sale")
+        require(amount <= min(plan.offered, self._compute_surplus(doubt)), "treasury: not for sale")
         self.plan[()] = plan._replace(offered=plan.offered - amount)
         self.emit("SurplusSold", receiver, amount)
         self.vault_engine.spend_reserve(self.address, amount, receiver)
@@ -151,19 +151,19 @@ class Treasury(Administered):
         self.emit("SharesSet", tuple(shares))
 
     @external
-    def set_insuring(self, sender: str, share: int, target: int) -> None:
+    def set_insurance(self, sender: str, share: int, target: int) -> None:
         """Set the share of new surplus that insures the margin market, and up to which insurance."""
         self._only_admin(sender)
         require(share <= BASIS_POINTS, "treasury: insured share bounds")
         require(target <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: insurance bounds")
-        self.insuring[()] = Insuring(share, target)
-        self.emit("InsuringSet", share, target)
+        self.insuring[()] = InsurancePlan(share, target)
+        self.emit("InsuranceSet", share, target)
 
     @view
     def for_sale(self, sender: str) -> int:
         """Return the surplus for sale [wad], without what the reserve has lost since then, or may lose."""
-        doubt = div_up(self.waterfall.doubt_total(self.address), RAY)
-        return min(int(self.plan[()].offered), self._surplus(doubt))
+        doubt = div_up(self.waterfall.debt_at_risk_total(self.address), RAY)
+        return min(int(self.plan[()].offered), self._compute_surplus(doubt))
 
     @view
     def target(self, sender: str) -> int:
@@ -186,27 +186,27 @@ class Treasury(Administered):
         return int(self.shares[index])
 
     @view
-    def insuring_of(self, sender: str) -> Insuring:
+    def insurance_plan(self, sender: str) -> InsurancePlan:
         """Return what insures the margin market."""
-        return cast(Insuring, self.insuring[()])
+        return cast(InsurancePlan, self.insuring[()])
 
     def _doubt_at_payment(self) -> int:
         """Return what may be lost and stays in the reserve [wad], rounded up.
 
         Refuse while a loss is open, or a price has just fallen far: what it shows is flagged first.
         """
-        return div_up(self.waterfall.doubt_at_payment(self.address), RAY)
+        return div_up(self.waterfall.debt_at_risk_at_payment(self.address), RAY)
 
-    def _reserve(self, doubt: int) -> int:
+    def _compute_free_reserve(self, doubt: int) -> int:
         """Return what the reserve has beyond a doubt [wad], rounded down."""
         return max(0, self.vault_engine.reserve(self.address) // RAY - doubt)
 
-    def _surplus(self, doubt: int) -> int:
+    def _compute_surplus(self, doubt: int) -> int:
         """Return what the reserve has beyond a doubt and its target [wad], rounded down."""
         plan: Plan = self.plan[()]
-        return max(0, self._reserve(doubt) - plan.target * WAD)
+        return max(0, self._compute_free_reserve(doubt) - plan.target * WAD)
 
-    def _insure(self, fresh: int) -> int:
+    def _add_insurance(self, fresh: int) -> int:
         """Add to the margin market's insurance what it lacks, at most its share of new surplus."""
         if self.fund_address == ZERO_ADDRESS:
             return 0
@@ -217,12 +217,12 @@ class Treasury(Administered):
         fund = cast(IMarginFund, self.world.at(self.fund_address))
         amount = min(most, max(0, target * WAD - fund.insurance_of(self.address).amount))
         if amount != 0:
-            self._draw(amount, self.fund_address)
+            self._draw_reserve(amount, self.fund_address)
             fund.insure(self.address, amount)
             self.emit("FundInsured", self.fund_address, amount)
         return int(amount)
 
-    def _draw(self, amount: int, spender: str) -> None:
+    def _draw_reserve(self, amount: int, spender: str) -> None:
         """Take stablecoin out of the reserve for somebody who then pulls it."""
         self.vault_engine.spend_reserve(self.address, amount, self.address)
         stablecoin = cast(IERC20, self.world.at(self.stablecoin_address))

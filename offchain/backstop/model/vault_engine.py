@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, sub
-from backstop.model.coverage import Coverage
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.interfaces import (
     Debts,
     ILiquidationEngine,
@@ -17,7 +17,7 @@ from backstop.model.interfaces import (
     VaultState,
 )
 from backstop.model.ledger import DISTRESSED, NO_CEILING
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
+from backstop.model.loss_cover import Coverage
 
 MAX_LOCKED = 2**103 - 1
 MAX_LOTS = 2**15 - 1
@@ -81,7 +81,7 @@ class VaultEngine(Coverage):
             require(draw < 2**128, "vault_engine: draw too large")
             rate, distress = debts.accumulated_rate, 0
             if debts.distressed:
-                distress = self._distress(collateral_type)
+                distress = self._compute_distress(collateral_type)
                 # Whoever left before a redistribution and comes back while it counts pays it as well.
                 added = self._load_redistribution(collateral_type).used
                 rate -= added
@@ -110,7 +110,7 @@ class VaultEngine(Coverage):
         self._store_vault(collateral_type, owner, vault)
 
         if moved != 0:
-            self._pull(sender, terms.token, moved)
+            self._pull_collateral(sender, terms.token, moved)
         if draw != 0:
             self._post_draw(receiver, draw, dust)
 
@@ -162,7 +162,7 @@ class VaultEngine(Coverage):
                         collateral_type, vault, debt, terms.initial_ratio, *kind, debts, before, 0, withdrawn
                     )
         if repaid != 0 and terms.dynamic:
-            self._reprice(collateral_type, terms.replaced, debts, before)
+            self._reprice_type(collateral_type, terms.replaced, debts, before)
         if vault.called_at != 0:
             called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
             vault = vault._replace(called_at=called_at)
@@ -170,9 +170,9 @@ class VaultEngine(Coverage):
         self._store_vault(collateral_type, owner, vault)
 
         if burned != 0:
-            self._burn(sender, burned)
+            self._burn_stablecoin(sender, burned)
         if moved != 0:
-            self._push(terms.token, receiver, moved)
+            self._push_collateral(terms.token, receiver, moved)
 
     @external
     def approve_operator(self, sender: str, operator: str, approved: bool) -> None:
@@ -184,17 +184,17 @@ class VaultEngine(Coverage):
     def accrue(self, sender: str, collateral_type: int) -> int:
         """Charge the stability fee up to now; the accumulated rate (ray, rounded down)."""
         self._load_terms(collateral_type)
-        return self._accrue(collateral_type).accumulated_rate
+        return self._accrue_fees(collateral_type).accumulated_rate
 
     # ------------------------------------------------- liquidation and auctions
 
     @external
     def accrue_and_read(
-        self, sender: str, collateral_type: int, owner: str, limits_factor: int
+        self, sender: str, collateral_type: int, owner: str, auction_limit_factor: int
     ) -> VaultState:
         """Charge the fee and read all that a liquidation needs; limits count times a factor."""
         terms = self._load_terms(collateral_type)
-        debts = self._accrue(collateral_type)
+        debts = self._accrue_fees(collateral_type)
         vault: Vault = self.vaults[collateral_type, owner]
         return VaultState(
             locked_collateral=vault.locked_collateral,
@@ -202,7 +202,7 @@ class VaultEngine(Coverage):
             accumulated_rate=debts.accumulated_rate,
             liquidation_ratio=terms.liquidation_ratio,
             debt_floor=terms.debt_floor * RAD,
-            room=0 if terms.settling else self._room(collateral_type, limits_factor),
+            room=0 if terms.settling else self._compute_auction_room(collateral_type, auction_limit_factor),
             unit=terms.unit,
             called_at=vault.called_at,
             replaced=int(terms.replaced),
@@ -243,7 +243,9 @@ class VaultEngine(Coverage):
         debts = self._post_liquidation(collateral_type, normalized_debt)
         terms: Terms = self.terms[collateral_type]
         if terms.dynamic:
-            self._reprice(collateral_type, terms.replaced, debts, debts.normalized_debt + normalized_debt)
+            self._reprice_type(
+                collateral_type, terms.replaced, debts, debts.normalized_debt + normalized_debt
+            )
         self._store_vault(collateral_type, owner, vault)
         self._post_reward(collateral_type, receiver, reward)
 
@@ -252,7 +254,7 @@ class VaultEngine(Coverage):
         """Deliver auctioned collateral."""
         self._only_auction(sender)
         self._check_not_settled(collateral_type)
-        self._deliver(self.terms[collateral_type], amount, receiver)
+        self._deliver_collateral(self.terms[collateral_type], amount, receiver)
 
     @external
     def settle_take(
@@ -283,7 +285,7 @@ class VaultEngine(Coverage):
             self._store_vault(collateral_type, owner, vault)
         elif returned != 0:
             self._post_salvage(collateral_type, returned)
-        self._burn(payer, paid)
+        self._burn_stablecoin(payer, paid)
 
     @external
     def write_off(self, sender: str, collateral_type: int, owner: str, principal: int, salvage: int) -> None:
@@ -291,7 +293,7 @@ class VaultEngine(Coverage):
         self._only_auction(sender)
         if salvage != 0:
             self._post_salvage(collateral_type, salvage)
-        self._post_write_off(collateral_type, principal)
+        self._post_loss(collateral_type, principal)
         if owner != ZERO_ADDRESS:
             self._store_vault(collateral_type, owner, self._end_lot(collateral_type, owner))
 
@@ -316,10 +318,10 @@ class VaultEngine(Coverage):
         """Charge fees a last time; from now on rates stand still, and vaults with debt."""
         self._only_settlement(sender)
         self._set_global_debt_ceiling(NO_CEILING)
-        for c in self._listed():
-            self._accrue(c)
+        for c in self._list_types():
+            self._accrue_fees(c)
             self._set_stability_fee(c, 0)
-            self._settle(c)
+            self._mark_settling(c)
         self.loss_waterfall.wind_up(self.address)
 
     @external
@@ -366,7 +368,7 @@ class VaultEngine(Coverage):
         """Pay collateral (wad) out of salvage."""
         self._only_settlement(sender)
         self._post_from_salvage(collateral_type, amount)
-        self._deliver(self.terms[collateral_type], amount, receiver)
+        self._deliver_collateral(self.terms[collateral_type], amount, receiver)
 
     # ------------------------------------------------------------------- views
 
@@ -384,14 +386,14 @@ class VaultEngine(Coverage):
     @view
     def types_under_auction(self, sender: str) -> int:
         """Return which listed types have principal under auction, a bit for each."""
-        return sum(1 << c for c in self._listed() if self.auctions[c].in_auction)
+        return sum(1 << c for c in self._list_types() if self.auctions[c].in_auction)
 
     @view
     def total_debt(self, sender: str) -> int:
         """Return all debt of all types: performing, in auction and in deficit [rad]."""
         return sum(
-            self.debts[collateral_type].performing + self._distress(collateral_type)
-            for collateral_type in self._listed()
+            self.debts[collateral_type].performing + self._compute_distress(collateral_type)
+            for collateral_type in self._list_types()
         )
 
     # ----------------------------------------------------------------- helpers
@@ -426,7 +428,7 @@ class VaultEngine(Coverage):
         `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
         """
         require(vault.called_at == 0, "vault_engine: margin call")
-        distress = self._distress(collateral_type) if debts.distressed else 0
+        distress = self._compute_distress(collateral_type) if debts.distressed else 0
         risk = NewRisk(
             collateral_type=collateral_type,
             locked_collateral=vault.locked_collateral,
@@ -438,16 +440,16 @@ class VaultEngine(Coverage):
             performing=debts.performing,
             performing_before=before * debts.accumulated_rate,
         )
-        policy = cast(IRiskPolicy, self.world.at(self._policy_of(replaced)))
+        policy = cast(IRiskPolicy, self.world.at(self._get_policy(replaced)))
         fee = policy.check_new_risk(self.address, risk)
         if dynamic:
-            self._follow(collateral_type, fee)
+            self._follow_fee(collateral_type, fee)
 
     def _still_called(self, collateral_type: int, vault: Vault, rate: int) -> int:
         """Return the time of a margin call [seconds]; 0 once it is met."""
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         debt = vault.normalized_debt * rate
-        met = engine.meets_call(self.address, collateral_type, vault.locked_collateral, debt)
+        met = engine.satisfies_margin_call(self.address, collateral_type, vault.locked_collateral, debt)
         return 0 if met else vault.called_at
 
     def _only_liquidation(self, sender: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import div_up
+from backstop.model.contract_base import Contract, World, external, immutable, require, slot, view
 from backstop.model.interfaces import IERC20
-from backstop.model.state import Contract, World, external, immutable, require, slot, view
 
 MOST_ASSETS = 2**96 - 1
 
@@ -48,34 +48,34 @@ class VestingAssets(Contract):
         held: Assets = self.assets[()]
         self._check_room(assets)
         now = self.world.timestamp
-        rest = unvested(held, now)
+        rest = compute_unvested(held, now)
         total = rest + assets
         ends_at = now + (rest * max(0, held.ends_at - now) + assets * self.vesting) // total
         self.assets[()] = Assets(held.booked + assets, total, now, ends_at)
         self.emit("IncomeAdded", sender, assets, ends_at)
-        self._pull(sender, assets)
+        self._pull_assets(sender, assets)
 
     @view
     def unvested(self, sender: str) -> int:
         """Return the income that has not vested yet, rounded up."""
-        return unvested(self.assets[()], self.world.timestamp)
+        return compute_unvested(self.assets[()], self.world.timestamp)
 
     @view
     def maxDeposit(self, sender: str, receiver: str) -> int:
         """Return what can be booked: far more than there is."""
-        return self._room()
+        return self._compute_room()
 
     # --------------------------------------------------------------- internals
 
     def _all_vested(self) -> int:
         """Return the vested assets [wad], rounded down."""
-        return vested(self.assets[()], self.world.timestamp)
+        return compute_vested(self.assets[()], self.world.timestamp)
 
-    def _room(self) -> int:
+    def _compute_room(self) -> int:
         return int(MOST_ASSETS - self.assets[()].booked)
 
     def _check_room(self, assets: int) -> None:
-        require(assets <= self._room(), "pool: too many assets")
+        require(assets <= self._compute_room(), "pool: too many assets")
 
     def _book(self, change: int) -> None:
         held: Assets = self.assets[()]
@@ -85,32 +85,32 @@ class VestingAssets(Contract):
         """Book income out that has not vested; the rest vests as before."""
         held: Assets = self.assets[()]
         now = self.world.timestamp
-        rest = unvested(held, now)
+        rest = compute_unvested(held, now)
         require(assets <= rest, "pool: vested already")
         self.assets[()] = Assets(held.booked - assets, rest - assets, now, held.ends_at)
 
-    def _clear(self) -> int:
+    def _clear_assets(self) -> int:
         """Book all out, income that has not vested with it; how much that is."""
         rest = int(self.assets[()].booked)
         self.assets[()] = Assets()
         return rest
 
-    def _pull(self, sender: str, assets: int) -> None:
+    def _pull_assets(self, sender: str, assets: int) -> None:
         moved = self.token.transferFrom(self.address, sender, self.address, assets)
         require(moved is not False, "pool: transfer in failed")
 
-    def _push(self, receiver: str, assets: int) -> None:
+    def _push_assets(self, receiver: str, assets: int) -> None:
         moved = self.token.transfer(self.address, receiver, assets)
         require(moved is not False, "pool: transfer out failed")
 
 
-def unvested(held: Assets, now: int) -> int:
+def compute_unvested(held: Assets, now: int) -> int:
     """Return the income that has not vested yet, rounded up."""
     if now >= held.ends_at:
         return 0
     return div_up(held.unvested * (held.ends_at - now), held.ends_at - held.vested_at)
 
 
-def vested(held: Assets, now: int) -> int:
+def compute_vested(held: Assets, now: int) -> int:
     """Return the assets that shares are worth."""
-    return held.booked - unvested(held, now)
+    return held.booked - compute_unvested(held, now)

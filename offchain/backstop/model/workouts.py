@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds, recovery
+from backstop.model import bounds, debt_repayment
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, div_up
-from backstop.model.doubt import lowest_price
+from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
 from backstop.model.interfaces import (
     CAUTION,
     ICollateralAuction,
@@ -20,7 +20,7 @@ from backstop.model.interfaces import (
     IVaultEngine,
 )
 from backstop.model.roles import Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.vault_flags import lowest_price
 
 MAX_LOT = 2**104 - 1
 
@@ -60,13 +60,13 @@ class Schedule(NamedTuple):
     discount: int = 0
     ratio: int = 0
 
-    def due(self, met: int) -> int:
+    def compute_due_time(self, met: int) -> int:
         """Return when the first instalment is due that is not met [seconds]."""
         return self.entered_at + (met + 1) * self.interval
 
 
 @slot(104, 48, 90)
-class Sums(NamedTuple):
+class WorkoutBalances(NamedTuple):
     """What was owed at entry (wad); the premium in it (micro stablecoins), and what rounded it up (rad)."""
 
     owed: int = 0
@@ -92,14 +92,14 @@ class Workout(NamedTuple):
     ratio: int
 
 
-def repays(lot: int, price: int, discount: int, principal: int) -> bool:
+def can_repay(lot: int, price: int, discount: int, principal: int) -> bool:
     """Tell whether a sale at the price less the discount would pay the principal."""
     return lot * price * (BASIS_POINTS - discount) // BASIS_POINTS >= principal
 
 
-def principal_left(balance: Balance, sums: Sums) -> int:
+def principal_left(balance: Balance, sums: WorkoutBalances) -> int:
     """Return the principal that is left [rad]."""
-    return recovery.principal_left(balance.left, sums.premium, sums.excess)
+    return debt_repayment.principal_left(balance.left, sums.premium, sums.excess)
 
 
 def _is_short(balance: Balance, schedule: Schedule, price: int, principal: int) -> bool:
@@ -136,9 +136,9 @@ class Workouts(Administered):
         self.terms = self.table("terms", Terms())
         self.balances = self.table("balances", Balance())
         self.schedules = self.table("schedules", Schedule())
-        self.sums = self.table("sums", Sums())
+        self.sums = self.table("sums", WorkoutBalances())
         self.principals = self.table("in_workouts")
-        self.doubts = self.table("in_doubt")
+        self.doubts = self.table("flagged_principal")
         self.entries = self.table("last_entries")
 
     @property
@@ -169,43 +169,45 @@ class Workouts(Administered):
         c, now = collateral_type, self.world.timestamp
         terms: Terms = self.terms[c]
         require(terms.cap != 0, "workouts: none offered")
-        require(self._is_for(sender, owner), "workouts: not approved")
+        require(self._is_operator(sender, owner), "workouts: not approved")
         require(self.policy.mode(self.address) >= CAUTION, "workouts: no caution")
         require(0 < instalments <= terms.instalments, "workouts: bad instalments")
         require(now >= self.entries[c, owner] + terms.period, "workouts: too soon")
-        factor = self.policy.limits_factor(self.address)
+        factor = self.policy.auction_limit_factor(self.address)
         vault = self.engine.accrue_and_read(self.address, c, owner, factor)
         require(vault.called_at != 0, "workouts: not called")
         principal = vault.normalized_debt * vault.accumulated_rate
-        is_met = self.liquidations.meets_call(self.address, c, vault.locked_collateral, principal)
+        is_met = self.liquidations.satisfies_margin_call(self.address, c, vault.locked_collateral, principal)
         require(not is_met, "workouts: call is met")
         price = self.feed.risk_price(self.address, c)
         require(price != 0, "workouts: no price")
-        is_worth_it = repays(vault.locked_collateral, price, terms.discount, principal)
+        is_worth_it = can_repay(vault.locked_collateral, price, terms.discount, principal)
         require(is_worth_it, "workouts: worth too little")
         require(principal <= vault.room, "workouts: no room")
         total = self.principals[c] + principal
         require(total <= terms.cap * RAD, "workouts: over the cap")
 
         whole = div_up(principal, RAY)
-        premium = principal * terms.premium // (BASIS_POINTS * recovery.MICRO_RAD)
-        premium = min(premium, recovery.MAX_ON_TOP)
-        owed = whole + premium * recovery.MICRO_WAD
+        premium = principal * terms.premium // (BASIS_POINTS * debt_repayment.MICRO_RAD)
+        premium = min(premium, debt_repayment.MAX_ON_TOP)
+        owed = whole + premium * debt_repayment.MICRO_WAD
         workout_id = self.auctions.reserve_id(self.address)
         self.principals[c] = total
         self.entries[c, owner] = now
         self.balances[workout_id] = Balance(vault.locked_collateral, owed, 0, instalments, c)
         self.schedules[workout_id] = Schedule(owner, now, terms.interval, terms.discount, terms.ratio)
-        self.sums[workout_id] = Sums(owed, premium, whole * RAY - principal)
+        self.sums[workout_id] = WorkoutBalances(owed, premium, whole * RAY - principal)
         self.emit("Entered", workout_id, c, owner, vault.locked_collateral, principal, owed, instalments)
-        self.liquidations.hand_over(self.address, c, owner, vault.locked_collateral, vault.normalized_debt)
+        self.liquidations.move_to_workout(
+            self.address, c, owner, vault.locked_collateral, vault.normalized_debt
+        )
         return workout_id
 
     @external
     def pay(self, sender: str, workout_id: int, amount: int) -> int:
         """Pay what is left of a workout, or a part; the last payment gives the lot back. Wad burned."""
         self._check_live()
-        balance, sums = self._balance(workout_id), cast(Sums, self.sums[workout_id])
+        balance, sums = self._load_balance(workout_id), cast(WorkoutBalances, self.sums[workout_id])
         schedule: Schedule = self.schedules[workout_id]
         c, before = balance.collateral_type, principal_left(balance, sums)
         paid = min(amount, balance.left)
@@ -215,15 +217,15 @@ class Workouts(Administered):
             least = self.engine.debt_floor_of(self.address, c) * RAD
             require(after >= least or before < least, "workouts: rest under floor")
         principal = before - after
-        self._take_off(balance, principal)
+        self._remove_principal(balance, principal)
 
         owner, returned = ZERO_ADDRESS, 0
         if balance.left == 0:
             owner, returned = schedule.owner, balance.lot
             balance = balance._replace(met=balance.instalments)
-            self._remove(workout_id)
+            self._remove_workout(workout_id)
         else:
-            balance = balance._replace(met=self._met(balance, schedule, sums, after))
+            balance = balance._replace(met=self._count_met_instalments(balance, schedule, sums, after))
             self.balances[workout_id] = balance
         self.emit("Paid", workout_id, sender, paid, balance.left, balance.met)
         if returned != 0:
@@ -236,20 +238,20 @@ class Workouts(Administered):
     def top_up(self, sender: str, workout_id: int, amount: int) -> None:
         """Add collateral (floored to the unit) out of the owner's vault, which may not owe anything."""
         self._check_live()
-        balance = self._balance(workout_id)
+        balance = self._load_balance(workout_id)
         c, schedule = balance.collateral_type, cast(Schedule, self.schedules[workout_id])
-        require(self._is_for(sender, schedule.owner), "workouts: not approved")
+        require(self._is_operator(sender, schedule.owner), "workouts: not approved")
         vault = self.engine.accrue_and_read(self.address, c, schedule.owner, BASIS_POINTS)
         require(vault.normalized_debt == 0, "workouts: vault has debt")
         added = amount - amount % vault.unit
         require(added <= vault.locked_collateral, "workouts: not enough locked")
         balance = balance._replace(lot=balance.lot + added)
         require(balance.lot <= MAX_LOT, "workouts: lot is full")
-        sums: Sums = self.sums[workout_id]
-        met = self._met(balance, schedule, sums, principal_left(balance, sums))
+        sums: WorkoutBalances = self.sums[workout_id]
+        met = self._count_met_instalments(balance, schedule, sums, principal_left(balance, sums))
         self.balances[workout_id] = balance._replace(met=met)
         self.emit("ToppedUp", workout_id, added, met)
-        self.liquidations.hand_over(self.address, c, schedule.owner, added, 0)
+        self.liquidations.move_to_workout(self.address, c, schedule.owner, added, 0)
 
     @external
     def flag(self, sender: str, workout_id: int) -> int:
@@ -257,7 +259,7 @@ class Workouts(Administered):
 
         It is all of the principal if the workout may be foreclosed, or could be at the next price.
         """
-        balance = self._balance(workout_id)
+        balance = self._load_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         schedule: Schedule = self.schedules[workout_id]
         found = False
@@ -269,15 +271,15 @@ class Workouts(Administered):
         if found != bool(balance.flagged):
             self.doubts[c] = self.doubts[c] + (principal if found else -principal)
             self.balances[workout_id] = balance._replace(flagged=int(found))
-        in_doubt = principal if found else 0
-        self.emit("WorkoutFlagged", workout_id, c, in_doubt)
-        return in_doubt
+        flagged_principal = principal if found else 0
+        self.emit("WorkoutFlagged", workout_id, c, flagged_principal)
+        return flagged_principal
 
     @external
     def foreclose(self, sender: str, workout_id: int, reward_receiver: str) -> None:
         """Auction the lot of a workout that is not kept for the principal left."""
         self._check_live()
-        balance = self._balance(workout_id)
+        balance = self._load_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         require(principal != 0, "workouts: repaid")
         price, highest = self.feed.sale_prices(self.address, c)
@@ -285,8 +287,8 @@ class Workouts(Administered):
         schedule: Schedule = self.schedules[workout_id]
         lost = self._is_late(balance, schedule) or _is_short(balance, schedule, price, principal)
         require(lost, "workouts: in good standing")
-        self._take_off(balance, principal)
-        self._remove(workout_id)
+        self._remove_principal(balance, principal)
+        self._remove_workout(workout_id)
         self.emit("Foreclosed", workout_id, c, schedule.owner, balance.lot, principal)
         self.auctions.foreclose(
             self.address, workout_id, c, schedule.owner, balance.lot, principal, highest, reward_receiver
@@ -296,11 +298,11 @@ class Workouts(Administered):
     def unwind(self, sender: str, workout_id: int) -> None:
         """Undo what is left of a workout, in settlement: lot and principal go back to the vault."""
         require(self.engine.in_settlement(self.address), "workouts: not settling")
-        balance = self._balance(workout_id)
+        balance = self._load_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         owner = self.schedules[workout_id].owner
-        self._take_off(balance, principal)
-        self._remove(workout_id)
+        self._remove_principal(balance, principal)
+        self._remove_workout(workout_id)
         self.emit("WorkoutUnwound", workout_id, c, owner, balance.lot, principal)
         self.auctions.unwind_workout(self.address, c, owner, balance.lot, principal)
 
@@ -345,9 +347,9 @@ class Workouts(Administered):
     @view
     def workout_of(self, sender: str, workout_id: int) -> Workout:
         """Return an open workout; `due` is when the first instalment is that is not met."""
-        balance = self._balance(workout_id)
+        balance = self._load_balance(workout_id)
         schedule: Schedule = self.schedules[workout_id]
-        sums: Sums = self.sums[workout_id]
+        sums: WorkoutBalances = self.sums[workout_id]
         return Workout(
             collateral_type=balance.collateral_type,
             owner=schedule.owner,
@@ -359,7 +361,7 @@ class Workouts(Administered):
             met=balance.met,
             entered_at=schedule.entered_at,
             interval=schedule.interval,
-            due=schedule.due(balance.met),
+            due=schedule.compute_due_time(balance.met),
             discount=schedule.discount,
             ratio=schedule.ratio,
         )
@@ -369,7 +371,7 @@ class Workouts(Administered):
         """Type, owner, lot and principal left of a workout; all zero if there is none."""
         if self.balances[workout_id] == Balance():
             return 0, ZERO_ADDRESS, 0, 0
-        balance = self._balance(workout_id)
+        balance = self._load_balance(workout_id)
         principal = principal_left(balance, self.sums[workout_id])
         return balance.collateral_type, self.schedules[workout_id].owner, balance.lot, principal
 
@@ -379,19 +381,19 @@ class Workouts(Administered):
         return int(self.principals[collateral_type])
 
     @view
-    def in_doubt(self, sender: str, collateral_type: int) -> int:
+    def flagged_principal(self, sender: str, collateral_type: int) -> int:
         """Return the principal in a type's workouts that is flagged [rad]."""
         return int(self.doubts[collateral_type])
 
     @view
-    def sound_of(self, sender: str, collateral_type: int) -> int:
+    def unflagged_principal_of(self, sender: str, collateral_type: int) -> int:
         """Return the principal in a type's workouts that nobody has found in doubt [rad]."""
         return int(self.principals[collateral_type] - self.doubts[collateral_type])
 
     @view
     def is_flagged(self, sender: str, workout_id: int) -> bool:
         """Tell whether a workout's principal is in doubt, as it was last looked at."""
-        return bool(self._balance(workout_id).flagged)
+        return bool(self._load_balance(workout_id).flagged)
 
     @view
     def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
@@ -403,36 +405,38 @@ class Workouts(Administered):
     def _check_live(self) -> None:
         require(not self.engine.in_settlement(self.address), "workouts: in settlement")
 
-    def _is_for(self, sender: str, owner: str) -> bool:
+    def _is_operator(self, sender: str, owner: str) -> bool:
         """Tell whether somebody may act for an owner."""
         return sender == owner or self.engine.operators(self.address, owner, sender)
 
-    def _met(self, balance: Balance, schedule: Schedule, sums: Sums, principal: int) -> int:
+    def _count_met_instalments(
+        self, balance: Balance, schedule: Schedule, sums: WorkoutBalances, principal: int
+    ) -> int:
         """Return how many instalments are met: those paid for, if the lot repays the rest or has no price."""
         covered = (sums.owed - balance.left) * balance.instalments // sums.owed
         if covered > balance.met:
             price = self.feed.risk_price(self.address, balance.collateral_type)
-            if price == 0 or repays(balance.lot, price, schedule.discount, principal):
+            if price == 0 or can_repay(balance.lot, price, schedule.discount, principal):
                 return covered
         return balance.met
 
     def _is_late(self, balance: Balance, schedule: Schedule) -> bool:
         """Tell whether an instalment is missed."""
-        return self.world.timestamp > schedule.due(balance.met)
+        return self.world.timestamp > schedule.compute_due_time(balance.met)
 
-    def _take_off(self, balance: Balance, principal: int) -> None:
+    def _remove_principal(self, balance: Balance, principal: int) -> None:
         """Let principal leave a workout, and with it the doubt."""
         c = balance.collateral_type
         self.principals[c] = self.principals[c] - principal
         if balance.flagged:
             self.doubts[c] = self.doubts[c] - principal
 
-    def _remove(self, workout_id: int) -> None:
+    def _remove_workout(self, workout_id: int) -> None:
         self.balances[workout_id] = Balance()
         self.schedules[workout_id] = Schedule()
-        self.sums[workout_id] = Sums()
+        self.sums[workout_id] = WorkoutBalances()
 
-    def _balance(self, workout_id: int) -> Balance:
+    def _load_balance(self, workout_id: int) -> Balance:
         """Return an open workout's balance: one with something left to pay."""
         balance: Balance = self.balances[workout_id]
         require(balance != Balance(), "workouts: no workout")

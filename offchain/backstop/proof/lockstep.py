@@ -27,7 +27,7 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import Host, Slot
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.state_json import RawState, count_missing_blocks, load_state
-from backstop.model.state import RevertError, Written
+from backstop.model.contract_base import RevertError, Written
 from backstop.proof.lockstep_difference import Difference, DivergenceError, compare_outcomes
 from backstop.proof.properties import (
     CounterfactualSeed,

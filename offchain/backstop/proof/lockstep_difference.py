@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from backstop.deployment.deployment_plan import Creation
 from backstop.errors import BackstopError
 from backstop.files.installation import format_command
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
 from backstop.system import Action, Outcome
 
 

@@ -22,7 +22,7 @@ from backstop.files.installation import ROOT
 from backstop.proof.mutation.correlated_mutants import CorrelatedMutant, TextChange
 
 ATTACKS = ROOT / "tests" / "exploits"
-PATCHES = ATTACKS / "old_rules"
+PATCHES = ATTACKS / "reverted_fixes"
 
 # What a test of the copy reads; compiled contracts spare most of the compiling.
 COPIED = ("contracts", "offchain", "tests", "pyproject.toml", ".build/artifacts")
@@ -58,7 +58,7 @@ def list_reverted_fixes(names: Iterable[str] = ()) -> list[str]:
     """Return the kept rules, all or those named: each is the stem of its attack's file."""
     found = sorted(path.stem for path in PATCHES.glob("*.patch"))
     if unknown := sorted(set(names) - set(found)):
-        raise BackstopError(f"no old rule {unknown[0]}: choose of {', '.join(found)}")
+        raise BackstopError(f"no reverted fix {unknown[0]}: choose of {', '.join(found)}")
     return sorted(set(names)) or found
 
 
@@ -67,7 +67,7 @@ def replay_attacks(
 ) -> list[AttackResult]:
     """Play each attack on the present rule and on its old one, in a copy of the checkout."""
     results = []
-    with tempfile.TemporaryDirectory(prefix="backstop-old-rules-") as folder:
+    with tempfile.TemporaryDirectory(prefix="backstop-reverted-fixes-") as folder:
         copy = Path(folder)
         _copy_checkout(copy)
         for name in names:

@@ -13,6 +13,7 @@ from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.deployment_plan import Creation, plan_deployment
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import plain_int, read_json, write_long_json
+from backstop.files.old_names import load_rename_table
 from backstop.hosts.abi_codec import Parameter
 from backstop.hosts.state_json import RawState
 from backstop.proof.properties.property_registry import CounterfactualSeed
@@ -21,7 +22,9 @@ from backstop.system import Action
 if TYPE_CHECKING:
     from backstop.hosts.artifacts import Artifacts
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+_OLD_NAMES = 3
+"""The version whose contracts and methods have the names of before 0.2."""
 
 
 class TraceStep(NamedTuple):
@@ -68,9 +71,13 @@ def write_trace(trace: Trace, path: Path) -> None:
 
 
 def read_trace(path: Path, artifacts: Artifacts) -> Trace:
-    """Read a trace; the contracts' ABI tells numbers, bytes and text apart."""
-    content = read_json(path, "trace", SCHEMA_VERSION, "check the path", "record it again")
+    """Read a trace; the contracts' ABI tells numbers, bytes and text apart. Old names are translated."""
+    content = read_json(
+        path, "trace", SCHEMA_VERSION, "check the path", "record it again", older=(_OLD_NAMES,)
+    )
     try:
+        if content["schema_version"] == _OLD_NAMES:
+            content = load_rename_table().translate_trace(content)
         parameters = parameters_from_json(content["parameters"])
         kinds = plan_deployment(parameters).kinds
         steps = []

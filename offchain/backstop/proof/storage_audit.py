@@ -8,7 +8,7 @@ from backstop.deployment.role_accounts import get_account
 from backstop.hosts import storage_layout
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import Slot
-from backstop.model.state import World
+from backstop.model.contract_base import World
 from backstop.proof.lockstep_difference import Difference
 
 

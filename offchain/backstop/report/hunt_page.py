@@ -23,11 +23,11 @@ from backstop.studies.exploit_search.search_campaign import FILE, parse_results
 MOST_STORIES = 100
 
 ABOUT = {
-    "taken": "Three accounts gain by acting together what others lose.",
-    "unequal": "Two who were alike do not end alike, though only something differs that must not matter.",
-    "stuck": "A call that must succeed does not.",
+    "extraction": "Three accounts gain by acting together what others lose.",
+    "symmetry": "Two who were alike do not end alike, though only something differs that must not matter.",
+    "liveness": "A call that must succeed does not.",
     "margin": "One owner of several accounts takes from others in the margin market.",
-    "books": "A call moves what is not its affair, or what is owed does not arrive.",
+    "accounting": "A call moves what is not its affair, or what is owed does not arrive.",
 }
 """What each alarm is rung by."""
 

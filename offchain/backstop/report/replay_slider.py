@@ -36,8 +36,8 @@ ACTS = {
     "reset": "began an auction anew",
     "close": "closed an auction short",
     "cover": "had a loss covered",
-    "escalate": "raised the mode",
-    "calm": "lowered the mode",
+    "raise_mode": "raised the mode",
+    "lower_mode": "lowered the mode",
     "requestRedeem": "asked to leave a pool",
     "redeem": "left a pool",
 }

@@ -243,9 +243,9 @@ def compose_audit_headings(statement: Mapping[str, Any], differences: int) -> di
             render_amount(sum(bool(row["good_standing"]) for row in workouts), "count"),
             render_count(len(workouts), "workout"),
         ),
-        "domains": Markup("{} owed by {}").format(
-            render_amount(sum(int(row["debt_rad"]) for row in statement["domains"]), "rad"),
-            render_count(len(statement["domains"]), "domain"),
+        "facilitators": Markup("{} owed by {}").format(
+            render_amount(sum(int(row["debt_rad"]) for row in statement["facilitators"]), "rad"),
+            render_count(len(statement["facilitators"]), "facilitator"),
         ),
         "losses": Markup("Nobody would pay {}").format(numbers.render_figure("coverage.uncovered_rad"))
         if uncovered

@@ -9,7 +9,7 @@ from typing import cast
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import RAY
 from backstop.model.denominations import VIRTUAL_SHARES, convert_shares
-from backstop.model.exits import SCALE
+from backstop.model.exit_batches import SCALE
 from backstop.model.member_pool import MemberPool
 from backstop.model.pool import Pool
 from backstop.simulation.scenario_run import PoolDepositor, ScenarioRun
@@ -82,11 +82,11 @@ def compute_share_value(run: ScenarioRun, member: PoolDepositor) -> int:
 def _use_market_losses(run: ScenarioRun) -> Iterator[None]:
     """Have the waterfall count of what is in doubt what the market's prices leave unpaid."""
     waterfall = run.session.model.world.contracts["LossWaterfall"]
-    vars(waterfall)["_doubt"] = _compute_shortfalls(run).__getitem__
+    vars(waterfall)["_get_debt_at_risk"] = _compute_shortfalls(run).__getitem__
     try:
         yield
     finally:
-        del vars(waterfall)["_doubt"]
+        del vars(waterfall)["_get_debt_at_risk"]
 
 
 def _compute_shortfalls(run: ScenarioRun) -> list[int]:
@@ -100,7 +100,7 @@ def _compute_shortfalls(run: ScenarioRun) -> list[int]:
     for id in ids:
         c, _, lot, principal = model.view("CollateralAuction", "position_of", id)
         found[c] += max(0, principal - lot * (prices[c] if c < len(prices) else RAY))
-    for (c, owner), flag in contracts["LiquidationEngine"].tables["doubt.of_vaults"].items():
+    for (c, owner), flag in contracts["LiquidationEngine"].tables["vault_flags.of_vaults"].items():
         if flag:
             vault = model.view("VaultEngine", "vault", c, owner)
             rate = model.view("VaultEngine", "debts_of", c).accumulated_rate
@@ -112,24 +112,24 @@ def _compute_shortfalls(run: ScenarioRun) -> list[int]:
 def compute_stake(pool: MemberPool, owner: str) -> int:
     """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
     supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._all_vested()
-    lost = everything - pool._left(everything)
+    lost = everything - pool._compute_assets_left(everything)
     level, of_live, open = 0, lost, dict[int, int]()
-    if isinstance(pool, Pool) and (groups := pool.groups()):
+    if isinstance(pool, Pool) and (groups := pool.list_groups()):
         # Live shares and groups bear alike, each group up to its ceiling.
-        level = pool._level(groups, supply, lost)
+        level = pool._compute_level(groups, supply, lost)
         open = {group.id: max(level, group.ceiling) - level for group in groups}
         kept = sum(group.units * open[group.id] // SCALE for group in groups)
         of_live = lost - (pool.line[()].held - kept)
-    live = pool._vested() - of_live
+    live = pool._get_vested_assets() - of_live
     found = pool.held(owner) * (live + 1) // supply
     for (id, who), request in pool.requests.items():
         if who != owner or not request.shares:
             continue
-        part = pool._claimable(id, owner)
+        part = pool._compute_claimable(id, owner)
         found += part.assets
-        cut = max(request.generation, pool.cut_in(id))
+        cut = max(request.generation, pool.get_cut_generation(id))
         own = convert_shares(pool.shares_at_cut(id, owner), cut, pool.state[()].generation)
-        first = pool.run_of(id) if isinstance(pool, Pool) and id < pool.line[()].unsettled else id
+        first = pool.find_run(id) if isinstance(pool, Pool) and id < pool.line[()].unsettled else id
         if first in open:
             found += own * open[first] // SCALE
         elif not part.over and (id >= pool.line[()].unsettled or not isinstance(pool, Pool)):

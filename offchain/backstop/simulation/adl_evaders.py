@@ -105,8 +105,10 @@ def _choose_evaders(run: ScenarioRun) -> list[AdlEvader]:
     with run.session.model.fork_state():
         for name in sorted(run.margin_book.deposits):
             owner = get_trader_account(name)
-            market._touch(owner)
-            gains = [sum(market._gained_now(owner, m)) for m in range(len(run.scenario.margin_symbols))]
+            market._touch_account(owner)
+            gains = [
+                sum(market._compute_open_gains(owner, m)) for m in range(len(run.scenario.margin_symbols))
+            ]
             if sum(gains) and market.accounts[owner].markets:
                 winners.append(name)
     dice, left = SeededRandom(run.seed, "dodgers"), winners

@@ -237,7 +237,7 @@ def give_collateral(run: ScenarioRun, state: KeeperState) -> None:
 
 def appoint_guardian(run: ScenarioRun, state: KeeperState) -> None:
     """Make a keeper a guardian of whatever it may have to halt, raise or announce."""
-    for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.domains)):
+    for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.facilitators)):
         if contract in run.at:
             args = (GUARDIAN, state.keeper.address)
             run.apply_or_raise(contract, "grant_role", *args, sender=run.register_account("admin"))

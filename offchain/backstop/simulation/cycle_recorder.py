@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from backstop.keepers.backstop_pool_keeper import POOL
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, Log
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import value_of_all
-from backstop.model.state import ZERO_ADDRESS, Contract, Log
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.run_directory import Row
 
@@ -180,14 +180,14 @@ class CycleRecorder:
         before = len(market.world.logs)
         for owner in list(market.accounts):
             while market.accounts[owner].cycle < market.clocks[()].cycle:
-                market.wake(ZERO_ADDRESS, owner)
+                market.update_account(ZERO_ADDRESS, owner)
         for log in market.world.logs[before:]:
             if log.event == "Settled":
                 haircuts[log.values[0]] = haircuts.get(log.values[0], 0) + log.values[2]
         self.all_haircuts = haircuts
         alone, inside = 0, list[int]()
         for owner in market.accounts:
-            standing = market._standing(owner)
+            standing = market._compute_standing(owner)
             inside.append(max(0, standing.own - standing.haircut))
             booked = market.late_of[owner] + sum(
                 market.pendings[owner, m].booked for m in range(len(self.symbols))
@@ -244,9 +244,9 @@ class CycleRecorder:
 
 _HEARD: dict[tuple[str, str], Callable[..., None]] = {
     ("PerpetualMarket", "Deposited"): CycleRecorder._record_deposit,
-    ("PerpetualDesk", "Liquidated"): CycleRecorder._record_liquidation,
-    ("PerpetualDesk", "Taken"): CycleRecorder._record_takeover,
-    ("PerpetualDesk", "Deleveraged"): CycleRecorder._record_deleveraging,
+    ("PerpetualTrading", "Liquidated"): CycleRecorder._record_liquidation,
+    ("PerpetualTrading", "Taken"): CycleRecorder._record_takeover,
+    ("PerpetualTrading", "Deleveraged"): CycleRecorder._record_deleveraging,
     ("MarginOrders", "Filled"): CycleRecorder._record_fill,
     (POOL, "Deposit"): CycleRecorder._record_pool_deposit,
     (POOL, "Withdraw"): CycleRecorder._record_pool_withdrawal,

@@ -7,7 +7,7 @@ from typing import Any
 
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Workout
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
 from backstop.simulation.run_directory import Row
 
 

@@ -8,7 +8,7 @@ from backstop.deployment.role_accounts import get_account
 from backstop.keepers.backstop_pool_keeper import POOL
 from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.margin_fund import MarginFund
-from backstop.model.perpetual_backstop import PerpetualBackstop
+from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault
 from backstop.system import Action
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def request_withdrawals(run: ScenarioRun) -> None:
     for each in list(run.asking):
         assert each.asks is not None
         who = get_account(each.name)
-        pool = cast(PerpetualBackstop, run.session.model.world.contracts[POOL])
+        pool = cast(PerpetualLiquidityVault, run.session.model.world.contracts[POOL])
         action = Action(POOL, "requestRedeem", (pool.held(who), who, who), who)
         if each.asks <= run.now and run.apply(action).ok:
             run.asking.remove(each)
@@ -34,7 +34,7 @@ def summarise_pool(run: ScenarioRun) -> dict[str, Any] | None:
     view, margin = run.view(), run.recorder.margin
     if POOL not in run.at or margin is None or view.cycles is None:
         return None
-    pool = cast(PerpetualBackstop, run.session.model.world.contracts[POOL])
+    pool = cast(PerpetualLiquidityVault, run.session.model.world.contracts[POOL])
     left = view.cycles.get_account_equity(pool.address)
     mine = view.cycles.simulate_reports({}).get_position_sizes(pool.address)
     paid_in, paid_out = margin.pool_in, margin.pool_out
@@ -54,7 +54,7 @@ def summarise_pool(run: ScenarioRun) -> dict[str, Any] | None:
 
 
 def _summarise_member(
-    run: ScenarioRun, pool: PerpetualBackstop, name: str, money: int, left: int
+    run: ScenarioRun, pool: PerpetualLiquidityVault, name: str, money: int, left: int
 ) -> dict[str, Any]:
     """Return what a member put in and has: in its hand, in the fund until it has vested, in the pool."""
     who = get_account(name)

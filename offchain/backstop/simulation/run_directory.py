@@ -10,12 +10,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import replace_file
 from backstop.files.installation import format_command
+from backstop.files.old_names import load_rename_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
     from backstop.proof.step_trace import Trace
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_OLD_NAMES = 1
+"""The version whose contracts, methods and figures have the names of before 0.2."""
 
 ROW_GROUP = 10_000
 """Rows that are made into a file's columns at once: what that takes does not grow with the run."""
@@ -273,7 +277,7 @@ def load_run(directory: str | Path) -> Run:
         except (OSError, ValueError) as error:
             raise BackstopError(f"{path} cannot be read: {error}") from None
         version = documents[-1].get("schema_version")
-        if version != SCHEMA_VERSION:
+        if version not in (SCHEMA_VERSION, _OLD_NAMES):
             raise BackstopError(f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}")
     frames: dict[str, pd.DataFrame] = {}
     for name in TABLES:
@@ -284,7 +288,22 @@ def load_run(directory: str | Path) -> Run:
             frames[name] = pd.read_parquet(path)
         except (OSError, ValueError) as error:
             raise BackstopError(f"{path} cannot be read: {error}") from None
+    if documents[0]["schema_version"] == _OLD_NAMES:
+        documents[0] = load_rename_table().translate_summary(documents[0])
+        frames |= {name: _translate_frame(frames[name]) for name in ("actions", "events")}
     return Run(directory, documents[0], documents[1], frames)
+
+
+def _translate_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of actions or events under the names of today."""
+    table = load_rename_table()
+    found = frame.assign(contract=frame["contract"].map(partial(table.translate_name, "contracts")))
+    if "event" in found:
+        return found.assign(event=found["event"].map(partial(table.translate_name, "events")))
+    methods = [table.translate_method(*pair) for pair in zip(found["contract"], found["method"], strict=True)]
+    return found.assign(
+        method=methods, reason=found["reason"].map(table.translate_reason, na_action="ignore")
+    )
 
 
 class TableSpool(list[Row]):

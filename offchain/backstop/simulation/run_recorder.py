@@ -8,8 +8,8 @@ from typing import Any
 from backstop.keepers.call_costs import find_call_gas
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
-from backstop.model.dutch import Terms
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
+from backstop.model.dutch_auction import Terms
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.guard_recorder import GuardRecorder
 from backstop.simulation.run_directory import Row
@@ -60,7 +60,7 @@ class RunRecorder:
 
     symbols: tuple[str, ...]
     stages: tuple[str, ...]
-    types: tuple[str, ...]  # the symbols, then the names of domains
+    types: tuple[str, ...]  # the symbols, then the names of facilitators
     auction_terms: dict[int, Terms] = field(default_factory=dict)
     tables: dict[str, list[Row]] = field(default_factory=dict)
     auctions: dict[int, AuctionRecord] = field(default_factory=dict)

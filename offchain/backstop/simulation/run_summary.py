@@ -8,7 +8,7 @@ from eth_hash.auto import keccak
 
 from backstop.deployment.contract_names import POOLS
 from backstop.keepers.keeper_view import KeeperView
-from backstop.keepers.view_records import Auction, Domain, Workout
+from backstop.keepers.view_records import Auction, Facilitator, Workout
 from backstop.model.arithmetic import RAY
 from backstop.simulation.account_value import compute_account_value, compute_share_value, is_loss_avoider
 from backstop.simulation.adl_evaders import summarise_evaders
@@ -68,7 +68,9 @@ def summarise_run(run: ScenarioRun) -> dict[str, Any]:
         "outages": _list_outages(run),
         "actions": _count_actions(run, keepers),
         "collateral_types": [_summarise_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
-        "domains": [_summarise_domain(name, domain, view) for name, domain in view.domains.items()],
+        "facilitators": [
+            _summarise_facilitator(name, facilitator, view) for name, facilitator in view.facilitators.items()
+        ],
         "losses": _sum_losses(run, view),
         "paid_by": _sum_losses_by_bearer(run, view),
         "guards": _summarise_guards(run, view),
@@ -129,15 +131,15 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
     }
 
 
-def _summarise_domain(name: str, domain: Domain, view: KeeperView) -> dict[str, Any]:
+def _summarise_facilitator(name: str, facilitator: Facilitator, view: KeeperView) -> dict[str, Any]:
     """Return what a bridge owes, has lost and is said to lose at the end."""
-    c = domain.collateral_type
+    c = facilitator.collateral_type
     return {
         "name": name,
         "line": view.get_terms(c).debt_ceiling,
-        "debt_rad": str(domain.debt),
-        "announced_wad": str(domain.announced),
-        "lost_wad": str(domain.lost),
+        "debt_rad": str(facilitator.debt),
+        "announced_wad": str(facilitator.announced),
+        "lost_wad": str(facilitator.lost),
         "deficit_rad": str(view.get_deficit(c)),
     }
 

@@ -470,9 +470,12 @@ class ScenarioRun:
         reports = self.signed.get_newest_reports(self.view())
         if reports:
             self.apply_or_raise(
-                "PriceFeed", "bring", tuple(reports[key] for key in sorted(reports)), sender=sender
+                "PriceFeed",
+                "submit_signed_reports",
+                tuple(reports[key] for key in sorted(reports)),
+                sender=sender,
             )
-        self.apply_or_raise("PerpetualMarket", "wake", sender, sender=sender)
+        self.apply_or_raise("PerpetualMarket", "update_account", sender, sender=sender)
 
     def compute_free_margin(self, owner: str) -> int:
         """Return what an account may take out beyond the initial margin of its positions, wad.
@@ -480,8 +483,8 @@ class ScenarioRun:
         At the worse ends of the ranges of its markets.
         """
         ahead = cast(CycleView, self.view().cycles).simulate_reports({})
-        standing, (initial, _) = ahead.get_standing(owner), ahead.desk._margins(owner, True)
-        free = standing.own - standing.haircut - standing.unfinal - ahead.desk._mark_all(owner).worse
+        standing, (initial, _) = ahead.get_standing(owner), ahead.trading._compute_margins(owner, True)
+        free = standing.own - standing.haircut - standing.unfinal - ahead.trading._mark_all(owner).worse
         return max(0, free - div_up(initial, BASIS_POINTS))
 
     def refill_market(self, symbol: str, collateral: int, stable: int) -> None:

@@ -12,11 +12,11 @@ from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
-from backstop.model.perpetual_backstop import encode_offer
+from backstop.model.perpetual_liquidity_vault import encode_offer
 from benchmarks.gas.gas_jobs import WETH, GasJobs
-from benchmarks.gas.margin_market_gas import DESK, MARKET, WINDOW, MarginMarketJobs
+from benchmarks.gas.margin_market_gas import MARKET, TRADING, WINDOW, MarginMarketJobs
 
-POOL, KEEPER = "PerpetualBackstop", "backstop_keeper"
+POOL, KEEPER = "PerpetualLiquidityVault", "backstop_keeper"
 
 
 class BackstopPoolJobs(MarginMarketJobs):
@@ -41,30 +41,30 @@ class BackstopPoolJobs(MarginMarketJobs):
         used: dict[str, int] = {}
         self._deposit_for_member("member", 20_000)
         self._deposit_for_member("other member", 20_000)
-        used["backstop: deposit"] = self._deposit_for_member("member", 1_000)
+        used["liquidity vault: deposit"] = self._deposit_for_member("member", 1_000)
         self._request_redeem("member", 2)
-        used["backstop: request"] = self._request_redeem("other member", 2)
+        used["liquidity vault: request"] = self._request_redeem("other member", 2)
         batch = self.chain.timestamp // 86_400
         for name, coins in (("first", 100_000), ("long", 3_000), ("other", 100_000)):
             self.deposit_margin(name, coins)
         self.submit_signed_reports(2_000)
         self.fill_orders("long", "first", 1_000)
         self.submit_signed_reports(1_600)
-        self.do(MARKET, "meet", get_trader_account("long"), sender="stranger")
+        self.do(MARKET, "seize_insolvent", get_trader_account("long"), sender="stranger")
         self.do(POOL, "take", WETH, 100, sender=KEEPER)
-        used["backstop: take"] = self.do(POOL, "take", WETH, 100, sender=KEEPER)
-        used["backstop: liquidate"] = self._liquidate_long()
-        used["backstop: quote"] = self.do(POOL, "quote", WETH, sender="stranger")
+        used["liquidity vault: take"] = self.do(POOL, "take", WETH, 100, sender=KEEPER)
+        used["liquidity vault: liquidate"] = self._liquidate_long()
+        used["liquidity vault: quote"] = self.do(POOL, "quote", WETH, sender="stranger")
         self._fill_pool_quote(100)
-        used["backstop: fill a quote"] = self._fill_pool_quote(100)
+        used["liquidity vault: fill a quote"] = self._fill_pool_quote(100)
         self._fill_pool_quote(100)
         self.chain.advance(4 * 86_400)
         for _ in range(3):
             self._roll_market()
-        self.do(MARKET, "wake", self.get_address(POOL), sender="stranger")
+        self.do(MARKET, "update_account", self.get_address(POOL), sender="stranger")
         self.do(POOL, "leave", batch, get_account("member"), sender="stranger")
         leaves = self.do(POOL, "leave", batch, get_account("other member"), sender="stranger")
-        used["backstop: leave with profit"] = leaves
+        used["liquidity vault: leave with profit"] = leaves
         return used
 
     def _deposit_for_member(self, name: str, coins: int) -> int:
@@ -92,7 +92,7 @@ class BackstopPoolJobs(MarginMarketJobs):
         mine = Order(self.get_address(POOL), WETH, -lots, price, MAX_UINT256, self.nonce, True)
         theirs = Order(get_trader_account("other"), WETH, lots, price, MAX_UINT256, self.nonce + 1)
         signed = sign_order("other", theirs, CHAIN_ID, self.get_address("MarginOrders"))
-        self.do(DESK, "check_risk", get_trader_account("other"), sender="stranger")
+        self.do(TRADING, "check_risk", get_trader_account("other"), sender="stranger")
         return self.do(
             "MarginOrders", "fill", mine, encode_offer(*mine[1:6]), theirs, signed, lots, sender="stranger"
         )

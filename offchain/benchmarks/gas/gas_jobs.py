@@ -69,7 +69,7 @@ class GasJobs(ABC):
             sign_report(get_account(who), WETH, dollars * RAY, at, self.deployment.chain_id, feed)
             for who in self.reporters[-quorum:]
         ]
-        return self.do("PriceFeed", "bring", tuple(reports), sender="stranger")
+        return self.do("PriceFeed", "submit_signed_reports", tuple(reports), sender="stranger")
 
     def deposit_and_draw(self, who: str, collateral: int, debt: int, collateral_type: int = WETH) -> int:
         """Lock collateral and draw debt, both in whole tokens, and return the gas."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from backstop.deployment.example_parameters import build_guarded_parameters, build_standard_parameters
 from backstop.hosts.anvil import AnvilHost
 from benchmarks.gas.backstop_pool_gas import BackstopPoolJobs
-from benchmarks.gas.domain_gas import DomainJobs
+from benchmarks.gas.facilitator_gas import FacilitatorJobs
 from benchmarks.gas.gas_jobs import GasJobs, pass_prices_at_once
 from benchmarks.gas.guard_gas import GuardJobs
 from benchmarks.gas.loss_gas import (
@@ -92,7 +92,7 @@ def measure_all_jobs() -> tuple[list[GasRow], dict[str, int]]:
         NoCooldownPoolJobs,
         VaultFlagJobs,
         GuardJobs,
-        DomainJobs,
+        FacilitatorJobs,
         ManyDebtorsJobs,
         RankedDeleveragingJobs,
         ProRataDeleveragingJobs,

@@ -50,15 +50,17 @@ class GuardJobs(GasJobs):
             self.report_average_price(2_000)
             for _ in range(2):
                 self.report_price(1_600)
-            used["escalate"] = self.do("CircuitBreaker", "escalate", FALL, WETH, sender="stranger")
+            used["raise mode, trigger"] = self.do(
+                "CircuitBreaker", "raise_mode", FALL, WETH, sender="stranger"
+            )
             self.chain.advance(guards.breaker.calm_period)
             self.report_average_price(1_600)
-            used["calm"] = self.do("CircuitBreaker", "calm", sender="stranger")
+            used["lower mode"] = self.do("CircuitBreaker", "lower_mode", sender="stranger")
         for _ in range(TIMES):
-            used["raise mode"] = self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
+            used["force mode"] = self.do("CircuitBreaker", "force_mode", CAUTION, sender="guardian")
             self.chain.advance(guards.breaker.calm_period)
             self.report_average_price(1_600)
-            self.do("CircuitBreaker", "calm", sender="stranger")
+            self.do("CircuitBreaker", "lower_mode", sender="stranger")
             used["halt"] = self.do("PriceFeed", "set_halted", WETH, True, sender="guardian")
             self.chain.advance(GUARDIAN_HALT + GUARDIAN_PAUSE)
         for i in range(2 * TIMES):
@@ -79,7 +81,7 @@ class GuardJobs(GasJobs):
     def measure_workouts(self) -> dict[str, int]:
         """Enter workouts for the other called vaults, pay an instalment, miss one; flag and foreclose."""
         used: dict[str, int] = {}
-        self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
+        self.do("CircuitBreaker", "force_mode", CAUTION, sender="guardian")
         self.do("Stablecoin", "transfer", get_account("liquidator"), 100 * WAD, sender="borrower")
         owners = [f"owner_{TIMES + i}" for i in range(TIMES)]
         for who in owners:

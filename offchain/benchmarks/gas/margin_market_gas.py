@@ -21,7 +21,7 @@ WINNERS = 20
 RANKED = 3 * MIN_RANKED
 LOT_PRICE = 20 * WAD
 WINDOW = 1_800
-MARKET, DESK, CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
+MARKET, TRADING, CLOSER = "PerpetualMarket", "PerpetualTrading", "PerpetualCloser"
 
 
 class MarginMarketJobs(GasJobs):
@@ -82,22 +82,26 @@ class MarginMarketJobs(GasJobs):
         used["cycles: fill"] = self.fill_orders("other", "first", 100)
         self.submit_signed_reports(1_600)
         used["cycles: mark"] = self.do(MARKET, "accrue", WETH, sender="stranger")
-        used["cycles: roll"] = self._roll_market()
-        used["cycles: wake"] = self.do(MARKET, "wake", get_trader_account("short_0"), sender="stranger")
+        used["cycles: advance"] = self._roll_market()
+        used["cycles: update account"] = self.do(
+            MARKET, "update_account", get_trader_account("short_0"), sender="stranger"
+        )
         self.submit_signed_reports(1_600)
-        used["cycles: meet"] = self.do(MARKET, "meet", get_trader_account("long"), sender="stranger")
+        used["cycles: seize insolvent"] = self.do(
+            MARKET, "seize_insolvent", get_trader_account("long"), sender="stranger"
+        )
         self.submit_signed_reports(1_600)
-        used["cycles: take"] = self.do(DESK, "take", WETH, 100, sender=get_trader_account("short_1"))
+        used["cycles: take"] = self.do(TRADING, "take", WETH, 100, sender=get_trader_account("short_1"))
         used["cycles: liquidate"] = self._liquidate_long()
-        used["cycles: roll with losses"] = self._roll_market()
-        used["cycles: sweep"] = self._sweep_fees()
+        used["cycles: advance with losses"] = self._roll_market()
+        used["cycles: collect fees"] = self._sweep_fees()
         used["cycles: post shortfall"] = self._post_shortfall()
         return used
 
     def _roll_market(self) -> int:
         """Roll once a window has passed, and return the gas."""
         self.chain.advance(WINDOW)
-        return self.do(MARKET, "roll", sender="stranger")
+        return self.do(MARKET, "advance_cycle", sender="stranger")
 
     def _liquidate_long(self) -> int:
         """Have an account with a position liquidate one that is long, and return the gas."""
@@ -106,14 +110,14 @@ class MarginMarketJobs(GasJobs):
         self.fill_orders("weak", "first", 400, 16 * WAD)
         self.submit_signed_reports(1_400)
         return self.do(
-            DESK, "liquidate", get_trader_account("weak"), WETH, 100, sender=get_trader_account("first")
+            TRADING, "liquidate", get_trader_account("weak"), WETH, 100, sender=get_trader_account("first")
         )
 
     def _sweep_fees(self) -> int:
         """Have fees of a trade handed over, and return the gas."""
         self.submit_signed_reports(1_400)
         self.fill_orders("other", "first", 100, 14 * WAD)
-        return self.do(MARKET, "sweep", sender="stranger")
+        return self.do(MARKET, "collect_fees", sender="stranger")
 
     def _post_shortfall(self) -> int:
         """Have the protocol pay for a late loss once its line is raised, and return the gas."""
@@ -126,7 +130,7 @@ class MarginMarketJobs(GasJobs):
             self._roll_market()
         self.submit_signed_reports(1_000)
         self._set_debt_line(0)
-        self.do(MARKET, "meet", get_trader_account("late"), sender="stranger")
+        self.do(MARKET, "seize_insolvent", get_trader_account("late"), sender="stranger")
         self._set_debt_line(10_000_000)
         return self.do(MARKET, "post_shortfall", sender="stranger")
 
@@ -176,7 +180,7 @@ class RankedDeleveragingJobs(MarginMarketJobs):
             self.submit_signed_reports(2_000)
             self.fill_orders("long", f"short_{i}", 100)
         self.submit_signed_reports(1_600)
-        self.do(MARKET, "meet", get_trader_account("long"), sender="stranger")
+        self.do(MARKET, "seize_insolvent", get_trader_account("long"), sender="stranger")
         self._roll_market()
         self.submit_signed_reports(1_600)
         # Whoever rolls or meets has marked it.
@@ -210,11 +214,11 @@ class ManyDebtorsJobs(MarginMarketJobs):
         self.do(MARKET, "accrue", WETH, sender="stranger")
         few, accounts = WINNERS // 4, tuple(map(get_trader_account, debtors))
         calls = accounts[:few], accounts[few:]
-        used = [self.do(MARKET, "meet_all", some, sender="stranger") for some in calls]
+        used = [self.do(MARKET, "update_and_seize", some, sender="stranger") for some in calls]
         each = (used[1] - used[0]) // (WINNERS - 2 * few)
         return {
-            "cycles: meet_all": max(0, used[0] - few * each),
-            "cycles: meet_all, each account": each,
+            "cycles: update and seize": max(0, used[0] - few * each),
+            "cycles: update and seize, each account": each,
         }
 
 
@@ -236,8 +240,8 @@ class DormantAccountJobs(MarginMarketJobs):
         for _ in range(2):
             self._roll_market()
         return {
-            "cycles: wake, long after": self.do(
-                MARKET, "wake", get_trader_account("sleeper"), sender="stranger"
+            "cycles: update account, long after": self.do(
+                MARKET, "update_account", get_trader_account("sleeper"), sender="stranger"
             )
         }
 
@@ -247,11 +251,11 @@ class DormantAccountJobs(MarginMarketJobs):
         self.submit_signed_reports(2_000)
         self.fill_orders(name, "first", 100)
         self.submit_signed_reports(1_600)
-        self.do(MARKET, "meet", get_trader_account(name), sender="stranger")
+        self.do(MARKET, "seize_insolvent", get_trader_account(name), sender="stranger")
         self._roll_market()
         self.submit_signed_reports(1_600)
-        self.do(MARKET, "meet", get_trader_account(name), sender="stranger")
-        self.do(DESK, "take", WETH, 100, sender=get_trader_account("first"))
+        self.do(MARKET, "seize_insolvent", get_trader_account(name), sender="stranger")
+        self.do(TRADING, "take", WETH, 100, sender=get_trader_account("first"))
         self.submit_signed_reports(2_000)
         self.do(MARKET, "accrue", WETH, sender="stranger")
 
@@ -313,5 +317,7 @@ class MarketSettlementJobs(MarginMarketJobs):
             self.report_price(30_000, WBTC)
         return {
             "cycles: end market": self.do(MARKET, "end_market", WETH, sender="stranger"),
-            "cycles: close out": self.do(MARKET, "wake", get_trader_account("long"), sender="stranger"),
+            "cycles: close out": self.do(
+                MARKET, "update_account", get_trader_account("long"), sender="stranger"
+            ),
         }

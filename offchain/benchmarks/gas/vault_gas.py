@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from benchmarks.gas.gas_jobs import WETH, GasJobs
 
 HOUR = 3_600
@@ -80,7 +80,11 @@ class VaultJobs(GasJobs):
         self.take_auction(1, MAX_UINT256)
         used["close"] = self.do("CollateralAuction", "close", 1, sender="stranger")
         used["cover"] = self.do("LossWaterfall", "cover", WETH, sender="stranger")
-        return used | self.measure_settlement(last) | {"bring": self.submit_signed_reports(1_450)}
+        return (
+            used
+            | self.measure_settlement(last)
+            | {"submit signed reports": self.submit_signed_reports(1_450)}
+        )
 
     def measure_settlement(self, last: int) -> dict[str, int]:
         """Wind up the protocol and return the gas of each step by name."""
@@ -90,7 +94,7 @@ class VaultJobs(GasJobs):
             self.do(self.symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
             self.deposit_and_draw(f"owner_{i}", 30, 12_000)
         self.do("Settlement", "announce", sender="admin")
-        used["note deficit"] = self.do("Settlement", "note", sender="stranger")
+        used["record deficit breach"] = self.do("Settlement", "record_deficit_breach", sender="stranger")
         self.chain.advance(self.deployment.parameters.settlement.delay)
         used["begin settlement"] = self.do("Settlement", "begin", sender="stranger")
         for auction in range(1, last + 1):
@@ -105,7 +109,7 @@ class VaultJobs(GasJobs):
             if self.chain.view("VaultEngine", "vault", WETH, who)[1]:
                 used["skim"] = self.do("Settlement", "skim", WETH, who, sender="stranger")
         self.do("Settlement", "skim", WETH, get_account("saver"), sender="stranger")
-        used["fix"] = self.do("Settlement", "fix", sender="stranger")
+        used["fix redemption rates"] = self.do("Settlement", "fix_redemption_rates", sender="stranger")
         for _ in range(2):
             used["redeem"] = self.do("Settlement", "redeem", 1_000 * WAD, sender="saver")
         for _ in range(2):

@@ -70,7 +70,7 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "stage-cap": {"stages.1.cap_bps": 0},
     "mint-cap": {"equity.mint_cap": 0},
     "equity-floor": {"equity.floor": 9_001},
-    "naive-contract": {"savings.contract": "LeaveAtOncePool", "waterfall_contract": "EpochCapsWaterfall"},
+    "naive-contract": {"savings.contract": "InstantExitPool", "waterfall_contract": "CalendarCapWaterfall"},
     "token-unit": {f"{WETH}.decimals": 3},
     "auction-limit": {"guards.emergency_factor": 100, f"{WETH}.auction_limit": 200_000},
     "ceiling-and-floor": {f"{WETH}.debt_ceiling": 1_999},
@@ -122,10 +122,10 @@ def changed(record: Any, path: str, value: Any) -> Any:
 @pytest.fixture(scope="module")
 def good() -> Parameters:
     """With everything that there is, and nothing to say against it."""
-    margin, domains = build_margin_parameters().margin, build_margin_parameters().domains
+    margin, facilitators = build_margin_parameters().margin, build_margin_parameters().facilitators
     assert isinstance(margin, MarginParameters)
     setting: Any = replace(
-        build_guarded_parameters(), margin=margin, domains=domains, timelock=TimelockParameters()
+        build_guarded_parameters(), margin=margin, facilitators=facilitators, timelock=TimelockParameters()
     )
     for i in range(2):
         setting = changed(setting, f"collateral_types.{i}.feed.step", 300)

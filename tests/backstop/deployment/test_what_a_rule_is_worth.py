@@ -21,7 +21,7 @@ from backstop.deployment.example_parameters import (
 )
 from backstop.deployment.parameter_rules import RULES, check_parameters
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.equity_steps import WETH, XAU, open_protocol, with_equity
 from tests.support.helpers import get_revert_reason
@@ -101,7 +101,7 @@ def test_nobody_ends_the_protocol_while_a_stage_sells(
     lose_new_vault(protocol)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     for _ in range(2):
-        protocol.do("Settlement.note", sender="attacker")
+        protocol.do("Settlement.record_deficit_breach", sender="attacker")
         protocol.advance(5 * HOUR)
     reason = get_revert_reason(protocol, "Settlement.begin", sender="attacker")
     assert reason == (None if ended else "settlement: too early")

@@ -242,7 +242,7 @@ def test_a_file_without_the_genesis_says_how_to_mend_it(file):
     del content["genesis"]
     file.write_text(json.dumps(content | {"schema_version": 7}))
     with pytest.raises(
-        BackstopError, match="schema version 7, this program reads 8: deploy again; of one that is"
+        BackstopError, match="schema version 7, this program reads 9: deploy again; of one that is"
     ):
         read_deployment(file)
 

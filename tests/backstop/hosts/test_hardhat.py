@@ -127,7 +127,7 @@ def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
         principal = protocol.read("CollateralAuction.auction_of", auction)[6]
         assert principal > 13_000 * RAD
         protocol.advance(1_000)
-        with reverts("dutch: price too high"):
+        with reverts("dutch_auction: price too high"):
             take_collateral(protocol, auction, max_price=1_000 * RAY)
         take_collateral(protocol, auction, 5 * WAD)
         collateral, paid = get_only_event(protocol, "Taken")[2:4]

@@ -20,7 +20,7 @@ from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.host_registry import new_host as open_by_name
 from backstop.hosts.revm import CallHaltedError
 from backstop.hosts.rpc_client import NodeClient
-from backstop.model.state import Log, RevertError
+from backstop.model.contract_base import Log, RevertError
 from backstop.system import Action
 from tests.support.condition_wait import wait_until_true
 from tests.support.storage_fixture_contract import SENDER

@@ -11,7 +11,7 @@ from backstop.deployment.contract_creation import create_model, find_model_class
 from backstop.deployment.contract_names import STAGES
 from backstop.deployment.deployment_parameters import (
     BackstopParameters,
-    DomainParameters,
+    FacilitatorParameters,
     MarginParameters,
     StageParameters,
 )
@@ -19,7 +19,7 @@ from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
-from backstop.model.state import ZERO_ADDRESS, Contract, World, slot
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, slot
 
 STORAGE = {
     "total": (0, "uint256"),
@@ -115,7 +115,7 @@ def test_every_model_table_has_its_variable(artifacts):
     every = replace(
         build_standard_parameters(),
         stages=tuple(StageParameters(name) for name in STAGES),
-        domains=(DomainParameters("Rollup", line=0),),
+        facilitators=(FacilitatorParameters("Rollup", line=0),),
         margin=MarginParameters(()),
     )
     pooled = MarginParameters((), backstop=BackstopParameters())

@@ -10,7 +10,7 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import WAD
-from backstop.model.state import Log, RevertError, World
+from backstop.model.contract_base import Log, RevertError, World
 from backstop.proof.lockstep import Lockstep, deploy_lockstep, replay_trace
 from backstop.proof.lockstep_difference import DivergenceError
 from backstop.proof.properties import PropertyViolationError
@@ -71,7 +71,7 @@ OVERSPEND = Action("GOLD", "transfer", (TAKER, 300), SAVER)
             "token: too poor",
         ),
         ("self.balanceOf[to] += amount\n    log Transfer(sender=owner", None, SPEND, "balanceOf", 30, 31),
-        ("    self._move(msg.sender, to, amount)\n    return True", None, SPEND, "value", True, False),
+        ("    self._move_tokens(msg.sender, to, amount)\n    return True", None, SPEND, "value", True, False),
         ("    log Transfer(sender=owner, receiver=to, amount=amount)\n", "", SPEND, "logs", None, ()),
         (
             "log Transfer(sender=owner, receiver=to, amount=amount)",
@@ -100,8 +100,8 @@ def test_one_wrong_line_is_found(empty_on, mutated, old, new, action, path, mode
 def test_a_slot_that_the_model_did_not_write_is_found(empty_on, mutated):
     artifacts = mutated(
         "devnet/Token.vy",
-        "    self._move(msg.sender, to, amount)\n",
-        "    self._move(msg.sender, to, amount)\n    self.totalSupply += 1\n",
+        "    self._move_tokens(msg.sender, to, amount)\n",
+        "    self._move_tokens(msg.sender, to, amount)\n    self.totalSupply += 1\n",
     )
     with pytest.raises(DivergenceError, match=r"GOLD totalSupply: model 100, chain 101"):
         with_token(empty_on("revm", artifacts)).apply(SPEND)
@@ -115,8 +115,8 @@ def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
     """However many slots there are, a step reads a few; what nobody wrote is found once all were read."""
     artifacts = mutated(
         "devnet/Token.vy",
-        "    self._move(msg.sender, to, amount)\n",
-        "    self._move(msg.sender, to, amount)\n    self.totalSupply = 7\n",
+        "    self._move_tokens(msg.sender, to, amount)\n",
+        "    self._move_tokens(msg.sender, to, amount)\n    self.totalSupply = 7\n",
     )
     both = with_token(empty_on("revm", artifacts, check_every=None))
     for i in range(400):
@@ -153,8 +153,8 @@ def test_a_wrong_field_of_a_record_is_named(mutated, new_host, tmp_path):
 def with_a_hidden_write(mutated):
     return mutated(
         "devnet/Token.vy",
-        "    self._move(msg.sender, to, amount)\n",
-        "    self._move(msg.sender, to, amount)\n    self.allowance[to][to] = 5\n",
+        "    self._move_tokens(msg.sender, to, amount)\n",
+        "    self._move_tokens(msg.sender, to, amount)\n    self.allowance[to][to] = 5\n",
     )
 
 
@@ -267,7 +267,7 @@ def test_a_divergence_is_written_down_and_can_be_run_again(mutated, artifacts, n
     broken = mutated("devnet/Token.vy", "token: insufficient balance", "token: too poor")
     both = deploy_lockstep(new_host("revm"), artifacts=broken, seed=7, traces=tmp_path / "traces")
     protocol = DeployedProtocol(both)
-    both.create_contract("SilentToken", "MORE", "More", "MORE", 6)
+    both.create_contract("NoReturnToken", "MORE", "More", "MORE", 6)
     protocol.post_price("WETH", 2_000 * 10**27)
     protocol.advance(17)
     protocol.do("MORE.mint", "saver", 2**255, sender="saver")
@@ -325,9 +325,9 @@ def test_random_tokens_and_markets(empty_on, artifacts, host, steps):
     both.create_contract("Token", "USD", "Dollar", "USD", 18)
     tokens = {
         "T18": ("Token", 18),
-        "T8": ("SilentToken", 8),
-        "T6": ("FalseToken", 6),
-        "FEE": ("FeeToken", 18),
+        "T8": ("NoReturnToken", 8),
+        "T6": ("ReturnsFalseToken", 6),
+        "FEE": ("FeeOnTransferToken", 18),
     }
     for name, (kind, decimals) in tokens.items():
         both.create_contract(kind, name, name, name, decimals)

@@ -40,7 +40,7 @@ def test_it_liquidates_for_the_pool_and_quotes(crowd: PoolScenario) -> None:
     fall(crowd, 176)
     keeper = crowd.keeper()
     called = crowd.run_keeper(keeper)
-    assert called[:2] == ["bring", "liquidate"] and called[-1] == "quote"
+    assert called[:2] == ["submit_signed_reports", "liquidate"] and called[-1] == "quote"
     assert 0 < crowd.size <= 1_500 * 100 // 176
     assert crowd.run.get_stablecoins(keeper.address) == 0
 
@@ -55,19 +55,19 @@ def test_it_takes_lots_that_are_nobodys_up_to_its_limits(crowd: PoolScenario) ->
     """1,500 at 1.60 a lot are 937."""
     fall(crowd, 160)
     crowd.mark_markets()
-    crowd.do(HOUSE, "meet", get_trader_account("long"), by="saver")
+    crowd.do(HOUSE, "seize_insolvent", get_trader_account("long"), by="saver")
     called = crowd.run_keeper(crowd.keeper())
-    assert called == ["take", "quote"] or called == ["bring", "take", "quote"]
+    assert called == ["take", "quote"] or called == ["submit_signed_reports", "take", "quote"]
     assert crowd.size == 937
 
 
 def test_who_is_due_is_paid_first(crowd: PoolScenario) -> None:
     batch = crowd.request_redeem()
-    crowd.pass_time(crowd.pool._due_at(batch) - crowd.run.system.timestamp)
+    crowd.pass_time(crowd.pool._compute_due_time(batch) - crowd.run.system.timestamp)
     crowd.run.move_markets(crowd.run.block)
     crowd.set_reported_price(160)
     crowd.mark_markets()
-    crowd.do(HOUSE, "meet", get_trader_account("long"), by="saver")
+    crowd.do(HOUSE, "seize_insolvent", get_trader_account("long"), by="saver")
     had = crowd.run.get_stablecoins(get_account("saver"))
     called = crowd.run_keeper(crowd.keeper())
     assert called[0] == "leave" and "take" not in called
@@ -77,14 +77,14 @@ def test_who_is_due_is_paid_first(crowd: PoolScenario) -> None:
 def test_once_they_have_waited_for_a_day_it_only_reduces(crowd: PoolScenario) -> None:
     fall(crowd, 160)
     crowd.mark_markets()
-    crowd.do(HOUSE, "meet", get_trader_account("long"), by="saver")
+    crowd.do(HOUSE, "seize_insolvent", get_trader_account("long"), by="saver")
     crowd.do(POOL, "set_limit", ETH, 160, by="admin")
     crowd.run_keeper(crowd.keeper())
     assert crowd.size == 100
     batch = crowd.request_redeem(10**25)
     crowd.do(POOL, "set_limit", ETH, 10**6, by="admin")
-    crowd.pass_time(crowd.pool._due_at(batch + 1) - crowd.run.system.timestamp)
-    assert set(crowd.run_keeper(crowd.keeper())) <= {"bring", "quote"}
+    crowd.pass_time(crowd.pool._compute_due_time(batch + 1) - crowd.run.system.timestamp)
+    assert set(crowd.run_keeper(crowd.keeper())) <= {"submit_signed_reports", "quote"}
     assert crowd.size == 100
     # Somebody's short fails: against its lots the pool closes its own.
     crowd.feed(160)
@@ -94,7 +94,7 @@ def test_once_they_have_waited_for_a_day_it_only_reduces(crowd: PoolScenario) ->
     crowd.trade_at_mark("rich", "short", 1_000)
     fall(crowd, 260)
     crowd.mark_markets()
-    crowd.do(HOUSE, "meet", get_trader_account("short"), by="saver")
+    crowd.do(HOUSE, "seize_insolvent", get_trader_account("short"), by="saver")
     assert "take" in crowd.run_keeper(crowd.keeper())
     assert crowd.size == 0
 
@@ -119,7 +119,7 @@ def test_it_takes_no_lots_while_the_mark_is_off_its_index(crowd: PoolScenario) -
     """At 150 the mark is a quarter under the index of 200; once the index is 150 the pool takes."""
     fall(crowd, 150)
     crowd.mark_markets()
-    crowd.do(HOUSE, "meet", get_trader_account("long"), by="saver")
+    crowd.do(HOUSE, "seize_insolvent", get_trader_account("long"), by="saver")
     assert "take" not in crowd.run_keeper(crowd.keeper()) and crowd.size == 0
     crowd.feed(150)
     crowd.pass_time(60)

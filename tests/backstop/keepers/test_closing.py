@@ -12,8 +12,8 @@ from backstop.keepers.call_costs import get_job_gas
 from backstop.keepers.keeper_decisions import KeeperMemory
 from backstop.keepers.margin_keepers import split_accounts
 from backstop.model.bounds import MIN_RANKED
-from backstop.model.perpetual_ranking import PerpetualRanking
 from backstop.model.price_path import SHORT
+from backstop.model.ranked_deleveraging import RankedDeleveraging
 from tests.support.margin_scenario import ETH, MARGIN, MarginScenario, list_methods
 
 SHORTS = ("first", "second", "third")
@@ -78,7 +78,7 @@ def proven(world: MarginScenario) -> None:
         if intent.action.method == "submit":
             assert world.run.apply(intent.action).ok
     closer = world.run.session.model.world.contracts["PerpetualCloser"]
-    assert isinstance(closer, PerpetualRanking) and closer.cases[ETH, SHORT].prover == one.address
+    assert isinstance(closer, RankedDeleveraging) and closer.cases[ETH, SHORT].prover == one.address
     assert closer.cases[ETH, SHORT].batches == 2
 
 
@@ -154,7 +154,7 @@ def test_a_ranking_that_is_not_the_submitted_one_is_not_found(ranked: MarginScen
         if intent.action.method == "submit":
             assert ranked.run.apply(intent.action).ok
     closer = ranked.run.session.model.world.contracts["PerpetualCloser"]
-    assert isinstance(closer, PerpetualRanking)
+    assert isinstance(closer, RankedDeleveraging)
     assert split_submitted_ranking(closer, ETH, SHORT, [get_trader_account("long")]) == []
 
 

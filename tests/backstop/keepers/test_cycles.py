@@ -18,7 +18,7 @@ from backstop.model.arithmetic import WAD
 from backstop.model.bounds import FINAL_WINDOW, MIN_NOTICE
 from backstop.simulation.account_value import compute_account_value
 from tests.support.keeper_scenario import KeeperScenario
-from tests.support.margin_scenario import DOMAIN, ETH, MARGIN, MarginScenario, list_methods
+from tests.support.margin_scenario import ETH, FACILITATOR, MARGIN, MarginScenario, list_methods
 from tests.support.perpetuals import check_books
 
 BRIEF = "tests/backstop/keepers/test_cycles.py::test_debtors_come_in_calls_that_get_into_a_full_block"
@@ -50,7 +50,7 @@ def test_a_jump_is_marked_with_what_reporters_have_signed(crowd: MarginScenario)
     crowd.set_reported_price(201)
     assert crowd.run_keepers(crank) == []
     crowd.set_reported_price(203)
-    assert list_methods(crowd.run_keepers(crank)) == ["bring", "accrue"]
+    assert list_methods(crowd.run_keepers(crank)) == ["submit_signed_reports", "accrue"]
     assert crowd.cycles.get_last_mark(ETH) == 203 * WAD // 100
 
 
@@ -66,13 +66,13 @@ def test_a_loss_is_met_booked_and_borne_by_who_gained(crowd: MarginScenario) -> 
     crank = crowd.keeper("margin_crank")
     crowd.pass_time(60)
     crowd.set_reported_price(160)
-    assert list_methods(crowd.run_keepers(crank)) == ["bring", "accrue", "meet"]
+    assert list_methods(crowd.run_keepers(crank)) == ["submit_signed_reports", "accrue", "seize_insolvent"]
     long, short = crowd.market.lots[ETH]
     assert short - long == 1_000 and crowd.cycles.get_position(get_trader_account("long"), ETH).size == 0
     before = crowd.read_equity("first"), crowd.read_equity("second")
     for _ in range(3):
         crowd.pass_time(MARGIN.window)
-        assert "roll" in list_methods(crowd.run_keepers(crank))
+        assert "advance_cycle" in list_methods(crowd.run_keepers(crank))
     lost = before[0] - crowd.read_equity("first"), before[1] - crowd.read_equity("second")
     # 600 lots and 500 gained the same of each.
     assert lost[0] > 0 and abs(lost[0] * 5 - lost[1] * 6) <= 12
@@ -93,7 +93,7 @@ def test_whom_a_booking_makes_owe_is_met_as_well(world: MarginScenario) -> None:
     world.mark_markets()
     world.pass_time(MARGIN.window)
     world.mark_markets()
-    world.do("PerpetualMarket", "roll", by="saver")
+    world.do("PerpetualMarket", "advance_cycle", by="saver")
     world.pass_time(60)
     spare = world.read_equity("short") - 50 * WAD
     world.set_reported_price((gold - spare // lots) * 100 / WAD, "XAUT")
@@ -105,7 +105,7 @@ def test_whom_a_booking_makes_owe_is_met_as_well(world: MarginScenario) -> None:
         get_trader_account("short"),
     ]
     called = world.run_keepers(crank)
-    met = [each.action.args[0] for each in called if each.action.method == "meet_all"]
+    met = [each.action.args[0] for each in called if each.action.method == "update_and_seize"]
     assert met == [(get_trader_account("long"), get_trader_account("short"))]
     assert world.cycles.simulate_reports({}).list_accounts_to_seize(crank.address) == []
 
@@ -119,12 +119,12 @@ def test_debtors_come_in_calls_that_get_into_a_full_block(world: MarginScenario)
     world.pass_time(60)
     world.set_reported_price(120)
     crank = world.keeper("margin_crank")
-    met = [each for each in world.run_keepers(crank) if each.action.method == "meet_all"]
+    met = [each for each in world.run_keepers(crank) if each.action.method == "update_and_seize"]
     assert [len(each.action.args[0]) for each in met] == [9, 3]
     assert all(each.gas is not None and each.gas <= crank.group.call_gas for each in met)
     world.pass_time(MARGIN.window)
     met = [each for each in world.run_keepers(world.keeper("margin_crank", call_gas=700_000)) if each.gas]
-    assert {each.action.method for each in met} == {"bring", "meet_all"}
+    assert {each.action.method for each in met} == {"submit_signed_reports", "update_and_seize"}
     assert all(each.gas is not None and each.gas <= 700_000 for each in met)
     assert world.cycles.simulate_reports({}).list_accounts_to_seize(crank.address) == []
 
@@ -144,10 +144,10 @@ def long_asleep() -> Iterator[MarginScenario]:
 
 
 def test_who_has_slept_takes_more_gas(long_asleep: MarginScenario) -> None:
-    cycles, sleeper, job = long_asleep.cycles, get_trader_account("sleeper"), "cycles: meet_all"
-    once, long_after = get_job_gas(f"{job}, each account"), get_job_gas("cycles: wake, long after")
+    cycles, sleeper, job = long_asleep.cycles, get_trader_account("sleeper"), "cycles: update and seize"
+    once, long_after = get_job_gas(f"{job}, each account"), get_job_gas("cycles: update account, long after")
     assert cycles.has_missed_cycles(sleeper)
-    long_asleep.do("PerpetualMarket", "wake", get_trader_account("rich"), by="saver")
+    long_asleep.do("PerpetualMarket", "update_account", get_trader_account("rich"), by="saver")
     cycles = long_asleep.cycles
     assert cycles.has_missed_cycles(sleeper) and not cycles.has_missed_cycles(get_trader_account("rich"))
     assert estimate_account_gas(cycles, job, sleeper) == 2 * (once + long_after)
@@ -166,7 +166,7 @@ def test_who_has_slept_is_met_with_others_in_one_call(long_asleep: MarginScenari
     world.pass_time(60)
     world.set_reported_price(10)
     called = [
-        each for each in world.run_keepers(world.keeper("margin_crank")) if "meet" in each.action.method
+        each for each in world.run_keepers(world.keeper("margin_crank")) if "seize" in each.action.method
     ]
     (met,) = [each.action.args[0] for each in called]
     assert set(met) == {get_trader_account("sleeper"), get_trader_account("thin")}
@@ -181,7 +181,7 @@ def test_a_liquidator_deposits_first_and_takes_over(crowd: MarginScenario) -> No
     crowd.pass_time(60)
     crowd.set_reported_price(176)
     called = crowd.run_keepers(keeper)
-    assert list_methods(called)[:3] == ["deposit", "bring", "liquidate"]
+    assert list_methods(called)[:3] == ["deposit", "submit_signed_reports", "liquidate"]
     assert called[2].gain and called[2].gain > 0
     assert [each.at_risk for each in called[:3]] == [False, False, True]
     me = get_account("me")
@@ -244,7 +244,7 @@ def miss_the_window(crowd: MarginScenario) -> None:
     for _ in range(2):
         crowd.pass_time(MARGIN.window)
         crowd.mark_markets()
-        crowd.do("PerpetualMarket", "roll", by="saver")
+        crowd.do("PerpetualMarket", "advance_cycle", by="saver")
     crowd.mark_markets()
 
 
@@ -252,24 +252,24 @@ def test_what_no_gain_bears_is_posted_within_the_line(crowd: MarginScenario) -> 
     """Nobody meets the long until its cycle is final."""
     miss_the_window(crowd)
     called = crowd.run_keepers(crowd.keeper("margin_crank"))
-    assert "meet" in list_methods(called) and "post_shortfall" not in list_methods(called)
+    assert "seize_insolvent" in list_methods(called) and "post_shortfall" not in list_methods(called)
     assert crowd.market.late_table[()] == 0
-    assert crowd.view.domains["Perpetuals"].lost > 0
+    assert crowd.view.facilitators["Perpetuals"].lost > 0
 
 
 def test_what_was_late_is_posted_once_the_line_has_room(crowd: MarginScenario) -> None:
     """Nobody meets the long until its cycle is final, and the line is used up then."""
-    line = crowd.view.domains["Perpetuals"].collateral_type
+    line = crowd.view.facilitators["Perpetuals"].collateral_type
     crowd.do("VaultEngine", "set_debt_ceiling", line, 0, by="admin")
     miss_the_window(crowd)
     crank = crowd.keeper("margin_crank")
     assert "post_shortfall" not in list_methods(crowd.run_keepers(crank))
     late = crowd.market.late_table[()]
     assert late > 0
-    crowd.do("VaultEngine", "set_debt_ceiling", line, DOMAIN.line, by="admin")
+    crowd.do("VaultEngine", "set_debt_ceiling", line, FACILITATOR.line, by="admin")
     assert list_methods(crowd.run_keepers(crank)) == ["post_shortfall"]
     assert crowd.market.late_table[()] == 0
-    assert crowd.view.domains["Perpetuals"].lost == late
+    assert crowd.view.facilitators["Perpetuals"].lost == late
 
 
 def test_settlement_is_seen_through(crowd: MarginScenario) -> None:
@@ -288,7 +288,7 @@ def test_settlement_is_seen_through(crowd: MarginScenario) -> None:
                     crowd.do("PriceFeed", "report", c, price, by=f"reporter_{i + 1}")
                 crowd.do("PriceFeed", "poke", c, by="saver")
     done = list_methods(crowd.run_keepers(crank))
-    assert done.count("end_market") == 2 and done.count("wake") == 3
+    assert done.count("end_market") == 2 and done.count("update_account") == 3
     for _ in range(2):
         crowd.pass_time(4 * MARGIN.window)
         crowd.run_keepers(crank)
@@ -319,7 +319,7 @@ def test_a_market_that_is_delisted_is_ended_and_the_other_goes_on(crowd: MarginS
         for i in range(4):
             crowd.do("PriceFeed", "report", ETH, crowd.view.markets[ETH], by=f"reporter_{i + 1}")
         crowd.do("PriceFeed", "poke", ETH, by="saver")
-    assert done.count("end_market") == 1 and done.count("wake") == 4
+    assert done.count("end_market") == 1 and done.count("update_account") == 4
     assert crowd.cycles.list_accounts_to_close() == [] and crowd.cycles.running == [GOLD]
     assert crowd.cycles.get_position(get_trader_account("first"), GOLD).size == 10
     assert not crowd.cycles.is_closing and not crowd.cycles.is_ending(GOLD)
@@ -333,7 +333,7 @@ def test_a_matcher_brings_marks_for_what_it_fills(crowd: MarginScenario, tmp_pat
     orders = [crowd.sign_order_at_mark("rich", 50), crowd.sign_order_at_mark("second", -50)]
     path.write_text("".join(format_order(*each) + "\n" for each in orders))
     matcher = dataclasses.replace(crowd.keeper("matcher"), orders=file)
-    assert list_methods(crowd.run_keepers(matcher)) == ["bring", "fill"]
+    assert list_methods(crowd.run_keepers(matcher)) == ["submit_signed_reports", "fill"]
     assert crowd.cycles.get_position(get_trader_account("rich"), ETH).size == 150 and said == []
 
 

@@ -11,9 +11,9 @@ import pytest
 from backstop.deployment.devnet_signing import sign_order
 from backstop.errors import BackstopError
 from backstop.keepers.deleveraging_queue import QueueEntry, SideQueue, build_queues
+from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
-from backstop.model.owned import account_of
 from backstop.model.price_path import LONG, SHORT
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol
@@ -42,7 +42,7 @@ SHORTS = {
 
 def isolated(market: Perpetuals) -> str:
     """Return the account 1 of an owner."""
-    return account_of(market.at("isolated"), 1)
+    return derive_account(market.at("isolated"), 1)
 
 
 def sell_isolated(market: Perpetuals, lots: int) -> None:
@@ -109,12 +109,12 @@ def expected(found: SideQueue, lots: int) -> list[tuple[str, int]]:
 
 def test_the_order_before_the_roll_is_that_in_which_contracts_close_after_it(market: Perpetuals) -> None:
     before = queue(market)
-    market.meet("weak")
+    market.seize_insolvent("weak")
     seized = queue(market)
     assert seized.unassigned == 350 and before.unassigned == 0
     assert [each[:4] for each in seized.places] == [each[:4] for each in before.places]
-    market.roll()
-    market.meet("weak")
+    market.advance_cycle()
+    market.seize_insolvent("weak")
     market.refresh()
     assert queue(market, pending=True).places == seized.places
     # `closer` gained as well and ranks, but has no lots that could be closed.
@@ -145,11 +145,11 @@ def test_the_order_of_a_crowd_at_random_is_that_after_the_roll(
         for m in marks:
             marks[m] += marks[m] * draw.randrange(-9, 10) // 100
             made.mark(m, marks[m])
-        made.meet_all()
+        made.update_and_seize()
         if turn in (1, 3):
-            made.roll()
+            made.advance_cycle()
     before = build_queues(made.model)
-    made.roll()
+    made.advance_cycle()
     made.wake_all()
     for found in before:
         ranking = made.list_ranking(found.side, found.market)
@@ -233,13 +233,13 @@ def test_nothing_of_it_stays(market: Perpetuals) -> None:
 def test_insurance_that_pays_at_the_roll_counts(market: Perpetuals) -> None:
     """Haircuts of the pending cycle lower what accounts are worth, less by what insurance pays of them."""
     market.do(f"{FUND}.insure", 100 * WAD, sender="rich")
-    market.meet("weak")
-    market.roll()
-    market.meet("weak")
+    market.seize_insolvent("weak")
+    market.advance_cycle()
+    market.seize_insolvent("weak")
     assert sum(market.market.losses[ETH, market.market.clocks[()].cycle - 1]) > 100 * WAD
     market.mark(ETH, 14 * WAD)
     before = queue(market)
-    market.roll()
+    market.advance_cycle()
     market.wake_all()
     owners = [each.owner for each in before.places]
     gains = [market.do(f"{HOUSE}.gains_of", owner, ETH, sender="keeper") for owner in owners]
@@ -256,7 +256,7 @@ def test_a_silent_market_counts_at_its_last_mark(market: Perpetuals) -> None:
     silent, live = queue(market, SHORT, BTC), queue(market)
     assert (silent.has_price, silent.mark, live.has_price) == (False, 50 * WAD, True)
     assert ranked(silent) == [market.at("twin"), market.at("small")]
-    market.roll()
+    market.advance_cycle()
     assert list(market.list_ranking(SHORT, BTC)) == ranked(silent)
 
 

@@ -28,7 +28,7 @@ from backstop.keepers.vault_flag_index import VaultFlagIndex
 from backstop.keepers.vault_risk_index import VaultRiskIndex
 from backstop.keepers.view_records import Auction, PricedBatch
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.model.collateral_auction import Lot, Owner, Top, principal_left
+from backstop.model.collateral_auction import AuctionStart, Lot, Owner, principal_left
 from backstop.model.interfaces import Vault
 from tests.support.keeper_scenario import each_block
 
@@ -143,7 +143,7 @@ def test_records_that_stand_are_carried_in_the_order_of_the_table(seed) -> None:
 lots = st.builds(
     Lot, st.integers(0, 3), st.integers(0, 3), st.integers(1, 3), st.integers(0, 1), st.integers(0, 1)
 )
-tops = st.builds(Top, st.integers(1, 2), st.integers(0, 2), st.integers(0, 2))
+tops = st.builds(AuctionStart, st.integers(1, 2), st.integers(0, 2), st.integers(0, 2))
 written = st.lists(st.tuples(st.integers(1, 12), st.one_of(st.just(Lot()), lots), tops), max_size=6)
 
 
@@ -159,7 +159,7 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
     index = None
     for writes, asked in [(first, True), *rounds]:
         for id, lot, top in writes:
-            tables["lots"][id], tables["tops"][id] = lot, top if lot.target else Top()
+            tables["lots"][id], tables["tops"][id] = lot, top if lot.target else AuctionStart()
             tables["owners"][id] = Owner()
             if index is not None:
                 index.refresh_record(id)

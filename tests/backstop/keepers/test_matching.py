@@ -143,7 +143,7 @@ def test_a_refused_pair_stops_nobody_else(desk: Desk) -> None:
     desk.add("poor", -10, 199)
     desk.add("ann", -10, 200)
     desk.add("bob", 10, 200)
-    assert desk.match() == ["desk: initial margin"]
+    assert desk.match() == ["trading: initial margin"]
     assert desk.wants() == [(get_trader_account("ann"), get_trader_account("bob"), 10, 200)]
 
 

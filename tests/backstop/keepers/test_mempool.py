@@ -107,11 +107,11 @@ def sent_by_keepers() -> set[tuple[str, str]]:
     several = {
         "contract": [contract for contract, _, _ in POOLS.values()],
         "sale.contract": ["StakeAuction", "MintAuction"],
-        "keeper.group.domain": ["Domain"],
-        "order.announce": ["Domain"],
-        "name": ["Domain"],
+        "keeper.group.facilitator": ["BridgeFacilitator"],
+        "order.announce": ["BridgeFacilitator"],
+        "name": ["BridgeFacilitator"],
         "MARKET": ["PerpetualMarket"],
-        "POOL": ["PerpetualBackstop"],
+        "POOL": ["PerpetualLiquidityVault"],
         "pool": [contract for contract, _, _ in POOLS.values()],
     }
     found = set()
@@ -132,7 +132,7 @@ def sent_by_keepers() -> set[tuple[str, str]]:
 def test_every_transaction_of_a_keeper_is_measured() -> None:
     sent = sent_by_keepers()
     assert {("PriceFeed", "report"), ("Savings", "redeem"), ("MintAuction", "end")} <= sent
-    assert ("PerpetualDesk", "liquidate") in sent
+    assert ("PerpetualTrading", "liquidate") in sent
     assert [call for call in sorted(sent) if find_call_gas(*call) is None] == []
 
 

@@ -30,7 +30,7 @@ class QuoteWorld(PoolScenario):
         self.trade_at_mark("long", "first", 1_000)
         self.price(160)
         self.mark_markets()
-        self.do(HOUSE, "meet", get_trader_account("long"), by="saver")
+        self.do(HOUSE, "seize_insolvent", get_trader_account("long"), by="saver")
         self.do(POOL, "take", ETH, 937, by="backstop_keeper")
 
     def price(self, dollars: float, outside: float | None = None) -> None:
@@ -88,7 +88,7 @@ class ShortWorld(QuoteWorld):
         self.trade_at_mark("rich", "short", 1_000)
         self.price(260)
         self.mark_markets()
-        self.do(HOUSE, "meet", get_trader_account("short"), by="saver")
+        self.do(HOUSE, "seize_insolvent", get_trader_account("short"), by="saver")
         # The index follows, so that the pool may take risk.
         self.feed(260)
         self.pass_time(60)
@@ -127,7 +127,7 @@ def test_it_asks_for_a_quote_and_fills_it_at_the_pools_price(world: QuoteWorld) 
 def test_what_it_takes_over_is_money_at_risk(world: QuoteWorld) -> None:
     """Also the quote, which is gas for nothing unless it fills it."""
     found = {each.action.method: each.at_risk for each in world.bids(world.funded(premium=100))}
-    assert found["quote"] and found["fill"] and not found.get("bring")
+    assert found["quote"] and found["fill"] and not found.get("submit_signed_reports")
 
 
 def test_a_quote_of_somebody_else_is_filled(world: QuoteWorld) -> None:

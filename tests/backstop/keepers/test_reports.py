@@ -65,9 +65,9 @@ class Source:
         """What a poker wants of the first market."""
         wanted = self.world.wants(self.poker(**options), memory)
         return [
-            (call[0], set(call[1])) if call[0] == "bring" else call
+            (call[0], set(call[1])) if call[0] == "submit_signed_reports" else call
             for call in wanted
-            if call[0] == "bring" or call[1] == 0
+            if call[0] == "submit_signed_reports" or call[1] == 0
         ]
 
 
@@ -80,7 +80,7 @@ def test_reports_that_move_the_median_are_brought_first_then_the_feed_is_stepped
     reports = {source.sign(i, 180) for i in (1, 2, 3)}
     poker = source.poker()
     (bring, *_) = poker.decide_calls(world.view, KeeperMemory(), 0)
-    assert source.brought() == [("bring", reports)]
+    assert source.brought() == [("submit_signed_reports", reports)]
     assert world.run.apply(bring.action).value == 3
     assert source.brought() == [("poke", 0)]
     # Another poker has brought them.
@@ -101,7 +101,7 @@ def test_a_step_that_somebody_else_made_is_renewed(world, source) -> None:
     world.run.advance_clock(world.run.system.timestamp + 12)
     reports = {source.sign(i, 180) for i in (1, 2, 3)}
     (bring, *_) = source.poker().decide_calls(world.view, KeeperMemory(), 0)
-    assert source.brought() == [("bring", reports)]
+    assert source.brought() == [("submit_signed_reports", reports)]
     world.run.apply(bring.action)
     assert source.brought() == [("poke", 0)]
     world.run.apply_or_raise("PriceFeed", "poke", 0, sender=world.run.register_account("stranger"))
@@ -120,20 +120,20 @@ def test_a_quorum_and_a_heartbeat_are_reasons_too(world, source) -> None:
     for i in (1, 2, 3):
         source.sign(i, 200)
     assert source.brought() == [("poke", 0)]
-    assert source.brought(heartbeat=STEP)[0][0] == "bring"
+    assert source.brought(heartbeat=STEP)[0][0] == "submit_signed_reports"
     world.run.advance_clock(world.run.system.timestamp + 7 * 3_600)
     for i in (1, 2):
         source.sign(i, 200)
     assert source.brought() == []
     source.sign(3, 200)
-    assert [call[0] for call in source.brought()] == ["bring"]
+    assert [call[0] for call in source.brought()] == ["submit_signed_reports"]
 
 
 def test_what_was_refused_does_not_keep_the_feed_from_its_step(world, source) -> None:
     for i in (1, 2, 3):
         source.sign(i, 180)
     memory = KeeperMemory()
-    memory.record_outcome(("bring", "reports"), False, world.run.system.timestamp)
+    memory.record_outcome(("submit_signed_reports", "reports"), False, world.run.system.timestamp)
     assert source.brought(memory) == [("poke", 0)]
 
 
@@ -145,7 +145,7 @@ def test_the_newest_that_is_not_late_nor_known_counts(world, source) -> None:
     newest = {source.sign(i, 185, age=5) for i in (1, 2, 3)}
     for i in (1, 2, 3):
         source.sign(i, 190, age=50)
-    assert source.brought() == [("bring", newest)]
+    assert source.brought() == [("submit_signed_reports", newest)]
     assert source.reports.get_newest_reports(world.view).keys() == {
         (0, world.run.register_account(f"reporter_{i}")) for i in (1, 2, 3)
     }
@@ -161,7 +161,7 @@ def test_a_false_line_costs_one_look_a_minute(world, source) -> None:
     source.text = good
     assert source.brought() == [("poke", 0)]  # it rests
     world.run.advance_clock(world.run.system.timestamp + 60)
-    assert source.brought() == [("bring", set(true))]
+    assert source.brought() == [("submit_signed_reports", set(true))]
 
 
 def said_by(who: str, market: int, price: int, at: int) -> AttributedReport:

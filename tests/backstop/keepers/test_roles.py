@@ -10,8 +10,8 @@ import pytest
 from backstop.deployment.deployment_parameters import (
     AutoCeilingParameters,
     BreakerParameters,
-    DomainParameters,
     EquityParameters,
+    FacilitatorParameters,
     FeedParameters,
     GuardsParameters,
     PolicyParameters,
@@ -544,7 +544,7 @@ def test_nothing_is_spent_or_bought_while_a_price_has_just_fallen(owned) -> None
         reporter = owned.run.register_account(f"reporter_{i + 1}")
         owned.run.apply_or_raise("PriceFeed", "report", 0, 180 * RAY, sender=reporter)
     owned.run.apply_or_raise("PriceFeed", "poke", 0, sender=reporter)
-    assert owned.view.timestamp < owned.view.look_until
+    assert owned.view.timestamp < owned.view.withdrawals_paused_until
     assert owned.wants(treasurer) == owned.wants(bidder) == []
 
 
@@ -604,8 +604,8 @@ def settle(world: KeeperScenario) -> list[str]:
 def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
     supply = doomed.view.get_stablecoin_supply()
     assert settle(doomed) == [
-        *("note", "begin", "unwind", "fix_price", "fix_price", "fix_price"),
-        *("skim", "skim", "skim", "cover_last", "fix"),
+        *("record_deficit_breach", "begin", "unwind", "fix_price", "fix_price", "fix_price"),
+        *("skim", "skim", "skim", "cover_last", "fix_redemption_rates"),
     ]
     assert 0 < doomed.view.compute_coin_value() < RAY
     lost = doomed.run.recorder.netted
@@ -614,15 +614,15 @@ def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
 
 def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
     settler = doomed.keeper("settler")
-    assert carry_out(doomed, settler) == ["note"]
+    assert carry_out(doomed, settler) == ["record_deficit_breach"]
     with doomed.run.session.model.fork_state():
         doomed.run.advance_clock(doomed.run.system.timestamp + 2 * 86_400)
-        assert carry_out(doomed, settler) == ["note"]  # an epoch was missed
+        assert carry_out(doomed, settler) == ["record_deficit_breach"]  # an epoch was missed
         assert doomed.view.settlement.above_since == doomed.run.system.timestamp
     for c in range(3):
         doomed.run.session.model.world.contracts["VaultEngine"].tables["ledger.deficit"][c] = 0
     doomed.run.advance_clock(doomed.run.system.timestamp + 86_400)
-    assert carry_out(doomed, settler) == ["note"]
+    assert carry_out(doomed, settler) == ["record_deficit_breach"]
     assert doomed.view.settlement.above_since == 0
 
 
@@ -636,7 +636,7 @@ def test_the_settler_begins_what_is_announced(world) -> None:
     assert carry_out(world, settler) == ["begin"]
     assert not world.wants(settler)
     world.run.advance_clock(world.run.system.timestamp + FINAL_DEADLINE)
-    assert carry_out(world, settler)[-1] == "fix"
+    assert carry_out(world, settler)[-1] == "fix_redemption_rates"
     assert world.view.compute_coin_value() > 0
 
 
@@ -773,10 +773,10 @@ def test_the_breaker_tells_of_the_worst_trigger_once(guarded) -> None:
     assert guarded.wants(keeper) == []
     guarded.feed(165)
     # A fall of ether by a sixth.
-    assert guarded.wants(keeper) == [("escalate", 2, 0)]
-    assert carry_out(guarded, keeper) == ["escalate"]
+    assert guarded.wants(keeper) == [("raise_mode", 2, 0)]
+    assert carry_out(guarded, keeper) == ["raise_mode"]
     guarded.feed(90)
-    assert carry_out(guarded, keeper) == ["escalate"]
+    assert carry_out(guarded, keeper) == ["raise_mode"]
     assert guarded.view.breaker is not None and guarded.view.breaker.mode == 2
 
 
@@ -788,7 +788,7 @@ def test_the_breaker_waits_for_the_calm(guarded) -> None:
         guarded.run.advance_clock(guarded.run.system.timestamp + HOUR - 1_200)
         for _ in range(3):
             guarded.feed(100)
-        assert carry_out(guarded, keeper) == ["calm"]
+        assert carry_out(guarded, keeper) == ["lower_mode"]
     assert guarded.wants(keeper) == []
 
 
@@ -801,7 +801,7 @@ def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> N
         for c in range(3):
             level = model.view("CircuitBreaker", "level_of", trigger, c)
             assert ((level, trigger, c) in found) == (level > 0)
-    assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
+    assert carry_out(guarded, guarded.keeper("breaker")) == ["raise_mode"]
 
 
 def test_without_guards_there_is_nothing_to_do(world) -> None:
@@ -813,7 +813,7 @@ def test_without_guards_there_is_nothing_to_do(world) -> None:
 def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
     """A halt lasts two days; the mode falls when it is calm, and what was done once is not done again."""
     start = guarded.run.scenario.start
-    schedule = GuardianInstruction(HOUR, halt="ETH"), GuardianInstruction(2 * HOUR, raise_to=1)
+    schedule = GuardianInstruction(HOUR, halt="ETH"), GuardianInstruction(2 * HOUR, force_mode=1)
     state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
     keeper, memory = state.keeper, state.memory
     give_capital(guarded.run, state)
@@ -822,12 +822,12 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
         guarded.run.advance_clock(max(guarded.run.system.timestamp, start + hour * HOUR))
         guarded.feed(200)
         if guarded.view.breaker.mode and hour > 3:
-            guarded.run.apply_or_raise("CircuitBreaker", "calm", sender=keeper.address)
+            guarded.run.apply_or_raise("CircuitBreaker", "lower_mode", sender=keeper.address)
         for intent in keeper.decide_calls(guarded.view, memory, GWEI):
             assert guarded.run.apply(intent.action).ok
             memory.record_outcome(intent.about, True, guarded.view.timestamp)
             done.append((hour, intent.action.method, *intent.action.args))
-    assert done == [(1, "set_halted", 0, True), (2, "raise_to", 1)]
+    assert done == [(1, "set_halted", 0, True), (2, "force_mode", 1)]
     assert guarded.view.breaker.mode == 0
     assert guarded.view.get_liquidation_price(0) == 0 < guarded.view.get_current_price(0)
 
@@ -853,13 +853,13 @@ def test_a_guardian_halts_a_market_once_it_may_again(guarded) -> None:
 def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
     state = KeeperState(
         guarded.keeper(
-            "guardian", schedule=(GuardianInstruction(0, raise_to=1), GuardianInstruction(0, raise_to=2))
+            "guardian", schedule=(GuardianInstruction(0, force_mode=1), GuardianInstruction(0, force_mode=2))
         )
     )
     give_capital(guarded.run, state)
     guarded.feed(165)
-    assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
-    assert guarded.wants(state.keeper) == [("raise_to", 2)]
+    assert carry_out(guarded, guarded.keeper("breaker")) == ["raise_mode"]
+    assert guarded.wants(state.keeper) == [("force_mode", 2)]
 
 
 @pytest.fixture
@@ -930,7 +930,7 @@ def restructuring() -> Iterator[KeeperScenario]:
 
 
 def be_cautious(world: KeeperScenario) -> None:
-    world.run.apply_or_raise("CircuitBreaker", "raise_to", 1, sender=world.run.register_account("guardian"))
+    world.run.apply_or_raise("CircuitBreaker", "force_mode", 1, sender=world.run.register_account("guardian"))
 
 
 def give_money(world: KeeperScenario, amount: int) -> None:
@@ -1079,25 +1079,27 @@ def test_an_exploiter_draws_where_the_feed_is_above_the_market(world) -> None:
 
 @pytest.fixture
 def bridged() -> Iterator[KeeperScenario]:
-    """A domain with a line of 100,000."""
-    made = KeeperScenario({"domains": (DomainParameters("Rollup", 100_000, HOUR),)})
+    """A facilitator with a line of 100,000."""
+    made = KeeperScenario({"facilitators": (FacilitatorParameters("Rollup", 100_000, HOUR),)})
     yield made
     made.close()
 
 
 def drawn(world: KeeperScenario) -> int:
-    """What the domain owes, whole stablecoins."""
-    return world.view.domains["Rollup"].debt // RAD
+    """What the facilitator owes, whole stablecoins."""
+    return world.view.facilitators["Rollup"].debt // RAD
 
 
 def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> None:
     market = bridged.run.register_account("market_maker")
-    keeper = bridged.keeper("bridge", "bridge", domain="Rollup", capital=250_000 * WAD, each=60_000 * WAD)
+    keeper = bridged.keeper(
+        "bridge", "bridge", facilitator="Rollup", capital=250_000 * WAD, each=60_000 * WAD
+    )
     for amount in (60_000, 40_000):
         assert bridged.wants(keeper) == [("draw", amount * WAD, market)]
         bridged.run.apply_or_raise("Rollup", "draw", amount * WAD, market, sender=keeper.address)
     assert bridged.wants(keeper) == []
-    small = bridged.keeper("bridge", "bridge", domain="Rollup", capital=100_000 * WAD, each=1)
+    small = bridged.keeper("bridge", "bridge", facilitator="Rollup", capital=100_000 * WAD, each=1)
     assert bridged.wants(small) == []
 
 
@@ -1105,7 +1107,7 @@ def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
     """At every heartbeat while no loss is open; and says of a loss that was recovered that it is."""
     made = KeeperScenario(
         {
-            "domains": (DomainParameters("Rollup", 100_000, HOUR),),
+            "facilitators": (FacilitatorParameters("Rollup", 100_000, HOUR),),
             "stages": (StageParameters("junior"), StageParameters("savings")),
         },
         members={"junior": {"elder": 20_000 * WAD}, "savings": {"saver": 20_000 * WAD}},
@@ -1126,17 +1128,17 @@ def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
     made.run.apply_or_raise("LossWaterfall", "cover", 3, sender=guardian)
     made.run.apply_or_raise("VaultEngine", "grant_role", STAGE, junior, sender=admin)
     memory = KeeperMemory()
-    assert made.wants(coverer, memory) == [("make_good", 3, 0)]
+    assert made.wants(coverer, memory) == [("repay_missed_share", 3, 0)]
     memory.done["missed", 3, 0] = made.run.system.timestamp
     assert made.wants(coverer, memory) == []
-    made.run.apply_or_raise("LossWaterfall", "make_good", 3, 0, sender=guardian)
+    made.run.apply_or_raise("LossWaterfall", "repay_missed_share", 3, 0, sender=guardian)
     assert made.wants(coverer) == []
     made.close()
 
 
 def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:
     guardian = bridged.keeper("guardian", "guardian", schedule=(GuardianInstruction(0, announce="Rollup"),))
-    bridge = bridged.keeper("bridge", "bridge", domain="Rollup", capital=WAD, each=WAD)
+    bridge = bridged.keeper("bridge", "bridge", facilitator="Rollup", capital=WAD, each=WAD)
     crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
     assert bridged.wants(guardian) == []
     draw_args = 50_000 * WAD, bridged.run.register_account("market_maker")
@@ -1163,9 +1165,9 @@ def test_members_see_what_is_announced(bridged) -> None:
     assert estimate_losses(bridged.view) == [*before[:-1], 20_000 * RAD]
 
 
-def test_without_its_domain_a_bridge_has_nothing_to_do(world) -> None:
+def test_without_its_facilitator_a_bridge_has_nothing_to_do(world) -> None:
     for group in (
-        {"role": "bridge", "domain": "Rollup", "capital": WAD, "each": WAD},
+        {"role": "bridge", "facilitator": "Rollup", "capital": WAD, "each": WAD},
         {"role": "guardian", "schedule": (GuardianInstruction(0, announce="Rollup"),)},
     ):
         assert world.wants(world.keeper(**group)) == []

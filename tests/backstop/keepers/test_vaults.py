@@ -81,7 +81,7 @@ def test_whoever_has_no_occasion_wants_nothing() -> None:
     ],
 )
 def test_runs_do_not_show_who_was_not_asked(name, monkeypatch) -> None:
-    """With workouts, guards and domains: the same run, to the transaction, as where everybody is asked."""
+    """With workouts, guards and facilitators: the same run, to the transaction, as with all asked."""
     scenario = load_scenario(name)
     short = simulate(scenario, "model", 1)
     monkeypatch.setattr(scenario_run, "has_occasion", lambda role, view: True)

@@ -20,7 +20,7 @@ from backstop.simulation.simulator import RunResult, simulate
 from tests.support.checkout_paths import DATA
 
 FILE = DATA / "runs" / "backstop_pool.yaml"
-POOL = "PerpetualBackstop"
+POOL = "PerpetualLiquidityVault"
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def test_keepers_end_the_market_once_its_price_is_final(result: RunResult) -> No
     assert ended["market"] == "JELLY" and 0 <= ended["at"] - (73 * 60 + 30 + 6 * 60) * 60 <= 10 * 60
     assert 12 * WAD < int(ended["price_wei"]) < 30 * WAD
     done = {(row[3], row[6]) for row in result.tables["actions"] if row[7]}
-    assert {("delist", "admin"), ("end_market", "margin_crank"), ("roll", "margin_crank")} <= done
+    assert {("delist", "admin"), ("end_market", "margin_crank"), ("advance_cycle", "margin_crank")} <= done
 
 
 @pytest.mark.deep(brief=BRIEF)

@@ -42,10 +42,10 @@ def test_the_mode_on_black_thursday(name) -> None:
     ]
     # Where keepers are down the losses of the early afternoon; the fall of the night in both.
     lost: list[tuple[int, str, tuple[int, ...]]] = [
-        (14 * 60 + 31, "escalate", (LOSSES, ETH)),
-        (20 * 60 + 32, "calm", ()),
+        (14 * 60 + 31, "raise_mode", (LOSSES, ETH)),
+        (20 * 60 + 32, "lower_mode", ()),
     ]
-    fallen: list[tuple[int, str, tuple[int, ...]]] = [(24 * 60 + 26, "escalate", (FALL, ETH))]
+    fallen: list[tuple[int, str, tuple[int, ...]]] = [(24 * 60 + 26, "raise_mode", (FALL, ETH))]
     assert changes == (fallen if name == "black-thursday-healthy" else lost + fallen)
 
 

@@ -79,9 +79,16 @@ def test_who_paid_adds_up_to_the_wei(result: RunResult) -> None:
 @pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_keepers_did_all_that_there_is_to_do(result: RunResult) -> None:
     done = {(row[2], row[3]) for row in result.tables["actions"] if row[7]}
-    market, desk = "PerpetualMarket", "PerpetualDesk"
-    wanted = {(market, each) for each in ("deposit", "accrue", "meet", "roll", "withdraw")}
-    wanted |= {(desk, "liquidate"), (desk, "take"), ("PriceFeed", "bring"), ("MarginOrders", "fill")}
+    market, desk = "PerpetualMarket", "PerpetualTrading"
+    wanted = {
+        (market, each) for each in ("deposit", "accrue", "seize_insolvent", "advance_cycle", "withdraw")
+    }
+    wanted |= {
+        (desk, "liquidate"),
+        (desk, "take"),
+        ("PriceFeed", "submit_signed_reports"),
+        ("MarginOrders", "fill"),
+    }
     assert wanted <= done
     margin = result.summary["margin"]
     assert margin["seized"] > 0 and margin["relieved"] > 0 and margin["liquidations"] > 0
@@ -94,7 +101,7 @@ def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
     run = simulate(load_scenario(DATA / "runs" / "margin_settled.yaml"), "revm", 1)
     margin, done = run.summary["margin"], [row[3] for row in run.tables["actions"] if row[7]]
     assert run.summary["settlement"]["fixed_at"] and run.summary["differences"] == 0
-    assert done.count("end_market") == 2 and done.count("wake") > 5
+    assert done.count("end_market") == 2 and done.count("update_account") > 5
     assert margin["left_lots"] == {} and margin["left_alone_wad"] == margin["gap_wad"] == "0"
     assert margin["unpaid_wad"] == margin["pending_wad"] == "0"
 
@@ -193,17 +200,17 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     vars(market.system)["apply"] = heard
     market.mark(ETH, 16 * WAD)
     for _ in range(2):
-        market.roll()
-    market.meet("long")
+        market.advance_cycle()
+    market.seize_insolvent("long")
     assert int(recorder.summarise_market(0)["unpaid_wad"]) == 1_000 * WAD
     # Who took its lots over lacks 300 at 14, in the cycle whose gains also pay for before.
     market.deposit("taker", 1_700 * WAD)
-    market.do("PerpetualDesk.take", ETH, 1_000, sender="taker")
+    market.do("PerpetualTrading.take", ETH, 1_000, sender="taker")
     market.mark(ETH, 14 * WAD)
-    market.roll()
-    market.meet("taker")
+    market.advance_cycle()
+    market.seize_insolvent("taker")
     for _ in range(2):
-        market.roll()
+        market.advance_cycle()
     said = recorder.summarise_market(0)
     assert int(said["cut_wad"]) > 0 and int(said["taken_wad"]) == 300 * WAD
     paid = sum(int(said[f"{kind}_wad"]) for kind in (*PAYERS, "forgone", "pending", "unpaid"))
@@ -311,6 +318,6 @@ def test_leverage_beyond_the_initial_margin_does_not_fit() -> None:
     pairs = {"ETH": replace(scenario.margin_book.pairs["ETH"], longs=(300_000, 300_000))}
     book = replace(scenario.margin_book, pairs=pairs, accounts=())
     with pytest.raises(
-        BackstopError, match=r"MarginOrders\.fill from market_maker reverted with 'desk: init"
+        BackstopError, match=r"MarginOrders\.fill from market_maker reverted with 'trading: init"
     ):
         simulate(replace(scenario, margin_book=book), "model", 1)

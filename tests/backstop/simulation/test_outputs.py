@@ -173,7 +173,7 @@ FAMILIES = {
     "attack": (STUDY, "--generations", "1", "--population", "6", "--engine", "model", "--host", "model"),
     "reproduce": ("arithmetic",),
     "fuzz": ("--steps", "50"),
-    "hunt": ("--cases", "1", "--plans", "4", "--alarm", "taken"),
+    "hunt": ("--cases", "1", "--plans", "4", "--alarm", "extraction"),
 }
 
 BRIEF = "tests/backstop/simulation/test_outputs.py::test_every_command_has_the_rule"

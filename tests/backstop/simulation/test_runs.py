@@ -46,7 +46,7 @@ def test_the_columns_are_those_of_the_tables(small_run) -> None:
 
 
 def test_an_empty_run_can_be_read(tmp_path) -> None:
-    write_run(tmp_path / "run", {"schema_version": 1}, {"schema_version": 1}, {}, None)
+    write_run(tmp_path / "run", {"schema_version": 2}, {"schema_version": 2}, {}, None)
     assert all(frame.empty for frame in load_run(tmp_path / "run").frames.values())
 
 
@@ -55,7 +55,7 @@ def test_a_long_table_is_written_in_parts_and_read_as_one(tmp_path) -> None:
         (step, 5 * step, "Market", "name", (2**70, step), "0x1", "", step % 2 == 0, None, None)
         for step in range(2 * ROW_GROUP + 1)
     ]
-    write_run(tmp_path, {"schema_version": 1}, {"schema_version": 1}, {"actions": rows}, None)
+    write_run(tmp_path, {"schema_version": 2}, {"schema_version": 2}, {"actions": rows}, None)
     assert ParquetFile(tmp_path / "actions.parquet").num_row_groups == 3
     frame = load_run(tmp_path).frames["actions"]
     assert list(frame["step"]) == list(range(len(rows)))
@@ -128,7 +128,7 @@ def test_what_is_no_run_directory(tmp_path, small_run) -> None:
         load_run(copy)
     summary = json.loads((copy / "summary.json").read_text())
     (copy / "summary.json").write_text(json.dumps({**summary, "schema_version": 9}))
-    with pytest.raises(BackstopError, match="has schema version 9, this program reads 1"):
+    with pytest.raises(BackstopError, match="has schema version 9, this program reads 2"):
         load_run(copy)
     (copy / "summary.json").write_text("{")
     with pytest.raises(BackstopError, match=r"summary\.json cannot be read"):

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
-from backstop.model.signatures import keccak256
+from backstop.model.evm_crypto import keccak256
 from tests.support.auction_steps import get_only_event, start_auction
 from tests.support.guard_steps import CEILING, open_secured_vault
 from tests.support.helpers import reverts

@@ -40,15 +40,17 @@ class Adapter:
         feed = self.protocol.address("PriceFeed")
         create("ChainlinkReporter", "Second", feed, MARKET, other, 60, 0, 10**31, NOBODY, 0)
         self.list("Second", "reporter_1", "reporter_2")
-        self.protocol.do("Other.say", 1, answer, now, now, 1, sender="stranger")
+        self.protocol.do("Other.set_answer", 1, answer, now, now, 1, sender="stranger")
 
     def says(self, answer, round_id=5, updated_at=None, answered_in_round=5):
         """The aggregator's last round; now unless another time is given."""
         at = self.protocol.timestamp if updated_at is None else updated_at
-        self.protocol.do("Aggregator.say", round_id, answer, at, at, answered_in_round, sender="stranger")
+        self.protocol.do(
+            "Aggregator.set_answer", round_id, answer, at, at, answered_in_round, sender="stranger"
+        )
 
     def sequencer_says(self, answer, since):
-        self.protocol.do("Sequencer.say", 1, answer, since, since, 1, sender="stranger")
+        self.protocol.do("Sequencer.set_answer", 1, answer, since, since, 1, sender="stranger")
 
     def push(self, name="Adapter"):
         """Have it report; the price that the feed keeps, ray."""

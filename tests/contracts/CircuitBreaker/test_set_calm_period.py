@@ -37,7 +37,7 @@ def test_admin_only(guarded, sender):
 
 
 def test_counts_for_the_calm_under_way(guarded):
-    guarded.do("CircuitBreaker.raise_to", CAUTION, sender="guardian")
+    guarded.do("CircuitBreaker.force_mode", CAUTION, sender="guardian")
     guarded.advance(LEAST)
     guarded.do(CALL, LEAST, sender="admin")
     assert lower_mode(guarded) == NORMAL

@@ -86,7 +86,7 @@ def test_collateral_is_whole_units_of_the_token(funded):
 
 
 def test_the_highest_price_of_the_taker(funded, auction):
-    with reverts("dutch: price too high"):
+    with reverts("dutch_auction: price too high"):
         take_collateral(funded, auction, WAD, 1_800 * RAY - 1)
     take_collateral(funded, auction, WAD, 1_800 * RAY)
 
@@ -96,7 +96,7 @@ def test_nothing_is_not_sold(funded, amount):
     funded.borrow("borrower", "WBTC", WAD, 35_000 * WAD)
     funded.post_price("WBTC", 45_000 * RAY)
     id = liquidate_vault(funded, collateral_type=WBTC)
-    with reverts("dutch: nothing taken"):
+    with reverts("dutch_auction: nothing taken"):
         take_collateral(funded, id, amount)
 
 
@@ -143,7 +143,7 @@ def test_all_of_the_lot_may_leave_a_target(funded, auction):
     after = state(funded, auction)
     assert after.lot == 0
     assert 0 < after.target < before.target
-    with reverts("dutch: nothing taken"):
+    with reverts("dutch_auction: nothing taken"):
         take_collateral(funded, auction)
 
 
@@ -176,7 +176,7 @@ def test_the_rest_of_a_target_is_worth_a_take(funded, auction):
 
 def test_a_target_of_the_least_is_sold_whole(funded, auction):
     take_collateral(funded, auction, 7 * WAD)
-    with reverts("dutch: rest of target too small"):
+    with reverts("dutch_auction: target too small"):
         take_collateral(funded, auction, WAD)
     take_collateral(funded, auction)
 
@@ -185,7 +185,7 @@ def test_the_rest_of_a_lot_is_worth_a_take(funded, auction):
     at_price(funded, 7_000)
     amount = 10 * WAD + -LEAST // 1_500
     assert amount * 1_260 < state(funded, auction).target // RAY - LEAST
-    with reverts("dutch: rest of lot too small"):
+    with reverts("dutch_auction: lot too small"):
         take_collateral(funded, auction, amount + 1)
     take_collateral(funded, auction, amount)
 
@@ -195,7 +195,7 @@ def test_a_small_lot_is_sold_whole(funded):
     funded.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     funded.post_price("WETH", 300 * RAY)
     id = liquidate_vault(funded)
-    with reverts("dutch: rest of lot too small"):
+    with reverts("dutch_auction: lot too small"):
         take_collateral(funded, id, 5 * WAD)
     take_collateral(funded, id)
     assert state(funded, id).lot == 0

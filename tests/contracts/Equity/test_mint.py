@@ -46,7 +46,7 @@ def test_each_epoch_has_its_own(equity):
 
 
 def test_what_is_booked_counts(equity):
-    equity.do("Issued.book", 400 * WAD, sender="auction")
+    equity.do("Issued.reserve_mint", 400 * WAD, sender="auction")
     with reverts("equity: over mint cap"):
         equity.do("Issued.mint", "holder", 600 * WAD + 1, sender="minter")
     equity.do("Issued.mint", "holder", 600 * WAD, sender="minter")

@@ -34,10 +34,10 @@ def test_what_was_created_still_counts(equity):
 
 def test_under_what_was_created_and_booked(equity):
     equity.do("Issued.mint", "holder", 300 * WAD, sender="minter")
-    equity.do("Issued.book", 400 * WAD, sender="auction")
+    equity.do("Issued.reserve_mint", 400 * WAD, sender="auction")
     equity.do("Issued.set_mint_cap", 500, sender="admin")
     assert equity.read("Issued.mintable") == 0
     with reverts("equity: over mint cap"):
         equity.do("Issued.mint", "holder", 1, sender="minter")
     # A sale under way is not stopped.
-    equity.do("Issued.mint_booked", "buyer", 400 * WAD, 0, sender="auction")
+    equity.do("Issued.mint_reserved", "buyer", 400 * WAD, 0, sender="auction")

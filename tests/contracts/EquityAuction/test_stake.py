@@ -115,7 +115,7 @@ def test_nobody_leaves_while_a_loss_is_known(staked):
     mature_batch(staked, "StakedEquity")
     lose_new_vault(staked)
     report_equity(staked, 100 * RAY)
-    loss = staked.read("LossWaterfall.losses_beyond", NAME)
+    loss = staked.read("LossWaterfall.losses_reaching", NAME)
     pending = staked.read(f"{NAME}.pending_assets", loss)
     floor = staked.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     assert pending == up(loss, floor) > 100 * WAD

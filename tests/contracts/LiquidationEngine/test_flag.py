@@ -34,7 +34,7 @@ def flag(protocol, who="borrower"):
 
 
 def doubt(protocol):
-    return protocol.read("LiquidationEngine.doubt_of", WETH)
+    return protocol.read("LiquidationEngine.debt_at_risk_of", WETH)
 
 
 def owed(protocol):
@@ -89,7 +89,7 @@ def test_what_a_halt_holds_back_is_news(owing):
 def test_a_silent_feed_flags_nothing(owing):
     """Until it is dead: its last price counts then."""
     owing.advance(2 * 86_400)
-    with reverts("doubt: no price"):
+    with reverts("vault_flags: no price"):
         flag(owing)
 
 

@@ -20,4 +20,4 @@ def test_one_that_fails_is_not_and_keeps_nobody_out(guarded):
         set_policy_failure(guarded, how)
         assert not guarded.read("LiquidationEngine.is_policy", "ScriptedPolicy")
         assert guarded.read("LiquidationEngine.is_policy", "RiskPolicy")
-    assert guarded.read("LiquidationEngine.steepest_of", WETH) == 10_000
+    assert guarded.read("LiquidationEngine.max_marginal_add_on_of", WETH) == 10_000

@@ -1,13 +1,13 @@
 """write_down: debt of an issuer's own vault becomes a deficit; whoever else asks is refused.
 
-What it books is told by the tests of `Domain.realise_loss`, its only caller in a deployment.
+What it books is told by the tests of `BridgeFacilitator.realise_loss`, its only caller in a deployment.
 """
 
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH
-from tests.support.domain_steps import ROLLUP, deploy_domain, draw_stablecoin
+from tests.support.facilitator_steps import ROLLUP, deploy_facilitator, draw_stablecoin
 from tests.support.helpers import reverts
 
 CALL = "LiquidationEngine.write_down"
@@ -15,7 +15,7 @@ CALL = "LiquidationEngine.write_down"
 
 @pytest.fixture
 def bridged(new_protocol):
-    protocol = deploy_domain(new_protocol)
+    protocol = deploy_facilitator(new_protocol)
     draw_stablecoin(protocol, 10 * WAD)
     protocol.do("PriceFeed.set_issuer", 7, "issuer", sender="admin")
     return protocol

@@ -80,8 +80,8 @@ def test_a_new_stage_pays_in_its_place(made):
     deposit_savings(made, "newcomer", 4_000 * WAD, "Fresh")
     lose_new_vault(made)
     deficit = made.read("VaultEngine.deficit_of", XAU)
-    assert made.read("LossWaterfall.losses_beyond", "Fresh") == deficit
-    assert made.read("LossWaterfall.losses_beyond", "Savings") == deficit - 4_000 * RAD
+    assert made.read("LossWaterfall.losses_reaching", "Fresh") == deficit
+    assert made.read("LossWaterfall.losses_reaching", "Savings") == deficit - 4_000 * RAD
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     paid = [log.values[2:] for log in made.last.logs if log.event == "LossCovered"]
     assert paid == [(4, 4_000 * RAD), (3, deficit - 4_000 * RAD)]
@@ -257,5 +257,5 @@ def test_one_that_owes_stays_until_it_has_paid(made):
     propose(made, terms)
     with reverts("loss_waterfall: it owes"):
         apply(made, terms)
-    made.do("LossWaterfall.make_good", XAU, JUNIOR, sender="stranger")
+    made.do("LossWaterfall.repay_missed_share", XAU, JUNIOR, sender="stranger")
     apply(made, terms)

@@ -1,4 +1,4 @@
-"""losses_at_payment: what losses_beyond says, unless a price has just fallen."""
+"""losses_at_payment: what losses_reaching says, unless a price has just fallen."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_what_would_reach_a_stage(deployed):
     protocol = deployed(caps=UNCAPPED)
     lose_new_vault(protocol)
     protocol.advance(LOOK)
-    losses = protocol.read("LossWaterfall.losses_beyond", "Savings")
+    losses = protocol.read("LossWaterfall.losses_reaching", "Savings")
     assert protocol.read(CALL, "Savings") == losses > 9_000 * WAD
     assert protocol.read(CALL, "stranger") == 0
 
@@ -38,9 +38,9 @@ def test_none_for_ten_minutes_after_a_fall(fallen):
     fallen.advance(LOOK - 1)
     with reverts("loss_waterfall: price has fallen"):
         fallen.read(CALL, "Savings")
-    assert fallen.read("LossWaterfall.losses_beyond", "Savings") > 0
+    assert fallen.read("LossWaterfall.losses_reaching", "Savings") > 0
     fallen.advance(1)
-    assert fallen.read(CALL, "Savings") == fallen.read("LossWaterfall.losses_beyond", "Savings")
+    assert fallen.read(CALL, "Savings") == fallen.read("LossWaterfall.losses_reaching", "Savings")
 
 
 def test_none_before_a_pool_under_a_share_has_covered_what_it_can(deployed):
@@ -84,5 +84,5 @@ def test_in_settlement_there_is_nothing_to_wait_for(fallen, until, expected):
     """While it winds up nobody is paid whatever prices do, and then nothing can be lost any more."""
     until(fallen)
     fallen.post_next("XAU", PRICES["XAU"] // 2)
-    assert fallen.read("PriceFeed.look_until") == fallen.timestamp + LOOK
+    assert fallen.read("PriceFeed.withdrawals_paused_until") == fallen.timestamp + LOOK
     assert fallen.read(CALL, "Savings") == expected

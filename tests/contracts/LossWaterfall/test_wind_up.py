@@ -83,7 +83,7 @@ def test_what_was_flagged_keeps_nobody_in_once_the_books_are_closed(new_protocol
     made.do("LiquidationEngine.flag", XAU, "borrower", sender="stranger")
     settle_protocol(made)
     assert made.read("LiquidationEngine.flagged_of", XAU) >= 40_000 * WAD
-    assert made.read("LossWaterfall.losses_beyond", "Savings") == 0
+    assert made.read("LossWaterfall.losses_reaching", "Savings") == 0
     assert made.read("LossWaterfall.pending_total") == made.read("Savings.pending_losses") == 0
     request_all_shares(made, "saver")
     assets = made.read("Savings.totalAssets")

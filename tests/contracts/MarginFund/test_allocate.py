@@ -18,7 +18,7 @@ def gained(new_protocol):
     market.trade("winner", "short", 100, BTC)
     market.mark(ETH, 18 * WAD)
     market.mark(BTC, 80 * WAD)
-    market.roll()
+    market.advance_cycle()
     return market
 
 
@@ -43,8 +43,8 @@ def test_a_side_pays_no_more_than_its_loss_leaves(new_protocol):
     """What a side bears already is no room: all of it is taken."""
     market = open_crowded_positions(deploy_perpetuals(new_protocol))
     market.mark(ETH, 16 * WAD)
-    market.roll()
-    assert market.meet("long")
+    market.advance_cycle()
+    assert market.seize_insolvent("long")
     cycle = market.market.clocks[()].cycle - 1
     gains, losses = market.read("PerpetualMarket.cycle_of", ETH, cycle)[:2]
     share = market.read("MarginPolicy.haircut", ETH)
@@ -60,7 +60,7 @@ def test_of_a_price_that_came_back_in_part_the_room_is_rounded_down(gained, back
     gained.trade("winner", "short", 37)
     gained.mark(ETH, 17 * WAD - 7)
     gained.mark(ETH, 17 * WAD + (1 + back) * WAD // 101)
-    gained.roll()
+    gained.advance_cycle()
     gains, losses, begun, before = gained.read("PerpetualMarket.cycle_of", ETH, first)
     _, _, ended, after = gained.read("PerpetualMarket.cycle_of", ETH, first + 1)
     moved, kept = after.short - before.short, begun.short - ended.short

@@ -16,8 +16,8 @@ def lost(new_protocol):
     market.trade("winner", "short", 100, BTC)
     market.mark(ETH, 16 * WAD)
     market.mark(BTC, 80 * WAD)
-    market.roll()
-    assert market.meet("long") and market.meet("short")
+    market.advance_cycle()
+    assert market.seize_insolvent("long") and market.seize_insolvent("short")
     market.advance(3_600)
     market.refresh()
     return market
@@ -37,7 +37,7 @@ def test_each_loss_is_covered_alike(lost, insurance):
     if insurance:
         lost.do(f"{FUND}.insure", insurance, sender="rich")
     cycle = lost.market.clocks[()].cycle - 1
-    lost.do(f"{HOUSE}.roll", sender="keeper")
+    lost.do(f"{HOUSE}.advance_cycle", sender="keeper")
     after = [tuple(lost.read(f"{HOUSE}.cycle_of", each, cycle)[1]) for each in (ETH, BTC)]
     paid = min(due, insurance)
     assert due - sum(map(sum, after)) == paid
@@ -48,14 +48,14 @@ def test_each_loss_is_covered_alike(lost, insurance):
 def test_it_stays_under_its_cap(lost):
     lost.do(f"{FUND}.insure", 9_000 * WAD, sender="rich")
     lost.do(f"{FUND}.set_cap", 600, sender="admin")
-    lost.do(f"{HOUSE}.roll", sender="keeper")
+    lost.do(f"{HOUSE}.advance_cycle", sender="keeper")
     assert lost.read(f"{FUND}.insurance_of").spent == 600 * WAD
 
 
 def test_without_a_loss_nothing_is_paid(new_protocol):
     market = open_crowded_positions(deploy_perpetuals(new_protocol))
     market.do(f"{FUND}.insure", 100 * WAD, sender="rich")
-    market.roll()
+    market.advance_cycle()
     assert market.read(f"{FUND}.insurance_of").spent == 0
 
 

@@ -4,11 +4,11 @@ import pytest
 
 from backstop.deployment.devnet_signing import derive_trader_key, get_trader_account, sign_digest, sign_order
 from backstop.hosts.host_interface import CHAIN_ID
+from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.evm_crypto import keccak256
 from backstop.model.margin_orders import order_digest
-from backstop.model.owned import account_of
-from backstop.model.signatures import keccak256
-from backstop.model.signed import IS_VALID
+from backstop.model.signature_check import IS_VALID
 from tests.support.auction_steps import get_only_event
 from tests.support.helpers import reverts
 from tests.support.margin_order_steps import BTC, ETH, attach_signature, build_order
@@ -155,7 +155,7 @@ def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces
         ]
         match(margin, one, other, 60)
 
-    with reverts("desk: would not reduce"):
+    with reverts("trading: would not reduce"):
         fill_back("taker" if reduces == "maker" else "maker")
     fill_back(reduces)
     assert read_size(margin, "maker") == 0
@@ -215,39 +215,39 @@ def test_the_smallest_size_there_is(margin, orders):
 @pytest.fixture
 def wallet(margin):
     """An account that is a contract."""
-    margin.lockstep.create_contract("Wallet", "Wallet")
-    return margin.address("Wallet")
+    margin.lockstep.create_contract("Erc1271Wallet", "Erc1271Wallet")
+    return margin.address("Erc1271Wallet")
 
 
 def test_a_contract_signs_by_saying_so(margin, orders, wallet):
     """ERC-1271, for wallets of several keys: asked at each fill, with whatever bytes it wants."""
     buy = orders[0][0]._replace(account=wallet)
     digest = margin.read("MarginOrders.digest_of", buy)
-    with reverts("wallet: does not say"):
-        margin.read("Wallet.isValidSignature", digest, b"")
+    with reverts("erc1271_wallet: does not say"):
+        margin.read("Erc1271Wallet.isValidSignature", digest, b"")
     for signature in (b"", orders[0][1], bytes(1_024)):
         with reverts("margin_orders: not its signer"):
             match(margin, (buy, signature), orders[1], 1)
     for nonsense in (IS_VALID[:4] + bytes(27) + b"\x01", bytes(28) + IS_VALID[:4], b"\xff" * 32):
-        margin.do("Wallet.answer", digest, nonsense, sender="stranger")
+        margin.do("Erc1271Wallet.answer", digest, nonsense, sender="stranger")
         with reverts("margin_orders: not its signer"):
             match(margin, (buy, b""), orders[1], 1)
-    margin.do("Wallet.answer", digest, IS_VALID, sender="stranger")
+    margin.do("Erc1271Wallet.answer", digest, IS_VALID, sender="stranger")
     for signature in (b"", orders[0][1], bytes(1_024)):
-        with reverts("desk: initial margin"):  # it has no money yet
+        with reverts("trading: initial margin"):  # it has no money yet
             match(margin, (buy, signature), orders[1], 1)
     margin.give_stablecoin("patron", 1_000 * WAD)
     margin.do("Stablecoin.approve", "PerpetualMarket", 1_000 * WAD, sender="patron")
     margin.do("PerpetualMarket.deposit", wallet, 1_000 * WAD, sender="patron")
     match(margin, (buy, bytes(325)), orders[1], 20)
     assert margin.read("MarginOrders.filled", digest) == 20
-    margin.do("Wallet.answer", digest, bytes(32), sender="stranger")
+    margin.do("Erc1271Wallet.answer", digest, bytes(32), sender="stranger")
     with reverts("margin_orders: not its signer"):
         match(margin, (buy, bytes(325)), orders[1], 20)
 
 
 def test_a_contract_that_cannot_say_so_has_not_signed(margin, orders):
-    """Neither one without the function nor the market, whose desk is in the middle of a call."""
+    """Neither one without the function nor the market, whose trading is in the middle of a call."""
     for name in ("Stablecoin", "PerpetualMarket", "MarginOrders"):
         buy = orders[0][0]._replace(account=margin.address(name))
         with reverts("margin_orders: not its signer"):
@@ -287,9 +287,11 @@ def test_two_accounts_of_one_address_may_trade(margin):
 
 def test_a_contract_signs_for_no_account_but_its_own(margin, wallet):
     """Where it has no code nobody answers."""
-    beside = account_of(wallet, 1)
+    beside = derive_account(wallet, 1)
     sell = attach_signature(margin, "taker", build_order("taker", ETH, -10, PRICE))
-    margin.do("Wallet.answer", margin.read("MarginOrders.digest_of", of(beside)), IS_VALID, sender="stranger")
+    margin.do(
+        "Erc1271Wallet.answer", margin.read("MarginOrders.digest_of", of(beside)), IS_VALID, sender="stranger"
+    )
     with reverts("margin_orders: not its signer"):
         match(margin, (of(beside), b""), sell, 10)
 

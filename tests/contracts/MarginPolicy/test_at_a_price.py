@@ -1,4 +1,4 @@
-"""needs_at, most_premium_at, mark_price, final_price: for a market with marks of its own."""
+"""margin_requirement, max_funding_premium, mark_price, final_price: for a market with marks of its own."""
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import MAX_LOT_PRICE
@@ -18,17 +18,17 @@ def test_margins_of_new_risk_count_all_that_is_open(margin):
     ):
         notional = abs(size) * 20 * WAD
         initial = notional * 1_000 + own * WAD
-        plain = margin.read("MarginPolicy.needs_at", ETH, size, 20 * WAD, 2_000, False)
+        plain = margin.read("MarginPolicy.margin_requirement", ETH, size, 20 * WAD, 2_000, False)
         assert plain == (20 * WAD, notional, initial, notional * 500 + own * WAD)
-        risk = margin.read("MarginPolicy.needs_at", ETH, size, 20 * WAD, 2_000, True)
+        risk = margin.read("MarginPolicy.margin_requirement", ETH, size, 20 * WAD, 2_000, True)
         assert risk == plain._replace(initial=notional * 1_000 + max(own, last) * WAD)
 
 
 def test_margins_are_those_of_the_price_that_is_asked_for(margin):
     for price in (1, 20 * WAD, MAX_LOT_PRICE):
-        found = margin.read("MarginPolicy.needs_at", ETH, -3, price, 3, False)
+        found = margin.read("MarginPolicy.margin_requirement", ETH, -3, price, 3, False)
         assert found == (price, 3 * price, 3 * price * 1_000, 3 * price * 500)
-    assert margin.read("MarginPolicy.most_premium_at", ETH, 20 * WAD) == 20 * WAD * 75 // BASIS_POINTS
+    assert margin.read("MarginPolicy.max_funding_premium", ETH, 20 * WAD) == 20 * WAD * 75 // BASIS_POINTS
 
 
 def test_a_mark_is_what_the_feed_says_now_for_a_lot(margin):

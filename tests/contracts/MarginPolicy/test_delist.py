@@ -67,9 +67,9 @@ def test_two_markets_of_one_feed_end_together_or_one_after_the_other(margin):
 
 
 def test_no_funding_is_new(margin):
-    assert margin.read("MarginPolicy.most_premium_at", ETH, 20 * WAD) != 0
+    assert margin.read("MarginPolicy.max_funding_premium", ETH, 20 * WAD) != 0
     delist(margin)
-    assert margin.read("MarginPolicy.most_premium_at", ETH, 20 * WAD) == 0
+    assert margin.read("MarginPolicy.max_funding_premium", ETH, 20 * WAD) == 0
 
 
 def test_the_mark_goes_over_to_the_final_price(margin):

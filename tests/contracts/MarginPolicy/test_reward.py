@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.model.interfaces import Takeover
-from backstop.model.margin_policy import _reward
+from backstop.model.margin_policy import _compute_reward
 from tests.support.helpers import reverts
 from tests.support.margin_order_steps import ETH, build_terms
 
@@ -65,7 +65,7 @@ def test_the_search_is_exact_with_brackets(margin):
         each = WHOLE._replace(equity=equity, initial=needs[0], maintenance=needs[1], lots=1_000)
         goes, _ = margin.read("MarginPolicy.reward", each)
         for lots, is_short in ((goes - 1, True), (goes, False)):
-            left = equity - _reward(terms_of, each, lots)
+            left = equity - _compute_reward(terms_of, each, lots)
             assert (
                 left * 10_000 < terms_of.initial_margin((1_000 - lots) * PRICE)
             ) is is_short or goes == 1_000

@@ -126,7 +126,7 @@ def test_margins_are_exact(margin):
     )
     notional = 123 * 20 * WAD
     extra = (notional - 1_000 * WAD) * 100 + (notional - 2_000 * WAD) * 300
-    assert margin.read("MarginPolicy.needs_at", ETH, -123, 20 * WAD, 0, False) == (
+    assert margin.read("MarginPolicy.margin_requirement", ETH, -123, 20 * WAD, 0, False) == (
         20 * WAD,
         notional,
         notional * 1_000 + extra,

@@ -1,12 +1,12 @@
-"""deposit, withdraw, and what only the desk and the waterfall may do."""
+"""deposit, withdraw, and what only the trading contract and the waterfall may do."""
 
 import pytest
 
+from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import WAD
-from backstop.model.owned import account_of
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.helpers import reverts
-from tests.support.perpetuals import DESK, ETH, HOUSE
+from tests.support.perpetuals import ETH, HOUSE, TRADING
 
 
 def withdraw(market, name, amount):
@@ -27,11 +27,11 @@ def test_who_has_no_position_needs_no_price(crowd):
 
 def test_with_positions_margin_stays(crowd):
     """1,000 lots worth 20,000 need 2,000 of 3,000."""
-    with reverts("desk: initial margin"):
+    with reverts("trading: initial margin"):
         withdraw(crowd, "long", 1_001)
     withdraw(crowd, "long", 1_000)
     crowd.advance(61)
-    with reverts("desk: no price for risk"):
+    with reverts("trading: no price for risk"):
         withdraw(crowd, "first", 1)
 
 
@@ -41,10 +41,10 @@ def test_a_gain_leaves_once_it_is_final_and_vests(crowd):
     crowd.trade("first", "other", 500)
     with reverts("perpetuals: more than it has"):
         withdraw(crowd, "first", 10_001)
-    crowd.roll()
+    crowd.advance_cycle()
     with reverts("perpetuals: more than it has"):
         withdraw(crowd, "first", 10_001)
-    crowd.roll()
+    crowd.advance_cycle()
     assert withdraw(crowd, "first", 11_000) == 11_000 * WAD
     assert crowd.read("MarginFund.unvested") == 1_000 * WAD
 
@@ -52,7 +52,7 @@ def test_a_gain_leaves_once_it_is_final_and_vests(crowd):
 def test_a_deposit_that_was_lost_is_no_deposit(crowd):
     """The long loses 2,500 and closes all but a lot; once it opens more, what it gains by that vests."""
     crowd.mark(ETH, 175 * WAD // 10)
-    crowd.roll()
+    crowd.advance_cycle()
     crowd.trade("first", "long", 999)
     assert crowd.market.deposits[crowd.at("long")] == 3_000 * WAD
     crowd.trade("long", "first", 1)
@@ -60,7 +60,7 @@ def test_a_deposit_that_was_lost_is_no_deposit(crowd):
     crowd.mark(ETH, 20 * WAD)
     crowd.trade("first", "long", 2)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     assert withdraw(crowd, "long", 505) == 505 * WAD
     assert crowd.read("MarginFund.unvested") == 5 * WAD
 
@@ -68,11 +68,11 @@ def test_a_deposit_that_was_lost_is_no_deposit(crowd):
 def test_nobody_else_makes_a_deposit_a_profit(crowd):
     """A stranger wakes the long where it has lost most."""
     crowd.mark(ETH, 175 * WAD // 10)
-    crowd.roll()
+    crowd.advance_cycle()
     crowd.wake_all()
     crowd.mark(ETH, 20 * WAD)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     withdraw(crowd, "long", 1_000)
     assert crowd.read("MarginFund.unvested") == 0
 
@@ -85,8 +85,8 @@ def test_while_a_loss_is_late_all_are_paid_alike(crowd):
     crowd.use_up_line()
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
-        crowd.roll()
-    crowd.meet("long")
+        crowd.advance_cycle()
+    crowd.seize_insolvent("long")
     assert crowd.market.late_table[()] == 1_000 * WAD and crowd.market.holdings[()] == 33_000 * WAD
     first = withdraw(crowd, "other", 3_400)
     assert first == 3_400 * WAD * 33 // 34
@@ -99,9 +99,9 @@ def test_the_line_of_the_protocol_pays_what_is_late(crowd):
     assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 0
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     crowd.set_line(300)
-    crowd.meet("long")
+    crowd.seize_insolvent("long")
     assert crowd.market.late_table[()] == 700 * WAD and crowd.read("Perpetuals.lost") == 300 * WAD
     assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 0
     crowd.set_line(50_000)
@@ -116,8 +116,8 @@ def test_nobody_has_more_than_what_is_held(crowd):
     crowd.do(f"{HOUSE}.withdraw", 10_000 * WAD, crowd.at("away"), sender="other")
     crowd.mark(ETH, WAD)
     for _ in range(2):
-        crowd.roll()
-    crowd.do(f"{DESK}.check_risk", crowd.at("first"), sender="stranger")
+        crowd.advance_cycle()
+    crowd.do(f"{TRADING}.check_risk", crowd.at("first"), sender="stranger")
     withdraw(crowd, "first", 18_000)
     with reverts("perpetuals: not held"):
         withdraw(crowd, "second", 18_000)
@@ -127,7 +127,7 @@ def test_no_profit_is_withdrawn_for_nobody(crowd):
     crowd.mark(ETH, 19 * WAD)
     crowd.trade("first", "other", 500, ETH)
     for _ in range(2):
-        crowd.roll()
+        crowd.advance_cycle()
     withdraw(crowd, "first", 10_000)
     with reverts("margin_fund: zero owner"):
         crowd.do(f"{HOUSE}.withdraw", 500 * WAD, ZERO_ADDRESS, sender="first")
@@ -136,8 +136,8 @@ def test_no_profit_is_withdrawn_for_nobody(crowd):
 
 def test_only_the_desk_has_lots_change_hands(crowd):
     args = (ETH, crowd.at("first"), crowd.at("second"), 1, 20 * WAD, 0, 0)
-    with reverts("perpetuals: not the desk"):
-        crowd.do(f"{HOUSE}.exchange", *args, sender="stranger")
+    with reverts("perpetuals: not trading"):
+        crowd.do(f"{HOUSE}.execute_trade", *args, sender="stranger")
 
 
 def withdraw_of(market, owner, amount, by):
@@ -173,7 +173,7 @@ def test_an_account_beside_the_margin_of_another(crowd):
     """What the long owes in one account is nothing to the other, nor to who withdraws from it."""
     crowd.deposit("long#1", 700 * WAD)
     crowd.mark(ETH, 16 * WAD)
-    crowd.meet("long")
+    crowd.seize_insolvent("long")
     assert crowd.equity("long") == -1_000 * WAD
     assert crowd.equity("long#1") == 700 * WAD
     with reverts("perpetuals: more than it has"):
@@ -183,8 +183,8 @@ def test_an_account_beside_the_margin_of_another(crowd):
 
 def test_the_account_of_a_contract_is_its_own_alone(market):
     """Whoever makes a contract might have looked for an address beside that of a key."""
-    market.system.create_contract("Wallet", "Wallet")
-    wallet = market.at("Wallet")
+    market.system.create_contract("Erc1271Wallet", "Erc1271Wallet")
+    wallet = market.at("Erc1271Wallet")
     market.do(f"{HOUSE}.deposit", wallet, 100 * WAD, sender="rich")
     with reverts("perpetuals: not its owner"):
-        withdraw_of(market, wallet, 1, account_of(wallet, 1))
+        withdraw_of(market, wallet, 1, derive_account(wallet, 1))

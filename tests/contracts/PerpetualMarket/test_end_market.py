@@ -8,7 +8,7 @@ from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import reverts
 from tests.support.margin_order_steps import build_terms
 from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds
-from tests.support.perpetuals import BTC, DESK, ETH, HOUSE, RULES
+from tests.support.perpetuals import BTC, ETH, HOUSE, RULES, TRADING
 from tests.support.settlement_steps import make_prices, start_settlement
 
 
@@ -36,7 +36,7 @@ def end(market):
 
 def roll(market):
     market.advance(RULES.window)
-    market.do(f"{HOUSE}.roll", sender="stranger")
+    market.do(f"{HOUSE}.advance_cycle", sender="stranger")
 
 
 def leave(market, name):
@@ -64,15 +64,15 @@ def test_only_in_settlement_at_final_prices_and_once(crowd):
 
 
 def test_nothing_is_traded_any_more(settled):
-    with reverts("desk: in settlement"):
+    with reverts("trading: in settlement"):
         settled.trade("other", "first", 1)
     make_prices(DeployedProtocol(settled.system))
     end(settled)
     settled.deposit("long", 2_000 * WAD)
     with reverts("perpetuals: price is final"):
         settled.trade("first", "long", 1)
-    with reverts("desk: no price for lots"):
-        settled.do(f"{DESK}.take", ETH, 1, sender="first")
+    with reverts("trading: no price for lots"):
+        settled.do(f"{TRADING}.take", ETH, 1, sender="first")
 
 
 def test_the_fund_pays_first_and_then_who_gained(closing):
@@ -80,7 +80,7 @@ def test_the_fund_pays_first_and_then_who_gained(closing):
     with reverts("perpetuals: losses are open"):
         closing.do(f"{HOUSE}.withdraw", 1, closing.at("other"), sender="other")
     roll(closing)
-    closing.meet("long")
+    closing.seize_insolvent("long")
     roll(closing)
     for name, amount in (("other", 10_000), ("first", 11_700), ("second", 11_700)):
         assert leave(closing, name) == amount * WAD
@@ -93,7 +93,7 @@ def test_the_first_and_the_last_are_paid_alike(closing):
     closing.use_up_line()
     for _ in range(2):
         roll(closing)
-    closing.meet("long")
+    closing.seize_insolvent("long")
     roll(closing)
     assert closing.market.late_table[()] == 600 * WAD
     ends = [leave(closing, name) for name in ("first", "other", "second")]
@@ -138,13 +138,13 @@ def test_it_is_told_at_what_it_ends(crowd):
     assert crowd.market.paths[ETH].extreme == 19 * WAD
 
 
-@pytest.mark.parametrize("how", ["wake", "deposit", "withdraw", "trade", "check"])
+@pytest.mark.parametrize("how", ["update_account", "deposit", "withdraw", "trade", "check"])
 def test_whatever_touches_an_account_closes_what_it_has(ended, how):
     """At the final price, and nothing else of it; its bitcoin stays."""
     before = ended.read(f"{HOUSE}.standing_of", ended.at("first")).own
     ended.mark(BTC, 60 * WAD)
-    if how == "wake":
-        ended.do(f"{HOUSE}.wake", ended.at("first"), sender="stranger")
+    if how == "update_account":
+        ended.do(f"{HOUSE}.update_account", ended.at("first"), sender="stranger")
     elif how == "deposit":
         ended.deposit("first", WAD)
         before += WAD
@@ -154,8 +154,8 @@ def test_whatever_touches_an_account_closes_what_it_has(ended, how):
     elif how == "trade":
         ended.trade("other", "first", 5, BTC)
     else:
-        ended.do(f"{HOUSE}.wake", ended.at("first"), sender="stranger")
-        ended.do(f"{DESK}.check_risk", ended.at("first"), sender="stranger")
+        ended.do(f"{HOUSE}.update_account", ended.at("first"), sender="stranger")
+        ended.do(f"{TRADING}.check_risk", ended.at("first"), sender="stranger")
     assert ended.size("first") == 0 and ended.size("second") == -500
     assert ended.size("first", BTC) == (0 if how == "trade" else 5)
     assert ended.read(f"{HOUSE}.standing_of", ended.at("first")).own == before
@@ -167,8 +167,8 @@ def test_it_is_marked_and_traded_no_more(ended):
     assert tuple(ended.do(f"{HOUSE}.accrue", ETH, sender="stranger")) == (19 * WAD, 0, 0)
     with reverts("perpetuals: price is final"):
         ended.trade("first", "long", 1, ETH)
-    with reverts("desk: no price for lots"):
-        ended.do(f"{DESK}.take", ETH, 1, sender="first")
+    with reverts("trading: no price for lots"):
+        ended.do(f"{TRADING}.take", ETH, 1, sender="first")
 
 
 def test_rolls_leave_it_out_once_nobody_is_in_it(ended):
@@ -177,7 +177,7 @@ def test_rolls_leave_it_out_once_nobody_is_in_it(ended):
         roll(ended)
         cycle = ended.market.clocks[()].cycle
         assert ended.market.levels[ETH, cycle] == ended.market.values[ETH]
-        ended.do(f"{HOUSE}.wake", ended.at(name), sender="stranger")
+        ended.do(f"{HOUSE}.update_account", ended.at(name), sender="stranger")
     assert not any(ended.market.lots[ETH])
     roll(ended)
     cycle = ended.market.clocks[()].cycle
@@ -205,10 +205,10 @@ def test_gains_of_its_last_cycle_pay_what_is_late_though_nobody_is_in_it_any_mor
     crowd.do("MarginPolicy.set_terms", ETH, build_terms(haircut=5_000), sender="admin")
     crowd.mark(BTC, 19 * WAD)
     for _ in range(2):
-        crowd.roll()
-    crowd.meet("thin")
+        crowd.advance_cycle()
+    crowd.seize_insolvent("thin")
     late = crowd.market.late_table[()]
-    crowd.roll()
+    crowd.advance_cycle()
     advance_to_moment(crowd, announce_delisting(crowd), 1_900)
     step_feeds(crowd, [1_900] * 5)
     step_feeds(crowd, [1_900] * 2)

@@ -1,4 +1,4 @@
-"""gains_of, cycle_of, mark_of, reward: what closers go by, and how the desk pays them."""
+"""gains_of, cycle_of, mark_of, reward: what closers go by, and how the trading contract pays them."""
 
 from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import Lockstep
@@ -22,12 +22,12 @@ def test_gains_are_of_the_pending_cycle_and_stay(market):
 
 
 def test_rewards_are_the_desks_to_give(market):
-    with reverts("perpetuals: not the desk"):
+    with reverts("perpetuals: not trading"):
         market.do(f"{HOUSE}.reward", market.at("stranger"), 1, sender="stranger")
 
 
 def test_no_more_is_given_than_bonds_have_left(market):
-    """Here the desk is somebody who can be asked."""
+    """Here the trading contract is somebody who can be asked."""
     market.create_market("Own", market.at("desk"))
     with reverts(""):
         market.do("Own.reward", market.at("finder"), 1, sender="desk")

@@ -11,8 +11,8 @@ from backstop.deployment.deployment_parameters import GuardsParameters, Timelock
 from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import WAD
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.roles import SHORTFALL
-from backstop.model.state import ZERO_ADDRESS
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.helpers import check_cannot_be_made
 from tests.support.margin_order_steps import with_margin
@@ -38,15 +38,15 @@ def test_is_wired(new_protocol):
         "PerpetualMarket.VAULT_ENGINE": "VaultEngine",
         "PerpetualMarket.POLICY": "MarginPolicy",
         "PerpetualMarket.STABLECOIN": "Stablecoin",
-        "PerpetualMarket.DESK": "PerpetualDesk",
+        "PerpetualMarket.TRADING": "PerpetualTrading",
         "PerpetualMarket.FUND": "MarginFund",
-        "MarginFund.DOMAIN": "Perpetuals",
-        "PerpetualDesk.VAULT_ENGINE": "VaultEngine",
-        "PerpetualDesk.POLICY": "MarginPolicy",
-        "PerpetualDesk.RISK_POLICY": "RiskPolicy",
-        "PerpetualDesk.MARGIN_ORDERS": "MarginOrders",
-        "PerpetualDesk.MARKET": "PerpetualMarket",
-        "MarginOrders.DESK": "PerpetualDesk",
+        "MarginFund.FACILITATOR": "Perpetuals",
+        "PerpetualTrading.VAULT_ENGINE": "VaultEngine",
+        "PerpetualTrading.POLICY": "MarginPolicy",
+        "PerpetualTrading.RISK_POLICY": "RiskPolicy",
+        "PerpetualTrading.MARGIN_ORDERS": "MarginOrders",
+        "PerpetualTrading.MARKET": "PerpetualMarket",
+        "MarginOrders.TRADING": "PerpetualTrading",
         "MarginFund.MARGIN_MARKET": "PerpetualMarket",
         "Treasury.FUND": "MarginFund",
     }
@@ -54,30 +54,30 @@ def test_is_wired(new_protocol):
         assert made.read(view) == made.address(contract)
     assert made.read("Perpetuals.has_role", SHORTFALL, "MarginFund")
     assert "PerpetualCloser" not in made.lockstep.model.world.contracts
-    assert made.read("PerpetualDesk.CLOSER") == ZERO_ADDRESS
+    assert made.read("PerpetualTrading.CLOSER") == ZERO_ADDRESS
     for name in ("WINDOW", "QUIET", "MARK_AGE"):
         assert made.read(f"PerpetualMarket.{name}") == getattr(terms, name.lower())
     assert made.read("PerpetualMarket.THIRD_BOND") == terms.third_bond * WAD
     for name in ("BAND", "MAKER_FEE", "TAKER_FEE", "FEE_SHARE"):
-        assert made.read(f"PerpetualDesk.{name}") == getattr(terms, name.lower())
+        assert made.read(f"PerpetualTrading.{name}") == getattr(terms, name.lower())
 
 
 @pytest.mark.parametrize("policy", CLOSERS)
 def test_a_closer_is_wired(new_protocol, policy):
     made = new_protocol(with_margin(policy=policy))
-    assert made.read("PerpetualDesk.CLOSER") == made.address("PerpetualCloser")
+    assert made.read("PerpetualTrading.CLOSER") == made.address("PerpetualCloser")
     assert made.read("PerpetualCloser.MARKET") == made.address("PerpetualMarket")
-    assert made.read("PerpetualCloser.DESK") == made.address("PerpetualDesk")
+    assert made.read("PerpetualCloser.TRADING") == made.address("PerpetualTrading")
 
 
 def test_the_timelock_delays_what_can_hurt_a_position():
-    """Terms and the cap of insurance; the market and its desk have nothing that anybody could set."""
+    """Terms and the cap of insurance; market and trading contract have nothing that anybody could set."""
     deployment = plan_deployment(replace(with_margin(), timelock=TimelockParameters()))
     handed = {
         each.contract for each in build_configuration_calls(deployment) if each.method == "transfer_admin"
     }
     assert {"MarginPolicy", "MarginFund", "Perpetuals"} <= handed
-    for kind in ("PerpetualMarket", "PerpetualDesk", "MarginOrders", *CLOSERS.values()):
+    for kind in ("PerpetualMarket", "PerpetualTrading", "MarginOrders", *CLOSERS.values()):
         assert not any("admin" in each for each in dir(find_model_class(kind)))
 
 

@@ -84,12 +84,12 @@ def test_a_halted_market_has_no_mark(still):
 
 
 def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
-    """A desk that opens as much as a position holds, at prices that no market has."""
+    """A trading that opens as much as a position holds, at prices that no market has."""
     market.create_market("Own", market.at("desk"))
     market.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=10**12, max_funding=0), sender="admin")
     market.do("Own.accrue", ETH, sender="keeper")
     lots = 10**12
-    market.do("Own.exchange", ETH, market.at("a"), market.at("b"), lots, 1, 0, 0, sender="desk")
+    market.do("Own.execute_trade", ETH, market.at("a"), market.at("b"), lots, 1, 0, 0, sender="desk")
     own = market.world.contracts["Own"]
     highest, leap = 2**112 - 1, (2**112 - 1) * (WAD // 100) // RAY - 20 * WAD
     fits = MAX_GAINS // (lots * leap)
@@ -103,7 +103,7 @@ def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
     assert own.moves[ETH, LONG] == own.moves[ETH, SHORT] == (fits * leap, fits * leap)
     assert own.totals[ETH, 1] == (fits * leap * lots, fits * leap * lots)
     assert own.paths[ETH].price == own.paths[ETH].extreme == 20 * WAD
-    assert own._standing(market.at("a")).unfinal == fits * leap * lots
+    assert own._compute_standing(market.at("a")).unfinal == fits * leap * lots
 
 
 def test_a_market_that_is_not_listed_stays_as_it_is(still):

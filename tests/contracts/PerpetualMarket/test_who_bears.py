@@ -46,15 +46,15 @@ def crowd(dice: random.Random) -> tuple[Perpetuals, list[str]]:
 )
 def test_the_order_of_bookings_changes_nobody(seed):
     market, names = crowd(random.Random(seed))
-    market.roll()
+    market.advance_cycle()
     ends = []
     for order in range(4):
         with market.model.fork_state():
             mixed = [*market.owners()]
             random.Random(order).shuffle(mixed)
-            market.meet_all(mixed)
-            market.roll()
-            market.roll()
+            market.update_and_seize(mixed)
+            market.advance_cycle()
+            market.advance_cycle()
             ends.append([market.equity(name) for name in names])
     assert all(end == ends[0] for end in ends)
 
@@ -80,7 +80,7 @@ def story(seed: int, dodges: bool) -> tuple[int, int, int]:
     for _ in range(dice.randint(0, 4)):
         market.mark(number, market.price(number) * (10_000 + dice.randint(-60, 60)) // 10_000)
         if dice.random() < 0.4:
-            market.roll()
+            market.advance_cycle()
     market.mark(number, market.price(number) * (10_000 + side * dice.randint(1_500, 5_000)) // 10_000)
 
     def acts() -> None:
@@ -98,14 +98,14 @@ def story(seed: int, dodges: bool) -> tuple[int, int, int]:
                 market.trades("second_self", "another", side * some, number)
 
     # The price stands still from here on.
-    for what in ("meet", "roll", "meet", "", ""):
-        if what == "meet":
+    for what in ("seize_insolvent", "advance_cycle", "seize_insolvent", "", ""):
+        if what == "seize_insolvent":
             for name in thin:
                 if later.random() < 0.6:
-                    market.meet(name)
-        if what == "roll":
-            market.meet_all()
-            market.roll()
+                    market.seize_insolvent(name)
+        if what == "advance_cycle":
+            market.update_and_seize()
+            market.advance_cycle()
         acts()
     market.finish()
     market.check_woken()

@@ -82,13 +82,13 @@ def junior(protocol):
 @pytest.fixture
 def false_pool(protocol):
     """A pool of a token that returns false where others revert."""
-    return pool_of(protocol, "FalseToken", "FLS")
+    return pool_of(protocol, "ReturnsFalseToken", "FLS")
 
 
 @pytest.fixture
 def silent_pool(protocol):
     """A pool of a token whose transfers return nothing; the saver has put one in."""
-    pool = pool_of(protocol, "SilentToken", "SIL")
+    pool = pool_of(protocol, "NoReturnToken", "SIL")
     protocol.do("SIL.mint", "saver", WAD, sender="saver")
     protocol.do("SIL.approve", pool, WAD, sender="saver")
     protocol.do(f"{pool}.deposit", WAD, "saver", sender="saver")

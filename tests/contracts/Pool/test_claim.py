@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.redeem_queue import MOST_AT_ONCE
-from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
 from tests.support.saver_steps import (
     DAY,

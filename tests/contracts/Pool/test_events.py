@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from backstop.model.arithmetic import WAD
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.proof.lockstep import Lockstep
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.saver_steps import (

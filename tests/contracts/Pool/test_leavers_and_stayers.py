@@ -12,8 +12,8 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
+from backstop.model.contract_base import RevertError
 from backstop.model.redeem_queue import MOST_UNSETTLED
-from backstop.model.state import RevertError
 from tests.support.deep import mark_long_cases
 from tests.support.lone_pool import lone_pool
 
@@ -66,16 +66,16 @@ class History:
             self.left.add(who)
 
     def cut(self) -> None:
-        places = len(self.pool.unsettled_batches())
-        if self.pool.units_of(self.pool.line[()].collecting) and places < MOST_UNSETTLED:
-            self.world.timestamp = max(self.world.timestamp, self.pool.cut_from())
+        places = len(self.pool.list_unsettled_batches())
+        if self.pool.get_units(self.pool.line[()].collecting) and places < MOST_UNSETTLED:
+            self.world.timestamp = max(self.world.timestamp, self.pool.get_cut_start())
             self.pool.cut(NOBODY)
 
     def settle(self) -> None:
-        waits = self.pool.unsettled_batches()
+        waits = self.pool.list_unsettled_batches()
         if waits and self.random.random() < 0.7:
-            self.world.timestamp = max(self.world.timestamp, self.pool.matures_at(waits.start))
-        if self.world.timestamp >= self.pool.settles_from():
+            self.world.timestamp = max(self.world.timestamp, self.pool.get_maturity(waits.start))
+        if self.world.timestamp >= self.pool.get_settlement_start():
             try:
                 self.pool.settle(NOBODY)
             except RevertError as refusal:  # all of it may be lost
@@ -155,7 +155,7 @@ class History:
             self.cut()
             if self.pool.state[()].open:
                 last = self.pool.line[()].collecting - 1
-                self.world.timestamp = max(self.world.timestamp, self.pool.matures_at(last))
+                self.world.timestamp = max(self.world.timestamp, self.pool.get_maturity(last))
                 self.pool.settle(NOBODY)
         for who in [who for who, line in self.pool.lines.items() if line.first]:
             while self.pool.lines[who].first:  # some at a time

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from tests.support.deep import mark_long_cases
 from tests.support.lone_pool import Ledger, lone_pool
 
@@ -50,7 +50,7 @@ class Run:
 
     def settle(self) -> None:
         """Income that has vested since the last event belongs to the shares."""
-        assets = self.pool._vested()
+        assets = self.pool._get_vested_assets()
         self.scale(assets)
         supply = int(self.pool.state[()].supply)
         # An entry or an exit may cost a share; a loss brings claims in ray, rounded.
@@ -74,7 +74,7 @@ class Run:
         shares = self.pool.deposit(who, assets, who)
         # What an entry loses by rounding is the others' gain.
         self.value[who] += self.pool.convertToAssets(who, shares)
-        self.assets = self.pool._vested()
+        self.assets = self.pool._get_vested_assets()
 
     def leave(self) -> None:
         who = self.random.choice(MEMBERS)
@@ -86,7 +86,7 @@ class Run:
         self.pool.redeem(who, shares, who, who)
         if shares == held:
             self.value[who] = Decimal(0)
-        self.assets = self.pool._vested()
+        self.assets = self.pool._get_vested_assets()
 
     def gain(self) -> None:
         if self.pool.state[()].supply == 0:
@@ -105,7 +105,7 @@ class Run:
         held, generation, owned = self.pool.state[()].supply, self.pool.state[()].generation, self.owned
         self.waterfall.charge(NOBODY, self.pool.address, 0, loss * RAY - self.random.randrange(2))
         if self.pool.state[()].generation == generation:
-            loss = before - self.pool._vested()
+            loss = before - self.pool._get_vested_assets()
         if held and loss:
             # The virtual shares' part is nobody's.
             borne = {who: loss * owned[who] for who in MEMBERS}
@@ -114,7 +114,7 @@ class Run:
             for who in MEMBERS:
                 self.tokens[who] += borne[who] * tokens / new
             self.all_tokens, self.owed = self.all_tokens + tokens, self.owed + new
-        self.scale(self.pool._vested())
+        self.scale(self.pool._get_vested_assets())
         if self.pool.state[()].generation != generation:
             self.voided += 1
             self.value = dict.fromkeys(MEMBERS, Decimal(0))
@@ -180,7 +180,7 @@ class Run:
         self.settle()
         supply = self.pool.state[()].supply + 10**6
         for who in MEMBERS:
-            worth = self.pool.held(who) * (self.pool._vested() + 1) // supply
+            worth = self.pool.held(who) * (self.pool._get_vested_assets() + 1) // supply
             assert abs(worth - self.value[who]) <= self.value[who] * RELATIVE + self.slack + 10
         held = self.token.balances[self.pool.address]
         assert self.pool.assets[()].booked <= held
@@ -191,7 +191,7 @@ class Run:
         for who in MEMBERS:
             self.pool.collect_claims(NOBODY, who)
             for generation in range(self.claims.state[()].generation + 1):
-                self.claims._settle(generation, who)
+                self.claims._settle_owner(generation, who)
             paid += self.claims.credits[who]
             assert abs(self.claims.credits[who] - self.cash[who]) <= self.cash[who] * RELATIVE + self.dust
             tokens = self.tokens[who]

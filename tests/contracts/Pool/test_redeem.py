@@ -1,7 +1,7 @@
 """redeem: shares for assets without a cooldown, rounded down, at the price that known losses will leave."""
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.helpers import reverts
 from tests.support.saver_steps import (
     XAU,

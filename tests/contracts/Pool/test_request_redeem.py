@@ -1,7 +1,7 @@
 """requestRedeem: shares are committed to the batch that collects; there is no way back."""
 
 from backstop.model.arithmetic import WAD
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.helpers import reverts
 from tests.support.saver_steps import (
     DAY,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstop.model.arithmetic import RAY
+from backstop.model.contract_base import World
 from backstop.model.price_feed import PriceFeed
-from backstop.model.state import World
 
 USUAL = 100
 

@@ -87,22 +87,26 @@ def test_the_price_of_the_first_step(market):
 
 
 def test_a_fall_is_seen_at_once(stepped):
-    looks = stepped.protocol.read("PriceFeed.look_until")
+    looks = stepped.protocol.read("PriceFeed.withdrawals_paused_until")
     stepped.poke(50, 50, 50)
-    assert stepped.protocol.read("PriceFeed.look_until") == stepped.protocol.timestamp + 600 > looks
+    assert (
+        stepped.protocol.read("PriceFeed.withdrawals_paused_until")
+        == stepped.protocol.timestamp + 600
+        > looks
+    )
 
 
 def test_equity_has_no_falls(market):
     """A market that is no collateral type keeps none where its next price is renewed either."""
     times = market.step, market.max_age, market.stale_after, market.window
     market.protocol.do("PriceFeed.set_market", EQUITY_MARKET, market.reporters, 3, *times, sender="admin")
-    looks = market.protocol.read("PriceFeed.look_until")
+    looks = market.protocol.read("PriceFeed.withdrawals_paused_until")
     for price in (USUAL, 50):
         for reporter in market.reporters:
             market.protocol.do("PriceFeed.report", EQUITY_MARKET, price * RAY, sender=reporter)
         market.protocol.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
     assert market.protocol.read("PriceFeed.prices_of", EQUITY_MARKET)[:2] == (USUAL * RAY, 50 * RAY)
-    assert market.protocol.read("PriceFeed.look_until") == looks
+    assert market.protocol.read("PriceFeed.withdrawals_paused_until") == looks
 
 
 # ---------------------------------------------------------------------- guards

@@ -20,7 +20,7 @@ def lose(protocol, lost, generation=0, members=MEMBERS):
     return protocol.do("pool.Claims.record", generation, members + VIRTUAL, amount, sender="pool")
 
 
-def hand_over(protocol, who, shares, *, since=(0, 0), until):
+def move_to_workout(protocol, who, shares, *, since=(0, 0), until):
     """Have a member get the claims of shares from a checkpoint to another: (generation, mark)."""
     protocol.do("pool.Claims.issue", who, shares, *since, *until, sender="pool")
 
@@ -52,6 +52,6 @@ def claims(protocol):
 def owed(claims):
     """The same after a loss of 400, of which the saver bore 300 and the neighbour 100."""
     assert lose(claims, 400 * WAD) == 1
-    hand_over(claims, "saver", SAVER, until=(0, 1))
-    hand_over(claims, "neighbour", NEIGHBOUR, until=(0, 1))
+    move_to_workout(claims, "saver", SAVER, until=(0, 1))
+    move_to_workout(claims, "neighbour", NEIGHBOUR, until=(0, 1))
     return claims

@@ -1,7 +1,7 @@
 """collect, cash_of: owners get the cash that their tokens were paid, of any generation."""
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.contracts.RecoveryClaims.conftest import SAVER, hand_over, lose
+from tests.contracts.RecoveryClaims.conftest import SAVER, lose, move_to_workout
 from tests.support.helpers import reverts
 
 CALL = "pool.Claims.collect"
@@ -33,7 +33,7 @@ def test_not_for_those_who_have_no_tokens(owed):
 def test_of_a_generation_that_is_over(owed):
     owed.do("pool.Claims.repay", MAX_UINT256, sender="payer")
     lose(owed, 12 * WAD, members=SAVER)
-    hand_over(owed, "saver", SAVER, since=(0, 1), until=(0, 2))
+    move_to_workout(owed, "saver", SAVER, since=(0, 1), until=(0, 2))
     owed.do("pool.Claims.repay", 6 * WAD, sender="payer")
     assert owed.do(CALL, "saver", 0, sender="saver") == 300 * WAD
     assert owed.do(CALL, "saver", 1, sender="saver") == 6 * WAD

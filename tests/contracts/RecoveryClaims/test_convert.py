@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.contracts.RecoveryClaims.conftest import MEMBERS, hand_over, lose, post_equity
+from tests.contracts.RecoveryClaims.conftest import MEMBERS, lose, move_to_workout, post_equity
 from tests.support.helpers import reverts
 from tests.support.saver_steps import make_claims
 
@@ -41,7 +41,7 @@ def test_a_single_token_is_enough_where_equity_is_cheap(protocol):
     make_claims(protocol, "pool", price=RAY)
     post_equity(protocol, RAY)
     lose(protocol, 10)
-    hand_over(protocol, "saver", MEMBERS, until=(0, 1))
+    move_to_workout(protocol, "saver", MEMBERS, until=(0, 1))
     assert protocol.do(CALL, 1, "saver", sender="saver") == 1
     assert protocol.read("pool.Claims.outstanding") == 9
 

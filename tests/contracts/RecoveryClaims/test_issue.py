@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.contracts.RecoveryClaims.conftest import MEMBERS, NEIGHBOUR, SAVER, hand_over, lose
+from tests.contracts.RecoveryClaims.conftest import MEMBERS, NEIGHBOUR, SAVER, lose, move_to_workout
 from tests.support.helpers import reverts
 
 CALL = "pool.Claims.issue"
@@ -39,7 +39,7 @@ def test_mints(owed):
 def test_tokens_are_rounded_down(claims, shares, tokens):
     """A wei for a million shares."""
     lose(claims, 400 * WAD)
-    hand_over(claims, "saver", shares, until=(0, 1))
+    move_to_workout(claims, "saver", shares, until=(0, 1))
     assert tokens_of(claims, "saver") == tokens
     assert bool(claims.last.logs) == bool(tokens)
 
@@ -49,14 +49,14 @@ def test_from_one_checkpoint_to_another(claims):
         lose(claims, lost * WAD)
     for since, until, tokens in ((0, 0, 0), (1, 1, 0), (0, 1, 300), (1, 2, 150), (1, 3, 225), (0, 3, 525)):
         who = f"member_{since}_{until}"
-        hand_over(claims, who, SAVER, since=(0, since), until=(0, until))
+        move_to_workout(claims, who, SAVER, since=(0, since), until=(0, until))
         assert tokens_of(claims, who) == tokens * WAD
 
 
 def test_credits_what_was_paid_since(owed):
     lose(owed, 100 * WAD)
     repay(owed, 100 * WAD)
-    hand_over(owed, "saver", SAVER, since=(0, 1), until=(0, 2))
+    move_to_workout(owed, "saver", SAVER, since=(0, 1), until=(0, 2))
     # A fifth: 60 to the 300 tokens held, and 15 to the 75 that come.
     credited = [log.values for log in owed.last.logs if log.event == "Credited"]
     saver = owed.address("saver")
@@ -69,7 +69,7 @@ def test_not_what_was_paid_before_a_loss(owed):
     repay(owed, 40 * WAD)
     lose(owed, 90 * WAD)
     repay(owed, 90 * WAD)
-    hand_over(owed, "third", SAVER, since=(0, 1), until=(0, 2))
+    move_to_workout(owed, "third", SAVER, since=(0, 1), until=(0, 2))
     # 90 are 100 tokens then, 75 of which the saver gets; 0.1 was paid to each before, 90 / 500 since.
     assert tokens_of(owed, "third") == 75 * WAD
     assert cash_of(owed, "third") == 75 * WAD * 18 // 100
@@ -80,7 +80,7 @@ def test_what_was_paid_before_is_rounded_up(owed):
     repay(owed, 100 * WAD)
     lose(owed, 300 * WAD)
     repay(owed, 200 * WAD)
-    hand_over(owed, "third", 6 * 10**6, since=(0, 1), until=(0, 2))
+    move_to_workout(owed, "third", 6 * 10**6, since=(0, 1), until=(0, 2))
     assert (tokens_of(owed, "third"), cash_of(owed, "third")) == (6, 1)
 
 
@@ -88,7 +88,7 @@ def test_never_less_than_nothing(owed):
     """A single share gets no token, and what was paid before is a wei then."""
     repay(owed, 100 * WAD)
     lose(owed, 30 * WAD)
-    hand_over(owed, "third", 1, since=(0, 1), until=(0, 2))
+    move_to_workout(owed, "third", 1, since=(0, 1), until=(0, 2))
     assert cash_of(owed, "third") == 0
     assert owed.last.logs == ()
 
@@ -99,7 +99,7 @@ def test_never_less_than_nothing(owed):
 def test_of_a_series_that_is_over_only_cash_is_left(claims):
     lose(claims, 400 * WAD)
     repay(claims)
-    hand_over(claims, "saver", SAVER, until=(0, 1))
+    move_to_workout(claims, "saver", SAVER, until=(0, 1))
     assert cash_of(claims, "saver") == 300 * WAD
     assert tokens_of(claims, "saver") == 0
 
@@ -111,7 +111,7 @@ def test_what_older_series_owe_comes_with_it(claims):
         repay(claims)
     lose(claims, 80 * WAD)
     repay(claims, 20 * WAD)
-    hand_over(claims, "saver", SAVER, until=(0, 3))
+    move_to_workout(claims, "saver", SAVER, until=(0, 3))
     # 300 and 30 of the first two; 60 tokens of the third, a quarter paid.
     assert cash_of(claims, "saver") == 345 * WAD
     assert tokens_of(claims, "saver") == 60 * WAD
@@ -122,15 +122,15 @@ def test_a_series_that_ends_between_two_checkpoints_is_paid_once(owed):
     lose(owed, 40 * WAD)
     repay(owed)
     lose(owed, 4 * WAD)
-    hand_over(owed, "saver", SAVER, since=(0, 1), until=(0, 3))
+    move_to_workout(owed, "saver", SAVER, since=(0, 1), until=(0, 3))
     # 30 of the loss of 40; what the 300 tokens held were paid is credited of their own generation.
     assert cash_of(owed, "saver") == 30 * WAD
     assert owed.read("pool.Claims.cash_of", "saver", 0) == 330 * WAD
     assert tokens_of(owed, "saver") == 3 * WAD
     # Who comes by each checkpoint gets the same.
-    hand_over(owed, "third", SAVER, until=(0, 1))
-    hand_over(owed, "third", SAVER, since=(0, 1), until=(0, 2))
-    hand_over(owed, "third", SAVER, since=(0, 2), until=(0, 3))
+    move_to_workout(owed, "third", SAVER, until=(0, 1))
+    move_to_workout(owed, "third", SAVER, since=(0, 1), until=(0, 2))
+    move_to_workout(owed, "third", SAVER, since=(0, 2), until=(0, 3))
     assert cash_of(owed, "third") == 330 * WAD
     assert tokens_of(owed, "third") == 3 * WAD
 
@@ -142,12 +142,12 @@ def test_what_a_series_that_is_over_was_paid_is_rounded_up_for_who_has_had_it(cl
     """
     members = 2 * 10**26
     lose(claims, 3, members=members)
-    hand_over(claims, "saver", members, until=(0, 1))
+    move_to_workout(claims, "saver", members, until=(0, 1))
     for amount in (1, 2):
         repay(claims, amount)
     lose(claims, 3, members=members)
     repay(claims, 2)
-    hand_over(claims, "third", members, since=(0, 1), until=(0, 2))
+    move_to_workout(claims, "third", members, since=(0, 1), until=(0, 2))
     assert (tokens_of(claims, "third"), cash_of(claims, "third")) == (3, 0)
 
 
@@ -158,11 +158,11 @@ def test_through_a_division(claims):
     """The saver's 3e26 shares are 3e17 of the next generation."""
     lose(claims, 400 * WAD)
     lose(claims, 40 * WAD, 1, MEMBERS // STEP)
-    hand_over(claims, "saver", SAVER, until=(1, 1))
+    move_to_workout(claims, "saver", SAVER, until=(1, 1))
     assert tokens_of(claims, "saver") == 330 * WAD
-    hand_over(claims, "neighbour", NEIGHBOUR, since=(0, 1), until=(1, 1))
+    move_to_workout(claims, "neighbour", NEIGHBOUR, since=(0, 1), until=(1, 1))
     assert tokens_of(claims, "neighbour") == 10 * WAD
-    hand_over(claims, "third", SAVER // STEP, since=(1, 0), until=(1, 1))
+    move_to_workout(claims, "third", SAVER // STEP, since=(1, 0), until=(1, 1))
     assert tokens_of(claims, "third") == 30 * WAD
 
 
@@ -173,13 +173,13 @@ def test_up_to_a_checkpoint_of_the_last_generation_and_all_of_those_before(claim
         lose(claims, 40 * WAD, 1, MEMBERS // STEP)
     for until, tokens in (((0, 1), 300), ((0, 2), 600), ((1, 0), 600), ((1, 1), 630), ((2, 0), 660)):
         who = "member_{}_{}".format(*until)
-        hand_over(claims, who, SAVER, until=until)
+        move_to_workout(claims, who, SAVER, until=until)
         assert tokens_of(claims, who) == tokens * WAD
 
 
 def test_generations_in_which_nothing_was_lost_divide_too(claims):
     lose(claims, 4 * WAD, 2, MEMBERS // STEP**2)
-    hand_over(claims, "saver", SAVER, until=(2, 1))
+    move_to_workout(claims, "saver", SAVER, until=(2, 1))
     assert tokens_of(claims, "saver") == 3 * WAD
 
 
@@ -187,14 +187,14 @@ def test_generations_in_which_nothing_was_lost_divide_too(claims):
 def test_shares_are_divided_down_to_none(claims, shares, tokens):
     """A share of the second generation gets 100 tokens; of the first nothing was lost."""
     lose(claims, 40 * WAD, 1, MEMBERS // STEP)
-    hand_over(claims, "saver", shares, until=(1, 1))
+    move_to_workout(claims, "saver", shares, until=(1, 1))
     assert tokens_of(claims, "saver") == tokens
 
 
 def test_each_division_rounds_by_itself(claims):
     """What the first leaves over is lost before the second: a share less than 2e18 is one, of two tokens."""
     lose(claims, 4, 2, members=2)
-    hand_over(claims, "saver", 2 * STEP**2 - 1, until=(2, 1))
+    move_to_workout(claims, "saver", 2 * STEP**2 - 1, until=(2, 1))
     assert tokens_of(claims, "saver") == 2
 
 
@@ -204,13 +204,13 @@ def test_five_generations_are_all_there_are(claims):
     assert left == 178_405_961
     for generation in range(3, 10):
         lose(claims, 2 * left, generation, left)
-    hand_over(claims, "saver", 2**147 - 1, since=(3, 0), until=(7, 1))
+    move_to_workout(claims, "saver", 2**147 - 1, since=(3, 0), until=(7, 1))
     # Two tokens for each share, as many as are left in each generation.
     assert tokens_of(claims, "saver") == sum(2 * ((2**147 - 1) // STEP**k) for k in range(5))
     before = tokens_of(claims, "saver")
-    hand_over(claims, "saver", left, since=(7, 0), until=(7, 1))
+    move_to_workout(claims, "saver", left, since=(7, 0), until=(7, 1))
     assert tokens_of(claims, "saver") == before + 2 * left
-    hand_over(claims, "other", 2**147 - 1, since=(3, 0), until=(8, 1))
+    move_to_workout(claims, "other", 2**147 - 1, since=(3, 0), until=(8, 1))
     assert tokens_of(claims, "other") == before
 
 
@@ -220,7 +220,7 @@ def test_what_was_lost_before_all_became_void_is_handed_over(claims):
     for generation in (5, 6):
         lose(claims, 40 * WAD, generation)
     for end in (5, 6, 2**32 - 1):
-        hand_over(claims, f"member_{end}", SAVER, until=(end, 1))
+        move_to_workout(claims, f"member_{end}", SAVER, until=(end, 1))
         assert tokens_of(claims, f"member_{end}") == 300 * WAD
 
 
@@ -230,7 +230,7 @@ def test_a_series_that_ends_between_generations(claims):
     lose(claims, 40 * WAD, 1, MEMBERS // STEP)
     repay(claims, 20 * WAD)
     lose(claims, 4 * WAD, 1, MEMBERS // STEP)
-    hand_over(claims, "saver", SAVER, until=(1, 2))
+    move_to_workout(claims, "saver", SAVER, until=(1, 2))
     # 300 of the first series. Of the second 30 tokens, paid by half, and 6 for 3 that are owed since.
     assert cash_of(claims, "saver") == 315 * WAD
     assert tokens_of(claims, "saver") == 36 * WAD
@@ -245,7 +245,7 @@ def test_members_never_get_more_than_there_are(claims):
         if generation == 1:
             repay(claims, 10**17 + 3)
     for i, shares in enumerate(parts):
-        hand_over(claims, f"member_{i}", shares, until=(2, 1))
+        move_to_workout(claims, f"member_{i}", shares, until=(2, 1))
     handed, all_tokens = claims.read("pool.Claims.totalSupply"), claims.read("pool.Claims.tokens")
     assert all_tokens - 10**9 < handed <= all_tokens
     paid = sum(claims.read("pool.Claims.cash_of", f"member_{i}", 0) for i in range(len(parts)))

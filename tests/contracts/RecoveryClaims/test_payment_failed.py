@@ -9,7 +9,7 @@ from tests.support.helpers import reverts
 
 @pytest.fixture
 def false(protocol):
-    protocol.deploy_token("FalseToken", "False", "FLS", 18)
+    protocol.deploy_token("ReturnsFalseToken", "False", "FLS", 18)
     wiring = (protocol.address(name) for name in ("FLS", "pool", "equity", "PriceFeed"))
     protocol.lockstep.create_contract("RecoveryClaims", "Claims", "Claims", "CLAIM", *wiring, 0)
     protocol.do("Claims.record", 0, MEMBERS + VIRTUAL, WAD, sender="pool")

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.contracts.RecoveryClaims.conftest import MEMBERS, VIRTUAL, hand_over, lose
+from tests.contracts.RecoveryClaims.conftest import MEMBERS, VIRTUAL, lose, move_to_workout
 from tests.support.helpers import reverts
 
 CALL = "pool.Claims.record"
@@ -103,7 +103,7 @@ def test_what_is_carried_is_rounded_down(claims):
     """Three wei for 2e26 shares, 15 ray each; of three tokens one was paid, the others converted."""
     members = 2 * 10**26
     lose(claims, 3, members=members)
-    hand_over(claims, "saver", members, until=(0, 1))
+    move_to_workout(claims, "saver", members, until=(0, 1))
     claims.do("pool.Claims.repay", 1, sender="payer")
     assert claims.read("pool.Claims.paid_per_token", 0) == 333_333_333_333_333_333_333_333_333
     claims.do("pool.Claims.repay", 2, sender="payer")

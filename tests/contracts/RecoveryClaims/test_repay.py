@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.contracts.RecoveryClaims.conftest import hand_over, lose
+from tests.contracts.RecoveryClaims.conftest import lose, move_to_workout
 from tests.support.helpers import reverts
 
 CALL = "pool.Claims.repay"
@@ -46,7 +46,7 @@ def test_a_part_leaves_tokens_a_price(owed):
 
 def test_what_is_left_over_by_rounding_stays(claims):
     lose(claims, 3, members=3)
-    hand_over(claims, "saver", 2, until=(0, 1))
+    move_to_workout(claims, "saver", 2, until=(0, 1))
     claims.do(CALL, 1, sender="payer")
     assert claims.read("pool.Claims.cash_of", "saver", 0) == 0
     claims.do(CALL, 1, sender="payer")

@@ -15,9 +15,9 @@ def test_limits_hold_in_full_until_set_otherwise(guarded):
     made = guarded.lockstep
     args = (*(guarded.address(name) for name in ("VaultEngine", "PriceFeed", "breaker", "admin")),)
     made.create_contract("RiskPolicy", "Fresh", *args)
-    assert guarded.read("Fresh.effects") == (0, 10_000)
+    assert guarded.read("Fresh.mode_effects") == (0, 10_000)
     assert guarded.read("Fresh.mode") == 0
-    assert guarded.read("Fresh.limits_factor") == 10_000
+    assert guarded.read("Fresh.auction_limit_factor") == 10_000
     assert guarded.read("Fresh.CIRCUIT_BREAKER") == guarded.address("breaker")
 
 

@@ -57,7 +57,7 @@ def test_caution_asks_for_more(bracketed, mode, points):
 def test_a_type_adopts_caution_before_it_counts(bracketed):
     set_mode(bracketed, CAUTION)
     assert bracketed.read("RiskPolicy.required", 31, RAD, RAD, INITIAL) == INITIAL * RAD
-    bracketed.do("RiskPolicy.adopt_mode", 31, sender="stranger")
+    bracketed.do("RiskPolicy.sync_mode", 31, sender="stranger")
     assert bracketed.read("RiskPolicy.required", 31, RAD, RAD, INITIAL) == (INITIAL + 1_000) * RAD
 
 

@@ -33,6 +33,6 @@ def test_both_are_kept_beside_the_mode(guarded, effects, mode):
     set_mode(guarded, mode)
     guarded.do("RiskPolicy.set_effects", *effects, sender="admin")
     assert get_only_event(guarded, "EffectsSet", "RiskPolicy") == effects
-    assert guarded.read("RiskPolicy.effects") == effects
+    assert guarded.read("RiskPolicy.mode_effects") == effects
     assert guarded.read("RiskPolicy.mode") == mode
-    assert guarded.read("RiskPolicy.limits_factor") == (effects[1] if mode == EMERGENCY else 10_000)
+    assert guarded.read("RiskPolicy.auction_limit_factor") == (effects[1] if mode == EMERGENCY else 10_000)

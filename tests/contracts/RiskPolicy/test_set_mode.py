@@ -25,7 +25,7 @@ def test_every_type_takes_it_on(guarded, mode):
     brackets = ((1, 2), (3, 4))
     guarded.do("RiskPolicy.set_brackets", 1, brackets, brackets, sender="admin")
     guarded.do("RiskPolicy.set_growth_cap", 1, 10**27, 5, sender="admin")
-    effects = guarded.read("RiskPolicy.effects")
+    effects = guarded.read("RiskPolicy.mode_effects")
     for each in (EMERGENCY, mode):
         set_mode(guarded, each)
         assert get_only_event(guarded, "ModeSet", "RiskPolicy") == (each,)
@@ -33,14 +33,14 @@ def test_every_type_takes_it_on(guarded, mode):
     assert [guarded.read("RiskPolicy.terms_of", c).mode for c in range(3)] == [mode] * 3
     # And nothing else changes.
     assert guarded.read("RiskPolicy.terms_of", 1)[:4] == (brackets, brackets, (0, 0, 0, 0), 1)
-    assert guarded.read("RiskPolicy.effects") == effects
+    assert guarded.read("RiskPolicy.mode_effects") == effects
 
 
 def test_a_type_that_is_listed_later_adopts_it(guarded):
     set_mode(guarded, EMERGENCY)
     c = list_token(guarded, "NEW", 18, 10**30)
     assert guarded.read("RiskPolicy.terms_of", c).mode == NORMAL
-    guarded.do("RiskPolicy.adopt_mode", c, sender="stranger")
+    guarded.do("RiskPolicy.sync_mode", c, sender="stranger")
     assert guarded.read("RiskPolicy.terms_of", c).mode == EMERGENCY
     set_mode(guarded, NORMAL)
     assert guarded.read("RiskPolicy.terms_of", c).mode == NORMAL

@@ -50,9 +50,9 @@ def test_anyone_after_the_delay(protocol):
 
 
 def test_anyone_when_losses_stay_uncovered(lost):
-    since = lost.do("Settlement.note", sender="stranger")
+    since = lost.do("Settlement.record_deficit_breach", sender="stranger")
     next_epoch(lost)
-    lost.do("Settlement.note", sender="stranger")
+    lost.do("Settlement.record_deficit_breach", sender="stranger")
     lost.advance(since + 2 * lost.parameters.epoch_length - 1 - lost.timestamp)
     with reverts("settlement: too early"):
         lost.do(CALL, sender="stranger")
@@ -66,18 +66,18 @@ def test_anyone_when_losses_stay_uncovered(lost):
 def test_not_sooner_however_the_epochs_lie(lost):
     """Three epochs have a note each, of which two lie at the edges of the one between them."""
     lost.advance(lost.parameters.epoch_length - 1)
-    lost.do("Settlement.note", sender="stranger")
+    lost.do("Settlement.record_deficit_breach", sender="stranger")
     for wait in (1, lost.parameters.epoch_length):
         lost.advance(wait)
         with reverts("settlement: too early"):
             lost.do(CALL, sender="stranger")
-        lost.do("Settlement.note", sender="stranger")
+        lost.do("Settlement.record_deficit_breach", sender="stranger")
 
 
 def test_not_when_an_epoch_was_not_noted(lost):
-    lost.do("Settlement.note", sender="stranger")
+    lost.do("Settlement.record_deficit_breach", sender="stranger")
     next_epoch(lost)
-    lost.do("Settlement.note", sender="stranger")
+    lost.do("Settlement.record_deficit_breach", sender="stranger")
     next_epoch(lost)
     next_epoch(lost)
     with reverts("settlement: too early"):

@@ -90,7 +90,7 @@ def test_an_absurd_amount(redeemed):
 def test_a_token_that_does_not_move_holds_up_nobody_but_itself(new_protocol):
     plain = build_standard_parameters()
     types = tuple(
-        replace(each, token="FalseToken") if each.symbol == "WBTC" else each
+        replace(each, token="ReturnsFalseToken") if each.symbol == "WBTC" else each
         for each in plain.collateral_types
     )
     protocol = new_protocol(replace(plain, collateral_types=types))

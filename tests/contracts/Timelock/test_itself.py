@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.model.signatures import keccak256
+from backstop.model.evm_crypto import keccak256
 from tests.support.governance_steps import (
     TERMS,
     build_call,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import DomainParameters
+from backstop.deployment.deployment_parameters import FacilitatorParameters
 from backstop.deployment.example_parameters import build_standard_parameters
 from tests.support.governance_steps import (
     SALT,
@@ -41,8 +41,10 @@ def test_is_for_the_governor(timelocked, ratios, sender):
 
 
 def test_the_slowest_call_holds_all_of_a_proposal_up(new_protocol):
-    domain = DomainParameters("Rollup", 1_000_000)
-    protocol = deploy_with_timelock(new_protocol, replace(build_standard_parameters(), domains=(domain,)))
+    facilitator = FacilitatorParameters("Rollup", 1_000_000)
+    protocol = deploy_with_timelock(
+        new_protocol, replace(build_standard_parameters(), facilitators=(facilitator,))
+    )
     quick = build_call(protocol, "Rollup.cancel_loss")
     slow = build_call(protocol, "Rollup.announce_loss", 1)
     waits = []

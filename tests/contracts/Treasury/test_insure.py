@@ -34,7 +34,7 @@ def distribute(protocol):
 
 def test_the_parameters_are_set(insuring):
     assert insuring.read(f"{NAME}.FUND") == insuring.address("MarginFund")
-    assert insuring.read(f"{NAME}.insuring_of") == (5_000, 1_000_000)
+    assert insuring.read(f"{NAME}.insurance_plan") == (5_000, 1_000_000)
 
 
 def test_a_share_of_new_surplus_before_pools(insuring):
@@ -64,7 +64,7 @@ def test_what_is_for_sale_insures_nobody(insuring):
 
 
 def test_no_more_than_its_target_lacks(insuring):
-    insuring.do("Treasury.set_insuring", 10_000, 3, sender="admin")
+    insuring.do("Treasury.set_insurance", 10_000, 3, sender="admin")
     new = surplus(insuring)
     distribute(insuring)
     assert insurance(insuring) == 3 * WAD
@@ -73,7 +73,7 @@ def test_no_more_than_its_target_lacks(insuring):
 
 @pytest.mark.parametrize("terms", [(0, 1_000), (5_000, 0)])
 def test_nothing_without_a_share_or_a_target(insuring, terms):
-    insuring.do("Treasury.set_insuring", *terms, sender="admin")
+    insuring.do("Treasury.set_insurance", *terms, sender="admin")
     new = surplus(insuring)
     assert distribute(insuring) == new // 4
     assert insurance(insuring) == 0
@@ -84,7 +84,7 @@ def test_enough_insurance_leaves_all_to_pools(insuring):
     insuring.give_stablecoin("rich", 10_000 * WAD)
     insuring.do("Stablecoin.approve", "MarginFund", 50 * WAD, sender="rich")
     insuring.do("MarginFund.insure", 50 * WAD, sender="rich")
-    insuring.do("Treasury.set_insuring", 10_000, 49, sender="admin")
+    insuring.do("Treasury.set_insurance", 10_000, 49, sender="admin")
     new = surplus(insuring)
     assert distribute(insuring) == new // 4
     assert insurance(insuring) == 50 * WAD
@@ -94,5 +94,5 @@ def test_without_a_fund_it_changes_nothing(new_protocol):
     made = open_protocol(new_protocol(with_equity("buffer", "savings")))
     fill_buffer(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
-    made.do("Treasury.set_insuring", 10_000, 10**6, sender="admin")
+    made.do("Treasury.set_insurance", 10_000, 10**6, sender="admin")
     assert distribute(made) == (surplus(made) + made.last.value) // 4

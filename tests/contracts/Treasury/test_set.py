@@ -1,4 +1,4 @@
-"""set_target, set_shares, set_insuring: the admin says what income is for."""
+"""set_target, set_shares, set_insurance: the admin says what income is for."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NAME = "Treasury"
 
 @pytest.mark.parametrize("sender", ["stranger", "guardian", "saver"])
 def test_only_the_admin(treasury, sender):
-    for method, *args in (("set_target", 1), ("set_shares", (1,)), ("set_insuring", 1, 1)):
+    for method, *args in (("set_target", 1), ("set_shares", (1,)), ("set_insurance", 1, 1)):
         with reverts("roles: not admin"):
             treasury.do(f"{NAME}.{method}", *args, sender=sender)
 
@@ -68,13 +68,13 @@ def test_together_no_more_than_the_whole(treasury):
 
 @pytest.mark.parametrize(("share", "target"), [(0, 0), (1, 8 * 10**9), (10_000, 1)])
 def test_insuring(treasury, share, target):
-    treasury.do(f"{NAME}.set_insuring", share, target, sender="admin")
-    assert treasury.read(f"{NAME}.insuring_of") == (share, target)
-    assert read_events(treasury, "InsuringSet", NAME) == [(share, target)]
+    treasury.do(f"{NAME}.set_insurance", share, target, sender="admin")
+    assert treasury.read(f"{NAME}.insurance_plan") == (share, target)
+    assert read_events(treasury, "InsuranceSet", NAME) == [(share, target)]
 
 
 def test_insuring_bounds(treasury):
     with reverts("treasury: insured share bounds"):
-        treasury.do(f"{NAME}.set_insuring", 10_001, 0, sender="admin")
+        treasury.do(f"{NAME}.set_insurance", 10_001, 0, sender="admin")
     with reverts("treasury: insurance bounds"):
-        treasury.do(f"{NAME}.set_insuring", 0, 8 * 10**9 + 1, sender="admin")
+        treasury.do(f"{NAME}.set_insurance", 0, 8 * 10**9 + 1, sender="admin")

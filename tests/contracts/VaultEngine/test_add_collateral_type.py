@@ -46,7 +46,7 @@ def test_the_admin_needs_one_whole_token(protocol):
 
 
 def test_a_token_that_returns_nothing_is_listed(protocol):
-    token = protocol.deploy_token("SilentToken", "Silent", "SIL", 6)
+    token = protocol.deploy_token("NoReturnToken", "Silent", "SIL", 6)
     protocol.fund(token, "admin", WAD)
     new = listing(protocol, token)
     protocol.fund(token, "borrower", 5 * WAD)
@@ -56,20 +56,20 @@ def test_a_token_that_returns_nothing_is_listed(protocol):
 
 
 def test_a_token_that_returns_false_is_refused(protocol):
-    token = protocol.deploy_token("FalseToken", "False", "FLS", 18)
+    token = protocol.deploy_token("ReturnsFalseToken", "False", "FLS", 18)
     with reverts("terms: pull failed"):
         listing(protocol, token)
 
 
 def test_a_token_that_takes_a_fee_is_refused(protocol):
-    token = protocol.deploy_token("FeeToken", "Fee", "FEE", 18)
+    token = protocol.deploy_token("FeeOnTransferToken", "Fee", "FEE", 18)
     protocol.fund(token, "admin", WAD)
     with reverts("terms: inexact pull"):
         listing(protocol, token)
 
 
 def test_a_token_that_takes_a_fee_on_the_way_out_is_refused(protocol):
-    token = protocol.deploy_token("FeeToken", "Fee", "FEE", 18)
+    token = protocol.deploy_token("FeeOnTransferToken", "Fee", "FEE", 18)
     protocol.fund(token, "admin", WAD)
     protocol.do(f"{token}.set_free_pulls", True, sender="stranger")
     with reverts("terms: inexact push"):

@@ -8,5 +8,5 @@ from tests.support.helpers import reverts
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "saver"])
 def test_only_the_waterfall(protocol, sender):
-    with reverts("coverage: only waterfall"):
+    with reverts("loss_cover: only waterfall"):
         protocol.do("VaultEngine.cover_from_buyer", 0, "saver", sender, RAD, sender=sender)

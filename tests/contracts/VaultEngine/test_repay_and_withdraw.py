@@ -150,7 +150,7 @@ def test_an_unknown_type_is_refused(protocol):
 
 
 def test_a_token_that_stops_moving_blocks_its_own_withdrawals_only(protocol):
-    token = protocol.deploy_token("FalseToken", "False", "FLS", 18)
+    token = protocol.deploy_token("ReturnsFalseToken", "False", "FLS", 18)
     protocol.fund(token, "admin", WAD)
     new = protocol.do("VaultEngine.add_collateral_type", token, 15_000, 17_000, sender="admin")
     protocol.fund(token, "borrower", WAD)

@@ -2,7 +2,7 @@
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MAX_TYPES
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from tests.support.auction_steps import TERMS, list_token
 from tests.support.helpers import reverts
 
@@ -10,7 +10,7 @@ CALL = "VaultEngine.retire_collateral_type"
 
 
 def listed(protocol):
-    return ids_of(protocol.read("VaultEngine.listed"))
+    return decode_listed_types(protocol.read("VaultEngine.listed"))
 
 
 def test_any_of_them_and_the_others_stay_in_order(protocol):

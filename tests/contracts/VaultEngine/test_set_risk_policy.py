@@ -63,7 +63,7 @@ def test_everybody_asks_the_new_one(guarded):
     guarded.do("VaultEngine.set_fee_dynamic", WETH, True, sender="admin")
     guarded.borrow("borrower", "WETH", 75 * WAD // 10, 9_000 * WAD)
     draw_debt(guarded, "borrower", 1_000 * WAD)
-    assert guarded.read("LiquidationEngine.steepest_of", WETH) == 0
+    assert guarded.read("LiquidationEngine.max_marginal_add_on_of", WETH) == 0
     assert guarded.read("VaultEngine.stability_fee_of", WETH) == a_second(400) + bounds.FEE_MOVE
     repay_debt(guarded, "borrower", 1_000 * WAD)
     assert guarded.read("VaultEngine.stability_fee_of", WETH) == a_second(400)
@@ -115,10 +115,10 @@ def test_an_emergency_is_not_ended_by_another_policy(new_protocol):
     """In the call that puts it in force somebody would draw, before it is told the mode."""
     protocol = deploy_with_prices(new_protocol, with_guards(breaker=BREAKER))
     create(protocol, breaker="CircuitBreaker")
-    protocol.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
+    protocol.do("CircuitBreaker.force_mode", EMERGENCY, sender="guardian")
     with reverts("terms: not a policy"):
         set_policy(protocol)
-    protocol.do("CircuitBreaker.tell", "Second", sender="stranger")
+    protocol.do("CircuitBreaker.sync_policy_mode", "Second", sender="stranger")
     set_policy(protocol)
     protocol.fund("WETH", "borrower", 10 * WAD)
     with reverts("risk_policy: emergency"):

@@ -37,7 +37,7 @@ def spending(new_protocol, monkeypatch):
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian"])
 def test_only_the_treasury(protocol, sender):
-    with reverts("coverage: only treasury"):
+    with reverts("loss_cover: only treasury"):
         protocol.do(CALL, 1, sender, sender=sender)
 
 

@@ -106,7 +106,7 @@ def test_in_caution_or_worse(workouts):
     call_vault(workouts)
     with reverts("workouts: no caution"):
         enter_workout(workouts)
-    workouts.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
+    workouts.do("CircuitBreaker.force_mode", EMERGENCY, sender="guardian")
     enter_workout(workouts)
 
 
@@ -237,7 +237,7 @@ def test_within_the_room_of_the_auction_limit(distressed):
 def test_an_emergency_may_leave_less_room(distressed):
     distressed.do("RiskPolicy.set_effects", 0, 5_000, sender="admin")
     distressed.do("VaultEngine.set_auction_limit", WETH, 20_000, sender="admin")
-    distressed.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
+    distressed.do("CircuitBreaker.force_mode", EMERGENCY, sender="guardian")
     with reverts("workouts: no room"):
         enter_workout(distressed)
 

@@ -34,13 +34,13 @@ def test_one_in_good_standing_is_not(entered):
     entered.post_price("WETH", OVER)
     with reverts("workouts: in good standing"):
         foreclose_workout(entered, 1)
-    assert flag(entered) == entered.read("Workouts.in_doubt", WETH) == 0
+    assert flag(entered) == entered.read("Workouts.flagged_principal", WETH) == 0
     assert not entered.read("Workouts.is_flagged", 1)
 
 
 def test_one_under_its_ratio_is(entered):
     entered.post_price("WETH", UNDER)
-    assert flag(entered) == entered.read("Workouts.in_doubt", WETH) == DEBT * RAY
+    assert flag(entered) == entered.read("Workouts.flagged_principal", WETH) == DEBT * RAY
     assert get_only_event(entered, "WorkoutFlagged", "Workouts") == (1, WETH, DEBT * RAY)
     assert entered.read("Workouts.is_flagged", 1)
 
@@ -57,7 +57,7 @@ def test_it_is_cleared_once_the_lot_is_worth_enough_again(entered):
     flag(entered)
     assert flag(entered) == DEBT * RAY
     entered.post_price("WETH", OVER)
-    assert flag(entered) == entered.read("Workouts.in_doubt", WETH) == 0
+    assert flag(entered) == entered.read("Workouts.flagged_principal", WETH) == 0
 
 
 def test_a_missed_instalment_needs_no_price(entered):
@@ -76,9 +76,9 @@ def test_it_shrinks_and_ends_with_the_principal(entered):
     flag(entered)
     transfer_stablecoin(entered, "borrower", OWED)
     pay_workout(entered, 1, DEBT // 2)
-    assert entered.read("Workouts.in_doubt", WETH) == DEBT * RAY // 2
+    assert entered.read("Workouts.flagged_principal", WETH) == DEBT * RAY // 2
     pay_workout(entered, 1, DEBT // 2)
-    assert entered.read("Workouts.in_doubt", WETH) == 0
+    assert entered.read("Workouts.flagged_principal", WETH) == 0
     # Only the premium is left, which is nobody's loss.
     assert flag(entered) == 0
     pay_workout(entered, 1, OWED)
@@ -90,7 +90,7 @@ def test_it_ends_with_a_foreclosure(entered):
     entered.post_price("WETH", UNDER)
     flag(entered)
     foreclose_workout(entered, 1)
-    assert entered.read("Workouts.in_doubt", WETH) == entered.read("Workouts.in_workouts", WETH) == 0
+    assert entered.read("Workouts.flagged_principal", WETH) == entered.read("Workouts.in_workouts", WETH) == 0
 
 
 def test_it_ends_with_settlement(entered):
@@ -98,7 +98,7 @@ def test_it_ends_with_settlement(entered):
     flag(entered)
     settle(entered)
     entered.do("Workouts.unwind", 1, sender="stranger")
-    assert entered.read("Workouts.in_doubt", WETH) == 0
+    assert entered.read("Workouts.flagged_principal", WETH) == 0
 
 
 def test_nothing_of_none(workouts):

@@ -157,7 +157,7 @@ def test_what_a_raised_floor_left_under_it_may_be_paid_in_parts(entered):
 
 
 def test_in_any_mode_with_a_dead_feed_a_halt_and_no_ceiling(entered):
-    entered.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
+    entered.do("CircuitBreaker.force_mode", EMERGENCY, sender="guardian")
     entered.do("PriceFeed.set_halted", WETH, True, sender="admin")
     entered.do("VaultEngine.set_debt_ceiling", WETH, 0, sender="admin")
     entered.do("VaultEngine.set_auction_limit", WETH, 0, sender="admin")

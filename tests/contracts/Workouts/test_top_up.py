@@ -56,7 +56,7 @@ def test_is_floored_to_the_unit(new_protocol):
     workouts.borrow("borrower", "WBTC", WAD, 40_000 * WAD)
     workouts.post_price("WBTC", 58_500 * RAY)
     workouts.do("LiquidationEngine.call", 1, "borrower", sender="stranger")
-    workouts.do("CircuitBreaker.raise_to", 1, sender="guardian")
+    workouts.do("CircuitBreaker.force_mode", 1, sender="guardian")
     workouts.do("Workouts.enter", 1, "borrower", 4, sender="borrower")
     workouts.fund("WBTC", "borrower", WAD)
     workouts.do("VaultEngine.deposit_and_draw", 1, "borrower", WAD, 0, "borrower", sender="borrower")

@@ -56,7 +56,7 @@ def test_nothing_is_skimmed_before(settling):
     with reverts("settlement: no debt"):
         skim_vault(settling, WETH, "borrower")
     with reverts("settlement: debts are left"):
-        settling.do("Settlement.fix", sender="stranger")
+        settling.do("Settlement.fix_redemption_rates", sender="stranger")
     settling.do(CALL, 1, sender="stranger")
     for c, owner in list_indebted_vaults(settling):
         skim_vault(settling, c, owner)

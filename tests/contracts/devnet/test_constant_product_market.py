@@ -100,7 +100,7 @@ def test_donations_change_nothing(protocol, market):
 
 
 def test_a_token_that_fails_silently_stops_the_trade(protocol):
-    token = protocol.deploy_token("FalseToken", "False", "FALSE", 18)
+    token = protocol.deploy_token("ReturnsFalseToken", "False", "FALSE", 18)
     both = protocol.lockstep
     stable, maker = both.addresses["Stablecoin"], protocol.address("market_maker")
     both.create_contract("ConstantProductMarket", "Market.FALSE", both.addresses[token], 18, stable, 0, maker)

@@ -6,7 +6,7 @@ from backstop.model.arithmetic import MAX_UINT256
 from tests.support.helpers import reverts
 
 
-@pytest.fixture(params=["Token", "SilentToken", "FeeToken", "IssuedToken"])
+@pytest.fixture(params=["Token", "NoReturnToken", "FeeOnTransferToken", "BlocklistToken"])
 def strict(request, protocol):
     """A token that reverts when it cannot pay."""
     return protocol.deploy_token(request.param, "Strict", "STRICT", 18)
@@ -48,10 +48,10 @@ def test_the_highest_allowance_is_without_end(protocol, strict):
 def test_what_a_transfer_returns(protocol):
     for kind, value in (
         ("Token", True),
-        ("FeeToken", True),
-        ("FalseToken", True),
-        ("IssuedToken", True),
-        ("SilentToken", None),
+        ("FeeOnTransferToken", True),
+        ("ReturnsFalseToken", True),
+        ("BlocklistToken", True),
+        ("NoReturnToken", None),
     ):
         token = protocol.deploy_token(kind, kind, kind[:5], 18)
         assert protocol.do(f"{token}.transfer", "taker", 0, sender="saver") is value
@@ -60,7 +60,7 @@ def test_what_a_transfer_returns(protocol):
 
 
 def test_a_false_token_returns_false_and_moves_nothing(protocol):
-    token = protocol.deploy_token("FalseToken", "False", "FALSE", 18)
+    token = protocol.deploy_token("ReturnsFalseToken", "False", "FALSE", 18)
     protocol.do(f"{token}.mint", "saver", 100, sender="saver")
     assert protocol.do(f"{token}.transfer", "taker", 101, sender="saver") is False
     assert protocol.do(f"{token}.transferFrom", "saver", "taker", 1, sender="taker") is False
@@ -71,20 +71,20 @@ def test_a_false_token_returns_false_and_moves_nothing(protocol):
 
 
 def test_a_fee_token_delivers_less_than_was_sent(protocol):
-    token = protocol.deploy_token("FeeToken", "Fee", "FEE", 18)
+    token = protocol.deploy_token("FeeOnTransferToken", "Fee", "FEE", 18)
     protocol.do(f"{token}.mint", "saver", 1_000, sender="saver")
     protocol.do(f"{token}.transfer", "taker", 1_000, sender="saver")
     assert protocol.read(f"{token}.balanceOf", "taker") == protocol.read(f"{token}.totalSupply") == 990
 
 
 def test_an_issuer_stops_blocks_refuses_and_takes_a_fee(protocol):
-    token = protocol.deploy_token("IssuedToken", "Issued", "ISS", 18)
+    token = protocol.deploy_token("BlocklistToken", "Issued", "ISS", 18)
     protocol.do(f"{token}.mint", "saver", 1_000, sender="saver")
     for call, view, reason in (
         (("stop",), ("stopped",), "token: stopped"),
         (("block", "saver"), ("blocked", "saver"), "token: sender blocked"),
         (("block", "taker"), ("blocked", "taker"), "token: receiver blocked"),
-        (("refuse_nothing",), ("refuses_nothing",), "token: nothing to move"),
+        (("refuse_zero_transfers",), ("refuses_zero_transfers",), "token: nothing to move"),
     ):
         protocol.do(f"{token}.{call[0]}", *call[1:], True, sender="issuer")
         assert protocol.read(f"{token}.{view[0]}", *view[1:]) is True

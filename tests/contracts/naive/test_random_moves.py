@@ -15,9 +15,9 @@ def naive_parameters(seed):
     """Those that the fuzzer would draw, with every pool of stablecoin and the waterfall naive."""
     parameters = draw_parameters(Random(seed))
     pools = {
-        name: replace(getattr(parameters, name), cooldown=0, contract="LeaveAtOncePool") for name in POOLS
+        name: replace(getattr(parameters, name), cooldown=0, contract="InstantExitPool") for name in POOLS
     }
-    return replace(parameters, **pools, waterfall_contract="EpochCapsWaterfall")
+    return replace(parameters, **pools, waterfall_contract="CalendarCapWaterfall")
 
 
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_campaign.py::test_model_and_chain_agree")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from tests.support.erc4626 import MEMBERS, PEOPLE, check_entry, check_exit, draw_exit
 
 few = settings(max_examples=6)

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backstop.model.arithmetic import WAD
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from tests.support.erc4626 import MEMBERS, PEOPLE, PoolInState, check_entry, check_exit, draw_exit
 
 few = settings(max_examples=6)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from tests.support.deployed_protocol import PRICES
 from tests.support.erc4626 import MEMBERS, build_parameters
 from tests.support.helpers import get_revert_reason

@@ -18,7 +18,7 @@ from backstop.deployment.parameter_rules.parameter_rule import (
     format_percent,
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
-from backstop.model.dutch import Terms
+from backstop.model.dutch_auction import Terms
 
 
 def compute_time_to_price(auction: AuctionParameters, part: int) -> int | None:

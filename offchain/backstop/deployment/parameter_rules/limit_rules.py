@@ -105,7 +105,7 @@ def _ceiling_and_floor(parameters: Parameters, prices: Prices) -> Iterator[RuleV
 def _global_ceiling(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     most = parameters.global_debt_ceiling
     ceilings = [(each.symbol, each.debt_ceiling) for each in parameters.collateral_types]
-    ceilings += [(domain.name, domain.line) for domain in parameters.domains]
+    ceilings += [(facilitator.name, facilitator.line) for facilitator in parameters.facilitators]
     for place, ceiling in ceilings:
         if ceiling > most:
             yield RuleViolation(

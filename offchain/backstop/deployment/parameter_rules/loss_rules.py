@@ -17,7 +17,7 @@ from backstop.deployment.parameter_rules.parameter_rule import (
 )
 from backstop.model.arithmetic import BASIS_POINTS, div_up
 from backstop.model.bounds import FALL, LOOK
-from backstop.model.redeem_queue import collecting_time
+from backstop.model.redeem_queue import get_collecting_time
 
 EQUITY_STAGES = ("staked_equity", "minted_equity")
 """Stages that sell first and pay later."""
@@ -128,7 +128,7 @@ def _time_to_flag(parameters: Parameters, prices: Prices) -> Iterator[RuleViolat
 def _cap_delay(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for name in iter_loss_pools(parameters):
         cooldown = getattr(parameters, name).cooldown
-        least = cooldown + collecting_time(cooldown) + LOOK + 86_400
+        least = cooldown + get_collecting_time(cooldown) + LOOK + 86_400
         if parameters.cap_delay < least:
             values = format_duration(parameters.cap_delay), format_duration(least - 86_400)
             yield RuleViolation(name, values, f"the delay to {format_duration(least)} or more")

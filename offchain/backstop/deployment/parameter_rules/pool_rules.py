@@ -54,7 +54,7 @@ def _spread_and_fee(parameters: Parameters, prices: Prices) -> Iterator[RuleViol
     DOUBTFUL,
     "backstop.leverage",
     "market.initial",
-    why="the pool's own bound is the one that counts: the desk's initial margin would stop it before",
+    why="the pool's own bound counts: the trading contract's initial margin would stop it before",
 )
 def _leverage_and_margin(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for margin, market, _ in iter_markets(parameters):

@@ -46,17 +46,17 @@ def _timelock_delay(parameters: Parameters, prices: Prices) -> Iterator[RuleViol
 @define_rule(
     REFUSED,
     "timelock.retraction",
-    "domain.delay",
+    "facilitator.delay",
     why="a loss that was announced falsely can be taken back before anybody books it",
 )
 def _retraction(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     if parameters.timelock is None:
         return
-    for domain in parameters.domains:
-        if parameters.timelock.retraction >= domain.delay:
-            values = format_duration(parameters.timelock.retraction), format_duration(domain.delay)
+    for facilitator in parameters.facilitators:
+        if parameters.timelock.retraction >= facilitator.delay:
+            values = format_duration(parameters.timelock.retraction), format_duration(facilitator.delay)
             yield RuleViolation(
-                domain.name, values, f"the retraction to less than {format_duration(domain.delay)}"
+                facilitator.name, values, f"the retraction to less than {format_duration(facilitator.delay)}"
             )
 
 

@@ -14,7 +14,7 @@ class PricingConditions(NamedTuple):
     price: int  # of liquidations, ray; 0 is none, and then nobody is liquidated or called
     rate: int  # accumulated rate with the fees up to now, ray
     timestamp: int  # seconds
-    liquidation_ratio: int  # basis points; 0 for a type that no auction has room for, as a domain's
+    liquidation_ratio: int  # basis points; 0 for a type that no auction has room for, as a facilitator's
     policy: Terms = Terms()  # margin by size: only a vault's own brackets count here
     calls: CallTerms = CallTerms()
 

@@ -13,7 +13,7 @@ from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.rpc_client import RpcError
 from backstop.live.index.vault_index_state import MarginCalled, VaultChanged
 from backstop.live.node.rpc_node import Node
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
 
 FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000
 """Of one request: at first, and what most services take at all."""

@@ -16,9 +16,9 @@ from backstop.live.index.collateral_type_vaults import VaultRecord
 from backstop.live.index.pricing_conditions import PricingConditions
 from backstop.live.node.live_host import revert_data
 from backstop.live.node.rpc_node import Node
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.interfaces import Bracket, CallTerms
 from backstop.model.risk_policy import Terms
-from backstop.model.state import ZERO_ADDRESS
 
 
 class ViewCall(NamedTuple):

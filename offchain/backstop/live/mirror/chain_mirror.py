@@ -33,7 +33,7 @@ from backstop.live.node.block_roots import BlockRootChecker
 from backstop.live.node.live_host import LiveHost, raw_logs
 from backstop.live.node.rpc_node import TEST_CHAINS, Node, RetryError
 from backstop.live.node.signers import Signers
-from backstop.model.state import Log, World, Written
+from backstop.model.contract_base import Log, World, Written
 from backstop.proof.lockstep_difference import convert_to_tuples
 from backstop.proof.step_trace import TraceStep
 from backstop.system import Action, Outcome

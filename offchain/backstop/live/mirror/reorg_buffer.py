@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from backstop.hosts import storage_layout
 from backstop.hosts.state_json import format_key, parse_key
-from backstop.model.state import MISSING, Table, World, Written
+from backstop.model.contract_base import MISSING, Table, World, Written
 
 
 class FollowedBlock(NamedTuple):

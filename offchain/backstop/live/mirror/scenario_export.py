@@ -24,8 +24,8 @@ from backstop.keepers.view_records import MarketData
 from backstop.live.mirror.chain_mirror import Mirror
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.contract_base import ZERO_ADDRESS, Table, World
 from backstop.model.member_pool import MemberPool
-from backstop.model.state import ZERO_ADDRESS, Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.opening_section import OPENING_VERSION
 from backstop.simulation.scenario.scenario_loader import SCHEMA_VERSION
@@ -172,9 +172,9 @@ def _build_vault_book(
         place[1] += workout.principal
     names = _build_account_names(mirror.deployment)
     rows, left_out = [], []
-    for name, domain in view.domains.items():
+    for name, facilitator in view.facilitators.items():
         # Nobody but its bridge can open it.
-        _, debt = owed.pop((domain.collateral_type, view.addresses[name]), (0, 0))
+        _, debt = owed.pop((facilitator.collateral_type, view.addresses[name]), (0, 0))
         if debt:
             left_out.append(f"{name}: {format_stablecoin(debt // RAY)} of debt, drawn by a bridge")
     opened_at = {symbol: _market_price(view, c) for c, symbol in enumerate(view.symbols)}
@@ -267,7 +267,7 @@ def _list_members(mirror: Mirror) -> dict[str, dict[str, str]]:
         for owner in owners - own:
             worth = pool.convertToAssets(owner, pool.balanceOf(owner, owner))
             # Who is in a batch that was not paid yet is a member, too.
-            for batch in pool.requests_of(owner):
+            for batch in pool.list_requests(owner):
                 record = pool.batch_of(owner, batch)
                 shares = 0 if record.over else pool.shares_at_cut(batch, owner)
                 if record.held:

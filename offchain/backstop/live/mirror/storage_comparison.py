@@ -12,7 +12,7 @@ from backstop.hosts.rpc_client import NodeRefusedError, RpcError
 from backstop.live.node.cross_check import cross_check_words
 from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import Node
-from backstop.model.state import Table, World, Written
+from backstop.model.contract_base import Table, World, Written
 
 _SECOND_LOOKS = 4
 

@@ -13,7 +13,7 @@ from backstop.deployment.contract_creation import find_model_class
 from backstop.deployment.deployment_plan import Creation
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
-from backstop.model.state import World
+from backstop.model.contract_base import World
 
 KINDS = ("RiskPolicy", "ScriptedPolicy")
 """Policies that have a model, and are deployed by a transaction of their own."""

@@ -20,8 +20,8 @@ from backstop.live.index.collateral_type_vaults import VaultRecord
 from backstop.live.index.index_snapshot import IndexSnapshot
 from backstop.live.index.vault_index_state import DEPTH, UndoEntry, VaultIndex
 from backstop.live.mirror.chain_mirror import Mirror
+from backstop.model.contract_base import Written
 from backstop.model.interfaces import Vault
-from backstop.model.state import Written
 
 _ENGINE, _VAULTS = "VaultEngine", "vaults"
 _TABLES = (

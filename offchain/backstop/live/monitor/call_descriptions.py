@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
 from backstop.report.amounts import format_compact
 from backstop.system import Outcome
 

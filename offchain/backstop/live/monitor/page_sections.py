@@ -21,7 +21,7 @@ _KEPT = frozenset(
     (
         *("LiquidationEngine", "CollateralAuction", "FlashTaker", "EquityTaker", "LossWaterfall"),
         *("EquityAuction", "SurplusAuction", "Treasury", "AutoCeiling", "CircuitBreaker", "RiskPolicy"),
-        *("Workouts", "Domain", "Settlement"),
+        *("Workouts", "BridgeFacilitator", "Settlement"),
     )
 )
 _BANDS = (10_000, 11_000, 12_500, 15_000, 20_000)

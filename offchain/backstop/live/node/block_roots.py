@@ -16,7 +16,7 @@ from trie import HexaryTrie
 
 from backstop.live.node.rpc_node import TEST_CHAINS, Node
 from backstop.live.node.storage_proofs import UnprovenError, encode_header
-from backstop.model.signatures import ecrecover, keccak256
+from backstop.model.evm_crypto import ecrecover, keccak256
 
 ETHEREUM = (1, 17_000, 560_048, 11_155_111, *TEST_CHAINS)
 """Chains whose blocks have to hold: others may have headers, receipts or transactions of their own kind."""

@@ -37,9 +37,11 @@ _THROUGH = ("spender", "auction", "market")
 # The addresses that say whom a call is about: it may be anybody, and gets nothing of the account's. Any other
 # address may be one that gets something, and keeps it.
 _ABOUT: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("call", "flag", "liquidate", "enter", "skim", "meet", "wake"), ("owner",)),
+    **dict.fromkeys(
+        ("call", "flag", "liquidate", "enter", "skim", "seize_insolvent", "update_account"), ("owner",)
+    ),
     **dict.fromkeys(("share", "submit", "execute"), ("accounts",)),
-    "meet_all": ("owners",),
+    "update_and_seize": ("owners",),
     "leave": ("controller",),
     "fill": ("maker.account", "taker.account"),
 }

@@ -14,7 +14,7 @@ from backstop.live.node.rpc_node import LOCAL
 from backstop.live.operate.live_system import LiveSystem, market_view
 from backstop.live.operate.network_options import connect_node, open_system
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
 from backstop.simulation.run_directory import to_json_value
 from backstop.system import Action, Outcome, Snapshot
 

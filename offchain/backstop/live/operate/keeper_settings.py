@@ -123,7 +123,7 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
     "deleverager": ("call_gas", "most", "reports"),
     "matcher": ("orders", "reports", "most"),
     "debtor": ("instalments", "most"),
-    "bridge": ("domain", "each", "capital", "heartbeat", "to"),
+    "bridge": ("facilitator", "each", "capital", "heartbeat", "to"),
 }
 
 
@@ -232,7 +232,7 @@ def _read_roles(field: Field) -> dict[str, Any]:
 
 
 def _read_option(field: Field, name: str) -> Option:
-    if name == "domain":
+    if name == "facilitator":
         return field.text
     if name in ("orders", "signs"):
         return str(field.file.parent / field.text)

@@ -82,14 +82,16 @@ def build_keepers(
 
 
 def _build_bridge_keeper(deployment: Deployment, group: KeeperGroup) -> Keeper:
-    """Return the keeper of a domain, as its minter.
+    """Return the keeper of a facilitator, as its minter.
 
     It keeps what it draws, unless the group names a receiver.
     """
-    minters = {each.name: each.minter for each in deployment.parameters.domains}
-    name = group.domain or (min(minters) if len(minters) == 1 else "")
+    minters = {each.name: each.minter for each in deployment.parameters.facilitators}
+    name = group.facilitator or (min(minters) if len(minters) == 1 else "")
     if name not in minters:
         there = f"there are {', '.join(minters)}" if minters else "the deployment has none"
-        raise BackstopError(f"a bridge needs its domain, not {name!r}: {there}")
+        raise BackstopError(f"a bridge needs its facilitator, not {name!r}: {there}")
     address = deployment.get_account(minters[name])
-    return Keeper(group.name, address, dataclasses.replace(group, domain=name, to=group.to or address), 0)
+    return Keeper(
+        group.name, address, dataclasses.replace(group, facilitator=name, to=group.to or address), 0
+    )

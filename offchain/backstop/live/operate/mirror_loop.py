@@ -36,7 +36,7 @@ NOT_COMPARED = "nothing can be compared at block"
 """Of a block that is not the newest, and whose state no node has any more."""
 _OPEN = ("auctions", "sales", "workouts", "calls", "flags")
 # A line is printed when one of these has changed.
-_TOLD = ("balance_sheet", "stages", "open", "domains", "mode", "found")
+_TOLD = ("balance_sheet", "stages", "open", "facilitators", "mode", "found")
 # Further behind than this it replays, and does not compare storage at every block.
 _BEHIND = 100
 _AT_ONCE = 1_000
@@ -238,7 +238,7 @@ class MirrorLoop:
             "coverage": figures["coverage"],
             "stages": [{name: row[name] for name in ("stage", "capacity_rad")} for row in figures["stages"]],
             "open": {name: len(figures[name]) for name in _OPEN},
-            "domains": figures["domains"],
+            "facilitators": figures["facilitators"],
         }
 
     def _forget_calls(self) -> None:
@@ -323,9 +323,9 @@ def format_record_line(record: dict[str, Any]) -> str:
     ]
     if opened["workouts"]:
         parts.append(f"{opened['workouts']} workouts")
-    for domain in record["domains"]:
-        if announced := int(domain["announced_wad"]):
-            parts.append(f"{domain['symbol']} to lose {format_fixed(announced, WAD, 0)}")
+    for facilitator in record["facilitators"]:
+        if announced := int(facilitator["announced_wad"]):
+            parts.append(f"{facilitator['symbol']} to lose {format_fixed(announced, WAD, 0)}")
     if record["mode"] != "normal":
         parts.append(record["mode"])
     return "; ".join(parts)

@@ -13,9 +13,9 @@ from backstop.errors import BackstopError
 from backstop.keepers.signed_order_file import format_order, parse_order
 from backstop.live.node.rpc_node import TEST_CHAINS
 from backstop.live.node.signers import keystore_key
+from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order, order_digest
-from backstop.model.owned import account_of
 
 
 def order_key(deployment: Deployment, trader: str | None, keystore: str | None) -> bytes:
@@ -57,7 +57,7 @@ def sign_order(
     if rest:
         raise BackstopError(f"a lot of {symbol} would cost parts of a wei: give a rounder --price")
     signer: Any = Account.from_key(key)
-    account = account_of(str(signer.address).lower(), number)
+    account = derive_account(str(signer.address).lower(), number)
     order = Order(account, market, size, each, expiry, nonce, reduce_only)
     digest = order_digest(order, deployment.chain_id, deployment.addresses["MarginOrders"])
     line = format_order(order, bytes(signer.unsafe_sign_hash(digest).signature))

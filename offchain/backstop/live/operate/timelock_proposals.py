@@ -15,7 +15,7 @@ from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.named_calls import NamedCalls
-from backstop.model.timelock import Call, Proposal, id_of
+from backstop.model.timelock import Call, Proposal, hash_proposal
 from backstop.system import Action
 
 TIMELOCK = "Timelock"
@@ -120,7 +120,7 @@ class TimelockGovernance:
         delay = max(self.call_view("delay_of", target, data[:4]) for target, data in calls)
         ready_at = self.now + delay
         lines = [
-            f"proposal 0x{id_of(calls, packed).hex()}",
+            f"proposal 0x{hash_proposal(calls, packed).hex()}",
             *(f"  {line}" for line in self.describe_calls(calls)),
             f"  {self.describe_window(ready_at, ready_at + self.call_view('WINDOW'))}",
             *(f"  as things are, {line}" for line in self._iter_reverting_calls(calls)),
@@ -195,7 +195,7 @@ class TimelockGovernance:
         """Return what was proposed, by id: an event that another id follows from is not believed."""
         found = {}
         for _, (id, calls, salt, _, _) in self._iter_events("Proposed"):
-            if id_of(calls, salt) == id:
+            if hash_proposal(calls, salt) == id:
                 found[id] = tuple((target, data) for target, data in calls), salt
         return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from backstop.keepers.deleveraging_queue import LIGHTS
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.model.perpetual_ranking import SCALE
+from backstop.model.ranked_deleveraging import SCALE
 from backstop.report.amounts import format_fixed, format_percent
 from backstop.report.figure_markup import pluralise_noun
 

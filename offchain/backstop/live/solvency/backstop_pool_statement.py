@@ -12,7 +12,7 @@ from backstop.hosts.model_system import ModelSystem
 from backstop.live.solvency.market_copy import copy_market, update_account_copy
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.margin_policy import MarginPolicy
-from backstop.model.perpetual_backstop import PerpetualBackstop
+from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault
 from backstop.model.perpetual_market import PerpetualMarket
 
 _NOBODY = "0x" + "00" * 20
@@ -26,13 +26,13 @@ def build_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
     until it has left, at rest or not, but while losses are late.
     """
     contracts = model.world.contracts
-    if "PerpetualBackstop" not in contracts:
+    if "PerpetualLiquidityVault" not in contracts:
         return None
-    pool = cast(PerpetualBackstop, contracts["PerpetualBackstop"])
+    pool = cast(PerpetualLiquidityVault, contracts["PerpetualLiquidityVault"])
     market = cast(PerpetualMarket, contracts["PerpetualMarket"])
     copied = copy_market(market)
     update_account_copy(copied, pool.address)
-    account, standing = copied.accounts[pool.address], copied._standing(pool.address)
+    account, standing = copied.accounts[pool.address], copied._compute_standing(pool.address)
     held = {each.market: each for each in copied.holdings_of(_NOBODY, pool.address)}
     value = max(0, standing.own - standing.haircut)
     free = max(0, standing.own - standing.haircut - standing.unfinal)
@@ -41,7 +41,7 @@ def build_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
     return {
         "value_wad": str(value),
         "shares": str(pool.totalSupply(_NOBODY)),
-        "at_rest": account.markets == 0 and account.cash >= 0,
+        "is_idle": account.markets == 0 and account.cash >= 0,
         "unfinal_wad": str(standing.unfinal),
         "bond_wad": str(market.third_bond * account.bond.bit_count()),
         "debt_wad": str(max(0, standing.haircut - standing.own)),
@@ -62,7 +62,7 @@ def build_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
     }
 
 
-def _list_batches(pool: PerpetualBackstop, value: int) -> tuple[list[dict[str, Any]], int]:
+def _list_batches(pool: PerpetualLiquidityVault, value: int) -> tuple[list[dict[str, Any]], int]:
     """Return the batches that have not left, the oldest first, what they would be paid now, and crumbs."""
     found, number = [], pool.first_batch(_NOBODY)
     supply = pool.totalSupply(_NOBODY)
@@ -83,7 +83,7 @@ def _list_batches(pool: PerpetualBackstop, value: int) -> tuple[list[dict[str, A
     return found, asked[0]
 
 
-def _describe_quote(pool: PerpetualBackstop, market_id: int, lots: int, now: int) -> dict[str, Any]:
+def _describe_quote(pool: PerpetualLiquidityVault, market_id: int, lots: int, now: int) -> dict[str, Any]:
     """Return until when a quote runs, and the lots that it still offers; None and 0 without one."""
     quote = pool.quote_of(_NOBODY, market_id)
     runs = now < quote.until

@@ -9,9 +9,9 @@ from backstop.deployment.contract_names import STAGES
 from backstop.deployment.deployment_plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.model_system import ModelSystem
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.stage_order import NOT_SET
-from backstop.model.state import ZERO_ADDRESS
 
 _NOBODY = ZERO_ADDRESS
 

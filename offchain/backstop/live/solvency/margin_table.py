@@ -67,7 +67,7 @@ def _iter_pool_rows(pool: Mapping[str, Any]) -> Iterator[Rows]:
         ("backstop pool", "members' value", "used", "of", "crumbs, shares"),
         [
             (
-                "at rest" if pool["at_rest"] else f"at work: {', '.join(kept) or 'less than a coin'}",
+                "at rest" if pool["is_idle"] else f"at work: {', '.join(kept) or 'less than a coin'}",
                 _format_coins(pool["value_wad"]),
                 _format_coins(pool["used_wad"]),
                 _format_coins(pool["usable_wad"]),

@@ -9,8 +9,8 @@ import copy
 from collections.abc import Hashable
 from typing import Any
 
+from backstop.model.contract_base import Table
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.state import Table
 
 
 class _OverlayTable(Table):
@@ -42,7 +42,7 @@ def update_account_copy(market: PerpetualMarket, owner: str) -> None:
     clock = market.clocks[()]
     account = market.accounts[owner]
     while account.cycle != clock.cycle or account.markets & clock.ended:
-        market._touch(owner)
+        market._touch_account(owner)
         after = market.accounts[owner]
         if after == account:
             return

@@ -145,7 +145,7 @@ def iter_holders(market: PerpetualMarket) -> Iterator[Holder]:
     copied = copy_market(market)
     for owner in market.accounts:
         update_account_copy(copied, owner)
-        standing = copied._standing(owner)
+        standing = copied._compute_standing(owner)
         held = copied.holdings_of(_NOBODY, owner)
         yield Holder(owner, standing.own - standing.haircut, {each.market: each.size for each in held})
 

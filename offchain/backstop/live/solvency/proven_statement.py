@@ -30,7 +30,7 @@ from backstop.live.node.rpc_node import Node
 from backstop.live.node.storage_proofs import Header, TrieNodes, UnprovenError, encode_header, read_header
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.live.solvency.storage_read_log import record_reads, restrict_to_proven
-from backstop.model.state import Written
+from backstop.model.contract_base import Written
 
 SCHEMA_VERSION = 1
 _SLOTS_AT_ONCE = 200

@@ -3,7 +3,7 @@
 Every figure is worked out by the model from the words of one block, so whoever proves the words has the
 figures. Debts are as booked, which is up to each type's last accrual; `unbooked_fees_rad` is what has come
 due since. Collateral counts at the feed's current price, fresh or not, without any discount; notes of a
-domain at what the domain says, so a loss that is announced is short. Ratios are rounded down, losses never.
+facilitator at its own word, so a loss that is announced is short. Ratios are rounded down, losses never.
 Amounts are decimal strings, as in a run's summary.
 
 Mappings cannot be listed, so a statement could leave something out: `checks` are the sums over vaults,
@@ -32,13 +32,13 @@ from backstop.live.solvency.deployment_changes import (
 )
 from backstop.live.solvency.margin_statement import build_margin_statement
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.model.contract_base import RevertError
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Balance
 from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.member_pool import MemberPool
 from backstop.model.recovery_claims import RecoveryClaims
-from backstop.model.state import RevertError
 
 _NOBODY = "0x" + "00" * 20
 _LARGEST = (1, 5, 10)
@@ -181,7 +181,7 @@ class _StatementBuilder:
             ),
             "pools": self.describe_pools(),
             "claims": self.describe_claims(),
-            "domains": self.describe_domains(),
+            "facilitators": self.describe_facilitators(),
             "auctions": self.open_auctions(),
             "workouts": self.open_workouts(),
             "sales": self.describe_sales(),
@@ -289,7 +289,7 @@ class _StatementBuilder:
         """Sum up both sides of the books, vaults, auctions and flags: each figure should be zero."""
         sheet = self.balance_sheet()
         vaults = auctions = flags = 0
-        of_vaults, kept = self.view.get_vault_flags(), self.liquidations.tables["doubt.of_types"]
+        of_vaults, kept = self.view.get_vault_flags(), self.liquidations.tables["vault_flags.of_types"]
         for c in self.types:
             owed = sum(each.debt for each in self.vaults if each.collateral_type == c)
             vaults += abs(self.debts[c].performing - owed)
@@ -335,11 +335,11 @@ class _StatementBuilder:
                 if waterfall.reserved(_NOBODY, c, k):
                     may.append(None)
                     continue
-                capacity = waterfall._capacity(k, c)[1]
+                capacity = waterfall._get_capacity(k, c)[1]
                 has.append(capacity)
-                may.append(str(waterfall._room(c, k, capacity, settling=settling)))
+                may.append(str(waterfall._compute_room(c, k, capacity, settling=settling)))
                 more = spent if kind.pooled else 0
-                room = waterfall._room(c, k, capacity - min(capacity, more), more, settling)
+                room = waterfall._compute_room(c, k, capacity - min(capacity, more), more, settling)
                 amount = min(left[c], room)
                 left[c] -= amount
                 spent += amount
@@ -443,18 +443,18 @@ class _StatementBuilder:
             for workout, exposure in zip(view.workouts, self.workouts, strict=True)
         ]
 
-    def describe_domains(self) -> list[dict[str, Any]]:
+    def describe_facilitators(self) -> list[dict[str, Any]]:
         """State what bridges owe, have lost and are said to lose; this is booked from `ready_at` on."""
         return [
             {
                 "symbol": name,
-                "debt_rad": str(self.debts[domain.collateral_type].performing),
-                "line_rad": str(self.view.get_terms(domain.collateral_type).debt_ceiling * RAD),
-                "lost_wad": str(domain.lost),
-                "announced_wad": str(domain.announced),
-                "ready_at": domain.ready_at or None,
+                "debt_rad": str(self.debts[facilitator.collateral_type].performing),
+                "line_rad": str(self.view.get_terms(facilitator.collateral_type).debt_ceiling * RAD),
+                "lost_wad": str(facilitator.lost),
+                "announced_wad": str(facilitator.announced),
+                "ready_at": facilitator.ready_at or None,
             }
-            for name, domain in self.view.domains.items()
+            for name, facilitator in self.view.facilitators.items()
         ]
 
     def describe_sales(self) -> list[dict[str, Any]]:

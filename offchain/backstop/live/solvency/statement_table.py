@@ -140,7 +140,7 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
     )
     _print_table(
         console,
-        ("domain", "owes", "of its line", "lost", "announced", "booked from"),
+        ("facilitator", "owes", "of its line", "lost", "announced", "booked from"),
         [
             (
                 row["symbol"],
@@ -150,7 +150,7 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
                 _format_coins(row["announced_wad"], WAD),
                 "-" if row["ready_at"] is None else format_moment(row["ready_at"]),
             )
-            for row in statement["domains"]
+            for row in statement["facilitators"]
         ],
     )
     _print_table(

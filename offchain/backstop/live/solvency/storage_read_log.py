@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 from backstop.live.node.storage_proofs import UnprovenError
-from backstop.model.state import Table, World, Written
+from backstop.model.contract_base import Table, World, Written
 
 
 class _RecordingTable(Table):

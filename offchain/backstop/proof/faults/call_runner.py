@@ -181,14 +181,14 @@ class CallRunner:
         self.it.both.track_slot("PerpetualMarket", "cycle_book.fees", ())
         for pool in POOLS:
             self.it.both.track_slot(pool, "line.claimed", (1, get_account("saver")))
-            if "exits.runs" in self.it.both.model.world.contracts[pool].tables:
-                self.it.both.track_slot(pool, "exits.first_run", ())
+            if "exit_batches.runs" in self.it.both.model.world.contracts[pool].tables:
+                self.it.both.track_slot(pool, "exit_batches.first_run", ())
                 for batch in range(1, 4):
                     for path in (
-                        "exits.levels",
-                        "exits.runs",
-                        "exits.fractions",
-                        "exits.ceilings",
+                        "exit_batches.levels",
+                        "exit_batches.runs",
+                        "exit_batches.fractions",
+                        "exit_batches.ceilings",
                         "line.batches",
                     ):
                         self.it.both.track_slot(pool, path, batch)

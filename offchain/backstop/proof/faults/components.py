@@ -76,7 +76,7 @@ PARTS = (
     _make_contract("Perpetuals"),
     _make_contract("MarginPolicy"),
     _make_contract("MarginFund"),
-    _make_contract("PerpetualDesk"),
+    _make_contract("PerpetualTrading"),
 )
 """Every part that breaks. Not among them is what nothing stands without: the ledger, the waterfall, the
 engine of liquidations, the auction of collateral, settlement, the stablecoin, margin markets and orders."""

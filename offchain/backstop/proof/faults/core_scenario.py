@@ -53,7 +53,7 @@ def build_parameters() -> Parameters:
     with_margin = build_margin_parameters()
     return replace(
         build_guarded_parameters(),
-        domains=with_margin.domains,
+        facilitators=with_margin.facilitators,
         margin=with_margin.margin,
         equity=EquityParameters(mint_cap=100),
         stages=replace_stage(with_margin, "minted_equity", cap_bps=5_000).stages,
@@ -116,7 +116,7 @@ def list_settlement_calls(it: FaultScenario) -> list[tuple[Action, bool, int]]:
     indebted |= {it.read_view("CollateralAuction.position_of", id)[:2] for id in on_sale}
     calls += [it.build_action("Settlement.skim", c, owner, by="settler") for c, owner in sorted(indebted)]
     covers = [it.build_action("Settlement.cover_last", c, by="settler") for c in types]
-    calls += [*covers, it.build_action("Settlement.fix", by="settler")]
+    calls += [*covers, it.build_action("Settlement.fix_redemption_rates", by="settler")]
     # An auction of equity need not end, as long as settlement goes on without; nothing may be left to cover.
     steps = [(each, each.method not in ("end", "cover_last"), 0) for each in calls]
     first = next(i for i, each in enumerate(calls) if each.method == "fix_price")

@@ -99,7 +99,7 @@ class FaultScenario:
             for symbol, price in self.prices.items():
                 if symbol == ADAPTED:
                     now = self.both.timestamp
-                    self.run_call(f"{AGGREGATOR}.say", 1, int(price * 10**8), now, now, 1, by="poker")
+                    self.run_call(f"{AGGREGATOR}.set_answer", 1, int(price * 10**8), now, now, 1, by="poker")
                     self.run_call(f"{ADAPTER}.push", by="poker")
                 for reporter in list_reporters(symbol):
                     said = int(price * RAY)

@@ -30,7 +30,7 @@ from backstop.proof.faults.core_scenario import (
 from backstop.proof.faults.fault_scenario import ADAPTED, ADAPTER, FaultScenario, list_reporters
 from backstop.system import Action
 
-OF_CYCLES = ("PerpetualDesk",)
+OF_CYCLES = ("PerpetualTrading",)
 """Parts that only the margin market has."""
 _SALES = 8
 """Sales after which nothing is left under an auction's cap that is worth one."""

@@ -31,7 +31,7 @@ OWES, GONE, HOLDS, SHORT, IDLE = "owes", "gone", "holds", "short", "idle"
 _MARKET = "PerpetualMarket"
 _FEEDS = "PriceFeed", "MarginPolicy", "feed of WETH"
 _CONCERNED = (*_FEEDS, "a reporter", "a liar", "RiskPolicy", "CircuitBreaker", "MarginFund", "Perpetuals")
-PARTS_OF_CYCLES = (*_CONCERNED, "PerpetualDesk")
+PARTS_OF_CYCLES = (*_CONCERNED, "PerpetualTrading")
 """The parts that the margin market has to do with."""
 
 
@@ -49,8 +49,8 @@ def play_margin_scenario(artifacts: Artifacts | None = None) -> Iterator[tuple[s
         it.run_action(_fill_orders(it, name, lots))
     it.post_prices(WETH=1_600)
     it.run_call(f"{_MARKET}.accrue", WETH, by="marker")
-    it.run_call(f"{_MARKET}.meet", get_trader_account(GONE), by="finder")
-    it.run_call(f"{_MARKET}.roll", by="roller")
+    it.run_call(f"{_MARKET}.seize_insolvent", get_trader_account(GONE), by="finder")
+    it.run_call(f"{_MARKET}.advance_cycle", by="roller")
     yield PENDING, it
     it.run_call("MarginPolicy.delist", WETH, it.both.timestamp + MIN_NOTICE, by="admin")
     it.advance_time(MIN_NOTICE)
@@ -81,16 +81,16 @@ def _withdraw_margin(it: FaultScenario, broken: Component | None) -> list[CallSt
 
 
 def _book_loss(it: FaultScenario, broken: Component | None) -> list[CallStep]:
-    return [CallStep(it.build_action(f"{_MARKET}.meet", get_trader_account(GONE), by="finder"))]
+    return [CallStep(it.build_action(f"{_MARKET}.seize_insolvent", get_trader_account(GONE), by="finder"))]
 
 
 def _seize_account(it: FaultScenario, broken: Component | None) -> list[CallStep]:
-    return [CallStep(it.build_action(f"{_MARKET}.meet", get_trader_account(OWES), by="finder"))]
+    return [CallStep(it.build_action(f"{_MARKET}.seize_insolvent", get_trader_account(OWES), by="finder"))]
 
 
 def _roll_cycle(it: FaultScenario, broken: Component | None) -> list[CallStep]:
     window = it.read_view(f"{_MARKET}.WINDOW")
-    return [CallStep(it.build_action(f"{_MARKET}.roll", by="roller"), wait=4 * window)] * 2
+    return [CallStep(it.build_action(f"{_MARKET}.advance_cycle", by="roller"), wait=4 * window)] * 2
 
 
 def _roll_with_losses(it: FaultScenario, broken: Component | None) -> list[CallStep]:
@@ -107,7 +107,7 @@ def _end_market(it: FaultScenario, broken: Component | None) -> list[CallStep]:
 
 def _close_account(it: FaultScenario, broken: Component | None) -> list[CallStep]:
     who = get_trader_account(HOLDS)
-    calls = ("wake", (who,), "finder"), ("withdraw", (1_000 * WAD, who), who)
+    calls = ("update_account", (who,), "finder"), ("withdraw", (1_000 * WAD, who), who)
     return [CallStep(it.build_action(f"{_MARKET}.{method}", *args, by=by)) for method, args, by in calls]
 
 
@@ -119,7 +119,7 @@ CALLS_OF_CYCLES = (
     LivenessCall("roll by cycle", PENDING, _roll_cycle, parts=PARTS_OF_CYCLES),
     LivenessCall("roll with losses by cycle", PENDING, _roll_with_losses, parts=PARTS_OF_CYCLES),
     LivenessCall(
-        "reduce by cycle", PENDING, _reduce_position, without=("PerpetualDesk",), parts=PARTS_OF_CYCLES
+        "reduce by cycle", PENDING, _reduce_position, without=("PerpetualTrading",), parts=PARTS_OF_CYCLES
     ),
     LivenessCall(
         "end by cycle", ENDING, _end_market, without=("PriceFeed", "MarginPolicy"), parts=PARTS_OF_CYCLES

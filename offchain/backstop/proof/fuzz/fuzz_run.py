@@ -16,7 +16,7 @@ from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.deployment_plan import plan_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
-from backstop.model.state import NoSuchFunctionError, RevertError
+from backstop.model.contract_base import NoSuchFunctionError, RevertError
 from backstop.proof.fuzz import action_generators  # noqa: F401 (it registers the moves)
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import MOVES, ActionGenerator

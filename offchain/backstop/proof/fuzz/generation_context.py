@@ -13,6 +13,7 @@ from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.contract_base import World
 from backstop.model.equity_auction import EquityAuction
 from backstop.model.erc20 import ERC20
 from backstop.model.interfaces import Debts, Terms, Vault
@@ -23,7 +24,6 @@ from backstop.model.price_feed import PriceFeed
 from backstop.model.risk_policy import RiskPolicy
 from backstop.model.settlement import Settlement
 from backstop.model.shares import Shares
-from backstop.model.state import World
 from backstop.model.timelock import Call
 from backstop.model.token import Token
 from backstop.model.vault_engine import VaultEngine
@@ -73,7 +73,7 @@ class GenerationContext:
         self.savers = tuple(name for name in STABLECOIN_POOLS if name in names)
         self.pools = (*self.savers, *(name for name in ("StakedEquity",) if name in names))
         self.claims = tuple(f"{name}.Claims" for name in self.savers if f"{name}.Claims" in names)
-        self.domains = tuple(domain.name for domain in deployment.parameters.domains)
+        self.facilitators = tuple(facilitator.name for facilitator in deployment.parameters.facilitators)
         self.equity_auctions = tuple(name for name in ("StakeAuction", "MintAuction") if name in names)
 
     @property
@@ -203,13 +203,13 @@ class GenerationContext:
 
     def get_ceiling_room(self, collateral_type: int) -> int:
         """Return how much more the type's ceiling allows to draw [wad]."""
-        total = self.get_debts(collateral_type).performing + self.engine._distress(collateral_type)
+        total = self.get_debts(collateral_type).performing + self.engine._compute_distress(collateral_type)
         return (self.get_terms(collateral_type).debt_ceiling * RAD - total) // RAY
 
     def get_auction_room(self, collateral_type: int) -> int:
         """Return how much may still go under auction [rad]."""
-        factor = self.policy.limits_factor("") if self.policy else BASIS_POINTS
-        return self.engine._room(collateral_type, factor)
+        factor = self.policy.auction_limit_factor("") if self.policy else BASIS_POINTS
+        return self.engine._compute_auction_room(collateral_type, factor)
 
     def has_fresh_price(self, collateral_type: int) -> bool:
         """Return whether the type has a fresh price."""

@@ -10,9 +10,9 @@ from backstop.deployment.deployment_plan import Creation, Deployment
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.model.evm_crypto import keccak256
 from backstop.model.roles import CEILINGS
-from backstop.model.signatures import keccak256
-from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.fuzz.generation_context import PEOPLE
 from backstop.proof.fuzz.parameter_generator import ODD_COOLDOWN, draw_price
 from backstop.system import Action
@@ -24,7 +24,7 @@ PULLS = (
     *STABLECOIN_POOLS,
     *(f"{pool}.Claims" for pool in STABLECOIN_POOLS),
     "PerpetualMarket",
-    "PerpetualBackstop",
+    "PerpetualLiquidityVault",
     "MarginFund",
 )
 PULLS_AT_AUCTION = ("StakeAuction", "MintAuction")
@@ -49,8 +49,8 @@ def iter_adversarial_contracts(deployment: Deployment) -> Iterator[Creation]:
         at[name] = compute_contract_address(get_account(f"deployer_of_{name}"), 0)
         return Creation(name, kind, args, at[name])
 
-    yield creation("FalseToken", "Odd", "Odd", "ODD", 18)
-    yield creation("FeeToken", "Fee", "Fee", "FEE", 18)
+    yield creation("ReturnsFalseToken", "Odd", "Odd", "ODD", 18)
+    yield creation("FeeOnTransferToken", "Fee", "Fee", "FEE", 18)
     yield creation("Token", "Plain", "Plain", "PLAIN", 18)
     yield creation("Token", "Fine", "Fine", "FINE", 19)
     own = deployment.addresses
@@ -106,8 +106,8 @@ def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Act
             yield Action(collateral.symbol, "approve", (at["VaultEngine"], MAX_UINT256), who)
             yield Action(collateral.symbol, "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
             yield Action("Stablecoin", "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
-        domains = (domain.name for domain in deployment.parameters.domains)
-        for name in (*PULLS, *PULLS_AT_AUCTION, EQUITY_MARKET, *domains):
+        facilitators = (facilitator.name for facilitator in deployment.parameters.facilitators)
+        for name in (*PULLS, *PULLS_AT_AUCTION, EQUITY_MARKET, *facilitators):
             if name in at:
                 yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), who)
         for name in (*PULLS_EQUITY, EQUITY_MARKET):
@@ -135,7 +135,7 @@ def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Act
         yield Action("Equity", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
         yield Action("Stablecoin", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
         markets.append((bounds.EQUITY_MARKET, equity.feed))
-    yield Action(SEQUENCER, "say", (1, 0, 1, 1, 1), get_account("poker"))
+    yield Action(SEQUENCER, "set_answer", (1, 0, 1, 1, 1), get_account("poker"))
     for c, feed in markets:
         reporters = [deployment.get_account(f"reporter_{i + 1}") for i in range(feed.reporters)]
         if c == ADAPTED:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from backstop.model import bounds
-from backstop.model.exits import Exits
+from backstop.model.exit_batches import ExitBatches
 from backstop.model.interfaces import CAUTION
 from backstop.model.redeem_queue import MOST_UNSETTLED
 from backstop.proof.fuzz.generation_context import GenerationContext
@@ -31,7 +31,7 @@ ENTRIES: tuple[Predicate, ...] = tuple(
         ("an equity sale is open", "EquityAuction", "sales", "v.target != 0"),
         ("a surplus sale is open", "SurplusAuction", "lot", "v.lot != 0"),
         ("a deficit waits", "Ledger", "ledger.deficit", "v != 0"),
-        ("a loss is in doubt", "Doubt", "doubt.flagged", "v != 0"),
+        ("a loss is in doubt", "VaultFlags", "vault_flags.flagged", "v != 0"),
         ("a vault is called", "VaultEngine", "vaults", "v.called_at != 0"),
         ("caution is raised", "RiskPolicy", "modes", f"v.mode >= {CAUTION}"),
         ("settlement is announced", "Settlement", "progress", "v.announced_for != 0 and v.begun_at == 0"),
@@ -71,7 +71,13 @@ def has_workout_of_retired_type(context: GenerationContext) -> bool:
 def has_most_batches(context: GenerationContext) -> bool:
     """Return whether a pool has as many batches waiting for their time as it may."""
     pools = [context.world.contracts[name] for name in context.savers]
-    return any([len(pool.unsettled_batches()) >= MOST_UNSETTLED for pool in pools if isinstance(pool, Exits)])
+    return any(
+        [
+            len(pool.list_unsettled_batches()) >= MOST_UNSETTLED
+            for pool in pools
+            if isinstance(pool, ExitBatches)
+        ]
+    )
 
 
 def has_overdue_reservation(context: GenerationContext) -> bool:
@@ -88,7 +94,7 @@ def has_stale_price(context: GenerationContext) -> bool:
 STATES: tuple[NamedState, ...] = (
     NamedState("a collateral type is retired", "Governed", has_retired_type),
     NamedState("a workout runs in a retired type", "Workouts", has_workout_of_retired_type),
-    NamedState("the most batches are open", "Exits", has_most_batches),
+    NamedState("the most batches are open", "ExitBatches", has_most_batches),
     NamedState("a reservation is overdue", "StageCaps", has_overdue_reservation),
     NamedState("a price is stale", "PriceFeed", has_stale_price),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from random import Random
 from typing import Any
 
@@ -16,8 +16,8 @@ from backstop.deployment.deployment_parameters import (
     BackstopParameters,
     BreakerParameters,
     CollateralParameters,
-    DomainParameters,
     EquityParameters,
+    FacilitatorParameters,
     FeedParameters,
     GuardsParameters,
     MarginParameters,
@@ -33,7 +33,7 @@ from backstop.deployment.deployment_parameters import (
 )
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.model.redeem_queue import collecting_time
+from backstop.model.redeem_queue import get_collecting_time
 
 HOUR, DAY = 3_600, 86_400
 ODD_COOLDOWN = HOUR
@@ -45,8 +45,8 @@ _FULL_HOUSE = 40
 def draw_parameters(random: Random) -> Parameters:
     """Draw parameters within their bounds: mostly ordinary ones, at times the extreme ones."""
     drawn = _draw_all_but_slot(random)
-    # With dice of its own, so that all else of a seed stays as it was.
-    slot = Random(f"slot of {drawn}").choice((0, 0, 0, 1, 12, 12, bounds.MAX_BLOCK_TIME))
+    # With dice of its own, from values and not from names: all else of a seed stays as it was.
+    slot = Random(f"slot of {astuple(drawn)}").choice((0, 0, 0, 1, 12, 12, bounds.MAX_BLOCK_TIME))
     return replace(drawn, block_time=slot)
 
 
@@ -61,7 +61,7 @@ def _draw_all_but_slot(random: Random) -> Parameters:
         name: _draw_pool(random) for name in ("junior", "senior", "savings", "staked_equity")
     }
     cooldown = max(ODD_COOLDOWN, *(pool.cooldown for pool in pools.values()))
-    longest = cooldown + collecting_time(cooldown) + bounds.LOOK
+    longest = cooldown + get_collecting_time(cooldown) + bounds.LOOK
     types = tuple(_draw_collateral(random, c) for c in range(count))
     if has_guards:
         types = tuple(replace(each, policy=_draw_policy(random, each)) for each in types)
@@ -81,7 +81,7 @@ def _draw_all_but_slot(random: Random) -> Parameters:
         ),
         guards=_draw_guards(random, count) if has_guards else None,
         **pools,
-        domains=_draw_domains(random, bounds.MAX_COLLATERAL_TYPES - count),
+        facilitators=_draw_facilitators(random, bounds.MAX_COLLATERAL_TYPES - count),
     )
     if random.random() >= 0.3:
         return parameters
@@ -109,10 +109,10 @@ def _raise_lending_limits(parameters: Parameters) -> Parameters:
     return replace(parameters, collateral_types=types, global_debt_ceiling=ceiling)
 
 
-def _draw_domains(random: Random, most: int) -> tuple[DomainParameters, ...]:
+def _draw_facilitators(random: Random, most: int) -> tuple[FacilitatorParameters, ...]:
     return tuple(
-        DomainParameters(
-            name=f"Domain{i}",
+        FacilitatorParameters(
+            name=f"BridgeFacilitator{i}",
             line=random.choice((1, 10**4, 10**6, 10**6, bounds.MAX_DEBT_CEILING)),
             delay=random.choice((bounds.MIN_LOSS_DELAY, DAY, bounds.MAX_LOSS_DELAY)),
             minter=random.choice(("bridge", "bridge", "borrower")),
@@ -149,7 +149,7 @@ def _draw_margin(random: Random, parameters: Parameters) -> MarginParameters:
     window = random.choice((bounds.MIN_CYCLE, 1_800, 1_800, bounds.MAX_CYCLE))
     return MarginParameters(
         markets=tuple(markets),
-        domain=parameters.domains[0].name if parameters.domains else "",
+        facilitator=parameters.facilitators[0].name if parameters.facilitators else "",
         policy=random.choice(MARGIN_POLICIES),
         fee_share=random.choice((0, 1_000, 10_000)),
         bucket=random.choice((bounds.MIN_BUCKET, HOUR, DAY)),
@@ -201,7 +201,7 @@ def _draw_collateral(random: Random, index: int) -> CollateralParameters:
         auction_limit=random.choice((floor + 1, 20 * floor + 10, 10**6, 10**7, 10**7)),
         buffer_share=random.choice((0, 5_000, 10_000)),
         redistribution_cap=random.choice((0, 500, 10_000)),
-        token=random.choice(("Token", "Token", "Token", "SilentToken", "FalseToken")),
+        token=random.choice(("Token", "Token", "Token", "NoReturnToken", "ReturnsFalseToken")),
         auction=_draw_auction(random, liquidation_ratio),
         feed=_draw_feed(random),
         market=MarketParameters(fee=random.choice((0, 30, 9_999))),

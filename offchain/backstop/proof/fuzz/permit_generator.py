@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from backstop.deployment.devnet_signing import test_key
 from backstop.deployment.role_accounts import get_account
-from backstop.model.erc20 import ERC20, words
-from backstop.model.signatures import GENERATOR, ORDER, keccak256
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.model.erc20 import ERC20, encode_words
+from backstop.model.evm_crypto import GENERATOR, ORDER, keccak256
 from backstop.proof.fuzz.generation_context import GenerationContext
 from backstop.system import Action
 
@@ -28,7 +28,9 @@ def _derive_key(role: str) -> int:
 @cache
 def _compute_domain_separator(token: str, name: str, chain_id: int) -> bytes:
     domain = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    return keccak256(words(keccak256(domain), keccak256(name.encode()), keccak256(b"1"), chain_id, token))
+    return keccak256(
+        encode_words(keccak256(domain), keccak256(name.encode()), keccak256(b"1"), chain_id, token)
+    )
 
 
 def draw_permit(context: GenerationContext, token: str) -> Action:
@@ -47,7 +49,7 @@ def draw_permit(context: GenerationContext, token: str) -> Action:
         nonce += 1
     if kind == 1:
         spender = ZERO_ADDRESS
-    content = words(_PERMIT, owner, spender, amount, nonce, deadline)
+    content = encode_words(_PERMIT, owner, spender, amount, nonce, deadline)
     domain = _compute_domain_separator(contract.address, contract.token_name, context.world.chain_id)
     z = int.from_bytes(keccak256(b"\x19\x01" + domain + keccak256(content)), "big")
     half = (z + _R * _derive_key(role)) % ORDER

@@ -28,7 +28,7 @@ import yaml
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import read_json, write_text
-from backstop.model.state import Contract
+from backstop.model.contract_base import Contract
 from backstop.proof.fuzz.campaign_counts import CampaignCounts
 from backstop.proof.fuzz.fuzz_campaign import SCHEMA_VERSION as CAMPAIGN_VERSION
 from backstop.proof.fuzz.state_coverage import StateCoverage

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-from backstop.model.state import Written
+from backstop.model.contract_base import Written
 from backstop.proof.fuzz.generation_context import GenerationContext
 from backstop.proof.fuzz.named_states import ENTRIES, STATES, NamedState
 from backstop.proof.fuzz.state_predicates import Predicate, derive_predicates

@@ -7,9 +7,9 @@ from typing import Any
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE, MAX_SIGNED_AGE
+from backstop.model.evm_crypto import ecrecover
 from backstop.model.ledger import NO_CEILING
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
-from backstop.model.signatures import ecrecover
 from backstop.model.signed_reports import report_digest
 from backstop.model.stage_order import Slot
 from backstop.proof.properties.independent_arithmetic.batch_figures import convert_shares
@@ -83,7 +83,7 @@ def only_owner_moves_holdings(step: Transition, changes: Changes) -> None:
     for contract, (c, owner), old, new in changes.get("vaults", ()):
         if owner == sender or step.read_pre_state(contract, "operators", (owner, sender)):
             continue
-        # A domain draws for its minter; that has a property of its own.
+        # A facilitator draws for its minter; that has a property of its own.
         drawn = step.action.method == "draw" and step.action.contract == getattr(
             contracts.get(owner), "label", None
         )
@@ -213,7 +213,7 @@ def _can_change_parameter(step: Transition, path: str, change: SlotChange) -> bo
         return True
     if path == "reports":
         reporter = step.read_pre_state(contract, "reporters", key)
-        if step.is_call("PriceFeed", "bring"):
+        if step.is_call("PriceFeed", "submit_signed_reports"):
             return _is_report_signed(step, key, reporter, old, new)
         return sender == reporter or _is_aggregator_answer(step, reporter, new)
     if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
@@ -225,7 +225,7 @@ def _can_change_parameter(step: Transition, path: str, change: SlotChange) -> bo
         return bool(guards) and old <= now and until >= now + GUARDIAN_HALT == new - GUARDIAN_PAUSE
     if path == "terms" and step.get_contract(contract).KIND == "RiskPolicy":
         # The mode stands beside each type's terms; what it may be has a property of its own.
-        brought = step.action.contract == "CircuitBreaker" or step.is_call(contract, "adopt_mode")
+        brought = step.action.contract == "CircuitBreaker" or step.is_call(contract, "sync_mode")
         return bool(brought and new == old._replace(mode=new.mode))
     if path == "terms" and contract == "AutoCeiling":
         # When it raised a ceiling last is no parameter; that it did has a property of its own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.proof.properties.collateral_auction_properties import (
     _is_lot_worthless,
     _read_auction_clock,

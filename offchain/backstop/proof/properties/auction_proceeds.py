@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,

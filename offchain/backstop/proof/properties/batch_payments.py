@@ -33,7 +33,11 @@ def batches_are_paid_above_known_losses(step: Transition, changes: Changes) -> N
     losses, exact = _compute_known_losses(step, pool, vested)
     if not exact:
         return
-    index, state, queue = read(pool, "exits.index"), read(pool, "token.state"), read(pool, "line.queue")
+    index, state, queue = (
+        read(pool, "exit_batches.index"),
+        read(pool, "token.state"),
+        read(pool, "line.queue"),
+    )
     level = index - int(-batch_figures.compute_loss_per_share(read, pool, min(losses, vested)) * _SCALE // 1)
     live = batch_figures.compute_live_assets(read, pool, now) + batch_figures.VIRTUAL_ASSETS
     small = live * _SCALE // (state.supply + batch_figures.VIRTUAL_SHARES) // 256
@@ -62,9 +66,11 @@ def batches_are_paid_above_known_losses(step: Transition, changes: Changes) -> N
             margin = min(margin, (first.ceiling - level) // 2)
     ceiling = min(first.ceiling, level + margin)
     owing = sum(each.units * (each.ceiling - ceiling) for each in joined)
-    owing += sum(read(pool, "exits.fractions", each.id) for each in joined if each.id < queue.unsettled)
+    owing += sum(
+        read(pool, "exit_batches.fractions", each.id) for each in joined if each.id < queue.unsettled
+    )
     paid = step.read_post_state(pool, "line.queue").owed - queue.owed
-    found = step.read_post_state(pool, "exits.levels", first.id)
+    found = step.read_post_state(pool, "exit_batches.levels", first.id)
     last = max(queue.unsettled, joined[-1].id + 1)
     if (paid, found) != (owing // _SCALE, ceiling) or step.read_post_state(
         pool, "line.queue"

@@ -272,15 +272,15 @@ def _iter_public_calls(lockstep: LockstepLike) -> Iterator[PublicCall]:
         if name in list_stablecoin_pools(lockstep):
             yield from (
                 PublicCall(name, "collect_claims", (who,))
-                for who in get_contract(lockstep, name).holders()[:2]
+                for who in get_contract(lockstep, name).list_holders()[:2]
             )
     if "Treasury" in contracts:
         yield PublicCall("Treasury", "distribute")
         yield PublicCall("SurplusAuction", "start")
     for name, contract in contracts.items():
-        if contract.KIND == "Domain":
+        if contract.KIND == "BridgeFacilitator":
             yield PublicCall(name, "realise_loss")
-            yield PublicCall(name, "report")
+            yield PublicCall(name, "sync_note")
 
 
 def _can_succeed(lockstep: LockstepLike, call: PublicCall) -> bool:
@@ -331,7 +331,7 @@ def _run_upkeep_calls(lockstep: LockstepLike) -> None:
 def _list_depositors(lockstep: LockstepLike, name: str) -> list[str]:
     """Return who has shares of a pool, or has asked to leave it; no contracts, and not the visitor."""
     pool = get_contract(lockstep, name)
-    found = {*pool.holders(), *(who for _, who in pool.tables["line.requests"])}
+    found = {*pool.list_holders(), *(who for _, who in pool.tables["line.requests"])}
     return sorted(found - {VISITOR, *lockstep.model.world.addresses})
 
 

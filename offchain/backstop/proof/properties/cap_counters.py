@@ -11,7 +11,7 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL = "LossWaterfall"
-_PAYS = ("LossCovered", "LossMadeGood")
+_PAYS = ("LossCovered", "MissedShareRepaid")
 
 
 @transition_property(195, events=[f"{_WATERFALL}.{event}" for event in _PAYS])
@@ -25,7 +25,7 @@ def stage_payments_count_toward_cap(step: Transition, changes: Changes) -> None:
         return  # one with naive caps counts in its own way
     for log in step.outcome.logs:
         if log.contract == _WATERFALL and log.event in _PAYS:
-            c, *_, k, amount = log.values[:-1] if log.event == "LossMadeGood" else log.values
+            c, *_, k, amount = log.values[:-1] if log.event == "MissedShareRepaid" else log.values
             is_pooled = step.read_pre_state(_WATERFALL, "stages", k).pooled
             paid[k, ALL_TYPES if is_pooled else c] += -(-amount // RAY)
     bucket = step.model.timestamp // step.get_contract(_WATERFALL).epoch_length

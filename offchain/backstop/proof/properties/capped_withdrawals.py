@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties import stage_payment_order
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
@@ -26,7 +26,7 @@ def no_batch_is_paid_before_capped_cover(step: Transition, changes: Changes) -> 
         terms = step.read_pre_state(_WATERFALL, "stages", k)
         if terms.cap_bps == BASIS_POINTS or stage_payment_order.get_stage_contract(step, k).label not in paid:
             continue
-        for c in ids_of(step.read_pre_state("VaultEngine", "terms.listed")):
+        for c in decode_listed_types(step.read_pre_state("VaultEngine", "terms.listed")):
             deficit = step.read_pre_state("VaultEngine", "ledger.deficit", c)
             if not deficit or any(_has_reservation(step, j, c) for j in order):
                 continue

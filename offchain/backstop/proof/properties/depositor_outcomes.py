@@ -9,7 +9,7 @@ from typing import Any
 
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import WAD
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from backstop.proof.properties.independent_arithmetic import batch_figures
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
 from backstop.proof.properties.lockstep_protocol import LockstepLike
@@ -159,7 +159,7 @@ def depositor_earns_only_income_vested_on_its_shares(lockstep: LockstepLike, ran
     if name is None or not _can_play_losses(lockstep) or not can_pools_pay(lockstep):
         return False
     pool = get_contract(lockstep, name)
-    if not pool.cooldown and lockstep.view("LossWaterfall", "losses_beyond", pool.address):
+    if not pool.cooldown and lockstep.view("LossWaterfall", "losses_reaching", pool.address):
         return False
     with lockstep.fork_state():
         if not _add_income(lockstep, name, random):
@@ -226,7 +226,7 @@ def _estimate_loss_per_share(lockstep: LockstepLike, name: str) -> tuple[Fractio
         lockstep.view("LossWaterfall", "losses_at_payment", pool)
     except RevertError:
         return None
-    losses = lockstep.view("LossWaterfall", "losses_beyond", pool)
+    losses = lockstep.view("LossWaterfall", "losses_reaching", pool)
     held = lockstep.view(name, "capacity", list_collateral_types(lockstep)[0]) // RAY
     supply = lockstep.view(name, "totalSupply") + batch_figures.VIRTUAL_SHARES
     price = Fraction(lockstep.view(name, "totalAssets") + batch_figures.VIRTUAL_ASSETS, supply)
@@ -307,7 +307,7 @@ def _reduce_pool_to_dust(
     """Have a loss take all of a pool but dust: somebody deposits what it will take and a little more."""
     _cause_type_loss(lockstep, collateral_type, price)
     pool = get_contract(lockstep, name)
-    due = -(-lockstep.view("LossWaterfall", "losses_beyond", pool.address) // RAY)
+    due = -(-lockstep.view("LossWaterfall", "losses_reaching", pool.address) // RAY)
     missing = due - lockstep.view(name, "capacity", collateral_type) // RAY
     # The last but one is what a rule that voids above 1e15 shares for a wei just lets pass.
     dust = random.choice((_LEAST + 1, max(_LEAST, due // (10**9 - 1)) + 2, 10**15))
@@ -392,5 +392,7 @@ def _withdraw_members(lockstep: LockstepLike, *names: str, members: list[str] | 
 def _list_members(lockstep: LockstepLike, name: str) -> list[str]:
     """Return who has shares of a pool and is no contract."""
     return [
-        who for who in get_contract(lockstep, name).holders() if who not in lockstep.model.world.addresses
+        who
+        for who in get_contract(lockstep, name).list_holders()
+        if who not in lockstep.model.world.addresses
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.proof.properties.independent_arithmetic.price_figures import (
     compute_time_weighted_price,
     list_known_prices,

@@ -56,7 +56,7 @@ class FeedPriceIsMedianOfReports:
             c = log.values[0]
             if log.event in ("Reported", "RangeReported"):
                 self._reports.setdefault(c, {})[log.values[1]] = log.values[2], now
-            elif log.event == "ReportBrought":
+            elif log.event == "SignedReportAccepted":
                 self._reports.setdefault(c, {})[log.values[1]] = log.values[2], log.values[-1]
             elif log.event == "MarketSet":
                 self._reports[c] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from backstop.model.arithmetic import RAY
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,
     history_property,
@@ -107,7 +107,7 @@ class FinalPriceIsMeanOfFeedPrices:
 
     def _begin_settlement(self, step: Transition) -> None:
         now = self._begun_at = step.model.timestamp
-        for c in ids_of(step.read_post_state("VaultEngine", "terms.listed")):
+        for c in decode_listed_types(step.read_post_state("VaultEngine", "terms.listed")):
             if int(step.read_pre_state(_FEED, "issuer_of", c), 16):
                 self._words[c] = step.read_pre_state(_FEED, "prices", c).current
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.step_transition import Changes, Transition
 
@@ -20,7 +20,7 @@ def no_rate_moves_in_settlement(step: Transition, changes: Changes) -> None:
         if contract != "Settlement" or old.begun_at or not new.begun_at:
             continue
         now = step.model.timestamp
-        for c in ids_of(step.read_post_state(_ENGINE, "terms.listed")):
+        for c in decode_listed_types(step.read_post_state(_ENGINE, "terms.listed")):
             fee, debts = (
                 step.read_post_state(_ENGINE, "ledger.income", c).stability_fee,
                 step.read_post_state(_ENGINE, "ledger.debts", c),
@@ -41,6 +41,6 @@ def no_rate_moves_in_settlement(step: Transition, changes: Changes) -> None:
     if not step.read_pre_state("Settlement", "progress").begun_at:
         return
     for contract, c, old, new in changes.get("ledger.debts", ()):
-        is_listed = c in ids_of(step.read_post_state(_ENGINE, "terms.listed"))
+        is_listed = c in decode_listed_types(step.read_post_state(_ENGINE, "terms.listed"))
         if contract == _ENGINE and is_listed and old.accumulated_rate != new.accumulated_rate:
             raise PropertyViolationError(f"type {c}: a rate moves in settlement, {old} became {new}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.property_registry import PropertyViolationError, history_property
 from backstop.proof.properties.step_transition import Changes, Transition
 
@@ -46,7 +46,7 @@ class ChangesTakeEffectAfterDelay:
                 continue
             elif log.event == "Announced":
                 self._announced = now if log.values[0] else None
-            elif log.event == "DeficitNoted":
+            elif log.event == "DeficitBreachRecorded":
                 self._check_noted_epoch(step, *log.values)
             elif log.event == "Begun":
                 self._check_beginning(step)
@@ -68,7 +68,7 @@ class ChangesTakeEffectAfterDelay:
             raise PropertyViolationError("new caps for a loss that is open")
 
     def _check_noted_epoch(self, step: Transition, epoch: int, deficit: int, since: int) -> None:
-        types = ids_of(step.read_post_state("VaultEngine", "terms.listed"))
+        types = decode_listed_types(step.read_post_state("VaultEngine", "terms.listed"))
         exact = sum(step.read_post_state("VaultEngine", "ledger.deficit", c) for c in types)
         bound = step.get_contract(_SETTLEMENT).bound * _RAD
         last, before = self._noted

@@ -6,10 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.denominations import LEAST_ASSETS, VIRTUAL_SHARES
 from backstop.model.member_pool import MemberPool
 from backstop.model.recovery_claims import MAX_DILUTION
-from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic.batch_figures import (
     VOID,

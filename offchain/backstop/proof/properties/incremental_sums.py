@@ -7,8 +7,8 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
-from backstop.model.collateral_auction import Top
-from backstop.model.workouts import Sums
+from backstop.model.collateral_auction import AuctionStart
+from backstop.model.workouts import WorkoutBalances
 from backstop.system import Snapshot
 
 MICRO_RAD = 10**39
@@ -28,12 +28,12 @@ def _extract_flag_amounts(key: Any, debt: int) -> tuple[int, tuple[int, ...]]:
 
 
 def _extract_auction_amounts(key: Any, lot: Any, top: Any) -> tuple[int, tuple[int, ...]]:
-    top = top or Top()
+    top = top or AuctionStart()
     return lot.collateral_type, (lot.lot, compute_principal_left(lot.target, top.penalty, top.excess))
 
 
 def _extract_workout_amounts(key: Any, balance: Any, sums: Any) -> tuple[int, tuple[int, ...]]:
-    sums = sums or Sums()
+    sums = sums or WorkoutBalances()
     principal = compute_principal_left(balance.left, sums.premium, sums.excess)
     return balance.collateral_type, (balance.lot, principal, principal if balance.flagged else 0)
 
@@ -45,7 +45,7 @@ def compute_principal_left(left: int, premium: int, excess: int) -> int:
 
 CARRIED: Mapping[str, Mapping[tuple[str, ...], Figures]] = {
     "VaultEngine": {("vaults",): _extract_vault_amounts},
-    "LiquidationEngine": {("doubt.of_vaults",): _extract_flag_amounts},
+    "LiquidationEngine": {("vault_flags.of_vaults",): _extract_flag_amounts},
     "CollateralAuction": {("lots", "tops"): _extract_auction_amounts},
     "Workouts": {("balances", "sums"): _extract_workout_amounts},
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.revert_conditions.call_context import ENGINE, POLICY, RAD
 from backstop.proof.properties.step_transition import Changes, Transition
@@ -20,7 +20,7 @@ def new_mode_and_ceiling_apply_at_once(step: Transition, changes: Changes) -> No
         if (log.contract, log.event) == (_BREAKER, "ModeChanged"):
             mode = log.values[1]
             first = step.read_post_state(ENGINE, "terms.risk_policy") == step.get_contract(POLICY).address
-            types = ids_of(step.read_post_state(ENGINE, "terms.listed")) if first else []
+            types = decode_listed_types(step.read_post_state(ENGINE, "terms.listed")) if first else []
             known = [step.read_post_state(POLICY, "terms", c).mode for c in types]
             if any(each != mode for each in known):
                 raise PropertyViolationError(f"the mode is {mode}, types have {known}")

@@ -8,7 +8,7 @@ from fractions import Fraction
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.model.auto_ceiling import Terms
 from backstop.model.circuit_breaker import AUCTIONS, FALL, LOSSES, SILENCE
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import GUARDIAN
 from backstop.proof.properties.independent_arithmetic.price_figures import compute_time_weighted_price
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
@@ -35,14 +35,14 @@ def mode_follows_triggers(step: Transition, changes: Changes) -> None:
         now = step.model.timestamp
         if new.calm_from != now or step.read_post_state("Settlement", "progress").begun_at:
             raise PropertyViolationError(f"{old} became {new} at {now}")
-        if method == "raise_to":
+        if method == "force_mode":
             guards = step.read_pre_state(contract, "roles.access_control.hasRole", (GUARDIAN, sender))
             fair = guards and new.mode == args[0] > old.mode
-        elif method == "escalate":
+        elif method == "raise_mode":
             level = _compute_trigger_level(step, *args)
             fair = level > 0 and new.mode == level >= old.mode
         else:
-            calm = method == "calm" and now >= old.calm_from + old.calm_period
+            calm = method == "lower_mode" and now >= old.calm_from + old.calm_period
             fair = calm and new.mode == old.mode - 1 and max(_iter_trigger_levels(step)) < old.mode
         if not fair:
             raise PropertyViolationError(f"{sender} changed {old} to {new} by {method}{args}")
@@ -91,7 +91,7 @@ def auto_ceiling_rises_once_per_ttl(step: Transition, changes: Changes) -> None:
 def _iter_trigger_levels(step: Transition) -> Iterator[int]:
     """Yield the level at which each trigger holds now, for each type."""
     yield _compute_trigger_level(step, LOSSES, 0)
-    for c in ids_of(step.read_post_state("VaultEngine", "terms.listed")):
+    for c in decode_listed_types(step.read_post_state("VaultEngine", "terms.listed")):
         for trigger in (FALL, SILENCE, AUCTIONS):
             yield _compute_trigger_level(step, trigger, c)
 
@@ -109,7 +109,7 @@ def _compute_trigger_level(step: Transition, trigger: int, collateral_type: int)
 def _measure_trigger(step: Transition, trigger: int, collateral_type: int) -> Fraction | None:
     """Measure in the unit of the thresholds; None if there is nothing to measure."""
     if trigger == LOSSES:
-        types = ids_of(step.read_post_state("VaultEngine", "terms.listed"))
+        types = decode_listed_types(step.read_post_state("VaultEngine", "terms.listed"))
         return Fraction(sum(_read_deficit(step, each) for each in types), RAD)
     if trigger == AUCTIONS:
         limit, sold = (

@@ -175,10 +175,10 @@ _TOLD: dict[tuple[str, str], Callable[..., Iterable[Slot]]] = {
     (POLICY, "set_call_terms"): lambda x, c, *new: [
         (POLICY, "calls", c, type(x.read_own_slot("calls", c))(*new))
     ],
-    (POLICY, "adopt_mode"): lambda x, c: [_build_slot(x, "terms", c, mode=x.read_own_slot("modes").mode)],
+    (POLICY, "sync_mode"): lambda x, c: [_build_slot(x, "terms", c, mode=x.read_own_slot("modes").mode)],
     ("Treasury", "set_target"): lambda x, new: [_build_slot(x, "plan", target=new)],
     ("Treasury", "set_shares"): lambda x, new: [(x.name, "shares", i, each) for i, each in enumerate(new)],
-    ("Treasury", "set_insuring"): lambda x, share, target: [
+    ("Treasury", "set_insurance"): lambda x, share, target: [
         _build_slot(x, "insuring", share=share, target=target)
     ],
     ("CircuitBreaker", "set_triggers"): _expect_triggers,
@@ -190,10 +190,10 @@ _TOLD: dict[tuple[str, str], Callable[..., Iterable[Slot]]] = {
     ("Settlement", "announce"): lambda x: [
         _build_slot(x, "progress", announced_for=x.now + x.contract.delay)
     ],
-    ("Settlement", "retract"): lambda x: [_build_slot(x, "progress", announced_for=0)],
-    ("Domain", "announce_loss"): lambda x, amount: [_expect_announcement(amount, x)],
-    ("Domain", "cancel_loss"): lambda x: [_expect_announcement(0, x)],
-    ("Domain", "realise_loss"): lambda x: [_expect_announcement(0, x)],
+    ("Settlement", "cancel_announcement"): lambda x: [_build_slot(x, "progress", announced_for=0)],
+    ("BridgeFacilitator", "announce_loss"): lambda x, amount: [_expect_announcement(amount, x)],
+    ("BridgeFacilitator", "cancel_loss"): lambda x: [_expect_announcement(0, x)],
+    ("BridgeFacilitator", "realise_loss"): lambda x: [_expect_announcement(0, x)],
     (_WATERFALL, "propose_stages"): lambda x, terms: [
         (x.name, "stages_ready_at", (), x.now + x.contract.cap_delay)
     ],

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties import stage_payment_order
 from backstop.proof.properties.independent_arithmetic import batch_figures
 from backstop.proof.properties.independent_arithmetic.batch_figures import VIRTUAL_ASSETS as _ASSETS
@@ -236,7 +236,10 @@ def depositors_bear_exactly_the_covered_loss(step: Transition, changes: Changes)
 
     Its members' claims are for their part of it: all but what the shares that every pool has would bear.
     """
-    if (step.action.contract, step.action.method) not in (("LossWaterfall", "cover"), ("Settlement", "fix")):
+    if (step.action.contract, step.action.method) not in (
+        ("LossWaterfall", "cover"),
+        ("Settlement", "fix_redemption_rates"),
+    ):
         return
     absorbed = [
         log
@@ -348,7 +351,7 @@ def _compute_known_losses(step: Transition, pool: str, held: int) -> tuple[int, 
     address = step.get_contract(pool).address
     left = {}
     types = range(step.read_pre_state("VaultEngine", "terms.collateral_types"))
-    for c in ids_of(step.read_pre_state("VaultEngine", "terms.listed")):
+    for c in decode_listed_types(step.read_pre_state("VaultEngine", "terms.listed")):
         deficit = step.read_pre_state("VaultEngine", "ledger.deficit", c)
         mine = step.read_pre_state("LossWaterfall", "reservations", (c, address)).amount
         left[c] = deficit - min(deficit, mine) + compute_debt_at_risk(step, step.read_pre_state, c)

@@ -25,7 +25,7 @@ class _PricePoint(NamedTuple):
     price: int  # ray
 
 
-@history_property(83, writes=["falls.times"], events=["PriceFeed.Poked", "*.BatchPaid", "*.RoundPaid"])
+@history_property(83, writes=["price_drops.times"], events=["PriceFeed.Poked", "*.BatchPaid", "*.RoundPaid"])
 class PoolPayoutsPauseAfterPriceDrop:
     """No batch is paid while the lowest known price of a type is 5% under what it was within ten minutes.
 
@@ -55,7 +55,10 @@ class PoolPayoutsPauseAfterPriceDrop:
                 and not step.read_post_state("LossWaterfall", "books").settlement
             ):
                 self._check_payment(step, log.contract)
-        old, new = step.read_pre_state(_FEED, "falls.times"), step.read_post_state(_FEED, "falls.times")
+        old, new = (
+            step.read_pre_state(_FEED, "price_drops.times"),
+            step.read_post_state(_FEED, "price_drops.times"),
+        )
         expected = tuple(old)
         if fell:
             expected = now, now if now > old.last + 2 * _LOOK else old.began
@@ -93,7 +96,7 @@ class PoolPayoutsPauseAfterPriceDrop:
 
     def _check_payment(self, step: Transition, pool: str) -> None:
         now = step.model.timestamp
-        if now >= step.read_post_state(_FEED, "falls.times").began + _DAY:
+        if now >= step.read_post_state(_FEED, "price_drops.times").began + _DAY:
             return
         for c, seen in self._seen.items():
             first = max((k for k, each in enumerate(seen) if each.at <= now - _LOOK), default=0)

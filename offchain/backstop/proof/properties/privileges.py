@@ -6,7 +6,7 @@ from backstop.model.circuit_breaker import State
 from backstop.model.equity import Issue
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Auctions, Balance, Income
-from backstop.model.perpetual_backstop import KEEPER
+from backstop.model.perpetual_liquidity_vault import KEEPER
 from backstop.model.price_feed import Config
 from backstop.model.risk_policy import Flow, Modes
 from backstop.model.roles import MINTER, SHORTFALL, STAGE
@@ -109,25 +109,25 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("CollateralAuction", "settle_payment"): "Workouts",
     ("CollateralAuction", "foreclose"): "Workouts",
     ("CollateralAuction", "unwind_workout"): "Workouts",
-    ("LiquidationEngine", "hand_over"): "Workouts",
+    ("LiquidationEngine", "move_to_workout"): "Workouts",
     ("LossWaterfall", "recognise"): "VaultEngine",
     ("LossWaterfall", "wind_up"): "VaultEngine",
     ("LossWaterfall", "close_books"): "VaultEngine",
     ("Equity", "mint"): MINTER,
-    ("Equity", "book"): "MintAuction",
-    ("Equity", "unbook"): "MintAuction",
-    ("Equity", "mint_booked"): "MintAuction",
-    ("PerpetualMarket", "exchange"): "PerpetualDesk",
-    ("PerpetualMarket", "reward"): "PerpetualDesk",
-    ("PerpetualDesk", "trade"): "MarginOrders",
-    ("PerpetualDesk", "deleverage"): "PerpetualCloser",
+    ("Equity", "reserve_mint"): "MintAuction",
+    ("Equity", "release_mint"): "MintAuction",
+    ("Equity", "mint_reserved"): "MintAuction",
+    ("PerpetualMarket", "execute_trade"): "PerpetualTrading",
+    ("PerpetualMarket", "reward"): "PerpetualTrading",
+    ("PerpetualTrading", "trade"): "MarginOrders",
+    ("PerpetualTrading", "deleverage"): "PerpetualCloser",
     ("MarginFund", "lock"): "PerpetualMarket",
     ("MarginFund", "absorb"): "PerpetualMarket",
     ("MarginFund", "cover"): "PerpetualMarket",
     ("MarginFund", "add_fees"): "PerpetualMarket",
-    ("PerpetualBackstop", "take"): KEEPER,
-    ("PerpetualBackstop", "liquidate"): KEEPER,
-    ("Perpetuals", "lose"): SHORTFALL,
+    ("PerpetualLiquidityVault", "take"): KEEPER,
+    ("PerpetualLiquidityVault", "liquidate"): KEEPER,
+    ("Perpetuals", "mint_for_loss"): SHORTFALL,
     ("VaultEngine", "spend_reserve"): "Treasury",
     ("Treasury", "sell"): "SurplusAuction",
     ("StakedEquity", "slash"): "StakeAuction",

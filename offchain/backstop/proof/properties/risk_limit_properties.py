@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import (
     BASIS_POINTS,
     RAY,
@@ -58,7 +58,8 @@ def draw_stays_within_limits(step: Transition, changes: Changes) -> None:
             )
         highest = step.read_post_state(_ENGINE, "ledger.system").global_debt_ceiling
         whole = sum(
-            _compute_type_debt(step, each) for each in ids_of(step.read_post_state(_ENGINE, "terms.listed"))
+            _compute_type_debt(step, each)
+            for each in decode_listed_types(step.read_post_state(_ENGINE, "terms.listed"))
         )
         if highest != _NO_CEILING and whole > highest * _RAD:
             raise PropertyViolationError(f"all types owe {whole} over a ceiling of {highest}")

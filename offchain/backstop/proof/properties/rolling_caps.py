@@ -112,7 +112,7 @@ class StageCapHoldsOverRollingWindow:
         # Of one step, which may cover several types.
         gone: dict[int, int] = defaultdict(int)
         for log in step.outcome.logs:
-            if log.contract != _WATERFALL or log.event not in ("LossCovered", "LossMadeGood"):
+            if log.contract != _WATERFALL or log.event not in ("LossCovered", "MissedShareRepaid"):
                 continue
             c, _, k, amount = (
                 log.values if log.event == "LossCovered" else (log.values[0], 0, *log.values[1:3])

@@ -31,7 +31,7 @@ def settlement_begins_after_epochs_of_losses(lockstep: LockstepLike, random: Ran
         return False
     length = waterfall.epoch_length
     with lockstep.fork_state():
-        apply_or_raise(lockstep, "Settlement", "retract", by=settlement.admins[()])
+        apply_or_raise(lockstep, "Settlement", "cancel_announcement", by=settlement.admins[()])
         if (
             sum(read_deficit(lockstep, each) for each in list_collateral_types(lockstep))
             <= settlement.bound * RAD
@@ -44,7 +44,7 @@ def settlement_begins_after_epochs_of_losses(lockstep: LockstepLike, random: Ran
             return False
         # A clock of its own: an epoch without a note starts it again.
         lockstep.advance(2 * length - lockstep.timestamp % length + random.randrange(length))
-        apply_or_raise(lockstep, "Settlement", "note", by=VISITOR)
+        apply_or_raise(lockstep, "Settlement", "record_deficit_breach", by=VISITOR)
         since = lockstep.timestamp
         for epoch in range(settlement.epochs):
             for wait in (random.randrange(1, length), 0):
@@ -57,7 +57,7 @@ def settlement_begins_after_epochs_of_losses(lockstep: LockstepLike, random: Ran
                         )
             lockstep.advance(1)
             if epoch + 1 < settlement.epochs:
-                apply_or_raise(lockstep, "Settlement", "note", by=VISITOR)
+                apply_or_raise(lockstep, "Settlement", "record_deficit_breach", by=VISITOR)
         outcome = apply_call(lockstep, "Settlement", "begin", by=VISITOR)
         if not outcome.ok:
             stood = lockstep.timestamp - since

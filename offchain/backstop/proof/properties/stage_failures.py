@@ -65,7 +65,7 @@ def _check_failed_stage(step: Transition, stage_id: int, collateral_type: int) -
 
 
 def _check_made_good(step: Transition, stage_id: int, collateral_type: int, less: int) -> None:
-    if not step.is_call(_WATERFALL, "make_good") or step.read_pre_state(_WATERFALL, "books").open:
+    if not step.is_call(_WATERFALL, "repay_missed_share") or step.read_pre_state(_WATERFALL, "books").open:
         raise PropertyViolationError(
             f"{step.action.method} lowers what stage {stage_id} owes by {less}, or while a loss is open"
         )

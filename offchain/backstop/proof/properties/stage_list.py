@@ -46,7 +46,7 @@ def governance_can_remove_any_stage(lockstep: LockstepLike, random: Random) -> b
         return False
     k = random.choice(ids)
     if waterfall.owed[k] or any(
-        lockstep.view("LiquidationEngine", "doubt_of", c) for c in list_collateral_types(lockstep)
+        lockstep.view("LiquidationEngine", "debt_at_risk_of", c) for c in list_collateral_types(lockstep)
     ):
         return False
     stage = waterfall.stages[k].stage
@@ -89,7 +89,7 @@ def _check_members_can_exit(lockstep: LockstepLike, name: str | None, random: Ra
     if name is None:
         return
     pool, contracts = get_contract(lockstep, name), lockstep.model.world.addresses
-    who = pick_item(random, [each for each in pool.holders() if each not in contracts])
+    who = pick_item(random, [each for each in pool.list_holders() if each not in contracts])
     if who is None or not pool.cooldown:
         return
     batch = request_withdrawals(lockstep, name, who)

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_RATE, MAX_TYPE_DEBT
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import STAGE
 from backstop.model.stage_caps import ALL_TYPES
-from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic.price_figures import compute_time_weighted_price
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
@@ -91,7 +91,7 @@ def stages_pay_in_order(step: Transition, changes: Changes) -> None:
 def compute_capacity(step: Transition, stage_id: int, collateral_type: int) -> int:
     """Return what a stage held for a type before the step, from the tables behind it [rad]."""
     stage = get_stage_contract(step, stage_id)
-    if stage.KIND in ("Pool", "LeaveAtOncePool"):
+    if stage.KIND in ("Pool", "InstantExitPool"):
         return (
             own.compute_vested_assets(step.read_pre_state(stage.label, "funds.assets"), step.model.timestamp)
             * RAY
@@ -258,7 +258,7 @@ def compute_cap_room(step: Transition, stage_id: int, collateral_type: int, held
     )
     used = RAY * {bucket: paid.now + paid.before, bucket - 1: paid.now}.get(paid.bucket, 0)
     if terms.pooled and terms.asynchronous:
-        types = ids_of(step.read_pre_state("VaultEngine", "terms.listed"))
+        types = decode_listed_types(step.read_pre_state("VaultEngine", "terms.listed"))
         used += sum(
             step.read_pre_state("LossWaterfall", "reservations", (i, terms.stage)).amount for i in types
         )

@@ -12,9 +12,9 @@ from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY
 from backstop.model.equity_pool import Due
-from backstop.model.exits import SCALE, Run
+from backstop.model.exit_batches import SCALE, ExitRun
 from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.recovery_claims import Series
 from backstop.model.redeem_queue import Batch, Claimed, Line, Queue, Request
 from backstop.model.series_token import State as SeriesState
@@ -53,7 +53,7 @@ _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Bala
 _LEDGER = [f"ledger.{path}" for path in ("income", "auctions", "deficit", "system", "settled", "debts")]
 _EXITS = [
     *(f"line.{path}" for path in ("queue", "batches", "requests", "claimed", "lines")),
-    *(f"exits.{path}" for path in ("index", "bases", "ceilings", "levels", "runs", "first_run")),
+    *(f"exit_batches.{path}" for path in ("index", "bases", "ceilings", "levels", "runs", "first_run")),
     *("due", "rounds", "generations"),
 ]
 _HELD = ["funds.assets", "token.state", "token.balances", "erc20.balanceOf", "balanceOf", "sales"]
@@ -146,7 +146,7 @@ def holdings_cover_booked_collateral(snapshot: Snapshot, addresses: Mapping[str,
     holder = addresses["VaultEngine"]
     for name, address in addresses.items():
         if address in needed:
-            # A domain's note keeps its balances as the stablecoin does.
+            # A facilitator's note keeps its balances as the stablecoin does.
             held = _get_table(snapshot[name], "balanceOf").get(holder, 0) or _read_token_balance(
                 snapshot, name, holder
             )
@@ -206,7 +206,7 @@ def _check_batches(name: str, pool: Mapping[str, Any], address: str, queue: Queu
     # Each is rounded down by itself where shares are divided.
     if not escrow <= balance_now <= escrow + (64 * state.generation if "due" in pool else 0):
         raise PropertyViolationError(f"{name}: {escrow} shares requested, {balance_now} in escrow")
-    index, last, held = _get_table(pool, "exits.index").get((), 0), 0, 0
+    index, last, held = _get_table(pool, "exit_batches.index").get((), 0), 0, 0
     for group in list_batch_groups(_build_reader(pool), ""):
         if group.ceiling < max(last, index):
             raise PropertyViolationError(f"{name}: batch {group.id} is over before one ahead of it")
@@ -222,7 +222,7 @@ def _build_reader(pool: Mapping[str, Any]) -> Callable[..., Any]:
         "token.state": ShareState(),
         "line.queue": Queue(),
         "line.batches": Batch(),
-        "exits.runs": Run(),
+        "exit_batches.runs": ExitRun(),
     }
 
     def read(_: str, path: str, key: Any = ()) -> Any:
@@ -239,13 +239,13 @@ def _compute_run_payment(pool: Mapping[str, Any], id: int, queue: Queue, shares:
     first = id
     while 0 < (link := read("", "line.batches", first).link) < first:
         first = link
-    run: Run = read("", "exits.runs", first)
-    if run == Run():
+    run: ExitRun = read("", "exit_batches.runs", first)
+    if run == ExitRun():
         return 0
-    ceiling, cut = read("", "exits.levels", first), read("", "line.batches", id).generation
+    ceiling, cut = read("", "exit_batches.levels", first), read("", "line.batches", id).generation
     for at in reversed(range(cut, run.generation)):
-        ceiling = -(-ceiling // STEP) + read("", "exits.bases", at)
-    paid = shares * max(0, read("", "exits.ceilings", id) - ceiling) // SCALE
+        ceiling = -(-ceiling // STEP) + read("", "exit_batches.bases", at)
+    paid = shares * max(0, read("", "exit_batches.ceilings", id) - ceiling) // SCALE
     return int(max(0, paid - (run.generation != cut)))
 
 
@@ -335,7 +335,14 @@ def auction_limits_count_open_principal(snapshot: Snapshot, addresses: Mapping[s
     4,
     writes=[
         *("created", "carried_in", "carried_out", "recovered", "covered", "losses", "books", "reservations"),
-        *("ledger.deficit", "doubt.of_vaults", "doubt.of_types", "doubt.flagged", "in_doubt", *_WORKOUTS[1:]),
+        *(
+            "ledger.deficit",
+            "vault_flags.of_vaults",
+            "vault_flags.of_types",
+            "vault_flags.flagged",
+            "flagged_principal",
+            *_WORKOUTS[1:],
+        ),
     ],
 )
 def loss_events_are_conserved(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
@@ -394,18 +401,18 @@ def loss_events_are_conserved(snapshot: Snapshot, addresses: Mapping[str, str]) 
 def _check_flag_sums(snapshot: Snapshot) -> None:
     """Assert that what is kept of a type's flags is their sum, and which types have any."""
     flags, workouts = "LiquidationEngine", snapshot.get("Workouts", _NO_CONTRACT)
-    of_vaults = {c: sum(each) for c, each in get_table_sums(snapshot, flags, "doubt.of_vaults").items()}
+    of_vaults = {c: sum(each) for c, each in get_table_sums(snapshot, flags, "vault_flags.of_vaults").items()}
     of_workouts = {c: each[2] for c, each in get_table_sums(snapshot, "Workouts", "balances", "sums").items()}
     for kept, found in (
-        (_get_table(snapshot[flags], "doubt.of_types"), of_vaults),
-        (_get_table(workouts, "in_doubt"), of_workouts),
+        (_get_table(snapshot[flags], "vault_flags.of_types"), of_vaults),
+        (_get_table(workouts, "flagged_principal"), of_workouts),
     ):
         for c in {*kept, *found}:
             if kept.get(c, 0) != found.get(c, 0):
                 raise PropertyViolationError(
                     f"type {c}: {kept.get(c, 0)} are counted as flagged, {found.get(c, 0)} are"
                 )
-    types = _get_table(snapshot[flags], "doubt.flagged").get((), 0)
+    types = _get_table(snapshot[flags], "vault_flags.flagged").get((), 0)
     if types != sum(1 << c for c, amount in of_vaults.items() if amount):
         raise PropertyViolationError(f"types with flags are {of_vaults}, the bits of those flagged {types:b}")
 
@@ -452,7 +459,7 @@ def no_money_stays_in_retired_types(snapshot: Snapshot, addresses: Mapping[str, 
     Nothing reads its figures any more: whatever still comes in for it belongs to the reserve.
     """
     engine = snapshot["VaultEngine"]
-    listed = ids_of(_get_table(engine, "terms.listed").get((), 0))
+    listed = decode_listed_types(_get_table(engine, "terms.listed").get((), 0))
     figures = (
         ("debts", "normalized_debt"),
         ("auctions", "in_auction"),

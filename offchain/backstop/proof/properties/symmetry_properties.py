@@ -80,7 +80,7 @@ def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool
     if name is None or (lockstep.parameters and lockstep.parameters.has_stage("scripted")):
         return False
     pool = get_contract(lockstep, name)
-    members = [who for who in pool.holders() if who not in lockstep.model.world.addresses]
+    members = [who for who in pool.list_holders() if who not in lockstep.model.world.addresses]
     if len(members) < 2:
         return False
     pair = random.sample(members, 2)
@@ -291,7 +291,7 @@ def _list_exit_calls(lockstep: LockstepLike) -> list[_Call]:
                 found.append(("VaultEngine", "repay_and_withdraw", everything, owner))
     for name in list_stablecoin_pools(lockstep):
         pool = get_contract(lockstep, name)
-        for who in pool.holders():
+        for who in pool.list_holders():
             if who in strangers:
                 continue
             if pool.cooldown:
@@ -332,7 +332,7 @@ def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, 
     for name in list_stablecoin_pools(lockstep):
         pool = get_contract(lockstep, name)
         if not pool.cooldown:
-            for who in pool.holders():
+            for who in pool.list_holders():
                 if who not in strangers:
                     found.append((name, "redeem", 0, (pool.held(who), who, who), who))
     return found
@@ -385,13 +385,13 @@ def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
         slots = [waterfall.stages[k] for k in waterfall.lineup[()].ids]
         stages = [slot.stage for slot in slots]
         debts = engine.debts[c].normalized_debt
-        reach = [[lockstep.view("LossWaterfall", "losses_beyond", stage) for stage in stages]]
+        reach = [[lockstep.view("LossWaterfall", "losses_reaching", stage) for stage in stages]]
         if any(waterfall.owed[k] for k in waterfall.lineup[()].ids):
             return False
         outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
         if not outcome.ok or any(log.event == "StageFailed" for log in outcome.logs):
             return False
-        reach.append([lockstep.view("LossWaterfall", "losses_beyond", stage) for stage in stages])
+        reach.append([lockstep.view("LossWaterfall", "losses_reaching", stage) for stage in stages])
         paid, kept = [0] * len(stages), [0] * len(stages)
         for log in outcome.logs:
             if log.event in ("LossCovered", "LossReserved"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.model.signatures import keccak256
+from backstop.model.evm_crypto import keccak256
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.step_transition import Changes, Transition
 

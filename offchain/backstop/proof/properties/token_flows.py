@@ -220,10 +220,10 @@ _FLOWS: dict[tuple[str, str], Any] = {
     ("RecoveryClaims", "convert"): lambda x, tokens, to: [("Equity", to, x.step.outcome.value)],
     ("Settlement", "cash"): _expect_redemption,
     ("Settlement", "redeem"): lambda x, amount: [(_STABLE, x.sender, -amount)],
-    ("Domain", "draw"): lambda x, amount, to: [(_STABLE, to, amount)],
-    ("Domain", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
-    ("Domain", "recover"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
-    ("Domain", "redeem"): _expect_note_redemption,
+    ("BridgeFacilitator", "draw"): lambda x, amount, to: [(_STABLE, to, amount)],
+    ("BridgeFacilitator", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
+    ("BridgeFacilitator", "recover"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
+    ("BridgeFacilitator", "redeem"): _expect_note_redemption,
 }
 
 

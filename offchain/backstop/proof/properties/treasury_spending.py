@@ -6,8 +6,8 @@ from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
-from backstop.model.listing import ids_of
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic.debt_at_risk_figures import compute_debt_at_risk
 from backstop.proof.properties.independent_arithmetic.price_figures import (
     Read,
@@ -121,7 +121,7 @@ def _compute_debt_at_risk(step: Transition, read: Read) -> int:
 
 
 def _list_types(step: Transition) -> list[int]:
-    return ids_of(step.read_post_state("VaultEngine", "terms.listed"))
+    return decode_listed_types(step.read_post_state("VaultEngine", "terms.listed"))
 
 
 @transition_property(63, writes=["lot", "prices"])

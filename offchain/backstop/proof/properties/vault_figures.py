@@ -18,9 +18,12 @@ _SEIZES = {
     (_LIQUIDATIONS, "write_down"),
     ("Workouts", "enter"),
     ("Workouts", "top_up"),
-    ("Domain", "realise_loss"),
-    *(("PerpetualMarket", each) for each in ("post_shortfall", "meet", "meet_all", "roll", "withdraw")),
-    ("PerpetualBackstop", "leave"),
+    ("BridgeFacilitator", "realise_loss"),
+    *(
+        ("PerpetualMarket", each)
+        for each in ("post_shortfall", "seize_insolvent", "update_and_seize", "advance_cycle", "withdraw")
+    ),
+    ("PerpetualLiquidityVault", "leave"),
 }
 """Calls, by kind of contract, in which a vault is seized."""
 

@@ -23,7 +23,7 @@ _LEAVING = {
 
 @transition_property(
     40,
-    writes=["doubt.of_vaults", "balances"],
+    writes=["vault_flags.of_vaults", "balances"],
     calls=map(".".join, _LEAVING),
     events=["*.VaultFlagged", "*.WorkoutFlagged"],
 )
@@ -39,13 +39,13 @@ def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> Non
             told[log.values[:2]] = log.values[2]
         elif log.event == "WorkoutFlagged":
             _check_workout(step, *log.values)
-    flags = {each.key: each.old for each in changes.get("doubt.of_vaults", ())}
+    flags = {each.key: each.old for each in changes.get("vault_flags.of_vaults", ())}
     if not flags.keys() <= told.keys():
         raise PropertyViolationError(
             f"flags of {sorted(flags.keys() - told.keys())} changed, and nobody was told"
         )
     for (c, owner), flag in told.items():
-        known = step.read_post_state(_LIQUIDATIONS, "doubt.of_vaults", (c, owner))
+        known = step.read_post_state(_LIQUIDATIONS, "vault_flags.of_vaults", (c, owner))
         if (step.action.contract, step.action.method) in _LEAVING:
             left = step.read_post_state(_ENGINE, "vaults", (c, owner)).normalized_debt
             expected = min(flags.get((c, owner), known), left)
@@ -64,7 +64,7 @@ def _check_remaining_flags(step: Transition, changes: Changes) -> None:
         for contract, key, _, vault in changes.get("vaults", ()):
             if contract != _ENGINE:
                 continue
-            flag = step.read_post_state(_LIQUIDATIONS, "doubt.of_vaults", key)
+            flag = step.read_post_state(_LIQUIDATIONS, "vault_flags.of_vaults", key)
             if flag > vault.normalized_debt:
                 raise PropertyViolationError(
                     f"vault {key} owes {vault.normalized_debt} and is flagged with {flag}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.stage_order import Slot
 from backstop.proof.properties.independent_arithmetic.debt_at_risk_figures import compute_debt_at_risk
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
@@ -51,7 +51,7 @@ def _check_removed_stage(step: Transition, stage_id: int) -> None:
         slot.cap_bps,
         step.read_pre_state(_WATERFALL, "caps_absolute", stage_id) if slot.capped else 1,
     )
-    listed = ids_of(step.read_post_state("VaultEngine", "terms.listed"))
+    listed = decode_listed_types(step.read_post_state("VaultEngine", "terms.listed"))
     for c in range(step.read_post_state("VaultEngine", "terms.collateral_types")):
         if step.read_post_state("VaultEngine", "ledger.deficit", c) or compute_debt_at_risk(
             step, step.read_post_state, c

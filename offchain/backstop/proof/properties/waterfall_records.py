@@ -38,7 +38,7 @@ def loss_records_follow_events(step: Transition, changes: Changes) -> None:
     ]
     if failed and step.is_call(_WATERFALL, "cover"):
         _check_missed_shares(step, step.action.args[0], [k for _, _, k in failed])
-    if step.is_call(_WATERFALL, "make_good"):
+    if step.is_call(_WATERFALL, "repay_missed_share"):
         _check_made_good(step, *step.action.args)
 
 

@@ -22,13 +22,13 @@ from backstop.proof.properties.what_if_steps import (
     VISITOR,
     YEAR,
     accrue_fee,
-    announce_domain_loss,
+    announce_facilitator_loss,
     apply_call,
     apply_or_raise,
     can_pools_pay,
     claim_batch,
     disturb_feed,
-    find_domain,
+    find_facilitator,
     fund_account,
     get_contract,
     get_token,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from backstop.model.pool import Pool
 
 # Tokens that do what a transfer promises.
-_SOUND = ("Token", "SilentToken")
+_SOUND = ("Token", "NoReturnToken")
 
 
 def check_counterfactual(lockstep: LockstepLike, question: CounterfactualSeed) -> bool:
@@ -111,7 +111,7 @@ def loss_partition_changes_no_payment(lockstep: LockstepLike, random: Random) ->
 def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that leaving before losses are covered pays no more than right after, but for a wei a type.
 
-    The same holds for leaving between the announcement of a domain's loss and its booking.
+    The same holds for leaving between the announcement of a facilitator's loss and its booking.
     """
     if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
@@ -119,7 +119,7 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
     found = [
         (name, who)
         for name in list_pools(lockstep)
-        for who in get_contract(lockstep, name).holders()
+        for who in get_contract(lockstep, name).list_holders()
         if who not in contracts
     ]
     member, c = pick_item(random, found), pick_item(random, list_collateral_types(lockstep))
@@ -128,8 +128,8 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
     name, owner = member
     pool = get_contract(lockstep, name)
     with lockstep.fork_state():
-        domain = announce_domain_loss(lockstep, c, random)
-        if domain is None:
+        facilitator = announce_facilitator_loss(lockstep, c, random)
+        if facilitator is None:
             for id in liquidate_at_zero_price(lockstep, c):
                 apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
         batch = request_withdrawals(lockstep, name, owner)
@@ -144,9 +144,9 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
                     settle_batches(lockstep, name)
                     early = _simulate_redemption(lockstep, name, owner, batch)
                     # What is paid while a loss is in doubt takes its share of a cap along.
-                    ahead = 0 if domain is None else pool.line[()].owed - owed
-                if domain is not None:
-                    apply_or_raise(lockstep, domain.label, "realise_loss", by=VISITOR)
+                    ahead = 0 if facilitator is None else pool.line[()].owed - owed
+                if facilitator is not None:
+                    apply_or_raise(lockstep, facilitator.label, "realise_loss", by=VISITOR)
                 losing = [c for c in list_collateral_types(lockstep) if read_deficit(lockstep, c)]
                 for c in losing:
                     outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
@@ -154,7 +154,7 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
                         return False  # a stage without its role: nobody knew that it pays nothing
                 settle_batches(lockstep, name)
                 # What a run holds back for losses that are still in doubt comes later.
-                waits = get_contract(lockstep, "LossWaterfall").doubt_total(VISITOR) > 0
+                waits = get_contract(lockstep, "LossWaterfall").debt_at_risk_total(VISITOR) > 0
                 late = _simulate_redemption(lockstep, name, owner, batch)
                 ends.append(early if known and not pool.cooldown else late)
     # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
@@ -286,7 +286,7 @@ def lot_prices_stand_still_without_blocks(lockstep: LockstepLike, random: Random
         return False
     id = random.choice(open_lots)
     lot, top, feed = auction.lots[id], auction.tops[id].top, get_contract(lockstep, "PriceFeed")
-    terms = auction._terms_of(lot)
+    terms = auction._get_lot_terms(lot)
     with lockstep.fork_state():
         if random.random() < 0.5 and feed.configs[lot.collateral_type].reporters:
             apply_or_raise(lockstep, "PriceFeed", "set_halted", lot.collateral_type, True, by=feed.admins[()])
@@ -309,25 +309,29 @@ def lot_prices_stand_still_without_blocks(lockstep: LockstepLike, random: Random
 
 def _can_bridge_repay_all(lockstep: LockstepLike, random: Random) -> bool:
     engine = get_contract(lockstep, "VaultEngine")
-    domain = pick_item(
+    facilitator = pick_item(
         random,
-        [each for c in list_collateral_types(lockstep) if (each := find_domain(lockstep, c)) is not None],
+        [
+            each
+            for c in list_collateral_types(lockstep)
+            if (each := find_facilitator(lockstep, c)) is not None
+        ],
     )
-    if domain is None:
+    if facilitator is None:
         return False
-    vault = domain.collateral_type, domain.address
+    vault = facilitator.collateral_type, facilitator.address
     with lockstep.fork_state():
         lockstep.advance(random.choice((0, 1, YEAR)))
         raise_mode(lockstep, random)
-        announce_domain_loss(lockstep, vault[0], random)
+        announce_facilitator_loss(lockstep, vault[0], random)
         accrue_fee(lockstep, vault[0])
         debt = engine.vaults[vault].normalized_debt * engine.debts[vault[0]].accumulated_rate
         if debt == 0 or not fund_account(lockstep, VISITOR, div_up(debt, RAY)):
             return False
-        apply_or_raise(lockstep, "Stablecoin", "approve", domain.address, MAX_UINT256, by=VISITOR)
-        outcome = apply_call(lockstep, domain.label, "repay", MAX_UINT256, by=VISITOR)
+        apply_or_raise(lockstep, "Stablecoin", "approve", facilitator.address, MAX_UINT256, by=VISITOR)
+        outcome = apply_call(lockstep, facilitator.label, "repay", MAX_UINT256, by=VISITOR)
         if not outcome.ok or engine.vaults[vault].normalized_debt:
-            raise PropertyViolationError(f"{domain.label} cannot be paid back: {outcome.reason!r}")
+            raise PropertyViolationError(f"{facilitator.label} cannot be paid back: {outcome.reason!r}")
     return True
 
 

@@ -11,15 +11,15 @@ from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.bounds import MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING, MIN_FLOW_WINDOW
 from backstop.model.interfaces import CAUTION, EMERGENCY
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import GUARDIAN, STAGE
 from backstop.proof.properties.lockstep_protocol import LockstepLike
 from backstop.proof.properties.property_registry import PropertyViolationError
 from backstop.system import Action, Outcome
 
 if TYPE_CHECKING:
+    from backstop.model.bridge_facilitator import BridgeFacilitator
     from backstop.model.circuit_breaker import CircuitBreaker
-    from backstop.model.domain import Domain
     from backstop.model.risk_policy import RiskPolicy
     from backstop.model.workouts import Workouts
 
@@ -63,7 +63,7 @@ def raise_mode(lockstep: LockstepLike, random: Random) -> None:
     mode, now = random.choice((CAUTION, EMERGENCY)), breaker.states[()].mode
     guardians = [who for (role, who), held in breaker.roles.items() if role == GUARDIAN and held]
     if guardians and mode > now:
-        apply_or_raise(lockstep, "CircuitBreaker", "raise_to", mode, by=guardians[0])
+        apply_or_raise(lockstep, "CircuitBreaker", "force_mode", mode, by=guardians[0])
 
 
 def reset_mode(lockstep: LockstepLike) -> None:
@@ -74,25 +74,29 @@ def reset_mode(lockstep: LockstepLike) -> None:
     apply_or_raise(lockstep, "CircuitBreaker", "set_triggers", *([(0, 0)] * 4), by=breaker.admins[()])
     for _ in range(breaker.states[()].mode):
         lockstep.advance(breaker.states[()].calm_period)
-        apply_or_raise(lockstep, "CircuitBreaker", "calm", by=VISITOR)
+        apply_or_raise(lockstep, "CircuitBreaker", "lower_mode", by=VISITOR)
 
 
-def announce_domain_loss(lockstep: LockstepLike, collateral_type: int, random: Random) -> Domain | None:
-    """Announce a loss of a type's domain and wait for its delay; None without a domain, or a debt."""
-    domain = find_domain(lockstep, collateral_type)
-    if domain is None:
+def announce_facilitator_loss(
+    lockstep: LockstepLike, collateral_type: int, random: Random
+) -> BridgeFacilitator | None:
+    """Announce a loss of a type's facilitator and wait for its delay; None without facilitator or debt."""
+    facilitator = find_facilitator(lockstep, collateral_type)
+    if facilitator is None:
         return None
     engine = get_contract(lockstep, "VaultEngine")
     debt = (
-        engine.vaults[collateral_type, domain.address].normalized_debt
+        engine.vaults[collateral_type, facilitator.address].normalized_debt
         * engine.debts[collateral_type].accumulated_rate
     )
     if debt < RAD:
         return None
     loss = random.choice((1, random.randint(1, debt // RAY), div_up(debt, RAY), debt))
-    apply_or_raise(lockstep, domain.label, "announce_loss", min(loss, 2**128 - 1), by=domain.admins[()])
-    lockstep.advance(domain.delay)
-    return domain
+    apply_or_raise(
+        lockstep, facilitator.label, "announce_loss", min(loss, 2**128 - 1), by=facilitator.admins[()]
+    )
+    lockstep.advance(facilitator.delay)
+    return facilitator
 
 
 def liquidate_at_zero_price(lockstep: LockstepLike, collateral_type: int) -> list[int]:
@@ -131,7 +135,7 @@ def borrow_stablecoin(lockstep: LockstepLike, collateral_type: int, amount: int)
         engine.terms[collateral_type],
         get_contract(lockstep, "PriceFeed").prices[collateral_type].current,
     )
-    if get_token(lockstep, collateral_type).KIND not in ("Token", "SilentToken") or terms.settling:
+    if get_token(lockstep, collateral_type).KIND not in ("Token", "NoReturnToken") or terms.settling:
         return False
     reset_mode(lockstep)
     if not price or not report_price(lockstep, collateral_type, price):
@@ -222,13 +226,15 @@ def get_contract(lockstep: LockstepLike, name: str) -> Any:
 
 
 def list_collateral_types(lockstep: LockstepLike) -> list[int]:
-    return ids_of(get_contract(lockstep, "VaultEngine").listing[()])
+    return decode_listed_types(get_contract(lockstep, "VaultEngine").listing[()])
 
 
-def find_domain(lockstep: LockstepLike, collateral_type: int) -> Domain | None:
-    """Return the domain that a type is, if it is one."""
+def find_facilitator(lockstep: LockstepLike, collateral_type: int) -> BridgeFacilitator | None:
+    """Return the facilitator that a type is, if it is one."""
     found = lockstep.model.world.addresses.get(get_contract(lockstep, "PriceFeed").issuers[collateral_type])
-    return cast("Domain", found) if found is not None and found.KIND == "Domain" else None
+    return (
+        cast("BridgeFacilitator", found) if found is not None and found.KIND == "BridgeFacilitator" else None
+    )
 
 
 def get_token(lockstep: LockstepLike, collateral_type: int) -> Any:
@@ -312,16 +318,16 @@ def request_withdrawals(lockstep: LockstepLike, name: str, *members: str) -> int
     batch = int(pool.line[()].collecting)
     if not pool.batches[batch].units:
         return batch
-    lockstep.advance(max(0, pool.cut_from() - lockstep.timestamp))
+    lockstep.advance(max(0, pool.get_cut_start() - lockstep.timestamp))
     if apply_call(lockstep, name, "cut", by=VISITOR).ok:
-        lockstep.advance(pool.matures_at(batch) - lockstep.timestamp)
+        lockstep.advance(pool.get_maturity(batch) - lockstep.timestamp)
     return batch
 
 
 def claim_batch(lockstep: LockstepLike, name: str, who: str, batch: int) -> int:
     """Have somebody claim all that a batch was paid, after what older ones were; what came of it [wei]."""
     got = 0
-    for id in [id for id in get_contract(lockstep, name).requests_of(who) if id <= batch]:
+    for id in [id for id in get_contract(lockstep, name).list_requests(who) if id <= batch]:
         shares = lockstep.view(name, "claimableRedeemRequest", id, who)
         assets = apply_or_raise(lockstep, name, "redeem", shares, who, who, by=who)
         got = int(assets) if id == batch else 0

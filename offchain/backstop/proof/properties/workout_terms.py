@@ -9,7 +9,7 @@ from typing import Any
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
-from backstop.model.dutch import MAX_PRICE
+from backstop.model.dutch_auction import MAX_PRICE
 from backstop.proof.properties.incremental_sums import compute_principal_left
 from backstop.proof.properties.independent_arithmetic.price_figures import is_price_fresh, list_known_prices
 from backstop.proof.properties.lockstep_protocol import LockstepLike

@@ -91,7 +91,9 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
         redistribution_cap=500
         if passed_on is None
         else passed_on.read_bounded(quantity_units.read_basis_points, 0, 10_000),
-        token="Token" if token is None else token.read_choice(("Token", "SilentToken", "FalseToken")),
+        token="Token"
+        if token is None
+        else token.read_choice(("Token", "NoReturnToken", "ReturnsFalseToken")),
         auction=read_auction(section["auction"]),
         feed=read_feed(section["feed"], reporters),
         market=MarketParameters(market_fee),

@@ -42,16 +42,18 @@ def read_keepers(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple
     return groups
 
 
-def check_domains(field: Field, keepers: tuple[KeeperGroup, ...], parameters: Parameters) -> None:
-    """Fail unless bridges are the minters of their domains, and announced losses name a domain."""
-    named = {domain.name: domain for domain in parameters.domains}
+def check_facilitators(field: Field, keepers: tuple[KeeperGroup, ...], parameters: Parameters) -> None:
+    """Fail unless bridges are the minters of their facilitators, and announced losses name a facilitator."""
+    named = {facilitator.name: facilitator for facilitator in parameters.facilitators}
     for group in keepers:
         entry = field.read_entries()[group.name]
-        for name in (group.domain, *(each.announce for each in group.schedule)):
+        for name in (group.facilitator, *(each.announce for each in group.schedule)):
             if name and name not in named:
-                entry.raise_error(f"there is no domain {name!r} in parameters.domains")
-        if group.role == "bridge" and group.list_keeper_names() != (named[group.domain].minter,):
-            entry.raise_error(f"the bridge of {group.domain} is called {named[group.domain].minter!r}")
+                entry.raise_error(f"there is no facilitator {name!r} in parameters.facilitators")
+        if group.role == "bridge" and group.list_keeper_names() != (named[group.facilitator].minter,):
+            entry.raise_error(
+                f"the bridge of {group.facilitator} is called {named[group.facilitator].minter!r}"
+            )
 
 
 _OPTIONS: dict[str, tuple[str, ...]] = {
@@ -75,7 +77,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "debtor": ("capital", "answers", "instalments", "most"),
     "borrower": ("collateral", "capital", "each", "ratio", "heartbeat", "pays"),
     "exploiter": ("collateral", "capital", "each", "ratio", "minimum_profit"),
-    "bridge": ("domain", "capital", "each", "heartbeat"),
+    "bridge": ("facilitator", "capital", "each", "heartbeat"),
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at", "runs"),
     "attacker": ("pool", "stake", "capital", "collateral", "each", "ratio", "most", "plan"),
@@ -116,7 +118,7 @@ def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]
     if role.text in ("borrower", "exploiter") or (role.text == "attacker" and "collateral" in section):
         drawn = _read_draw_options(field, section, symbols)
     if role.text == "bridge":
-        drawn = _read_domain_options(field, section)
+        drawn = _read_facilitator_options(field, section)
     if role.text == "guardian" and "schedule" not in section:
         field.raise_error("'schedule' is missing: a guardian needs it")
     if role.text == "matcher" and "orders" not in section:
@@ -184,13 +186,13 @@ def _read_draw_options(field: Field, section: Section, symbols: tuple[str, ...])
     }
 
 
-def _read_domain_options(field: Field, section: Section) -> dict[str, Any]:
-    """Read which domain a bridge draws for, and how much at once."""
-    for name in ("domain", "capital", "each"):
+def _read_facilitator_options(field: Field, section: Section) -> dict[str, Any]:
+    """Read which facilitator a bridge draws for, and how much at once."""
+    for name in ("facilitator", "capital", "each"):
         if name not in section:
             field.raise_error(f"{name!r} is missing: a bridge needs it")
     return {
-        "domain": section["domain"].text,
+        "facilitator": section["facilitator"].text,
         "each": section["each"].read_bounded(quantity_units.read_stablecoin, 10**18, 10**27),
     }
 
@@ -214,15 +216,15 @@ def _read_outage(field: Field, duration: int) -> Outage:
 
 
 def _read_instruction(field: Field, symbols: tuple[str, ...]) -> GuardianInstruction:
-    section = field.read_section(("at",), ("halt", "raise_to", "announce"))
-    if sum(name in section for name in ("halt", "raise_to", "announce")) != 1:
-        field.raise_error("needs one of `halt`, `raise_to` and `announce`")
+    section = field.read_section(("at",), ("halt", "force_mode", "announce"))
+    if sum(name in section for name in ("halt", "force_mode", "announce")) != 1:
+        field.raise_error("needs one of `halt`, `force_mode` and `announce`")
     at = section["at"].read_bounded(quantity_units.read_clock, 0, LONGEST)
     if "halt" in section:
         return GuardianInstruction(at, halt=section["halt"].read_choice(symbols))
     if "announce" in section:
         return GuardianInstruction(at, announce=section["announce"].text)
-    return GuardianInstruction(at, raise_to=MODES[section["raise_to"].read_choice(tuple(MODES))])
+    return GuardianInstruction(at, force_mode=MODES[section["force_mode"].read_choice(tuple(MODES))])
 
 
 def _read_plan(field: Field, borrows: bool) -> tuple[AttackMove, ...]:

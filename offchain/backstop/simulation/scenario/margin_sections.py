@@ -61,10 +61,10 @@ _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
 
 
 def read_margin_market(
-    field: Field, symbols: Sequence[str], domains: Sequence[str], has_treasury: bool
+    field: Field, symbols: Sequence[str], facilitators: Sequence[str], has_treasury: bool
 ) -> MarginParameters:
     """Read the margin market, with a perpetual market for each symbol that is named."""
-    section = field.read_section(("markets",), ("domain", "policy", "insurance", "backstop", *_TERMS))
+    section = field.read_section(("markets",), ("facilitator", "policy", "insurance", "backstop", *_TERMS))
     found: dict[str, Any] = {
         name: section[name].read_bounded(*_TERMS[name]) for name in _TERMS if name in section
     }
@@ -79,12 +79,12 @@ def read_margin_market(
             )
     if "backstop" in section:
         found["backstop"] = read_backstop_pool(section["backstop"])
-    if "domain" in section:
-        if section["domain"].text not in domains:
-            section["domain"].raise_error(
-                f"there is no domain {section['domain'].text!r} in parameters.domains"
+    if "facilitator" in section:
+        if section["facilitator"].text not in facilitators:
+            section["facilitator"].raise_error(
+                f"there is no facilitator {section['facilitator'].text!r} in parameters.facilitators"
             )
-        found["domain"] = section["domain"].text
+        found["facilitator"] = section["facilitator"].text
     entries = section["markets"].read_entries()
     if not 1 <= len(entries) <= bounds.MAX_MARGIN_MARKETS:
         section["markets"].raise_error(f"must have 1 to {bounds.MAX_MARGIN_MARKETS} entries")

@@ -7,8 +7,8 @@ from typing import Any
 
 from backstop.deployment.contract_names import POOLS, STAGES
 from backstop.deployment.deployment_parameters import (
-    DomainParameters,
     EquityParameters,
+    FacilitatorParameters,
     GuardsParameters,
     Parameters,
     PolicyParameters,
@@ -20,7 +20,7 @@ from backstop.deployment.deployment_parameters import (
 )
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY
-from backstop.model.redeem_queue import collecting_time
+from backstop.model.redeem_queue import get_collecting_time
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.collateral_section import read_collateral_type, read_feed
 from backstop.simulation.scenario.guards_section import read_flow_limit, read_guards
@@ -50,7 +50,7 @@ def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "treasury",
             "settlement",
             "guards",
-            "domains",
+            "facilitators",
             "margin",
             "timelock",
             "waterfall_contract",
@@ -88,13 +88,15 @@ def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     listed = tuple(
         read_collateral_type(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
     )
-    if "domains" in section:
-        optional["domains"] = _read_domains(section["domains"], len(types))
+    if "facilitators" in section:
+        optional["facilitators"] = _read_facilitators(section["facilitators"], len(types))
     if "margin" in section:
-        domains = [domain.name for domain in optional.get("domains", ())]
-        optional["margin"] = read_margin_market(section["margin"], tuple(types), domains, "equity" in section)
+        facilitators = [facilitator.name for facilitator in optional.get("facilitators", ())]
+        optional["margin"] = read_margin_market(
+            section["margin"], tuple(types), facilitators, "equity" in section
+        )
     if "waterfall_contract" in section:
-        known = ("LossWaterfall", "EpochCapsWaterfall")
+        known = ("LossWaterfall", "CalendarCapWaterfall")
         optional["waterfall_contract"] = section["waterfall_contract"].read_choice(known)
     if "block_time" in section:
         optional["block_time"] = section["block_time"].read_bounded(
@@ -104,7 +106,7 @@ def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         optional["timelock"] = _read_timelock(section["timelock"])
     if "guards" in section:
         optional["guards"] = read_guards(section["guards"], tuple(types))
-    elif any(domain.flow_cap for domain in optional.get("domains", ())) or any(
+    elif any(facilitator.flow_cap for facilitator in optional.get("facilitators", ())) or any(
         each.policy != PolicyParameters() for each in listed
     ):
         optional["guards"] = GuardsParameters()
@@ -138,7 +140,7 @@ def _read_pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> P
     if 0 < cooldown < bounds.MIN_COOLDOWN:
         section["cooldown"].raise_error(f"is under {bounds.MIN_COOLDOWN} s: write 0 s for none")
     # Members can leave before new caps count.
-    until = cooldown + collecting_time(cooldown) + bounds.LOOK
+    until = cooldown + get_collecting_time(cooldown) + bounds.LOOK
     if cooldown and until >= cap_delay:
         section["cooldown"].raise_error(
             f"is too high: members are paid after {until} s, caps count after {cap_delay} s"
@@ -146,7 +148,7 @@ def _read_pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> P
     optional: dict[str, Any] = {}
     if "contract" in section:
         # A pool of equity is left while nothing of it is under auction, which the naive one knows nothing of.
-        known = ("Pool",) if name == "staked_equity" else ("Pool", "LeaveAtOncePool")
+        known = ("Pool",) if name == "staked_equity" else ("Pool", "InstantExitPool")
         optional["contract"] = section["contract"].read_choice(known)
         if optional["contract"] != "Pool" and cooldown != 0:
             section["cooldown"].raise_error(f"{optional['contract']} has no cooldown: write 0 s")
@@ -239,15 +241,17 @@ def _read_stage(name: str, field: Field) -> StageParameters:
     )
 
 
-def _read_domains(field: Field, before: int) -> tuple[DomainParameters, ...]:
+def _read_facilitators(field: Field, before: int) -> tuple[FacilitatorParameters, ...]:
     """Read the bridges that draw here for somewhere else, by name; their types follow the others."""
     entries = field.read_entries()
     if before + len(entries) > bounds.MAX_COLLATERAL_TYPES:
-        field.raise_error(f"are too many: there may be {bounds.MAX_COLLATERAL_TYPES} types, domains included")
-    return tuple(_read_domain(name, entry) for name, entry in entries.items())
+        field.raise_error(
+            f"are too many: there may be {bounds.MAX_COLLATERAL_TYPES} types, facilitators included"
+        )
+    return tuple(_read_facilitator(name, entry) for name, entry in entries.items())
 
 
-def _read_domain(name: str, field: Field) -> DomainParameters:
+def _read_facilitator(name: str, field: Field) -> FacilitatorParameters:
     if re.fullmatch(r"[A-Z][A-Za-z0-9]{1,11}", name) is None:
         field.raise_error(f"{name!r} is not a name: 2 to 12 letters and digits, a capital first")
     section = field.read_section(("line", "delay"), ("minter", "flow"))
@@ -256,7 +260,7 @@ def _read_domain(name: str, field: Field) -> DomainParameters:
         found["minter"] = section["minter"].text
     if "flow" in section:
         found |= read_flow_limit(section["flow"])
-    return DomainParameters(
+    return FacilitatorParameters(
         name=name,
         line=section["line"].read_bounded(quantity_units.read_whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
         delay=section["delay"].read_bounded(

@@ -10,7 +10,7 @@ from backstop.simulation.scenario.backstop_pool_section import read_backstop_mon
 from backstop.simulation.scenario.collateral_section import read_symbols
 from backstop.simulation.scenario.consistency_check import read_unsafe_rules, refuse_misfits, refuse_needless
 from backstop.simulation.scenario.draw_scenario import EQUITY
-from backstop.simulation.scenario.keepers_section import check_domains, read_keepers
+from backstop.simulation.scenario.keepers_section import check_facilitators, read_keepers
 from backstop.simulation.scenario.margin_sections import read_insurance, read_margin_book
 from backstop.simulation.scenario.market_sections import (
     read_market_depth,
@@ -131,7 +131,7 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
                 entry.raise_error(
                     "has no model of its own: say under `feed_faults` what goes wrong with a source"
                 )
-    check_domains(section["keepers"], keepers, parameters)
+    check_facilitators(section["keepers"], keepers, parameters)
     if parameters.equity is not None and "equity_price" not in section:
         top.raise_error("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:

@@ -13,7 +13,7 @@ from backstop.deployment.deployment_parameters import (
     AuctionParameters,
     BackstopParameters,
     CollateralParameters,
-    DomainParameters,
+    FacilitatorParameters,
     FeedParameters,
     GuardsParameters,
     MarginParameters,
@@ -94,8 +94,8 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
         found["treasury"] = {"target": _format_whole(parameters.treasury.target)}
     if guards is not None:
         found["guards"] = _guards_to_yaml(guards, [each.symbol for each in parameters.collateral_types])
-    if parameters.domains:
-        found["domains"] = {each.name: _domain_to_yaml(each) for each in parameters.domains}
+    if parameters.facilitators:
+        found["facilitators"] = {each.name: _facilitator_to_yaml(each) for each in parameters.facilitators}
     if parameters.margin is not None:
         found["margin"] = _margin_to_yaml(parameters.margin)
     if parameters.waterfall_contract != Parameters.waterfall_contract:
@@ -247,20 +247,20 @@ def _workouts_to_yaml(terms: WorkoutParameters) -> dict[str, Any]:
     }
 
 
-def _domain_to_yaml(domain: DomainParameters) -> dict[str, Any]:
+def _facilitator_to_yaml(facilitator: FacilitatorParameters) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "line": _format_whole(domain.line),
-        "delay": _format_seconds(domain.delay),
-        "minter": domain.minter,
+        "line": _format_whole(facilitator.line),
+        "delay": _format_seconds(facilitator.delay),
+        "minter": facilitator.minter,
     }
-    return found | ({"flow": _flow_to_yaml(domain)} if domain.flow_cap else {})
+    return found | ({"flow": _flow_to_yaml(facilitator)} if facilitator.flow_cap else {})
 
 
 def _margin_to_yaml(margin: MarginParameters) -> dict[str, Any]:
     markets = {each.symbol: _perpetual_to_yaml(each) for each in margin.markets}
     if len(markets) < len(margin.markets):
         raise BackstopError("a scenario has one perpetual market of a symbol, and here is one with two")
-    found: dict[str, Any] = {"domain": margin.domain} if margin.domain else {}
+    found: dict[str, Any] = {"facilitator": margin.facilitator} if margin.facilitator else {}
     if margin.income_share or margin.insurance_target:
         found["income_share"] = _format_bps(margin.income_share)
         found["insurance_target"] = _format_whole(margin.insurance_target)
@@ -311,7 +311,7 @@ def _brackets_to_yaml(terms: PolicyParameters | PerpetualParameters, *names: str
     return found
 
 
-def _flow_to_yaml(limited: PolicyParameters | DomainParameters) -> dict[str, str]:
+def _flow_to_yaml(limited: PolicyParameters | FacilitatorParameters) -> dict[str, str]:
     return {"cap": _format_whole(limited.flow_cap), "window": _format_seconds(limited.flow_window)}
 
 

@@ -51,7 +51,7 @@ _BLOCK = 300
 _LONG = 31 * DAY
 _GAS_TOKENS = ("ETH", "WETH", "wstETH", "stETH", "weETH", "rETH", "cbETH")
 # Parts of the book's debt: what members hold and keepers have adds up to a fifth of it.
-_JUNIOR, _SAVINGS, _DESK, _OPPORTUNIST = 50, 10, 100, 20
+_JUNIOR, _SAVINGS, _TRADING, _OPPORTUNIST = 50, 10, 100, 20
 _EQUITY = 10**6  # tokens that are worth as much as the debt
 _TEMPLATE = "template.yaml"
 
@@ -223,7 +223,7 @@ class _ScenarioBuilder:
             "recovery": _format_time(max(self.block, 4 * _BLOCK)),
             "junior": max(1, owed // _JUNIOR),
             "savings": max(1, owed // _SAVINGS),
-            "desk": max(1, owed // _DESK),
+            "desk": max(1, owed // _TRADING),
             "opportunist": max(1, owed // _OPPORTUNIST),
             "equity": format_decimal(max(10_000, owed), _EQUITY),
             "block_gas": max(1_000_000, 30_000_000 * self.block // 12),

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from backstop.deployment.devnet_signing import get_trader_account
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.interfaces import Gains
-from backstop.model.perpetual_ranking import PerpetualRanking, score_of
 from backstop.model.price_path import SHORT
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_score
 from backstop.studies.auto_deleveraging.crash_accounts import CLOSER, FINDER, AccountPopulation
 from backstop.system import Action, Outcome
 
@@ -43,7 +43,9 @@ def close_positions(
     """
     market, blocks = crowd.market, crowd.blocks
     gains = _read_gains(crowd, market_index)
-    order = sorted(gains, key=lambda owner: (score_of(gains[owner], SHORT), int(owner, 16)), reverse=True)
+    order = sorted(
+        gains, key=lambda owner: (compute_score(gains[owner], SHORT), int(owner, 16)), reverse=True
+    )
     nobodys = market.lots[market_index].short - market.lots[market_index].long
     sizes = {owner: max(0, -market.positions[owner, market_index].size) for owner in order}
     whole = whole_accounts = 0
@@ -77,7 +79,7 @@ def close_positions(
             call, market_index, SHORT, accounts=accounts, by=by, like=like, at_least=at_least
         )
 
-    if isinstance(blocks.model.world.contracts[CLOSER], PerpetualRanking):
+    if isinstance(blocks.model.world.contracts[CLOSER], RankedDeleveraging):
         would, left = {}, nobodys
         for owner in order:
             would[owner] = min(held.get(owner, 0), left)

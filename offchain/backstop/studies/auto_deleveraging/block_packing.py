@@ -34,7 +34,7 @@ _PLANNED_RANKS = BLOCK_GAS * 80 // 100
 # (EIP-3529), and has to be there before them; as much is to spare.
 _PLANNED_CALL = CALL_GAS * 3 // 5
 _SAMPLE = 20
-MANY = ("meet_all", "submit", "execute", "share")
+MANY = ("update_and_seize", "submit", "execute", "share")
 """Calls for many accounts."""
 # Of fewer accounts nothing is said of their pace.
 _PACED = 100
@@ -322,11 +322,16 @@ def _read_table_gas(kind: str, accounts: int) -> int:
 
 def _get_base_gas(kind: str) -> int:
     """Return what a call for many accounts takes beside them, by the committed table; 0 of any other call."""
-    return get_job_gas(f"cycles: {method}") if (method := _split_kind(kind)[1]) in MANY else 0
+    return get_job_gas(f"cycles: {_get_job(kind)}") if _split_kind(kind)[1] in MANY else 0
+
+
+def _get_job(kind: str) -> str:
+    """Return the name of a call's job in the committed table."""
+    return _split_kind(kind)[1].replace("_", " ")
 
 
 def _get_account_gas(kind: str) -> int:
-    return get_job_gas(f"cycles: {_split_kind(kind)[1]}, each account")
+    return get_job_gas(f"cycles: {_get_job(kind)}, each account")
 
 
 def _build_action(call: str, args: tuple[Any, ...], by: str) -> Action:

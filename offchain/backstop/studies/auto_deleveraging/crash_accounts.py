@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from backstop.deployment.deployment_parameters import (
-    DomainParameters,
+    FacilitatorParameters,
     MarginParameters,
     Parameters,
     PerpetualParameters,
@@ -23,9 +23,9 @@ from backstop.model.perpetual_market import PerpetualMarket
 from backstop.studies.auto_deleveraging.block_packing import BlockPacker
 from backstop.system import Action
 
-HOUSE, DESK, FUND, ORDERS, CLOSER = (
+HOUSE, TRADING, FUND, ORDERS, CLOSER = (
     "PerpetualMarket",
-    "PerpetualDesk",
+    "PerpetualTrading",
     "MarginFund",
     "MarginOrders",
     "PerpetualCloser",
@@ -49,9 +49,9 @@ def build_parameters(markets: int, policy: str) -> Parameters:
     terms = PerpetualParameters(SYMBOLS[0], LOTS[0], 1_000, 500, of_market=((0, 0), (0, 0)))
     listed = tuple(replace(terms, symbol=SYMBOLS[m], lot=LOTS[m]) for m in range(markets))
     # Dodgers may trade at any mark: the worst case.
-    margin = MarginParameters(listed, domain="Perpetuals", policy=policy, divergence=0)
+    margin = MarginParameters(listed, facilitator="Perpetuals", policy=policy, divergence=0)
     return replace(
-        build_standard_parameters(), domains=(DomainParameters("Perpetuals", LINE),), margin=margin
+        build_standard_parameters(), facilitators=(FacilitatorParameters("Perpetuals", LINE),), margin=margin
     )
 
 

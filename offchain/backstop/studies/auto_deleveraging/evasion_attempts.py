@@ -62,11 +62,11 @@ def choose_evaders(crowd: AccountPopulation, percent: int, seed: int) -> Evasion
     with crowd.blocks.model.fork_state():
         for i, name in enumerate(names):
             owner = get_trader_account(name)
-            market._touch(owner)
-            gained = [sum(market._gained_now(owner, m)) for m in crowd.markets]
+            market._touch_account(owner)
+            gained = [sum(market._compute_open_gains(owner, m)) for m in crowd.markets]
             sizes = [market.positions[owner, m].size for m in crowd.markets]
             has = sum_account_value(crowd, owner)
-            worths = [market._worth(m, size) for m, size in enumerate(sizes)]
+            worths = [market._compute_worth(m, size) for m, size in enumerate(sizes)]
             found.dodgers.append(Evader(name, f"second_{i}", WAYS[i % len(WAYS)], has, gained, sizes, worths))
     return found
 
@@ -74,7 +74,7 @@ def choose_evaders(crowd: AccountPopulation, percent: int, seed: int) -> Evasion
 def sum_account_value(crowd: AccountPopulation, owner: str) -> int:
     """Return what a touched account has [wad], its bond too; haircuts that are not final are still in it."""
     account = crowd.market.accounts[owner]
-    return int(crowd.market._own(owner) + crowd.market.third_bond * account.bond.bit_count())
+    return int(crowd.market._compute_own_value(owner) + crowd.market.third_bond * account.bond.bit_count())
 
 
 def run_evasions(crowd: AccountPopulation, dodges: EvasionAttempts) -> None:
@@ -124,8 +124,8 @@ def _withdraw_all(crowd: AccountPopulation, dodges: EvasionAttempts, each: Evade
     if not market.accounts[owner].cycle:
         return
     with crowd.blocks.model.fork_state():
-        market._touch(owner)
-        standing = market._standing(owner)
+        market._touch_account(owner)
+        standing = market._compute_standing(owner)
         notional = sum(abs(market.positions[owner, m].size) * crowd.read_mark(m) for m in crowd.markets)
     free = standing.own - standing.haircut - standing.unfinal - notional // 10 - 1
     for amount in (standing.own, free):
@@ -147,11 +147,11 @@ def compute_escaped(crowd: AccountPopulation, each: Evader, cycle: int) -> int:
     for name in (each.name, each.pal):
         owner = get_trader_account(name)
         if market.accounts[owner].cycle:
-            market._touch(owner)
+            market._touch_account(owner)
             has += sum_account_value(crowd, owner)
     had = each.had
     for m, (size, worth) in enumerate(zip(each.sizes, each.worths, strict=True)):
-        had += market._worth(m, size) - worth
+        had += market._compute_worth(m, size) - worth
     return compute_due_share(crowd, each, cycle) + each.fees - (had - has)
 
 

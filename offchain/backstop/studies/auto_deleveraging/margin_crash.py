@@ -23,11 +23,11 @@ from backstop.simulation.progress import Progress
 from backstop.studies.auto_deleveraging.adl_execution import AdlResult, close_positions
 from backstop.studies.auto_deleveraging.block_packing import BlockPacker, Phase
 from backstop.studies.auto_deleveraging.crash_accounts import (
-    DESK,
     FALLS,
     FINDER,
     HOUSE,
     TAKEN,
+    TRADING,
     AccountPopulation,
     build_parameters,
 )
@@ -213,7 +213,7 @@ class MarginCrash:
         Which moves an account has behind it decides what it costs: their order is drawn, so that calls take
         alike.
         """
-        blocks, call = self.blocks, f"{HOUSE}.meet_all"
+        blocks, call = self.blocks, f"{HOUSE}.update_and_seize"
         owners = self.crowd.random.sample(owners, len(owners))
         blocks.begin_phase(name, len(owners))
         done = 0
@@ -233,7 +233,7 @@ class MarginCrash:
         self.tried += 1
         args = get_trader_account(owner), 0, TAKEN
         done = self.blocks.apply_call(
-            f"{DESK}.liquidate", *args, by=get_trader_account("liquidator"), counted=False, may=True
+            f"{TRADING}.liquidate", *args, by=get_trader_account("liquidator"), counted=False, may=True
         )
         self.liquidated += done.reason is None
 
@@ -251,7 +251,7 @@ class MarginCrash:
         clock = market.clocks[()]
         soonest = max(clock.rolled_at + market.window, clock.booked_at + market.quiet)
         blocks.wait_seconds(max(0, soonest - blocks.timestamp))
-        rolled = blocks.apply_call(f"{HOUSE}.roll")
+        rolled = blocks.apply_call(f"{HOUSE}.advance_cycle")
         blocks.mine_block()
         return rolled
 
@@ -273,8 +273,8 @@ class MarginCrash:
         market, found = self.crowd.market, {}
         with self.blocks.model.fork_state():
             for owner in list(market.accounts):
-                market._touch(owner)
-                standing = market._standing(owner)
+                market._touch_account(owner)
+                standing = market._compute_standing(owner)
                 found[owner] = standing.own - standing.haircut
         return found
 
@@ -285,7 +285,7 @@ class MarginCrash:
         return [
             owner
             for owner in list(self.crowd.market.accounts)
-            if model.dry_run(Action(HOUSE, "meet", (owner,), nobody)).reason is None
+            if model.dry_run(Action(HOUSE, "seize_insolvent", (owner,), nobody)).reason is None
         ]
 
     def _most_taken(self, cycle: int) -> int:

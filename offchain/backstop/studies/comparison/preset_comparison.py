@@ -27,7 +27,16 @@ from backstop.studies.comparison.naive_rule_cost import compute_party_gains
 from backstop.studies.comparison.presets import NAIVE_RULES, Preset, apply_preset
 
 SCHEMA_VERSION = 2
-DEALING = ("meet", "meet_all", "roll", "wake", "post_shortfall", "submit", "execute", "share")
+DEALING = (
+    "seize_insolvent",
+    "update_and_seize",
+    "advance_cycle",
+    "update_account",
+    "post_shortfall",
+    "submit",
+    "execute",
+    "share",
+)
 """Calls that deal with debtors: what they take is the gas of a policy."""
 
 DAY = 86_400
@@ -377,7 +386,7 @@ def _measure_forced_closes(result: RunResult) -> dict[str, Any]:
             sides[old < 0] -= abs(old)
             sides[size < 0] += abs(size)
             sizes[owner, m] = size
-        elif (contract, event) == ("PerpetualDesk", "Deleveraged"):
+        elif (contract, event) == ("PerpetualTrading", "Deleveraged"):
             gone, price = abs(int(values[2])), int(values[3])
             closed += gone * price
             excess += max(0, gone - facing) * price

@@ -23,7 +23,7 @@ WILD = 4
 # Of a neighbour's parameters one in so many is the fuzzer's.
 CHANGED = (200, 60, 20)
 # What others name, or what goes together.
-KEPT = frozenset({"symbol", "name", "domain", "token", "decimals", "minter"})
+KEPT = frozenset({"symbol", "name", "facilitator", "token", "decimals", "minter"})
 
 
 def draw_setting(random: Random) -> Parameters:

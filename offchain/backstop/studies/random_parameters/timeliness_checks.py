@@ -95,7 +95,7 @@ class ModelDeployment:
 def iter_missed_duties(parameters: Parameters) -> Iterator[str]:
     """Yield what a setting fails to do."""
     for c, each in enumerate(parameters.collateral_types[:2]):
-        if each.debt_ceiling and each.token != "FalseToken" and not _reaches_market(parameters, c):
+        if each.debt_ceiling and each.token != "ReturnsFalseToken" and not _reaches_market(parameters, c):
             yield f"an auction of {each.symbol} needs a reset before it reaches the market's price"
     waits = _find_endless_wait(parameters)
     if waits is not None:
@@ -121,7 +121,7 @@ def _reaches_market(parameters: Parameters, collateral_type: int) -> bool:
 def _find_endless_wait(parameters: Parameters) -> str | None:
     """Say what is wrong with a loss that nobody buys equity for, and that somebody notes for settlement."""
     each = parameters.collateral_types[0]
-    if parameters.equity is None or not each.debt_ceiling or each.token == "FalseToken":
+    if parameters.equity is None or not each.debt_ceiling or each.token == "ReturnsFalseToken":
         return None
     stage = ModelDeployment(parameters)
     at, equity = stage.deployment.addresses, parameters.equity
@@ -155,7 +155,7 @@ def _find_endless_wait(parameters: Parameters) -> str | None:
         while stage.system.timestamp < end:
             if stage.try_call("Settlement", "begin"):
                 return f"settlement begins while {busy[0]} sells equity for the loss"
-            stage.try_call("Settlement", "note")
+            stage.try_call("Settlement", "record_deficit_breach")
             # From one epoch to the next, and from its last second to its first.
             until_last = -(stage.system.timestamp + 1) % epoch
             stage.system.advance(min(end - stage.system.timestamp, until_last or 1))

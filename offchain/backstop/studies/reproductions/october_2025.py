@@ -26,8 +26,8 @@ from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
-from backstop.model.perpetual_ranking import PerpetualRanking, score_of
 from backstop.model.price_path import SHORT
+from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_score
 from backstop.studies.reproductions.figure_comparison import (
     FigureRow,
     Reproduction,
@@ -112,18 +112,20 @@ class _WaveMarket:
         for name, size in zip(shorts, (lots[0] - failing, *lots[1:]), strict=True):
             self._submit_trade(longs[1], name, size)
         self._report_price(AFTER)
-        self._apply_call("meet", get_trader_account(longs[0]))
+        self._apply_call("seize_insolvent", get_trader_account(longs[0]))
         self._roll_cycle()
-        self._apply_call("meet", get_trader_account(longs[0]))
+        self._apply_call("seize_insolvent", get_trader_account(longs[0]))
         gains = {name: self._apply_call("gains_of", get_trader_account(name), 0) for name in shorts}
         assert sum(gained.short for gained in gains.values()) == wave.won * DOLLAR
         self._report_price(AFTER)
-        self._close_positions(sorted(shorts, key=lambda name: score_of(gains[name], SHORT), reverse=True))
+        self._close_positions(
+            sorted(shorts, key=lambda name: compute_score(gains[name], SHORT), reverse=True)
+        )
         self._close_winners(longs[1], shorts)
         before = self._sum_cash(shorts)
         self._roll_cycle()
         for name in shorts:
-            self._apply_call("wake", get_trader_account(name))
+            self._apply_call("update_account", get_trader_account(name))
         taken = before - self._sum_cash(shorts)
         # The next wave begins with an empty market.
         self._report_price(BEFORE)
@@ -135,7 +137,7 @@ class _WaveMarket:
         if closer is None:
             return
         accounts = tuple(map(get_trader_account, ranked))
-        if isinstance(closer, PerpetualRanking):
+        if isinstance(closer, RankedDeleveraging):
             self.here.apply_call("PerpetualCloser", "submit", 0, SHORT, accounts, sender="anybody")
             self.here.apply_call("PerpetualCloser", "execute", 0, SHORT, accounts, sender="anybody")
         else:
@@ -149,7 +151,7 @@ class _WaveMarket:
             lots = -self._read_size(name)
             left = min(lots, short - long)
             if left:
-                self.here.apply_call("PerpetualDesk", "take", 0, left, sender=get_trader_account(name))
+                self.here.apply_call("PerpetualTrading", "take", 0, left, sender=get_trader_account(name))
             if lots > left:
                 self._submit_trade(name, other, lots - left)
 
@@ -158,7 +160,7 @@ class _WaveMarket:
         margin = self.here.parameters.margin
         assert margin is not None
         self.here.advance_time(4 * margin.window)
-        self._apply_call("roll")
+        self._apply_call("advance_cycle")
 
     def _apply_call(self, method: str, *args: Any) -> Any:
         return self.here.apply_call(HOUSE, method, *args, sender="anybody")

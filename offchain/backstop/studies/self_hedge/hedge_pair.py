@@ -95,7 +95,7 @@ class _HedgedPair:
 
     def _withdraw_spare(self) -> None:
         """Take out what no margin and no rule keeps in."""
-        opened = int(self._market.market._open(MARKET))
+        opened = int(self._market.market._get_open_lots(MARKET))
         for owner in (LEFT, RIGHT):
             spare = self._compute_spare(
                 owner, self._market.compute_initial_margin(self._market.read_size(owner), opened)
@@ -191,8 +191,8 @@ class _HedgedPair:
             found = market.read_standing(owner)
             if found.own < found.haircut:
                 self._owed = found.haircut - found.own
-                market.apply_call("PerpetualMarket.meet", owner, by=get_account("keeper"))
-                market.apply_call("PerpetualDesk.take", MARKET, self._lots, by=other)
+                market.apply_call("PerpetualMarket.seize_insolvent", owner, by=get_account("keeper"))
+                market.apply_call("PerpetualTrading.take", MARKET, self._lots, by=other)
                 return True
         return False
 
@@ -203,7 +203,7 @@ class _HedgedPair:
             return
         weak, strong = sorted((LEFT, RIGHT), key=lambda owner: market.read_standing(owner).own)
         buyer = OTHERS[0]
-        market.apply_call("PerpetualDesk.liquidate", weak, MARKET, self._lots, by=buyer)
+        market.apply_call("PerpetualTrading.liquidate", weak, MARKET, self._lots, by=buyer)
         market.submit_trade(buyer, strong, market.read_size(strong))
 
     def _settle_all(self) -> None:
@@ -211,6 +211,8 @@ class _HedgedPair:
         market = self._market
         price = market.read_mark() // _POINT
         for _ in range(3):
-            while sum([market.try_call("PerpetualMarket.meet", each) for each in (LEFT, RIGHT, *OTHERS)]):
+            while sum(
+                [market.try_call("PerpetualMarket.seize_insolvent", each) for each in (LEFT, RIGHT, *OTHERS)]
+            ):
                 pass
             market.roll_cycle(price)

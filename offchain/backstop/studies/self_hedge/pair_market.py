@@ -132,18 +132,18 @@ class PairMarket:
 
     def read_standing(self, owner: str) -> Standing:
         """Return what an account has at the mark."""
-        self.apply_call("PerpetualMarket.wake", owner)
-        return self.market._standing(owner)
+        self.apply_call("PerpetualMarket.update_account", owner)
+        return self.market._compute_standing(owner)
 
     def submit_trade(self, maker: str, taker: str, lots: int) -> None:
         """Have a maker buy lots (or sell, under zero) at the mark. Raise BackstopError if it may not."""
         args = MARKET, maker, taker, lots, self.read_mark(), False, False
-        self.apply_call("PerpetualDesk.trade", *args, by=self._orders)
+        self.apply_call("PerpetualTrading.trade", *args, by=self._orders)
 
     def try_trade(self, maker: str, taker: str, lots: int) -> bool:
         """Do the same; tell whether it went."""
         args = MARKET, maker, taker, lots, self.read_mark(), False, False
-        return self.try_call("PerpetualDesk.trade", *args, by=self._orders)
+        return self.try_call("PerpetualTrading.trade", *args, by=self._orders)
 
     def roll_cycle(self, price: int) -> None:
         """Wait for the window, mark, and roll."""
@@ -151,14 +151,14 @@ class PairMarket:
         soonest = max(clock.rolled_at + self.terms.window, clock.booked_at + self.terms.quiet)
         self.model.advance(max(0, soonest - self.world.timestamp))
         self.report_price(price)
-        self.apply_call("PerpetualMarket.roll")
+        self.apply_call("PerpetualMarket.advance_cycle")
 
     # ---------------------------------------------------------------- margins
 
     def compute_initial_margin(self, lots: int, opened: int) -> int:
         """Return the initial margin of new risk at the mark [wad], with so many lots open, rounded up."""
         policy: Any = self.world.contracts["MarginPolicy"]
-        needs = policy.needs_at("", MARKET, lots, self.read_mark(), opened, True)
+        needs = policy.margin_requirement("", MARKET, lots, self.read_mark(), opened, True)
         return div_up(needs.initial, BASIS_POINTS)
 
     def compute_maintenance_margin(self, lots: int, price: int) -> int:
@@ -194,7 +194,7 @@ def _build_parameters(terms: MarketTerms) -> Parameters:
     changed = replace(
         margin,
         markets=(market,),
-        domain="",
+        facilitator="",
         cap=terms.cap,
         window=terms.window,
         quiet=terms.quiet,
@@ -205,4 +205,4 @@ def _build_parameters(terms: MarketTerms) -> Parameters:
         # The other side of the pair's trades takes risk at any mark: the worst case.
         divergence=0,
     )
-    return replace(parameters, domains=(), margin=changed)
+    return replace(parameters, facilitators=(), margin=changed)

@@ -34,7 +34,7 @@ _AFTER = ("first_loss_at", "covered_at", "lowest_ratio")
 class Columns:
     """Columns of a scenario's outcomes, by its waterfall's stages and its types.
 
-    Types are those of collateral, then domains.
+    Types are those of collateral, then facilitators.
 
     `path`: its number in the study.
     `liquidations`: auctions of collateral that were started.

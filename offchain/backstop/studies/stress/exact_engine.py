@@ -18,7 +18,7 @@ from backstop.hosts.revm import RevmHost
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Auction, Workout
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
 from backstop.proof.lockstep import Lockstep
 from backstop.simulation.run_recorder import RunRecorder
 from backstop.simulation.scenario import Scenario
@@ -87,7 +87,7 @@ class OutcomeRecorder(RunRecorder):
         elif self.first_loss_at != NEVER and self.covered_at == NEVER:
             self.covered_at = view.timestamp - self.start
         prices = view.outside.prices
-        # The debt of domains is backed elsewhere, so only their deficits count.
+        # The debt of facilitators is backed elsewhere, so only their deficits count.
         count = len(self.symbols)
         debt = sum(view.get_type_debt(c) for c in range(count)) + sum(deficits[count:])
         if debt:

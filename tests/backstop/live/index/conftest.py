@@ -12,7 +12,7 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
 from backstop.live.operate.live_deployment import deploy_live
 from tests.support.devnet_process import Devnet
-from tests.support.domain_steps import with_domains
+from tests.support.facilitator_steps import with_facilitators
 from tests.support.guard_steps import with_guards
 from tests.support.many_vaults_devnet import PRICE, ManyVaultsDevnet
 
@@ -22,7 +22,7 @@ def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a chain's state and its deployment file."""
     folder = tmp_path_factory.mktemp("town")
     devnet = Devnet("--state", str(folder / "state.json"))
-    parameters = with_domains(with_guards())
+    parameters = with_facilitators(with_guards())
     deploy_live(devnet.node, parameters, folder / "deployment.json", Signers(test_accounts=True))
     devnet.process.stop_process()
     return folder

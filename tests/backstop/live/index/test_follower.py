@@ -8,7 +8,7 @@ from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.live.index import IndexFollower
 from backstop.model.arithmetic import WAD
-from tests.support.domain_steps import ROLLUP
+from tests.support.facilitator_steps import ROLLUP
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
 
 pytestmark = pytest.mark.anvil
@@ -68,7 +68,7 @@ def test_it_finds_what_the_contracts_would_liquidate_and_call(town: ManyVaultsDe
     assert follower.verify_sample(10) == []
 
 
-def test_a_domain_is_not_offered(town: ManyVaultsDevnet) -> None:
+def test_a_facilitator_is_not_offered(town: ManyVaultsDevnet) -> None:
     """Under its ratio, with a loss announced; but no auction has room for notes."""
     assert town.do("Rollup.draw", 50_000 * WAD, get_account("saver"), sender="bridge") is None
     assert town.do("Rollup.announce_loss", 20_000 * WAD, sender="guardian") is None

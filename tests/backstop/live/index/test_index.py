@@ -290,10 +290,10 @@ def test_answers_are_those_of_a_scan_at_any_size(
         index.confirm_call(0, owner, called_at)
     for owner, (locked, debt, called_at) in expected.items():
         owed = debt * at.rate
-        scan[owner] = not engine._meets(0, locked, at.price, owed, at.liquidation_ratio)
+        scan[owner] = not engine._has_ratio(0, locked, at.price, owed, at.liquidation_ratio)
         due = called_at + at.calls.grace
         if called_at and due <= at.timestamp <= due + at.calls.valid and at.calls.ratio:
-            scan[owner] |= not engine._meets(0, locked, at.price, owed, at.calls.ratio)
+            scan[owner] |= not engine._has_ratio(0, locked, at.price, owed, at.calls.ratio)
     assert {vault.owner for vault in index.find_unsafe(0, at)} == {
         owner for owner, is_unsafe in scan.items() if is_unsafe
     }

@@ -1,4 +1,4 @@
-"""Keepers that act for somebody: a debtor for owners of vaults, a bridge for its domain."""
+"""Keepers that act for somebody: a debtor for owners of vaults, a bridge for its facilitator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.domain_steps import with_domains
+from tests.support.facilitator_steps import with_facilitators
 from tests.support.guard_steps import BREAKER, CAUTION, with_guards
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
 from tests.support.workout_steps import CALLED, DEBT, LOT, TERMS
@@ -33,10 +33,10 @@ DAY = 86_400
 
 @pytest.fixture
 def place(tmp_path: Path, artifacts: Artifacts) -> Iterator[ManyVaultsDevnet]:
-    """Two domains, and called vaults, for one of whose owners the debtor may act."""
+    """Two facilitators, and called vaults, for one of whose owners the debtor may act."""
     devnet = Devnet()
     try:
-        parameters = with_domains(with_guards(breaker=BREAKER, workouts=(TERMS,)))
+        parameters = with_facilitators(with_guards(breaker=BREAKER, workouts=(TERMS,)))
         deployment = deploy_live(
             devnet.node, parameters, tmp_path / "deployment.json", Signers(test_accounts=True)
         )
@@ -83,7 +83,7 @@ def see_through(loop: KeeperLoop) -> list[str]:
 
 
 def test_a_debtor_enters_and_pays(place: ManyVaultsDevnet, loop: Callable[..., KeeperLoop]) -> None:
-    assert place.do("CircuitBreaker.raise_to", CAUTION, sender="guardian") is None
+    assert place.do("CircuitBreaker.force_mode", CAUTION, sender="guardian") is None
     debtor = loop("debtor", instalments=4)
     assert see_through(debtor) == ["debtor 1"]
     view = debtor.system.view
@@ -104,7 +104,9 @@ def test_a_debtor_enters_and_pays(place: ManyVaultsDevnet, loop: Callable[..., K
 @pytest.mark.deep(brief="tests/backstop/live/index/test_private_roles.py::test_a_debtor_enters_and_pays")
 def test_a_bridge_draws_up_to_its_capital(place: ManyVaultsDevnet, loop: Callable[..., KeeperLoop]) -> None:
     to = get_account("stranger")
-    bridge = loop("bridge", domain="Rollup", each=3_000 * WAD, capital=5_000 * WAD, heartbeat=3_600, to=to)
+    bridge = loop(
+        "bridge", facilitator="Rollup", each=3_000 * WAD, capital=5_000 * WAD, heartbeat=3_600, to=to
+    )
     view = bridge.system.view
     assert see_through(bridge) == ["bridge 1"]
     assert view("Stablecoin", "balanceOf", to) == 3_000 * WAD
@@ -122,14 +124,14 @@ def test_they_are_not_among_all(place: ManyVaultsDevnet) -> None:
     names = {keeper.group.role for keeper in build_keepers(place.deployment, ["all"])}
     assert {"debtor", "bridge"} <= set(ROLES) and not names & {"debtor", "bridge"}
     assert [each.name for each in build_keepers(place.deployment, ["crank", "debtor"])][-1] == "debtor"
-    with pytest.raises(BackstopError, match="needs its domain, not '': there are Rollup, Sidechain"):
+    with pytest.raises(BackstopError, match="needs its facilitator, not '': there are Rollup, Sidechain"):
         build_keepers(place.deployment, ["bridge"])
 
 
 def test_their_settings_are_read(tmp_path: Path) -> None:
     file = tmp_path / "keeper.yaml"
     text = (
-        "schema_version: 1\nroles:\n  debtor: {instalments: 6}\n  bridge:\n    domain: Rollup\n"
+        "schema_version: 1\nroles:\n  debtor: {instalments: 6}\n  bridge:\n    facilitator: Rollup\n"
         "    each: 1000 stablecoin\n    capital: 50_000 stablecoin\n    heartbeat: 6 h\n"
         f"    to: '0x{'Ab' * 20}'\n"
     )
@@ -137,7 +139,7 @@ def test_their_settings_are_read(tmp_path: Path) -> None:
     assert read_settings(file)["options"] == {
         "debtor": {"instalments": 6},
         "bridge": {
-            "domain": "Rollup",
+            "facilitator": "Rollup",
             "each": 1_000 * WAD,
             "capital": 50_000 * WAD,
             "heartbeat": 6 * 3_600,

@@ -26,7 +26,7 @@ from backstop.live.monitor.monitor_history import (
 from backstop.live.monitor.page_sections import FALLS, PageSections
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.model.state import Log
+from backstop.model.contract_base import Log
 from backstop.report.live_charts import build_event_marks, draw_charts
 from backstop.report.live_headings import compose_live_headings
 from backstop.studies.risk_questions.liquidations_at_price_drop import Position, compute_fall_rows

@@ -13,7 +13,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.state import RevertError
+from backstop.model.contract_base import RevertError
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
 

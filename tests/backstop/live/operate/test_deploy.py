@@ -145,12 +145,12 @@ def test_parameters_that_do_not_fit_each_other_need_permission(fresh: Devnet, tm
 
 
 def test_contracts_with_naive_rules_need_permission(fresh: Devnet, tmp_path: Path) -> None:
-    pools = "parameters: {pools: {savings: {cooldown: 0 s, contract: LeaveAtOncePool}}}"
+    pools = "parameters: {pools: {savings: {cooldown: 0 s, contract: InstantExitPool}}}"
     (tmp_path / "my.yaml").write_text(f"extends: {SMALL}\n{pools}\n")
     result = run("--params", tmp_path / "my.yaml", "--network", fresh.url, "--out", tmp_path / "mine.json")
     assert (result.exit_code, result.stdout) == (2, "")
     line, last = (each for each in result.stderr.splitlines() if not each.startswith("doubtful"))
-    assert line.startswith("refused: naive-contract: savings: contract LeaveAtOncePool; set it to Pool. ")
+    assert line.startswith("refused: naive-contract: savings: contract InstantExitPool; set it to Pool. ")
     assert last == "Error: this breaks what the protocol promises: mend it, or give --unsafe"
     assert fresh.node.get_nonce(get_account("admin")) == 0
 

@@ -169,7 +169,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     deployment = deploy_live(fresh.node, load_parameters("guarded"), tmp_path / "mine.json", signers)
     system = LiveSystem(fresh.node, deployment, signers, impersonate=True)
     said: list[str] = []
-    send_call(system, "CircuitBreaker", "raise_to", 1, sender="guardian")
+    send_call(system, "CircuitBreaker", "force_mode", 1, sender="guardian")
     keepers = build_keepers(deployment, ["ceilings", "breaker"])
     loop = KeeperLoop(system, keepers, said.append)
     # Nobody owes anything: each ceiling comes down to its gap.
@@ -179,7 +179,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     assert done == [f"ceilings: AutoCeiling.adjust({c})" for c in range(3)]
     system.advance(6 * 3_600)
     loop.run(interval=0, patience=60, once=True)
-    assert said[-1].startswith("breaker: CircuitBreaker.calm(1) done")
+    assert said[-1].startswith("breaker: CircuitBreaker.lower_mode(1) done")
     assert system.view("CircuitBreaker", "mode") == 0
     system.compare_state()
 

@@ -257,7 +257,7 @@ def test_a_position_that_is_taken_over_is_money_at_risk(
     limits = {"liquidator": SpendingLimits(gas_hour=1, risk_hour=100)}
     loop = attach_it("liquidator", limits=limits)
     (liquidator,) = loop.keepers
-    taken = liquidator.build_intent("PerpetualDesk", "liquidate", about=1, gain=1, at_risk=True)
+    taken = liquidator.build_intent("PerpetualTrading", "liquidate", about=1, gain=1, at_risk=True)
     call, view = PendingCall(liquidator, taken, 10), market_view(loop.system.mirror, loop.system.timestamp)
     failed(loop, "liquidator", MOST_FAILURES)
     assert loop.brakes.find_stop(call, view, 0) is None

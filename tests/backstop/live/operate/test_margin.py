@@ -42,7 +42,16 @@ def test_keepers_bring_marks_match_liquidate_meet_and_roll(fresh: Devnet, tmp_pa
         # What it lacked is booked in the pending cycle.
         street.run_until_done(lambda market: market.clock.booked_at > 0, 1_400)
         called = {line.split("(")[0].split(".")[1] for line in street.said if " done in block" in line}
-        assert {"approve", "deposit", "bring", "accrue", "fill", "liquidate", "meet", "roll"} <= called
+        assert {
+            "approve",
+            "deposit",
+            "submit_signed_reports",
+            "accrue",
+            "fill",
+            "liquidate",
+            "seize_insolvent",
+            "advance_cycle",
+        } <= called
     finally:
         street.loop.close()
     street.system.compare_state()
@@ -98,7 +107,7 @@ def test_what_needs_a_mark_goes_with_the_reports_that_make_it(fresh: Devnet, tmp
             if line.startswith("matcher:") and " sent" in line
         ]
         assert [line.split("(")[0] for line in sent] == [
-            "matcher: PriceFeed.bring",
+            "matcher: PriceFeed.submit_signed_reports",
             "matcher: MarginOrders.fill",
         ]
         street.node.request("evm_mine")

@@ -75,7 +75,7 @@ def apply(street: LiveMarginMarket, contract: str, method: str, *args: object, b
 def leave(street: LiveMarginMarket, name: str) -> int:
     """Take out all that somebody has, its bond with it [wad]."""
     who = get_trader_account(name)
-    apply(street, "PerpetualMarket", "wake", who, by=get_account("market_maker"))
+    apply(street, "PerpetualMarket", "update_account", who, by=get_account("market_maker"))
     street.node.request("anvil_impersonateAccount", who)
     street.node.request("anvil_setBalance", who, hex(10 * WAD))
     own, haircut, _ = street.system.view("PerpetualMarket", "standing_of", who)
@@ -120,7 +120,7 @@ def test_a_market_is_delisted_by_keepers(street: LiveMarginMarket) -> None:
         street.seen.running == [BTC] and street.seen.get_position(get_trader_account("left"), BTC).size == 100
     )
     roll(street, 1_500)
-    assert {"accrue", "poke", "end_market", "wake", "roll"} <= called(street)
+    assert {"accrue", "poke", "end_market", "update_account", "advance_cycle"} <= called(street)
     got = check_alike(street, ("second", "other", "first"))
     assert got["first"] > DEPOSITS["first"] * WAD and street.seen.running == [BTC]
     # Bitcoin is traded as ever, also by who was in the other market.
@@ -141,7 +141,7 @@ def test_all_are_settled_by_keepers(street: LiveMarginMarket) -> None:
     go_on(street, [1_700] + [1_500] * 8)
     street.run_until_done(lambda market: market.is_closing and not market.has_positions, 1_500)
     roll(street, 1_500)
-    assert {"begin", "end_market", "wake", "roll"} <= called(street)
+    assert {"begin", "end_market", "update_account", "advance_cycle"} <= called(street)
     got = check_alike(street, ("first", "left", "other", "right", "second"))
     assert got["left"] == got["right"] > 0
     # What is left are the bonds that the keeper has got, and dust.

@@ -22,8 +22,8 @@ def street(fresh: Devnet, tmp_path: Path):
     """A long of 1,000 lots with a fifth of margin against a short, a pool of 20,000, a buyer with 3,000."""
     made = LiveMarginMarket(fresh, tmp_path, ROLES, example="margin-pool")
     at, by = made.system.addresses, {"sender": "market_maker"}
-    send_call(made.system, "Stablecoin", "approve", at["PerpetualBackstop"], MAX_UINT256, **by)
-    send_call(made.system, "PerpetualBackstop", "deposit", 20_000 * WAD, get_account("saver"), **by)
+    send_call(made.system, "Stablecoin", "approve", at["PerpetualLiquidityVault"], MAX_UINT256, **by)
+    send_call(made.system, "PerpetualLiquidityVault", "deposit", 20_000 * WAD, get_account("saver"), **by)
     send_call(made.system, "Stablecoin", "transfer", get_account("pool_buyer"), 3_000 * WAD, **by)
     made.write_order("long", "--buy")
     made.write_order("short", "--sell")
@@ -34,7 +34,7 @@ def street(fresh: Devnet, tmp_path: Path):
 
 def test_it_signs_with_its_own_account_and_buys_what_is_quoted(street: LiveMarginMarket) -> None:
     """The long is weak at 1,600: the pool takes its lots over, as far as its money goes, and sells a part."""
-    pool, buyer = street.system.addresses["PerpetualBackstop"], get_account("pool_buyer")
+    pool, buyer = street.system.addresses["PerpetualLiquidityVault"], get_account("pool_buyer")
     street.run_until_done(
         lambda market: market.get_position(pool, ETH).size == 0 and market.get_net_deposits(buyer) > 0, 2_000
     )

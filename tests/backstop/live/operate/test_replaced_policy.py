@@ -87,7 +87,9 @@ def replace_by_scripted(system: LiveSystem) -> str:
     address = create(system, "ScriptedPolicy", system.addresses["VaultEngine"])
     send_call(system, "VaultEngine", "set_risk_policy", address, sender="admin")
     calls = CallTerms(0, 60, 60)
-    send_call(system, name_of(system, address), "say", 0, HIGH_ADD_ON, BASIS_POINTS, calls, sender="poker")
+    send_call(
+        system, name_of(system, address), "set_answer", 0, HIGH_ADD_ON, BASIS_POINTS, calls, sender="poker"
+    )
     return address
 
 

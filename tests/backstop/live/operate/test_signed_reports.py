@@ -77,7 +77,7 @@ def test_what_is_signed_here_is_brought_there(
         poker.close()
         signers.close()
     done = [line.split(" done")[0] for line in said if " done in block" in line]
-    assert done[0] == "poker: PriceFeed.bring(reports)" and "poker: PriceFeed.poke(0)" in done
+    assert done[0] == "poker: PriceFeed.submit_signed_reports(reports)" and "poker: PriceFeed.poke(0)" in done
     assert poker.tally.failed == 0 and poker.system.mirror.differences == []
     report = fallen.view("PriceFeed", "report_of", ETH, get_account("reporter_1"))
     assert report[0] == 150 * RAY

@@ -332,7 +332,7 @@ def approval(spender: str) -> str:
 
 def endless() -> str:
     """A list that says it has more members than there are bytes in the world."""
-    return "0x" + (keccak(b"meet_all(address[])")[:4] + (32).to_bytes(32, "big") + b"\xff" * 32).hex()
+    return "0x" + (keccak(b"update_and_seize(address[])")[:4] + (32).to_bytes(32, "big") + b"\xff" * 32).hex()
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def endless() -> str:
         ({"data": CALL[:-2]}, "the arguments of accrue cannot be read"),
         ({"data": CALL + "00"}, "the arguments of accrue cannot be read"),
         ({"data": approval("0x01" + CONTRACT[2:])}, "the arguments of approve cannot be read"),
-        ({"data": endless()}, "the arguments of meet_all cannot be read"),
+        ({"data": endless()}, "the arguments of update_and_seize cannot be read"),
         ({"data": approval(CONTRACT)}, None),
         ({"to": LIQUIDATOR, "data": "0x"}, None),
         ({}, None),
@@ -402,11 +402,15 @@ GIVES = (
 )
 ABOUT = {
     *("LiquidationEngine.call owner", "LiquidationEngine.flag owner", "LiquidationEngine.liquidate owner"),
-    *("PerpetualDesk.liquidate owner", "PerpetualBackstop.liquidate owner"),
-    "PerpetualBackstop.leave controller",
-    *("PerpetualMarket.meet owner", "PerpetualMarket.meet_all owners", "PerpetualMarket.wake owner"),
-    *("PerpetualRanking.submit accounts", "PerpetualRanking.execute accounts"),
-    "PerpetualSharer.share accounts",
+    *("PerpetualTrading.liquidate owner", "PerpetualLiquidityVault.liquidate owner"),
+    "PerpetualLiquidityVault.leave controller",
+    *(
+        "PerpetualMarket.seize_insolvent owner",
+        "PerpetualMarket.update_and_seize owners",
+        "PerpetualMarket.update_account owner",
+    ),
+    *("RankedDeleveraging.submit accounts", "RankedDeleveraging.execute accounts"),
+    "ProRataDeleveraging.share accounts",
     *("MarginOrders.fill maker.account", "MarginOrders.fill taker.account"),
     *("Settlement.skim owner", "VaultEngine.skim owner", "Workouts.enter owner"),
 }

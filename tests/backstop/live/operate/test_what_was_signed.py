@@ -26,7 +26,7 @@ from backstop.live.operate.outbox import Block, CallRequest, Outbox, Transaction
 from backstop.live.operate.spending_limits import LimitEnforcer, SpendingLimits
 from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 from backstop.model.arithmetic import WAD
-from backstop.model.state import Written
+from backstop.model.contract_base import Written
 from tests.support.devnet_process import Devnet
 from tests.support.market_after_drop import send_call, start_auction
 from tests.support.proxy import Proxy

@@ -20,7 +20,7 @@ from backstop.model.arithmetic import WAD
 from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.deployment_after_crash import DeploymentAfterCrash
 from tests.support.devnet_process import SMALL, Devnet
-from tests.support.domain_steps import with_domains
+from tests.support.facilitator_steps import with_facilitators
 from tests.support.guard_steps import BREAKER, CAUTION, with_guards
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
 from tests.support.workout_steps import CALLED, DEBT, LOT, OWED, TERMS
@@ -62,12 +62,12 @@ def tired(group: KeeperGroup) -> KeeperGroup:
 
 @pytest.fixture(scope="session")
 def strained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterCrash]:
-    """A workout with an instalment paid, and a domain that owes 50,000 and is said to lose 20,000 of it."""
+    """A workout with an instalment paid, and a facilitator that owes 50,000 and announces to lose 20,000."""
     folder = tmp_path_factory.mktemp("strained")
     devnet = Devnet()
     try:
         file = folder / "deployment.json"
-        parameters = with_domains(with_guards(breaker=BREAKER, workouts=(TERMS,)))
+        parameters = with_facilitators(with_guards(breaker=BREAKER, workouts=(TERMS,)))
         deployment = deploy_live(devnet.node, parameters, file, Signers(test_accounts=True))
         strain(ManyVaultsDevnet(devnet, deployment, Artifacts()))
         yield DeploymentAfterCrash(devnet, deployment, file)
@@ -88,7 +88,7 @@ def strain(town: ManyVaultsDevnet) -> None:
     town.open_vault("saver", 40, 30_000)
     town.post_prices(CALLED)
     do("caller", "LiquidationEngine.call", 0, borrower)
-    do("guardian", "CircuitBreaker.raise_to", CAUTION)
+    do("guardian", "CircuitBreaker.force_mode", CAUTION)
     do("borrower", "Workouts.enter", 0, borrower, 4)
     do("borrower", "Workouts.pay", 1, QUARTER)
     do("guardian", "Rollup.announce_loss", 20_000 * WAD)

@@ -47,7 +47,7 @@ def test_the_statement_is_the_models(crashed: DeploymentAfterCrash, content: dic
         assert row["deficit_rad"] == str(view("VaultEngine", "deficit_of", c))
         assert row["in_auction_rad"] == str(view("VaultEngine", "in_auction_of", c))
         booked = view("VaultEngine", "deficit_of", c)
-        assert row["doubt_rad"] == str(booked + view("LiquidationEngine", "doubt_of", c))
+        assert row["doubt_rad"] == str(booked + view("LiquidationEngine", "debt_at_risk_of", c))
     assert set(figures["checks"].values()) == {"0"}
     assert content["mirror"]["differences"] == 0
 

@@ -39,7 +39,7 @@ def test_none_without_one():
 def test_at_rest(pool):
     pool.enter("member", 50_000 * WAD)
     found = said(pool)
-    assert found["at_rest"] and int(found["value_wad"]) == pool.cash() == 50_000 * WAD
+    assert found["is_idle"] and int(found["value_wad"]) == pool.cash() == 50_000 * WAD
     assert (found["unfinal_wad"], found["bond_wad"], found["debt_wad"], found["used_wad"]) == ("0",) * 4
     assert found["usable_wad"] == found["value_wad"] and found["batches"] == []
     assert rows(found)[0] == ("at rest", "50,000", "0", "50,000", "0")
@@ -49,12 +49,12 @@ def test_at_work(pool):
     """It takes 400 of the 1,000 lots of a debtor, at 16; a quote of a quarter runs; the gain is not final."""
     pool.enter("member", 50_000 * WAD)
     pool.market.mark(ETH, 16 * WAD)
-    pool.market.meet("long")
+    pool.market.seize_insolvent("long")
     pool.take(400)
     pool.quote()
     pool.market.mark(ETH, 18 * WAD)
     found = said(pool)
-    assert not found["at_rest"]
+    assert not found["is_idle"]
     assert int(found["value_wad"]) == pool.equity() == 50_800 * WAD
     assert found["unfinal_wad"] == str(800 * WAD)
     assert found["used_wad"] == str(400 * 18 * WAD)
@@ -94,7 +94,7 @@ def test_it_owes(pool):
     """Its 400 lots fall from 16 to nothing much: what is not there any more is a debt."""
     pool.enter("member", 6_400 * WAD)
     pool.market.mark(ETH, 16 * WAD)
-    pool.market.meet("long")
+    pool.market.seize_insolvent("long")
     pool.take(400)
     pool.market.mark(ETH, WAD // 100)
     found = said(pool)

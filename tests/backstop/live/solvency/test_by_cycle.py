@@ -84,9 +84,9 @@ def crash(town: ManyVaultsDevnet) -> None:
     do("matcher", "MarginOrders.fill", *orders, LOTS)
     mark(1_600)
     town.pass_time(1_800)
-    do("saver", "PerpetualMarket.roll")
+    do("saver", "PerpetualMarket.advance_cycle")
     mark(1_600)
-    do("saver", "PerpetualMarket.meet", get_trader_account("long"))
+    do("saver", "PerpetualMarket.seize_insolvent", get_trader_account("long"))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_the_statement_says_what_a_jump_would_cost(
     assert said["largest"] == [{"owner": get_trader_account("long"), "shortfall_wad": str(1_003 * WAD)}]
     assert (said["covered"], said["two_covered"], said["asked_wad"]) == (False, False, "0")
     pool = content["statement"]["margin"]["pool"]
-    assert pool["at_rest"] and pool["value_wad"] == "0"
+    assert pool["is_idle"] and pool["value_wad"] == "0"
     assert [each["limit_wad"] for each in pool["markets"]] == [str(250_000 * WAD)] * 2
     other = build_statement(market.mirror().model, market.deployment, 500)["margin"]["stress"]
     assert other["jumps"][0]["gaps_bps"] == {"WETH": 500}
@@ -165,7 +165,7 @@ def test_metrics_have_it(content: dict[str, Any]) -> None:
 
 def test_the_market_has_no_power_and_its_fund_only_that_to_post(content: dict[str, Any]) -> None:
     powers = {each["contract"]: each for each in content["statement"]["powers"]["contracts"]}
-    assert not {"PerpetualMarket", "PerpetualDesk", "MarginOrders"} & powers.keys()
+    assert not {"PerpetualMarket", "PerpetualTrading", "MarginOrders"} & powers.keys()
     at = plan_deployment(parameters()).addresses["MarginFund"]
     assert [each["role"] for each in powers["Perpetuals"]["roles"] if each["account"] == at] == ["SHORTFALL"]
 

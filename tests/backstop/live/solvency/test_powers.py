@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
-from backstop.deployment.deployment_parameters import DomainParameters
+from backstop.deployment.deployment_parameters import FacilitatorParameters
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.live.solvency.admin_rights import describe_admin_rights
 from tests.support.governance_steps import TERMS, build_call, deploy_with_timelock, propose_calls
 
 
 def test_a_timelock_its_roles_and_what_is_proposed(new_protocol):
-    parameters = replace(build_standard_parameters(), domains=(DomainParameters("Rollup", 1_000_000),))
+    parameters = replace(
+        build_standard_parameters(), facilitators=(FacilitatorParameters("Rollup", 1_000_000),)
+    )
     protocol = deploy_with_timelock(new_protocol, parameters)
     at = protocol.address
     later = propose_calls(protocol, build_call(protocol, "Treasury.transfer_admin", "keeper"))

@@ -1,4 +1,4 @@
-"""What a statement reads is all it needs: on a deployment with guards and a domain, and after settlement."""
+"""A statement's reads are all it needs: with guards and a facilitator, and after settlement."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def test_what_is_read_is_enough(file: str, aftermath: int) -> None:
         with pytest.raises(UnprovenError, match="is needed, and not proven"):
             _ = proven.world.contracts["VaultEngine"].tables["vaults"][0, "0x" + "99" * 20]
     if not aftermath:
-        assert figures["workouts"] and int(figures["domains"][0]["announced_wad"])
+        assert figures["workouts"] and int(figures["facilitators"][0]["announced_wad"])
     else:
         assert figures["settling"] and int(figures["balance_sheet"]["settled_rad"]) > 0

@@ -1,4 +1,4 @@
-"""Workouts and domains on a real chain: mirrored, audited, and taken into a simulation."""
+"""Workouts and facilitators on a real chain: mirrored, audited, and taken into a simulation."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def test_the_statement_has_them(strained: DeploymentAfterCrash, content: dict[st
     assert list(rows) == ["WETH", "WBTC", "XAU", "Rollup", "Sidechain"]
     assert rows["WETH"]["in_auction_rad"] == figures["balance_sheet"]["in_auction_rad"] == str(said.principal)
 
-    rollup, sidechain = figures["domains"]
+    rollup, sidechain = figures["facilitators"]
     assert rollup["symbol"] == "Rollup" and rollup["debt_rad"] == str(50_000 * WAD * RAY)
     assert (rollup["announced_wad"], rollup["lost_wad"]) == (str(LOST), "0")
     assert content["block"]["timestamp"] < rollup["ready_at"] <= content["block"]["timestamp"] + DAY
     assert (sidechain["debt_rad"], sidechain["ready_at"]) == ("0", None)
-    # Collateral and debt are those of the notes, at the domain's price: what is announced is short.
+    # Collateral and debt are those of the notes, at the facilitator's price: what is announced is short.
     assert int(rows["Rollup"]["price_ray"]) == RAY * 3 // 5
     assert rows["Rollup"]["short_rad"] == figures["coverage"]["to_cover_rad"] == str(LOST * RAY)
     assert rows["Rollup"]["fresh"] and rows["Rollup"]["ceiling_rad"] == rollup["line_rad"]
@@ -135,7 +135,7 @@ def test_the_command_tells_of_them(strained: DeploymentAfterCrash, tmp_path: Pat
     assert "1 workouts" in result.stdout and "good" in result.stdout and "20,000" in result.stdout
     assert "instalments, within a week" in result.stdout
     page = (tmp_path / "audit.html").read_text()
-    for path in ("workouts.0.principal_rad", "domains.0.announced_wad", "collateral_types.3.short_rad"):
+    for path in ("workouts.0.principal_rad", "facilitators.0.announced_wad", "collateral_types.3.short_rad"):
         assert f'data-path="{path}"' in page
 
 
@@ -163,12 +163,12 @@ def test_a_run_begins_as_the_chain_is(
 
 @pytest.mark.deep(brief=BRIEF)
 def test_it_goes_on_from_there(exported: tuple[Path, str]) -> None:
-    """Nobody pays: the workout is foreclosed, and what was announced becomes the domain's loss."""
+    """Nobody pays: the workout is foreclosed, and what was announced becomes the facilitator's loss."""
     summary = simulate(load_scenario(exported[0] / "scenario.yaml"), "revm", 1).summary
     assert summary["completed"] and summary["differences"] == 0
     workouts = summary["guards"]["workouts"]
     assert (workouts["entered"], workouts["foreclosed"], workouts["due"]) == (1, 1, [])
-    rollup, _ = summary["domains"]
+    rollup, _ = summary["facilitators"]
     assert (rollup["lost_wad"], rollup["announced_wad"]) == (str(LOST), "0")
 
 

@@ -56,7 +56,7 @@ def owed(market):
     market.wake_all()
     found = {}
     for owner in market.owners():
-        standing = market.market._standing(owner)
+        standing = market.market._compute_standing(owner)
         if standing.own < standing.haircut:
             found[owner] = standing.haircut - standing.own
     return found
@@ -87,9 +87,9 @@ def booked(seed: int) -> Perpetuals:
             # Some fail, their lots are nobody's, and others pay a part of that.
             number = dice.choice((ETH, BTC))
             market.mark(number, market.price(number) * dice.choice((84, 88, 112, 116)) // 100)
-            market.meet_all()
+            market.update_and_seize()
             for _ in range(dice.randint(0, 2)):
-                market.roll()
+                market.advance_cycle()
                 market.refresh()
     return market
 
@@ -141,10 +141,10 @@ def test_insurance_pays_just_that(seed, name, bond):
     had = market.read(f"{FUND}.insurance_of").amount
     jump(market, each.jump.gaps)
     for _ in range(4):
-        market.meet_all()
-        market.roll()
+        market.update_and_seize()
+        market.advance_cycle()
     market.wake_all()
-    market.do(f"{HOUSE}.sweep", sender="keeper")
+    market.do(f"{HOUSE}.collect_fees", sender="keeper")
     paid = had - market.read(f"{FUND}.insurance_of").amount
     assert each.total > 0
     assert paid == each.total

@@ -15,7 +15,7 @@ def test_the_order_of_types_in_settlement(artifacts):
     it = bench.it
     (call,) = [call for call in CALLS_OF_THE_CORE if call.name == SETTLE_SALE]
     steps = call.steps(it, None)
-    before = [each for each in steps if each.action.method not in ("cover_last", "fix")]
+    before = [each for each in steps if each.action.method not in ("cover_last", "fix_redemption_rates")]
     after = steps[len(before) :]
     paid = []
     for first in (WBTC, XAU):

@@ -16,7 +16,7 @@ from backstop.hosts.host_registry import open_host
 from backstop.model import bounds
 from backstop.model.collateral_auction import Lot
 from backstop.model.interfaces import Prices
-from backstop.model.redeem_queue import collecting_time
+from backstop.model.redeem_queue import get_collecting_time
 from backstop.proof.fuzz.fuzz_run import BLOCK, FuzzRun, derive_campaign_seed, derive_run_seed
 from backstop.proof.fuzz.generator_registry import MOVES
 from backstop.proof.fuzz.parameter_generator import ODD_COOLDOWN, draw_parameters
@@ -104,7 +104,7 @@ def test_of_ten_runs_of_a_campaign_three_have_a_margin_market(first):
 
 def test_each_deployment_has_room_for_the_pool_of_another_token():
     """Its constructor refuses a cooldown that does not fit into the delay of caps."""
-    least = ODD_COOLDOWN + collecting_time(ODD_COOLDOWN) + bounds.LOOK
+    least = ODD_COOLDOWN + get_collecting_time(ODD_COOLDOWN) + bounds.LOOK
     assert all(draw_parameters(Random(seed)).cap_delay > least for seed in range(2_000))
 
 

@@ -284,6 +284,6 @@ def test_reasons_that_only_a_deployment_meets_are_apart(artifacts):
     found = list_reachable_items(artifacts, ["Pool", "CollateralAuction", "VaultEngine"])
     assert "pool: cooldown bounds" in found["Pool"].constructor_reasons
     assert "pool: cooldown bounds" not in found["Pool"].reasons
-    assert "dutch: nothing taken" in found["CollateralAuction"].reasons
+    assert "dutch_auction: nothing taken" in found["CollateralAuction"].reasons
     assert not [reason for reason in found["VaultEngine"].reasons if reason.startswith("dutch:")]
     assert "take" in found["CollateralAuction"].functions

@@ -13,8 +13,8 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.host_registry import open_host
+from backstop.model.contract_base import external
 from backstop.model.price_feed import PriceFeed
-from backstop.model.state import external
 from backstop.proof.fuzz.delta_debugging import shrink_trace
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.fuzz.regression_test_writer import write_regression

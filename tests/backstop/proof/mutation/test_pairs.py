@@ -171,7 +171,9 @@ def test_a_pair_whose_sides_differ_fails_the_command():
 
 def test_what_runs_in_a_copy_imports_it_with_the_mistake():
     pair = PAIRS["upper-median"]
-    asked = "import inspect; from backstop.model.price_feed import *; print(inspect.getsource(middle))"
+    asked = (
+        "import inspect; from backstop.model.price_feed import *; print(inspect.getsource(get_lower_median))"
+    )
     with copy_checkout(pair) as copy:
         command = [sys.executable, "-c", asked]
         told = subprocess.run(command, cwd=copy.root, env=copy.environment, capture_output=True, text=True)

@@ -94,9 +94,9 @@ def test_every_figure_equals_the_statements(audited: Audited, visits: list[dict[
         wanted |= {f"stages.{i}.would_pay_rad" for i in range(len(figures["stages"]))}
         wanted |= {f"collateral_types.{c}.short_rad" for c in range(len(figures["collateral_types"]))}
         wanted |= {f"workouts.{i}.left_wad" for i in range(len(figures["workouts"]))}
-        wanted |= {f"domains.{i}.announced_wad" for i in range(len(figures["domains"]))}
+        wanted |= {f"facilitators.{i}.announced_wad" for i in range(len(figures["facilitators"]))}
         assert wanted <= check_figures(visit, figures)
-    assert audited[0]["strained"]["workouts"] and audited[0]["strained"]["domains"]
+    assert audited[0]["strained"]["workouts"] and audited[0]["strained"]["facilitators"]
 
 
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:

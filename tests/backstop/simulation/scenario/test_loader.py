@@ -11,8 +11,8 @@ from backstop.deployment.contract_creation import create_model
 from backstop.deployment.deployment_parameters import (
     AutoCeilingParameters,
     BreakerParameters,
-    DomainParameters,
     EquityParameters,
+    FacilitatorParameters,
     FeedParameters,
     GuardsParameters,
     PolicyParameters,
@@ -279,10 +279,14 @@ def test_a_policy_alone_deploys_the_policy_alone(tmp_path) -> None:
         (
             "halt: XAUT}",
             "raise: caution}",
-            "schedule[0].raise: unknown field; known here: at, halt, raise_to, announce",
+            "schedule[0].raise: unknown field; known here: at, halt, force_mode, announce",
         ),
-        ("halt: XAUT}", "halt: XAUT, raise_to: caution}", "schedule[0]: needs one of `halt`, `raise_to`"),
-        ("raise_to: caution}", "raise_to: normal}", "raise_to: 'normal' is not one of: caution, emergency"),
+        ("halt: XAUT}", "halt: XAUT, force_mode: caution}", "schedule[0]: needs one of `halt`, `force_mode`"),
+        (
+            "force_mode: caution}",
+            "force_mode: normal}",
+            "force_mode: 'normal' is not one of: caution, emergency",
+        ),
         ("at: 00:30, ", "", "keepers.guardian.schedule[1]: 'at' is missing"),
         ("keepers:", "feed_prices: {DOGE: 1}\nkeepers:", "feed_prices.DOGE: 'DOGE' is not one of: ETH"),
         ("keepers:", "tries: {all: {title: x}}\nkeepers:", "tries.all: 'all' is not a guard's name"),
@@ -303,28 +307,28 @@ def test_workouts_need_a_breaker(tmp_path) -> None:
     assert "guards.workouts: workouts need a `breaker`: vaults enter in caution" in problem(tmp_path, text)
 
 
-DOMAIN = """extends: black-thursday
+FACILITATOR = """extends: black-thursday
 parameters:
-  domains:
+  facilitators:
     Rollup: {line: 1_000_000 stablecoin, delay: 1 d, flow: {cap: 100_000 stablecoin, window: 8 h}}
     Sidechain: {line: 0 stablecoin, delay: 1 h, minter: other_bridge}
 keepers:
-  bridge: {role: bridge, domain: Rollup, capital: 5 stablecoin, each: 1 stablecoin, gas_price: 5 gwei}
+  bridge: {role: bridge, facilitator: Rollup, capital: 5 stablecoin, each: 1 stablecoin, gas_price: 5 gwei}
   guardian: {role: guardian, schedule: [{at: 01:00, announce: Rollup}], gas_price: 5 gwei}
 """
 
 
-def test_domains_have_their_section(tmp_path) -> None:
+def test_facilitators_have_their_section(tmp_path) -> None:
     path = tmp_path / "day.yaml"
-    path.write_text(DOMAIN)
+    path.write_text(FACILITATOR)
     found = load_scenario(path)
-    assert found.parameters.domains == (
-        DomainParameters("Rollup", 1_000_000, 86_400, flow_cap=100_000, flow_window=28_800),
-        DomainParameters("Sidechain", 0, 3_600, minter="other_bridge"),
+    assert found.parameters.facilitators == (
+        FacilitatorParameters("Rollup", 1_000_000, 86_400, flow_cap=100_000, flow_window=28_800),
+        FacilitatorParameters("Sidechain", 0, 3_600, minter="other_bridge"),
     )
     assert found.parameters.guards == GuardsParameters()
     bridge = next(group for group in found.keepers if group.role == "bridge")
-    assert (bridge.domain, bridge.each, bridge.endowment) == ("Rollup", 10**18, 0)
+    assert (bridge.facilitator, bridge.each, bridge.endowment) == ("Rollup", 10**18, 0)
     deployment = plan_deployment(found.parameters)
     apply_configuration(create_model(deployment), deployment)
 
@@ -333,20 +337,32 @@ def test_domains_have_their_section(tmp_path) -> None:
     ("old", "new", "message"),
     [
         ("line: 1_000_000 stablecoin", "line: 2_000_000_000 stablecoin", "Rollup.line: '2_000_000_000 stab"),
-        ("delay: 1 d", "delay: 1 min", "parameters.domains.Rollup.delay: '1 min' is too low"),
-        ("delay: 1 d, ", "", "parameters.domains.Rollup: 'delay' is missing"),
-        ("window: 8 h", "window: 1 s", "parameters.domains.Rollup.flow.window: '1 s' is too low"),
+        ("delay: 1 d", "delay: 1 min", "parameters.facilitators.Rollup.delay: '1 min' is too low"),
+        ("delay: 1 d, ", "", "parameters.facilitators.Rollup: 'delay' is missing"),
+        ("window: 8 h", "window: 1 s", "parameters.facilitators.Rollup.flow.window: '1 s' is too low"),
         ("    Sidechain", "    side_chain", "'side_chain' is not a name: 2 to 12 letters and digits"),
-        ("domain: Rollup, capital", "domain: Nowhere, capital", "there is no domain 'Nowhere' in"),
-        ("domain: Rollup, capital", "capital", "keepers.bridge: 'domain' is missing: a bridge needs it"),
+        (
+            "facilitator: Rollup, capital",
+            "facilitator: Nowhere, capital",
+            "there is no facilitator 'Nowhere' in",
+        ),
+        (
+            "facilitator: Rollup, capital",
+            "capital",
+            "keepers.bridge: 'facilitator' is missing: a bridge needs it",
+        ),
         (" each: 1 stablecoin,", "", "keepers.bridge: 'each' is missing: a bridge needs it"),
         ("  bridge: {", "  minter: {", "keepers.minter: the bridge of Rollup is called 'bridge'"),
-        ("announce: Rollup", "announce: Elsewhere", "keepers.guardian: there is no domain 'Elsewhere' in"),
+        (
+            "announce: Rollup",
+            "announce: Elsewhere",
+            "keepers.guardian: there is no facilitator 'Elsewhere' in",
+        ),
     ],
 )
-def test_a_mistake_in_a_domain_names_its_place(tmp_path, old, new, message) -> None:
-    assert old in DOMAIN
-    said = problem(tmp_path, DOMAIN.replace(old, new, 1))
+def test_a_mistake_in_a_facilitator_names_its_place(tmp_path, old, new, message) -> None:
+    assert old in FACILITATOR
+    said = problem(tmp_path, FACILITATOR.replace(old, new, 1))
     assert said.startswith("day.yaml:")
     assert message in said
 

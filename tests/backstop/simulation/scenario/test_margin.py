@@ -29,10 +29,10 @@ parameters:
     duration: 2 d
     surplus_lot: 9 stablecoin
     feed: {quorum: 3, step: 1 h, max_age: 2 h, stale_after: 4 h, window: 1 h}
-  domains:
+  facilitators:
     Perpetuals: {line: 1_000_000 stablecoin, delay: 1 d}
   margin:
-    domain: Perpetuals
+    facilitator: Perpetuals
     policy: shared
     insurance: 250_000.5 stablecoin
     fee_share: 20%
@@ -77,7 +77,7 @@ margin_book:
     fund: {cash: 400_000 stablecoin, positions: {WBTC: -10 WBTC, ETH: {size: 40 ETH, price: 190 USD}}}
     idle: {cash: 1 stablecoin}
 """
-EQUITY = DAY[DAY.index("  equity:") : DAY.index("  domains:")]
+EQUITY = DAY[DAY.index("  equity:") : DAY.index("  facilitators:")]
 
 
 def loaded(tmp_path: Path, text: str = DAY) -> Scenario:
@@ -107,7 +107,7 @@ def test_every_parameter_is_read(tmp_path) -> None:
             ),
             PerpetualParameters("ETH", lot=WAD // 100),
         ),
-        domain="Perpetuals",
+        facilitator="Perpetuals",
         policy="shared",
         fee_share=2_000,
         window=1_800,
@@ -207,7 +207,11 @@ def test_given_positions_are_matched_and_opened_at_the_mark(tmp_path) -> None:
             "open_limit: may be 10,000,000,000,000 lots of",
         ),
         ("5_000_000 lots", "5_000_000", "open_limit: '5_000_000' is not a number of lots; write e.g."),
-        ("domain: Perpetuals", "domain: Nowhere", "margin.domain: there is no domain 'Nowhere' in"),
+        (
+            "facilitator: Perpetuals",
+            "facilitator: Nowhere",
+            "margin.facilitator: there is no facilitator 'Nowhere' in",
+        ),
         ("policy: shared", "policy: greedy", "'greedy' is not one of: by-cycle, ranked, shared"),
         ("income_share: 15%", "income_share: 115%", "margin.income_share: '115%' is too high"),
         (EQUITY, "", "margin.income_share: needs the section parameters.equity: without it no"),

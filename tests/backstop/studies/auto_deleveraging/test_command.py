@@ -23,7 +23,7 @@ from tests.support.page_text_figures import read_page_figures
 
 pytestmark = pytest.mark.anvil
 
-ASKED = ["--accounts", "40", "--policy", "ranked", "--host", "anvil", "--dodgers", "20"]
+ASKED = ["--accounts", "40", "--policy", "ranked", "--host", "anvil", "--evaders", "20"]
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ def test_by_hand():
             {"at": 1_900, "gained_wad": "3", "borne_wad": "1"},
         ],
     }
-    house, desk = ("PerpetualMarket", "PositionChanged"), ("PerpetualDesk", "Deleveraged")
+    house, desk = ("PerpetualMarket", "PositionChanged"), ("PerpetualTrading", "Deleveraged")
     events = [
         (100, *house, ("debtor", 0, 9, 0)),
         (100, *house, ("first", 0, -5, 0)),
@@ -174,7 +174,11 @@ def test_by_hand():
         (2_100, "PerpetualMarket", "Rolled", (6, 3, 0)),
         (2_500, "PerpetualMarket", "Rolled", (7, 0, 0)),
     ]
-    calls = [("PerpetualMarket", "meet", 7), ("PerpetualCloser", "execute", 5), ("MarginOrders", "fill", 9)]
+    calls = [
+        ("PerpetualMarket", "seize_insolvent", 7),
+        ("PerpetualCloser", "execute", 5),
+        ("MarginOrders", "fill", 9),
+    ]
     closings = [(5, 5, 20), (2, 4, 20)]
     result = _result(
         {"margin": margin, "started_at": 0},

@@ -30,7 +30,7 @@ def test_it_begins_by_the_protocols_own_rule(compared):
     """Above the bound for two whole epochs, a day each, and nobody announced anything."""
     for row in compared[0]["presets"]:
         events = load_run(compared[1] / row["preset"]).frames["events"]
-        noted = events[events["event"] == "DeficitNoted"]
+        noted = events[events["event"] == "DeficitBreachRecorded"]
         since = {int(values.strip("[]").split(",")[-1]) for values in noted["values"]}
         summary = load_run(compared[1] / row["preset"]).summary
         assert len(noted) >= 3 and len(since) == 1

@@ -134,7 +134,7 @@ def test_insurance_bounds_what_a_pair_opens():
     path = sudden_path(jump, terms.mark_age)
     opening = jump_table.PairOpening(jump_table.START, SHARE, NOTIONAL, HOLD)
     jump_table.play_pair(PairMarket(terms._replace(cap=insurance)), path, opening)
-    with pytest.raises(BackstopError, match="desk: not insured"):
+    with pytest.raises(BackstopError, match="trading: not insured"):
         jump_table.play_pair(PairMarket(terms._replace(cap=insurance - 1)), path, opening)
 
 

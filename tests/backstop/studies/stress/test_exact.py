@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.model import dutch
+from backstop.model import dutch_auction
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.scenario_schema import PricePath
@@ -75,15 +75,15 @@ def test_the_worst_path_replays_on_anvil(small, engine, rows):
 @pytest.mark.parametrize(
     "name", ["tests/data/audit/strained.yaml", pytest.param("nomad-bridge", marks=LONGER)]
 )
-def test_workouts_and_domains_are_counted(name):
+def test_workouts_and_facilitators_are_counted(name):
     scenario = load_scenario(name)
     engine = ExactEngine(scenario, 1)
     row = dict(zip(engine.columns.names, engine.run_one_path(0), strict=True))
     result = simulate(scenario, "revm", 1, path=0)
     told = figures(result, engine.columns)
     assert {column: row[column] for column in told} == told
-    for domain in result.summary["domains"]:
-        assert row[f"bad_debt_{domain['name']}"] == int(domain["lost_wad"]) // 10**12
+    for facilitator in result.summary["facilitators"]:
+        assert row[f"bad_debt_{facilitator['name']}"] == int(facilitator["lost_wad"]) // 10**12
     assert result.tables["workouts"] or row["bad_debt_Nomad"] > 0
 
 
@@ -144,12 +144,12 @@ def test_a_scenario_without_chance_has_one_outcome_but_for_its_bridges():
 
 def test_a_difference_from_the_contracts_names_the_path(small, monkeypatch):
     """The comparison is on: a model that takes one unit too much does not get through."""
-    right = dutch.fill
+    right = dutch_auction.compute_take_fill
 
     def wrong(*args):
         found = right(*args)
         return found._replace(paid=found.paid + 1)
 
-    monkeypatch.setattr(dutch, "fill", wrong)
+    monkeypatch.setattr(dutch_auction, "compute_take_fill", wrong)
     with pytest.raises(BackstopError, match=r"path \d: model and chain differ"):
         ExactEngine(small, 1).run_paths(0, PATHS)

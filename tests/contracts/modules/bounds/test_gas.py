@@ -12,7 +12,7 @@ from backstop.hosts import host_registry as hosts
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_REPORTERS
-from backstop.model.exits import MOST_GROUPS
+from backstop.model.exit_batches import MOST_GROUPS
 from backstop.model.redeem_queue import MOST_UNSETTLED
 from backstop.proof.lockstep import deploy_lockstep
 from tests.support.checkout_paths import ROOT
@@ -80,12 +80,12 @@ def guarded(on_a_node):
 
 def test_a_policy(guarded):
     most = 2**188
-    asked = {"limits_factor": (), "mode": (), "steepest": (0,), "call_terms": (0,)}
+    asked = {"auction_limit_factor": (), "mode": (), "max_marginal_add_on": (0,), "call_terms": (0,)}
     asked |= {"add_on": (0, most), "fee_at": (0, most)}
     for question, args in asked.items():
         assert 4 * guarded.gas(f"RiskPolicy.{question}", *args) < BOUNDS["POLICY_GAS"]
     assert 4 * guarded.gas("RiskPolicy.reprice", 0, most, RAY, sender="VaultEngine") < BOUNDS["POLICY_GAS"]
-    assert 4 * guarded.gas("Workouts.sound_of", 0) < BOUNDS["POLICY_GAS"]
+    assert 4 * guarded.gas("Workouts.unflagged_principal_of", 0) < BOUNDS["POLICY_GAS"]
 
 
 def test_a_mark_of_as_many_reporters_as_there_may_be(on_a_node):
@@ -101,21 +101,21 @@ def test_a_mark_of_as_many_reporters_as_there_may_be(on_a_node):
 
 
 def test_a_feed(guarded):
-    assert 2 * guarded.gas("PriceFeed.look_until") < BOUNDS["LOOK_GAS"]
+    assert 2 * guarded.gas("PriceFeed.withdrawals_paused_until") < BOUNDS["LOOK_GAS"]
     assert 2 * guarded.gas("PriceFeed.begin_final_price", XAU, sender="Settlement") < FEED_GAS
     assert 2 * guarded.gas("PriceFeed.final_price", XAU) < FEED_GAS
 
 
-def test_a_domain(on_a_node):
+def test_a_facilitator(on_a_node):
     """Its first loss, and one after years in which a fee has grown on what is owed."""
     made = on_a_node(by_cycle())
-    domain, market = "Perpetuals", made.address("PerpetualMarket")
-    asked = "Perpetuals.lose", 1_000 * WAD, market
-    assert 2 * made.gas(*asked, sender="MarginFund") < BOUNDS["DOMAIN_GAS"]
-    line = made.lockstep.model.world.contracts[domain].collateral_type
+    facilitator, market = "Perpetuals", made.address("PerpetualMarket")
+    asked = "Perpetuals.mint_for_loss", 1_000 * WAD, market
+    assert 2 * made.gas(*asked, sender="MarginFund") < BOUNDS["FACILITATOR_GAS"]
+    line = made.lockstep.model.world.contracts[facilitator].collateral_type
     made.do("VaultEngine.set_stability_fee", line, 10**18, sender="admin")
     made.advance(3 * 365 * DAY)
-    assert 2 * made.gas(*asked, sender="MarginFund") < BOUNDS["DOMAIN_GAS"]
+    assert 2 * made.gas(*asked, sender="MarginFund") < BOUNDS["FACILITATOR_GAS"]
 
 
 def test_stages(guarded):

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.helpers import reverts
 from tests.support.saver_steps import make_junior
 

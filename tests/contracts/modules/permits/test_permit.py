@@ -4,8 +4,8 @@ import pytest
 from eth_account import Account
 
 from backstop.hosts.host_interface import CHAIN_ID
-from backstop.model.signatures import ORDER
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.model.evm_crypto import ORDER
 from tests.support.helpers import reverts
 from tests.support.saver_steps import make_junior
 

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.model.redeem_queue import collecting_time
+from backstop.model.redeem_queue import get_collecting_time
 from tests.support.helpers import reverts
 from tests.support.saver_steps import DAY, deposit_savings, make_pool
 
@@ -19,7 +19,7 @@ TIMES = [
 
 @pytest.mark.parametrize(("cooldown", "seconds"), TIMES, ids=str)
 def test_a_day_or_a_shorter_cooldown_or_an_eighth_of_a_long_one(protocol, cooldown, seconds):
-    assert collecting_time(cooldown) == seconds
+    assert get_collecting_time(cooldown) == seconds
     make_pool(protocol, cooldown=cooldown)
     deposit_savings(protocol, "saver", WAD, "Made")
     protocol.do("Made.requestRedeem", 5, "saver", "saver", sender="saver")
@@ -33,4 +33,4 @@ def test_a_day_or_a_shorter_cooldown_or_an_eighth_of_a_long_one(protocol, cooldo
 @pytest.mark.parametrize("cooldown", [60, 61, 3_600, DAY, 8 * DAY, 8 * DAY + 7, 25 * DAY], ids=str)
 def test_time_alone_fills_no_twelve_places(cooldown):
     """Each is taken for the cooldown and a look, and the next no sooner than a batch collects."""
-    assert cooldown + 600 < 12 * collecting_time(cooldown)
+    assert cooldown + 600 < 12 * get_collecting_time(cooldown)

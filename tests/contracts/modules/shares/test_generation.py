@@ -7,8 +7,8 @@ entry divides all by 1e9; with less than 1e6 wei all are void at once, five gene
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.shares import Balance
-from backstop.model.state import ZERO_ADDRESS
 from tests.support.helpers import reverts
 from tests.support.saver_steps import charge_pool, deposit_savings, give_stablecoin, make_junior
 

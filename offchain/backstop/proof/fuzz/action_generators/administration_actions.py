@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from backstop.deployment.deployment_parameters import EXPONENTIAL, LINEAR
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
-from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.proof.fuzz.initial_actions import ADAPTED, ADAPTER, list_adapter_peers
@@ -18,7 +18,7 @@ ADMINISTERED = ("VaultEngine", "PriceFeed", "CollateralAuction", "LossWaterfall"
 
 
 def _pick_contract(context: GenerationContext) -> str:
-    names = (*ADMINISTERED, "Equity", "Treasury", "AutoCeiling", "CircuitBreaker", *context.domains)
+    names = (*ADMINISTERED, "Equity", "Treasury", "AutoCeiling", "CircuitBreaker", *context.facilitators)
     return context.pick_item([name for name in names if name in context.deployment.addresses])
 
 

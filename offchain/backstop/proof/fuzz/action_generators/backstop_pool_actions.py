@@ -9,13 +9,13 @@ from backstop.deployment.devnet_signing import sign_order
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.denominations import LEAST_ASSETS, MOST_SHARES, VIRTUAL_SHARES
 from backstop.model.margin_orders import MarginOrders, Order
-from backstop.model.perpetual_backstop import PerpetualBackstop, encode_offer
+from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault, encode_offer
 from backstop.proof.fuzz.action_generators.cycle_trading_actions import NAMES, TRADERS, MarketView
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
 
-_POOL, _MARKET = "PerpetualBackstop", "PerpetualMarket"
+_POOL, _MARKET = "PerpetualLiquidityVault", "PerpetualMarket"
 
 
 class _PoolView(MarketView):
@@ -23,7 +23,7 @@ class _PoolView(MarketView):
 
     def __init__(self, s: GenerationContext) -> None:
         super().__init__(s)
-        self.pool = cast(PerpetualBackstop, s.world.contracts[_POOL])
+        self.pool = cast(PerpetualLiquidityVault, s.world.contracts[_POOL])
         self.at = self.pool.address
         self.keeper = s.deployment.get_account("backstop_keeper")
 
@@ -38,7 +38,7 @@ class _PoolView(MarketView):
     def get_entry_shortfall(self) -> int:
         """Return wei under which its shares would be divided at an entry; 0 if it has that and more."""
         least = (int(self.pool.state[()].supply) + VIRTUAL_SHARES) // MOST_SHARES
-        return least if self.pool._cash() < least else 0
+        return least if self.pool._get_cash() < least else 0
 
     def draw_small_deposit(self) -> int:
         """Draw what its shares need to be divided and not void, not even that, or what they need to stay."""
@@ -51,10 +51,10 @@ class _PoolView(MarketView):
         """Roll twice, and have it met before if it owes: what is closed is final then, and it is at rest."""
         for _ in range(2):
             if self.get_equity(self.at) < 0 and self.s.draw_bool(0.9):
-                yield self.s.build_call(_MARKET, "meet", self.at, by=self.s.pick_account())
+                yield self.s.build_call(_MARKET, "seize_insolvent", self.at, by=self.s.pick_account())
             yield Wait(4 * self.market.window)
-            yield self.s.build_call(_MARKET, "roll", by=self.s.pick_account())
-        yield self.s.build_call(_MARKET, "wake", self.at, by=self.s.pick_account())
+            yield self.s.build_call(_MARKET, "advance_cycle", by=self.s.pick_account())
+        yield self.s.build_call(_MARKET, "update_account", self.at, by=self.s.pick_account())
 
 
 def _view_pool(context: GenerationContext) -> _PoolView | None:
@@ -67,7 +67,7 @@ def deposit_into_backstop(context: GenerationContext) -> Iterator[Action | Wait]
     pool = _view_pool(context)
     if pool is None:
         return
-    if not pool.pool._is_at_rest() and context.draw_bool(0.85):
+    if not pool.pool._has_no_position() and context.draw_bool(0.85):
         if pool.list_held_markets(pool.at) or context.draw_bool(0.5):
             return
         yield from pool.settle_pool()
@@ -133,8 +133,8 @@ def redeem_backstop_shares(context: GenerationContext) -> Iterator[Action | Wait
         return
     batch = context.pick_item(requests)[0] if requests else context.now // pool.pool.notice
     if context.draw_bool(0.9):
-        yield Wait(max(0, pool.pool._due_at(batch) - context.now - context.draw_bool(0.1)))
-    if not pool.pool._is_at_rest() and not pool.list_held_markets(pool.at) and context.draw_bool(0.8):
+        yield Wait(max(0, pool.pool._compute_due_time(batch) - context.now - context.draw_bool(0.1)))
+    if not pool.pool._has_no_position() and not pool.list_held_markets(pool.at) and context.draw_bool(0.8):
         yield from pool.settle_pool()
     due = [(b, who) for b, who in requests if b == batch or context.draw_bool(0.3)]
     context.random.shuffle(due)
@@ -248,10 +248,10 @@ def make_backstop_insolvent(context: GenerationContext) -> Iterator[Action | Wai
     beyond = price * context.pick_item((-500, 1, 50, 500)) // BASIS_POINTS
     yield from pool.report_mark(m, max(1, target - beyond if size > 0 else target + beyond))
     yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
-    yield context.build_call(_MARKET, "meet", pool.at, by=context.pick_account())
+    yield context.build_call(_MARKET, "seize_insolvent", pool.at, by=context.pick_account())
     if context.draw_bool(0.6):
         yield from pool.settle_pool()
-        if pool.get_entry_shortfall() and pool.pool._is_at_rest():
+        if pool.get_entry_shortfall() and pool.pool._has_no_position():
             if context.draw_bool(0.5):
                 yield context.build_call(
                     _MARKET, "deposit", pool.at, pool.draw_small_deposit(), by=context.find_richest_account()
@@ -278,9 +278,9 @@ def administer_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
         )
         yield context.build_call(_POOL, "set_limit", m, limit, by=by)
     elif kind < 0.5:
-        yield context.build_call(_MARKET, "wake", pool.at, by=context.pick_account())
+        yield context.build_call(_MARKET, "update_account", pool.at, by=context.pick_account())
     elif kind < 0.8:
         yield from pool.settle_pool()
     elif pool.closing:
-        yield context.build_call(_MARKET, "wake", pool.at, by=context.pick_account())
+        yield context.build_call(_MARKET, "update_account", pool.at, by=context.pick_account())
         yield from pool.settle_pool()

@@ -60,11 +60,11 @@ def convert_claims(context: GenerationContext) -> Iterator[Action | Wait]:
     claims = _pick_claims(context)
     if claims is None or (claims.set_price == 0 and context.draw_bool(0.9)):
         return
-    if not claims.holders():
+    if not claims.list_holders():
         pool = cast(Pool, context.world.at(claims.pool_address))
         for who in context.people:
             yield context.build_call(pool.label, "collect_claims", who, by=who)
-    holders = [who for who in claims.holders() if who in context.people]
+    holders = [who for who in claims.list_holders() if who in context.people]
     if holders:
         who = context.pick_item(holders)
         yield context.build_call(

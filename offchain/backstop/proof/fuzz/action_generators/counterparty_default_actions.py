@@ -9,7 +9,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.interfaces import Gains
 from backstop.model.margin_fund import MarginFund
-from backstop.model.perpetual_ranking import PerpetualRanking, gain_on, score_of
+from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_score, get_side_gain
 from backstop.proof.fuzz.action_generators.backstop_pool_actions import (
     deposit_into_backstop,
     fill_backstop_quote,
@@ -34,7 +34,7 @@ from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
 
-_MARKET, _DESK, _CLOSER = "PerpetualMarket", "PerpetualDesk", "PerpetualCloser"
+_MARKET, _TRADING, _CLOSER = "PerpetualMarket", "PerpetualTrading", "PerpetualCloser"
 _INTERVAL = 3_600
 
 
@@ -57,7 +57,7 @@ def make_holder_insolvent(context: GenerationContext) -> Iterator[Action | Wait]
     yield from books.report_mark(m, max(1, target))
     yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
     if books.get_haircut(owner) or context.draw_bool(0.5):
-        yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+        yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
         if _CLOSER in context.world.contracts and context.draw_bool(0.6):
             yield from deleverage_winners(context)
             return
@@ -141,13 +141,13 @@ def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
         yield context.build_call(_MARKET, "deposit", owner, amount, by=who)
     if context.draw_bool(0.96):
         yield from books.refresh_marks([m])
-    if isinstance(closer, PerpetualRanking):
+    if isinstance(closer, RankedDeleveraging):
         yield from _deleverage_by_rank(context, books, m, side, order)
     else:
         yield from _deleverage_pro_rata(context, m, side, order)
     if context.draw_bool(0.02):
         yield context.build_call(
-            _DESK, "deleverage", m, 0, tuple(order), tuple(1 for _ in order), by, by, by=by
+            _TRADING, "deleverage", m, 0, tuple(order), tuple(1 for _ in order), by, by, by=by
         )
 
 
@@ -155,7 +155,8 @@ def _compute_rank_gap(books: MarketView, market_id: int, side: int, two: Sequenc
     """Return what the first of two would have had to have more to rank after the second [wei]."""
     market = books.market
     (gain, worth), (other, its) = (
-        (market.pending_gained(owner, market_id)[side], max(1, market._worth_at_roll(owner))) for owner in two
+        (market.get_pending_gains(owner, market_id)[side], max(1, market._worth_at_roll(owner)))
+        for owner in two
     )
     return max(0, gain * its // max(1, other) - worth) + its // 10**6 + 1
 
@@ -165,8 +166,8 @@ def _equalise_scores(
 ) -> Iterator[Action | Wait]:
     """Have one of two who have gained pay in before the roll, so that they have one score, to a digit."""
     market = books.market
-    gains = {owner: market._gained_now(owner, market_id)[side] for owner in CROWD}
-    owns = {owner: market._standing(owner).own for owner in CROWD if gains[owner]}
+    gains = {owner: market._compute_open_gains(owner, market_id)[side] for owner in CROWD}
+    owns = {owner: market._compute_standing(owner).own for owner in CROWD if gains[owner]}
     able = [owner for owner in owns if owns[owner] > 0]
     if len(able) < 2 or context.draw_bool(0.3):
         return
@@ -181,7 +182,7 @@ def _equalise_scores(
 def _start_next_cycle(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
     """Have the open cycle be pending."""
     yield Wait(4 * books.market.window)
-    yield context.build_call(_MARKET, "roll", by=context.pick_account())
+    yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
 
 
 def _rank_accounts(
@@ -192,14 +193,19 @@ def _rank_accounts(
     for _ in range(2):  # a call that is sent with something wrong about it leaves somebody out
         for owner in list(market.accounts):
             if market.accounts[owner].cycle != market.clocks[()].cycle or market.clocks[()].ended:
-                yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
+                yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
     for owner in list(market.accounts):
         if market.accounts[owner].cycle == market.clocks[()].cycle:
             # Not `gains_of`, which would close what has ended in the model alone if it was not woken.
-            gained = market.pending_gained(owner, market_id)
+            gained = market.get_pending_gains(owner, market_id)
             gains = Gains(0, gained.long, gained.short, market._worth_at_roll(owner))
             ranks.append(
-                (score_of(gains, min(side, 1)), _parse_address(owner), owner, gain_on(gains, min(side, 1)))
+                (
+                    compute_score(gains, min(side, 1)),
+                    _parse_address(owner),
+                    owner,
+                    get_side_gain(gains, min(side, 1)),
+                )
             )
     return [owner for _, _, owner, gain in sorted(ranks, reverse=True) if gain or context.draw_bool(0.005)]
 
@@ -282,12 +288,14 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
             yield from lower_mode(context)
         return
     terms = books.policy.underlyings
-    room = {m: terms[m].open_limit - books.market._open(m) for m in books.markets if not terms[m].ends_at}
-    listed = [m for m in room if room[m] >= len(CROWD) or not books.market._open(m)]
+    room = {
+        m: terms[m].open_limit - books.market._get_open_lots(m) for m in books.markets if not terms[m].ends_at
+    }
+    listed = [m for m in room if room[m] >= len(CROWD) or not books.market._get_open_lots(m)]
     for owner in CROWD:
         if books.get_equity(owner) < 0 and not books.market._has_lots(owner):
             # What it owed may be final by now, and paid by others.
-            yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
+            yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
     free = [owner for owner in CROWD if not books.market._has_lots(owner) and books.get_equity(owner) >= 0]
     if not listed or len(free) < 3:
         yield from _close_out_accounts(context, books, CROWD)
@@ -321,7 +329,7 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
     if later:
         yield from _book_losses_late(context, books, m, way)
         return
-    yield context.build_call(_MARKET, "meet", fails, by=context.pick_account())
+    yield context.build_call(_MARKET, "seize_insolvent", fails, by=context.pick_account())
     if books.get_size(fails, m):
         yield from _make_insolvent(context, books, m, fails)
     if context.draw_bool(0.3):
@@ -330,7 +338,7 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
     yield from _equalise_scores(context, books, m, int(way > 0))
     yield from _start_next_cycle(context, books)
     if context.draw_bool(0.4):
-        yield context.build_call(_MARKET, "meet", fails, by=context.pick_account())
+        yield context.build_call(_MARKET, "seize_insolvent", fails, by=context.pick_account())
         yield from _strain_haircuts(context, books, m, others)
     if context.draw_bool(0.3):
         # The longer it is pending, the more a booking pays; again, if what is lacked has grown meanwhile.
@@ -338,7 +346,7 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
             yield Wait(context.random.randint(0, books.market.window))
             yield context.build_call(
                 _MARKET,
-                "meet",
+                "seize_insolvent",
                 owner,
                 by=context.pick_item((context.pick_account(), context.pick_item(TRADERS))),
             )
@@ -349,9 +357,9 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
         clock, market = books.market.clocks[()], books.market
         soon = context.pick_item((1, 1, market.quiet))
         yield Wait(max(0, clock.rolled_at + context.pick_item((1, 4)) * market.window - soon - context.now))
-        yield context.build_call(_MARKET, "meet", fails, by=context.pick_account())
+        yield context.build_call(_MARKET, "seize_insolvent", fails, by=context.pick_account())
         yield Wait(soon)
-        yield context.build_call(_MARKET, "roll", by=context.pick_account())
+        yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
     yield from _close_out_accounts(context, books, people)
 
 
@@ -370,11 +378,13 @@ def fail_against_many_traders(context: GenerationContext) -> Iterator[Action | W
     yield from books.align_index(m)
     yield from books.pay_insurance(m)
     price, terms = books.get_mark(m), books.policy.terms[m]
-    room = min(books.policy.underlyings[m].open_limit - books.market._open(m), books.get_insurable_lots(m))
+    room = min(
+        books.policy.underlyings[m].open_limit - books.market._get_open_lots(m), books.get_insurable_lots(m)
+    )
     if not price or room < len(HERD):
         return
     rates = terms.account_rate_1 + terms.account_rate_2 + terms.market_rate_1 + terms.market_rate_2
-    lot = (terms.initial + rates + 2 * books.desk.taker_fee) * price
+    lot = (terms.initial + rates + 2 * books.trading.taker_fee) * price
     bond, few = 3 * int(books.market.third_bond), div_up(lot, BASIS_POINTS)
     who, way = context.find_richest_account(), context.pick_item((1, -1))
     most = (context.get_balance("Stablecoin", who) // 2 // len(HERD) - bond) // (2 * few)
@@ -391,7 +401,7 @@ def fail_against_many_traders(context: GenerationContext) -> Iterator[Action | W
         return
     yield from _make_insolvent(context, books, m, fails)
     yield from _start_next_cycle(context, books)
-    yield context.build_call(_MARKET, "meet", fails, by=context.pick_account())
+    yield context.build_call(_MARKET, "seize_insolvent", fails, by=context.pick_account())
     yield from deleverage_winners(context)
     yield from books.align_index(m)
     people = (*HERD, *(owner for owner in CROWD if books.get_size(owner, m) * way > 0))
@@ -418,7 +428,7 @@ def _make_insolvent(
         yield context.build_call(_MARKET, "accrue", market_id, by=context.pick_account())
         if books.get_equity(owner) < 0:
             break
-    yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+    yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
 
 
 def _open_opposing_positions(
@@ -440,7 +450,7 @@ def _open_opposing_positions(
     terms = books.policy.terms[market_id]
     needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
     room = min(
-        books.policy.underlyings[market_id].open_limit - books.market._open(market_id),
+        books.policy.underlyings[market_id].open_limit - books.market._get_open_lots(market_id),
         books.get_insurable_lots(market_id),
     )
     most = [
@@ -462,18 +472,18 @@ def _strain_haircuts(
 ) -> Iterator[Action | Wait]:
     """Have the mark come back until somebody has less than its haircuts, and more than nothing; meet it."""
     for owner in others:
-        yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
+        yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
         haircut = books.get_haircut(owner)
         if not haircut or not books.get_size(owner, market_id):
             continue
-        own = books.market._standing(owner).own
+        own = books.market._compute_standing(owner).own
         yield from books.report_mark(
             market_id,
             books.find_loss_price(
                 owner, market_id, own - context.pick_item((haircut // 2, haircut - 1, haircut))
             ),
         )
-        yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+        yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
 
 
 def _book_losses_late(
@@ -496,7 +506,7 @@ def _book_losses_late(
         yield from withdraw_profits_in_parts(context, books)
     for owner in books.list_debtors():
         yield from books.refresh_marks(books.list_held_markets(owner))
-        yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+        yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
     for _ in range(context.random.randint(1, 2)):
         yield from _start_next_cycle(context, books)
 
@@ -526,7 +536,7 @@ def _close_out_accounts(
                 yield from books.refresh_marks(books.list_held_markets(owner))
                 lots = min(abs(left), abs(size))
                 yield context.build_call(
-                    _DESK, "take", m, lots, *make_account_argument(context, owner), by=OWNERS[owner]
+                    _TRADING, "take", m, lots, *make_account_argument(context, owner), by=OWNERS[owner]
                 )
     if context.draw_bool(0.5):
         for _ in range(2):
@@ -601,7 +611,7 @@ def reduce_in_delisted_market(context: GenerationContext) -> Iterator[Action | W
             sorted({m, *books.list_held_markets(long), *books.list_held_markets(short)})
         )
         price = books.get_mark(m) + context.pick_item((1, -1)) * (
-            books.get_mark(m) * books.desk.band // BASIS_POINTS
+            books.get_mark(m) * books.trading.band // BASIS_POINTS
         )
         sides = context.pick_item(((long, short), (short, long)))
         lots = max(1, context.draw_near_limit(lots)) * (-1 if sides[0] == long else 1)

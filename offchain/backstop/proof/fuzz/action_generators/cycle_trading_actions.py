@@ -12,14 +12,14 @@ from backstop.model.interfaces import EMERGENCY
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.margin_policy import MarginPolicy
-from backstop.model.perpetual_desk import PerpetualDesk
 from backstop.model.perpetual_market import PerpetualMarket
+from backstop.model.perpetual_trading import PerpetualTrading
 from backstop.proof.fuzz.action_generators.price_actions import settle_price, submit_reports
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
 
-_MARKET, _DESK = "PerpetualMarket", "PerpetualDesk"
+_MARKET, _TRADING = "PerpetualMarket", "PerpetualTrading"
 _NAMES = (*(f"trader_{i}" for i in range(5)), "trader_0#1", "trader_1#255")
 TRADERS = tuple(map(get_trader_account, _NAMES))
 """Accounts; some people have two."""
@@ -41,22 +41,22 @@ class MarketView:
         self.s = s
         contracts = s.world.contracts
         self.market = cast(PerpetualMarket, contracts[_MARKET])
-        self.desk = cast(PerpetualDesk, contracts[_DESK])
+        self.trading = cast(PerpetualTrading, contracts[_TRADING])
         self.policy = cast(MarginPolicy, contracts["MarginPolicy"])
         self.markets = range(self.policy.count[()])
 
     def get_equity(self, owner: str) -> int:
         """Return what an account has less the haircuts known, as of the cycle that it is in [wei]."""
-        found = self.market._standing(owner)
+        found = self.market._compute_standing(owner)
         return found.own - found.haircut
 
     def get_haircut(self, owner: str) -> int:
         """Return the haircuts of an account, as they are known [wei]."""
-        return int(self.market._standing(owner).haircut)
+        return int(self.market._compute_standing(owner).haircut)
 
     def get_margins(self, owner: str) -> tuple[int, int]:
         """Return initial and maintenance margin [basis points x wei]."""
-        return self.desk._margins(owner, False)
+        return self.trading._compute_margins(owner, False)
 
     def get_size(self, owner: str, market_id: int) -> int:
         return int(self.market.positions[owner, market_id].size)
@@ -71,9 +71,9 @@ class MarketView:
 
     def get_spare_margin(self, owner: str) -> int:
         """Return what new risk may need at most: without gains that are not final [basis points x wei]."""
-        found = self.market._standing(owner)
+        found = self.market._compute_standing(owner)
         equity = found.own - found.haircut - found.unfinal
-        return max(0, equity * BASIS_POINTS - self.desk._margins(owner, True)[0])
+        return max(0, equity * BASIS_POINTS - self.trading._compute_margins(owner, True)[0])
 
     def compute_max_lots(self, owner: str, market_id: int, way: int, room: int) -> int:
         """Return how many lots more of new risk an account's margin bears, at a taker's fee."""
@@ -88,13 +88,13 @@ class MarketView:
 
         def needs(lots: int) -> int:
             open = others + max(abs(lots), abs(size))
-            return int(self.policy.needs_at("", market_id, lots, price, open, True).initial)
+            return int(self.policy.margin_requirement("", market_id, lots, price, open, True).initial)
 
         now, least = needs(size), 0
         most = max(0, min(room, spare // max(1, int(self.policy.terms[market_id].initial) * price)))
         while least < most:
             lots = (least + most + 1) // 2
-            if needs(size + way * lots) - now + lots * price * self.desk.taker_fee <= spare:
+            if needs(size + way * lots) - now + lots * price * self.trading.taker_fee <= spare:
                 least = lots
             else:
                 most = lots - 1
@@ -128,7 +128,7 @@ class MarketView:
     def get_funding_index(self, market_id: int) -> int:
         """Return the funding index of now [wei a lot]."""
         funding = self.market.fundings[market_id]
-        return int(funding.level + self.market._due(funding))
+        return int(funding.level + self.market._compute_funding_due(funding))
 
     def get_unassigned_lots(self, market_id: int) -> int:
         """Return the lots that were taken from debtors; above zero if they were long."""
@@ -183,7 +183,11 @@ class MarketView:
         for each in self.markets:
             if self.market.clocks[()].ended >> each & 1:
                 continue
-            left -= self.desk._open(each) * self.get_mark(each) * self.policy.underlyings[each].insured
+            left -= (
+                self.trading._get_open_lots(each)
+                * self.get_mark(each)
+                * self.policy.underlyings[each].insured
+            )
         share = self.get_mark(market_id) * self.policy.underlyings[market_id].insured
         return int(max(0, left) // share) if share else bounds.MAX_OPEN_LOTS
 
@@ -261,7 +265,7 @@ def withdraw_margin(context: GenerationContext) -> Iterator[Action | Wait]:
 
 def withdraw_available(context: GenerationContext, books: MarketView, owner: str) -> Iterator[Action | Wait]:
     """Wake an account and take out what it may, about."""
-    yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
+    yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
     if books.market._has_lots(owner) and context.draw_bool(0.9):
         yield from books.refresh_marks(books.list_held_markets(owner))
     spare = _get_spare_cash(books, owner)
@@ -272,10 +276,10 @@ def withdraw_available(context: GenerationContext, books: MarketView, owner: str
 
 def _get_spare_cash(books: MarketView, owner: str) -> int:
     """Return what margins and gains that are not final leave of an account [wei]."""
-    standing = books.market._standing(owner)
+    standing = books.market._compute_standing(owner)
     spare = standing.own - standing.haircut - standing.unfinal
     if books.market._has_lots(owner):
-        spare -= books.desk._margins(owner, True)[0] // BASIS_POINTS
+        spare -= books.trading._compute_margins(owner, True)[0] // BASIS_POINTS
     return spare
 
 
@@ -287,7 +291,7 @@ def withdraw_profits_in_parts(context: GenerationContext, books: MarketView) -> 
                 continue
             if books.market._has_lots(owner):
                 yield from books.refresh_marks(books.list_held_markets(owner))
-            yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
+            yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
             deposit, spare = int(books.market.deposits[owner]), _get_spare_cash(books, owner)
             if spare > deposit:
                 yield _build_withdrawal(context, deposit + (spare - deposit) // part, owner)
@@ -332,7 +336,7 @@ def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
         terms = books.policy.terms[m]
         needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
         most = min(books.get_spare_margin(maker), books.get_spare_margin(taker)) // needed
-        most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m))))
+        most = min(most, max(1, int(books.policy.underlyings[m].open_limit - books.market._get_open_lots(m))))
         way = context.pick_item((1, -1))
         if books.policy.underlyings[m].insured:
             if context.draw_bool(0.7):
@@ -345,13 +349,13 @@ def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
             lots = context.pick_item((context.draw_near_limit(most), most * 9 // 10, most * 9 // 10)) * way
             if context.draw_bool(0.2):
                 # Just what the margin of one of them bears, by brackets of accounts and of the market.
-                room = max(1, int(books.policy.underlyings[m].open_limit - books.market._open(m)))
+                room = max(1, int(books.policy.underlyings[m].open_limit - books.market._get_open_lots(m)))
                 most = books.compute_max_lots(*context.pick_item(((maker, m, way), (taker, m, -way))), room)
                 lots = context.pick_item((most, context.draw_near_limit(most))) * way
     if lots == 0 and context.draw_bool(0.97):
         return
     if context.draw_bool(0.3):
-        band = books.desk.band
+        band = books.trading.band
         off = context.pick_item((band, -band, band + 1, context.random.randint(-band, band)))
         price = max(1, price * (BASIS_POINTS + off) // BASIS_POINTS)
     if context.draw_bool(0.01):
@@ -415,7 +419,7 @@ def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Ac
     window = books.market.window
     for _ in range(context.random.randint(1, 3)):
         yield Wait(4 * window)
-        yield context.build_call(_MARKET, "roll", by=context.pick_account())
+        yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
     if context.draw_bool(0.3):
         yield from withdraw_profits_in_parts(context, books)
     soon = context.draw_bool(0.4)
@@ -423,14 +427,14 @@ def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Ac
         yield Wait(window)
     for owner in books.list_debtors():
         yield from books.refresh_marks(books.list_held_markets(owner))
-        yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+        yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
     if soon:
         # Whatever was booked, before it was quiet.
-        yield context.build_call(_MARKET, "roll", by=context.pick_account())
+        yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
     if books.market.late_table[()]:
         rich = [o for o in TRADERS if books.get_equity(o) > 0]
         for owner in rich[:2]:
-            standing = books.market._standing(owner)
+            standing = books.market._compute_standing(owner)
             most = standing.own - standing.haircut - standing.unfinal
             if most > 0 and not books.market._has_lots(owner):
                 yield _build_withdrawal(context, context.draw_near_limit(most), owner)
@@ -452,17 +456,22 @@ def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wa
     if context.draw_bool(0.4):
         # All in one call, at times with somebody whom another has met a moment before.
         if met and context.draw_bool(0.2):
-            yield context.build_call(_MARKET, "meet", context.pick_item(met), by=context.pick_account())
+            yield context.build_call(
+                _MARKET, "seize_insolvent", context.pick_item(met), by=context.pick_account()
+            )
         yield context.build_call(
             _MARKET,
-            "meet_all",
+            "update_and_seize",
             met,
             by=context.pick_item((context.pick_account(), context.pick_item(TRADERS))),
         )
         return
     for owner in met:
         yield context.build_call(
-            _MARKET, "meet", owner, by=context.pick_item((context.pick_account(), context.pick_item(TRADERS)))
+            _MARKET,
+            "seize_insolvent",
+            owner,
+            by=context.pick_item((context.pick_account(), context.pick_item(TRADERS))),
         )
 
 
@@ -481,10 +490,10 @@ def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
         # Whatever was booked since.
         soonest = clock.rolled_at + market.window
     yield Wait(max(0, soonest - context.now - (context.draw_bool(0.05))))
-    yield context.build_call(_MARKET, "roll", by=context.pick_account())
+    yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
     for _ in range(context.pick_item((0, 0, 0, 0, 1, 2, 5))):
         yield Wait(context.pick_item((market.window, 4 * market.window)))
-        yield context.build_call(_MARKET, "roll", by=context.pick_account())
+        yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
 
 
 @register_generator(weight=3, of_traders=True)
@@ -504,7 +513,7 @@ def take_unassigned_lots(context: GenerationContext) -> Iterator[Action | Wait]:
         yield from books.refresh_marks(sorted({m, *books.list_held_markets(by)}))
     least = abs(books.get_size(by, m)) if by in others else abs(size)
     lots = context.draw_near_limit(abs(size), min(abs(size), least))
-    yield context.build_call(_DESK, "take", m, lots, *make_account_argument(context, by), by=OWNERS[by])
+    yield context.build_call(_TRADING, "take", m, lots, *make_account_argument(context, by), by=OWNERS[by])
 
 
 @register_generator(weight=3, of_traders=True)
@@ -539,7 +548,7 @@ def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | W
     if owner in NAMES and books.get_size(owner, m) and owner != by and context.draw_bool(0.3):
         # Out of a crumb of it, as badly as the band lets it.
         lots = max(1, abs(books.get_size(owner, m)) // 1_000) * (-1 if books.get_size(owner, m) > 0 else 1)
-        off = -books.desk.band if lots < 0 else books.desk.band
+        off = -books.trading.band if lots < 0 else books.trading.band
         price = max(1, books.get_mark(m) * (BASIS_POINTS + off) // BASIS_POINTS)
         yield from fill_orders(context, books, (owner, by), m, lots, price)
     if context.draw_bool(0.6):
@@ -550,7 +559,7 @@ def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | W
     lots = context.draw_near_limit(abs(books.get_size(owner, m)))
     for part in (lots, max(1, lots // 3), max(1, lots // 10)):
         yield context.build_call(
-            _DESK, "liquidate", owner, m, part, *make_account_argument(context, by), by=OWNERS[by]
+            _TRADING, "liquidate", owner, m, part, *make_account_argument(context, by), by=OWNERS[by]
         )
 
 
@@ -564,15 +573,15 @@ def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
     owner, m = context.pick_item(TRADERS), int(context.random.random() * (len(books.markets) + 0.1))
     kind = context.random.randrange(9)
     if kind == 0:
-        yield context.build_call(_MARKET, "wake", owner, by=by)
+        yield context.build_call(_MARKET, "update_account", owner, by=by)
     elif kind == 1:
-        yield context.build_call(_MARKET, "sweep", by=by)
+        yield context.build_call(_MARKET, "collect_fees", by=by)
     elif kind == 2:
         yield context.build_call(_MARKET, "post_shortfall", by=by)
     elif kind == 3:
         if context.draw_bool(0.7):
             yield from books.refresh_marks(books.list_held_markets(owner))
-        yield context.build_call(_DESK, "check_risk", owner, by=by)
+        yield context.build_call(_TRADING, "check_risk", owner, by=by)
     elif kind == 4:
         who = context.find_richest_account()
         yield context.build_call(
@@ -592,7 +601,7 @@ def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
         yield context.build_call(_MARKET, "accrue", m, by=by)
     elif kind == 7 and context.draw_bool(0.2):
         yield context.build_call(
-            _DESK,
+            _TRADING,
             "trade",
             m,
             owner,
@@ -604,7 +613,9 @@ def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
             by=by,
         )
     elif kind == 8 and context.draw_bool(0.2):
-        yield context.build_call(_MARKET, "exchange", m, owner, context.pick_item(TRADERS), 1, 1, 0, 0, by=by)
+        yield context.build_call(
+            _MARKET, "execute_trade", m, owner, context.pick_item(TRADERS), 1, 1, 0, 0, by=by
+        )
 
 
 @register_generator(weight=2)
@@ -660,13 +671,16 @@ def end_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
             )
         yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
         for owner in books.list_debtors():
-            yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+            yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
     if context.draw_bool(0.2):
         yield Wait(bounds.FINAL_DEADLINE)
     yield context.build_call(_MARKET, "end_market", m, by=context.pick_account())
     for owner in context.random.sample(TRADERS, context.random.randint(0, len(TRADERS))):
         yield context.build_call(
-            _MARKET, context.pick_item(("wake", "meet")), owner, by=context.pick_account()
+            _MARKET,
+            context.pick_item(("update_account", "seize_insolvent")),
+            owner,
+            by=context.pick_account(),
         )
 
 
@@ -689,13 +703,13 @@ def settle_margin_market(context: GenerationContext) -> Iterator[Action | Wait]:
     for owner in everyone[: context.random.randint(1, len(everyone))]:
         kind = context.random.randrange(3)
         if kind == 0:
-            yield context.build_call(_MARKET, "meet", owner, by=context.pick_account())
+            yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
         elif kind == 1:
             yield Wait(books.market.window)
-            yield context.build_call(_MARKET, "roll", by=context.pick_account())
+            yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
         else:
-            yield context.build_call(_MARKET, "wake", owner, by=context.pick_account())
-            standing = books.market._standing(owner)
+            yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
+            standing = books.market._compute_standing(owner)
             spare = max(0, standing.own - standing.haircut - standing.unfinal)
             yield _build_withdrawal(context, context.draw_near_limit(spare), owner)
 

@@ -23,7 +23,7 @@ MARKET = bounds.EQUITY_MARKET
 
 def _compute_auction_price(auction: EquityAuction, collateral_type: int, now: int) -> int:
     sale = auction.sales[collateral_type]
-    return int(sale.price(min(now - sale.started_at, auction.duration), auction.duration))
+    return int(sale.compute_price(min(now - sale.started_at, auction.duration), auction.duration))
 
 
 @register_generator(weight=1.2)
@@ -201,7 +201,7 @@ def sell_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
     if lot.lot == 0 and context.draw_bool(0.9):
         return
     elapsed = min(context.now - lot.started_at, surplus.duration)
-    price = surplus.prices[()].at(elapsed, surplus.duration)
+    price = surplus.prices[()].compute_price(elapsed, surplus.duration)
     taker = (
         max(context.people, key=lambda who: context.get_balance("Equity", who))
         if context.draw_bool(0.9)
@@ -237,7 +237,7 @@ def set_treasury(context: GenerationContext) -> Iterator[Action | Wait]:
     elif kind == 2:
         share, most = context.pick_item((0, 500, 10_000, 10_001)), bounds.MAX_GLOBAL_DEBT_CEILING
         yield context.build_call(
-            "Treasury", "set_insuring", share, context.pick_item((0, 1_000, most, most + 1)), by=by
+            "Treasury", "set_insurance", share, context.pick_item((0, 1_000, most, most + 1)), by=by
         )
     else:
         cap = context.pick_item((0, 1_000, 10**5, bounds.MAX_MINT_CAP, bounds.MAX_MINT_CAP + 1))

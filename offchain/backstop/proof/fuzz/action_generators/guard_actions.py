@@ -103,7 +103,7 @@ def escalate_mode(context: GenerationContext) -> Iterator[Action | Wait]:
         every = [(context.pick_item((0, AUCTIONS + 1, FALL)), context.pick_item((0, context.listed)))]
     if every:
         yield context.build_call(
-            "CircuitBreaker", "escalate", *context.pick_item(every), by=context.pick_account()
+            "CircuitBreaker", "raise_mode", *context.pick_item(every), by=context.pick_account()
         )
 
 
@@ -115,16 +115,16 @@ def reset_calm_period(context: GenerationContext) -> Iterator[Action | Wait]:
     if breaker is None or not indebted or context.settling:
         return
     c, triggers = context.pick_item(indebted), cast(Triggers, breaker.triggers[()])
-    if context.draw_bool(0.5) and any(triggers.of(SILENCE)):
-        seconds = max(triggers.of(SILENCE)) - context.pick_item((0, 0, 1))
+    if context.draw_bool(0.5) and any(triggers.get_thresholds(SILENCE)):
+        seconds = max(triggers.get_thresholds(SILENCE)) - context.pick_item((0, 0, 1))
         yield Wait(max(0, context.feed.prices[c].fresh_until + seconds - context.now))
-        yield context.build_call("CircuitBreaker", "escalate", SILENCE, c, by=context.pick_account())
-    elif any(triggers.of(FALL)):
+        yield context.build_call("CircuitBreaker", "raise_mode", SILENCE, c, by=context.pick_account())
+    elif any(triggers.get_thresholds(FALL)):
         price = context.get_price(c)
         for _ in range(2):
-            fallen = price * (BASIS_POINTS - max(triggers.of(FALL)) - 1) // BASIS_POINTS
+            fallen = price * (BASIS_POINTS - max(triggers.get_thresholds(FALL)) - 1) // BASIS_POINTS
             yield from post_price(context, c, fallen)
-        yield context.build_call("CircuitBreaker", "escalate", FALL, c, by=context.pick_account())
+        yield context.build_call("CircuitBreaker", "raise_mode", FALL, c, by=context.pick_account())
         yield from post_price(context, c, price)
 
 
@@ -139,7 +139,7 @@ def lower_mode(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     if context.draw_bool(0.6):
         yield Wait(max(0, state.calm_from + state.calm_period - context.now - context.pick_item((0, 0, 1))))
-    yield context.build_call("CircuitBreaker", "calm", by=context.pick_account())
+    yield context.build_call("CircuitBreaker", "lower_mode", by=context.pick_account())
 
 
 @register_generator(weight=1.4)
@@ -152,9 +152,11 @@ def raise_mode(context: GenerationContext) -> Iterator[Action | Wait]:
     mode = (
         min(breaker.states[()].mode + 1, EMERGENCY) if context.draw_bool(0.6) else context.random.randrange(4)
     )
-    yield context.build_call("CircuitBreaker", "raise_to", mode, by=by)
+    yield context.build_call("CircuitBreaker", "force_mode", mode, by=by)
     if context.draw_bool(0.2) and context.policy is not None:
-        yield context.build_call("CircuitBreaker", "tell", context.policy.address, by=context.pick_account())
+        yield context.build_call(
+            "CircuitBreaker", "sync_policy_mode", context.policy.address, by=context.pick_account()
+        )
 
 
 @register_generator(weight=1.4)

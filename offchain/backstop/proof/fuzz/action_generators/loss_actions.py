@@ -138,8 +138,8 @@ def break_stage(context: GenerationContext) -> Iterator[Action | Wait]:
             )
             for loss in open:
                 yield context.build_call("LossWaterfall", "cover", loss, by=context.pick_account())
-        yield context.build_call("LossWaterfall", "make_good", c, j, by=context.pick_account())
+        yield context.build_call("LossWaterfall", "repay_missed_share", c, j, by=context.pick_account())
     elif context.draw_bool(0.1):
         yield context.build_call(
-            "LossWaterfall", "make_good", context.draw_type(), k, by=context.pick_account()
+            "LossWaterfall", "repay_missed_share", context.draw_type(), k, by=context.pick_account()
         )

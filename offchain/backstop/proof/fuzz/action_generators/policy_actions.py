@@ -179,7 +179,7 @@ def set_policy(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.draw_bool(0.1):
         yield context.build_call(
             "RiskPolicy",
-            "adopt_mode",
+            "sync_mode",
             context.random.randrange(context.listed + 1),
             by=context.pick_account(),
         )

@@ -271,7 +271,7 @@ def answer_aggregator(context: GenerationContext) -> Iterator[Action | Wait]:
             context.pick_item((0, 0, 0, 1)),
             context.pick_item((context.now, context.now, context.now, context.now + 1, 0)),
         )
-        yield context.build_call(SEQUENCER, "say", 1, down, since, since, 1, by=context.pick_account())
+        yield context.build_call(SEQUENCER, "set_answer", 1, down, since, since, 1, by=context.pick_account())
         yield Wait(context.pick_item((SEQUENCER_GRACE, SEQUENCER_GRACE + 1, SEQUENCER_GRACE + 1)))
     answer = (
         usual
@@ -284,7 +284,9 @@ def answer_aggregator(context: GenerationContext) -> Iterator[Action | Wait]:
         else context.pick_item((0, context.now + 1, max(0, context.now - HEARTBEAT - 1)))
     )
     answered_in = context.pick_item((5, 5, 5, 5, 4))
-    yield context.build_call(AGGREGATOR, "say", 5, answer, at, at, answered_in, by=context.pick_account())
+    yield context.build_call(
+        AGGREGATOR, "set_answer", 5, answer, at, at, answered_in, by=context.pick_account()
+    )
     if context.draw_bool(0.2):
         yield Wait(context.pick_item((1, HEARTBEAT, HEARTBEAT + 1)))
     yield context.build_call(ADAPTER, "push", by=context.pick_account())

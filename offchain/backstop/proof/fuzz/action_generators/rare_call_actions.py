@@ -7,12 +7,12 @@ from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.equity_auction import EquityAuction
 from backstop.model.interfaces import CAUTION
 from backstop.model.member_pool import MemberPool
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.roles import STAGE
-from backstop.model.state import ZERO_ADDRESS
 from backstop.model.surplus_auction import SurplusAuction
 from backstop.model.treasury import Treasury
 from backstop.proof.fuzz.action_generators.claim_actions import convert_claims
@@ -82,7 +82,7 @@ def begin_workout(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     yield from settle_price(context, c, called_at)
     yield context.build_call("LiquidationEngine", "call", c, owner, by=context.pick_account())
-    yield context.build_call("CircuitBreaker", "raise_to", CAUTION, by=context.guardian)
+    yield context.build_call("CircuitBreaker", "force_mode", CAUTION, by=context.guardian)
     yield context.build_call("Workouts", "enter", c, owner, context.pick_item((1, offer[3])), by=owner)
     yield from context.pick_item((pay_workout, pay_workout, top_up_workout, foreclose_workout))(context)
     for id in context.list_open_workouts():
@@ -96,7 +96,7 @@ def flag_missed_payment(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.workouts is None or not found:
         return
     id = context.pick_item(found)
-    due = context.workouts.schedules[id].due(context.workouts.balances[id].met)
+    due = context.workouts.schedules[id].compute_due_time(context.workouts.balances[id].met)
     yield from _wait_near_time(context, due + 1)
     yield context.build_call("Workouts", "flag", id, by=context.pick_account())
     if context.draw_bool(0.5):
@@ -126,7 +126,7 @@ def _repeat_flags(context: GenerationContext) -> Iterator[Action | Wait]:
 
 def _has_no_losses(context: GenerationContext) -> bool:
     """Return whether no loss is known and none is in doubt."""
-    return context.waterfall.books[()].open == 0 and context.waterfall.doubt_total("") == 0
+    return context.waterfall.books[()].open == 0 and context.waterfall.debt_at_risk_total("") == 0
 
 
 @register_generator(weight=1.2)
@@ -162,15 +162,15 @@ def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
                 leaver,
                 by=leaver,
             )
-    yield from _wait_near_time(context, pool.cut_from())
+    yield from _wait_near_time(context, pool.get_cut_start())
     yield context.build_call("StakedEquity", "cut", by=context.pick_account())
     yield from _clear_losses(context)
     yield from _repeat_flags(context)
-    waits = pool.unsettled_batches()
+    waits = pool.list_unsettled_batches()
     if not _has_no_losses(context) and context.draw_bool(0.8):
         return
     if waits:
-        yield from _wait_near_time(context, pool.matures_at(waits.start))
+        yield from _wait_near_time(context, pool.get_maturity(waits.start))
     yield from _settle_and_claim(context, "StakedEquity")
     yield from _settle_and_claim(context, "StakedEquity")
 
@@ -196,7 +196,7 @@ def sell_funded_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
         yield context.build_call(
             "Treasury", "set_shares", tuple(0 for _ in treasury.pool_addresses), by=context.admin
         )
-        yield from _wait_near_time(context, context.feed.falls[()].look_until)
+        yield from _wait_near_time(context, context.feed.falls[()].withdrawals_paused_until)
         yield context.build_call("Treasury", "distribute", by=context.pick_account())
     if context.feed.prices[_MARKET].current:
         yield from settle_price(context, _MARKET, context.feed.prices[_MARKET].current)
@@ -224,7 +224,7 @@ def convert_claims_at_price(context: GenerationContext) -> Iterator[Action | Wai
 
 @register_generator(weight=1.2)
 def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make a stage fail so that later stages pay, cover all losses, and call `make_good` for the stage."""
+    """Make a stage fail so that later stages pay, cover all losses, and call `repay_missed_share`."""
     waterfall = context.waterfall
     pools = {context.world.contracts[name].address for name in context.savers}
     found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].stage in pools]
@@ -255,7 +255,7 @@ def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     for k, c in owed:
         yield context.build_call(_ENGINE, "grant_role", STAGE, waterfall.stages[k].stage, by=context.admin)
-        yield context.build_call(_WATERFALL, "make_good", c, k, by=context.pick_account())
+        yield context.build_call(_WATERFALL, "repay_missed_share", c, k, by=context.pick_account())
 
 
 @register_generator(weight=0.8)
@@ -306,9 +306,9 @@ def call_out_of_turn(context: GenerationContext) -> Iterator[Action | Wait]:
     """Call what is mostly refused now: before its time, after it, twice, or where there is nothing to do."""
     c, who, amount = context.draw_type(), context.pick_account(), context.pick_item((1, WAD, 10**6 * WAD))
     calls: list[tuple[str, str, tuple[object, ...]]] = [
-        ("Settlement", "note", ()),
+        ("Settlement", "record_deficit_breach", ()),
         ("Settlement", "cover_last", (c,)),
-        ("Settlement", "fix", ()),
+        ("Settlement", "fix_redemption_rates", ()),
         ("Settlement", "fix_price", (c,)),
         ("Settlement", "skim", (c, who)),
         ("Settlement", "redeem", (1,)),
@@ -337,7 +337,7 @@ def call_out_of_turn(context: GenerationContext) -> Iterator[Action | Wait]:
         ),
     ]
     if context.settling:
-        calls += [("Settlement", "begin", ()), ("Settlement", "fix", ())]
+        calls += [("Settlement", "begin", ()), ("Settlement", "fix_redemption_rates", ())]
     if context.workouts is not None:
         id = context.draw_workout_id() or int(context.auction.ids[()])
         calls += [
@@ -359,7 +359,11 @@ def call_out_of_turn(context: GenerationContext) -> Iterator[Action | Wait]:
             ),
             ("Treasury", "distribute", ()),
         ]
-    for domain in context.domains:
-        calls += [(domain, "redeem", (1,)), (domain, "recover", (1,)), (domain, "realise_loss", ())]
+    for facilitator in context.facilitators:
+        calls += [
+            (facilitator, "redeem", (1,)),
+            (facilitator, "recover", (1,)),
+            (facilitator, "realise_loss", ()),
+        ]
     contract, method, args = context.pick_item(calls)
     yield context.build_call(contract, method, *args, by=who)

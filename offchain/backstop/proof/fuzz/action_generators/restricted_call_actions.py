@@ -41,7 +41,7 @@ def call_restricted_functions(context: GenerationContext) -> Iterator[Action | W
             ("CollateralAuction", "settle_payment", (c, who, amount, amount, amount, who, amount)),
             ("CollateralAuction", "foreclose", (1, c, who, amount, amount, RAY, who)),
             ("CollateralAuction", "unwind_workout", (c, who, amount, amount)),
-            ("LiquidationEngine", "hand_over", (c, who, amount, amount)),
+            ("LiquidationEngine", "move_to_workout", (c, who, amount, amount)),
             ("LossWaterfall", "recognise", (c, amount)),
             ("LossWaterfall", "wind_up", ()),
             ("LossWaterfall", "close_books", ()),
@@ -89,9 +89,9 @@ def _list_equity_calls(
         (claims, "record", (0, 10**6 + 1, amount)),
         (claims, "issue", (who, amount, 0, 0, 0, 1)),
         ("Equity", "mint", (who, amount)),
-        ("Equity", "book", (amount,)),
-        ("Equity", "unbook", (amount,)),
-        ("Equity", "mint_booked", (who, amount, 0)),
+        ("Equity", "reserve_mint", (amount,)),
+        ("Equity", "release_mint", (amount,)),
+        ("Equity", "mint_reserved", (who, amount, 0)),
         ("Treasury", "sell", (amount, who)),
         *((pool, "slash", (amount, who)) for pool in context.pools if pool not in context.savers),
         *((pool, "restore", (amount,)) for pool in context.pools if pool not in context.savers),
@@ -108,7 +108,7 @@ def cover_as_stage(context: GenerationContext) -> Iterator[Action | Wait]:
     deficit = int(context.engine.deficit[c])
     if context.settlement.progress[()].fixed_at:
         return  # nor may one bring anything into closed books
-    if context.waterfall._reserved(c):
+    if context.waterfall._sum_reservations(c):
         return  # a stage that covers what another has reserved breaks the books by design
     if not holders:
         if not deficit and context.draw_bool(0.7):

@@ -82,10 +82,10 @@ def request_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
         name, "requestRedeem", context.draw_near_limit(pool.held(who)), controller, who, by=sender
     )
     if context.draw_bool(0.3):
-        yield from _wait_near_time(context, pool.cut_from())
+        yield from _wait_near_time(context, pool.get_cut_start())
         yield context.build_call(name, "cut", by=context.pick_account())
         if context.draw_bool(0.7):
-            yield from _wait_near_time(context, pool.matures_at(pool.line[()].collecting - 1))
+            yield from _wait_near_time(context, pool.get_maturity(pool.line[()].collecting - 1))
             yield from _settle_and_claim(context, name)
 
 
@@ -110,7 +110,7 @@ def cut_batch(context: GenerationContext) -> Iterator[Action | Wait]:
     pool = cast(MemberPool, context.world.contracts[name])
     if not pool.batches[pool.line[()].collecting].units and context.draw_bool(0.9):
         return
-    yield from _wait_near_time(context, pool.cut_from())
+    yield from _wait_near_time(context, pool.get_cut_start())
     yield context.build_call(name, "cut", by=context.pick_account())
 
 
@@ -119,10 +119,10 @@ def settle_batch(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have the next batch paid, when it may be or a second early, or others again, or while prices fall."""
     name = _pick_pool(context)
     pool = cast(MemberPool, context.world.contracts[name])
-    waits = pool.unsettled_batches()
+    waits = pool.list_unsettled_batches()
     if context.draw_bool(0.6) and waits:
-        yield from _wait_near_time(context, pool.matures_at(waits.start))
-    elif context.now < pool.settles_from() and context.draw_bool(0.9):
+        yield from _wait_near_time(context, pool.get_maturity(waits.start))
+    elif context.now < pool.get_settlement_start() and context.draw_bool(0.9):
         return
     if context.draw_bool(0.3):
         c = context.draw_type()
@@ -130,7 +130,7 @@ def settle_batch(context: GenerationContext) -> Iterator[Action | Wait]:
             context, c, context.get_published_price(c) * context.pick_item((9_400, 9_600)) // BASIS_POINTS
         )
         if context.draw_bool(0.5):
-            yield from _wait_near_time(context, context.feed.falls[()].look_until)
+            yield from _wait_near_time(context, context.feed.falls[()].withdrawals_paused_until)
     yield from _settle_and_claim(context, name)
 
 
@@ -235,7 +235,7 @@ def request_redemption_twice(context: GenerationContext) -> Iterator[Action | Wa
         return
     for shares in (held // 2, held - held // 2):
         yield context.build_call(name, "requestRedeem", shares, who, who, by=who)
-        yield from _wait_near_time(context, pool.cut_from())
+        yield from _wait_near_time(context, pool.get_cut_start())
         yield context.build_call(name, "cut", by=who)
-    yield from _wait_near_time(context, pool.matures_at(pool.line[()].collecting - 1))
+    yield from _wait_near_time(context, pool.get_maturity(pool.line[()].collecting - 1))
     yield from _settle_and_claim(context, name)

@@ -55,11 +55,14 @@ def submit_signed_reports(context: GenerationContext) -> Iterator[Action | Wait]
     if context.draw_bool(0.02):
         chosen.append(context.guardian)
     reports = [_sign_report(context, reporter, c, price) for reporter in chosen]
-    yield context.build_call("PriceFeed", "bring", tuple(reports), by=context.pick_account())
+    yield context.build_call("PriceFeed", "submit_signed_reports", tuple(reports), by=context.pick_account())
     if context.draw_bool(0.3):
         again = [*reports, _sign_report(context, context.pick_item(signers), c, price)]
         context.random.shuffle(again)
         yield context.build_call(
-            "PriceFeed", "bring", tuple(again[: bounds.MAX_REPORTERS]), by=context.pick_account()
+            "PriceFeed",
+            "submit_signed_reports",
+            tuple(again[: bounds.MAX_REPORTERS]),
+            by=context.pick_account(),
         )
     yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())

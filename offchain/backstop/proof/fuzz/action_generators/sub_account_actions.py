@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import cast
 
 from backstop.deployment.devnet_signing import sign_order
+from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.margin_orders import MarginOrders, Order
-from backstop.model.owned import account_of
 from backstop.proof.fuzz.action_generators.cycle_trading_actions import (
     NAMES,
     OWNERS,
@@ -20,7 +20,7 @@ from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
 
-_MARKET, _DESK, _ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginOrders"
+_MARKET, _TRADING, _ORDERS = "PerpetualMarket", "PerpetualTrading", "MarginOrders"
 _PAIRS = [
     (one, other) for one in TRADERS for other in TRADERS if OWNERS[one] == OWNERS[other] and one != other
 ]
@@ -55,7 +55,7 @@ def trade_between_own_accounts(context: GenerationContext) -> Iterator[Action | 
             min(books.get_spare_margin(maker), books.get_spare_margin(taker)) // needed
         ) * context.pick_item((1, -1))
     if context.draw_bool(0.3):
-        band = books.desk.band
+        band = books.trading.band
         price = max(1, price * (BASIS_POINTS + context.random.randint(-band, band)) // BASIS_POINTS)
     if lots:
         yield from fill_orders(context, books, (maker, taker), m, lots, price)
@@ -94,12 +94,14 @@ def act_for_sub_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
         )
     elif kind == 3:
         by, number = context.pick_item((OWNERS[account], stranger)), context.random.randrange(256)
-        named = context.pick_item((account_of(account, number), context.engine.address, books.market.address))
+        named = context.pick_item(
+            (derive_account(account, number), context.engine.address, books.market.address)
+        )
         yield context.build_call(
             _MARKET, "withdraw", context.pick_item((0, 1, MAX_UINT256)), context.pick_account(), named, by=by
         )
     else:
         by = context.pick_item((OWNERS[account], stranger))
         weak = context.pick_item(books.list_undermargined() or list(TRADERS))
-        yield context.build_call(_DESK, "take", m, context.pick_item((0, 1)), account, by=by)
-        yield context.build_call(_DESK, "liquidate", weak, m, 1, context.pick_item((account, weak)), by=by)
+        yield context.build_call(_TRADING, "take", m, context.pick_item((0, 1)), account, by=by)
+        yield context.build_call(_TRADING, "liquidate", weak, m, 1, context.pick_item((account, weak)), by=by)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import cast
 
 from backstop.model import bounds
-from backstop.model.erc20 import words
-from backstop.model.signatures import keccak256
-from backstop.model.timelock import MAX_OPEN, SET_GUARDIAN, Call, Timelock, id_of
+from backstop.model.erc20 import encode_words
+from backstop.model.evm_crypto import keccak256
+from backstop.model.timelock import MAX_OPEN, SET_GUARDIAN, Call, Timelock, hash_proposal
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.proof.fuzz.initial_actions import SET_CEILING, TIMELOCK
@@ -31,20 +31,20 @@ def _draw_call(context: GenerationContext, lock: Timelock) -> Call:
         )
         if context.draw_bool(0.05):
             ceiling = bounds.MAX_DEBT_CEILING + 1
-        return context.engine.address, SET_CEILING + words(c, ceiling)
+        return context.engine.address, SET_CEILING + encode_words(c, ceiling)
     if context.draw_bool(0.3):
         # The guardian's successor is its own again, so that its acts go on.
-        return lock.address, SET_GUARDIAN + words(
+        return lock.address, SET_GUARDIAN + encode_words(
             context.pick_item((context.guardian, context.guardian, context.pick_account()))
         )
     if context.draw_bool(0.4):
-        return lock.address, _SET_GOVERNOR + words(
+        return lock.address, _SET_GOVERNOR + encode_words(
             context.pick_item((context.admin, context.admin, context.pick_account()))
         )
     if context.draw_bool(0.7):
         delay = context.pick_item((0, bounds.MIN_DELAY, bounds.MIN_DELAY - 1, lock.longest, lock.longest + 1))
         of = context.pick_item((context.engine.address, context.engine.address, lock.address))
-        return lock.address, _SET_DELAY + words(of, SET_CEILING.ljust(32, b"\0"), delay)
+        return lock.address, _SET_DELAY + encode_words(of, SET_CEILING.ljust(32, b"\0"), delay)
     return context.pick_item(
         (
             (context.stablecoin.address, SET_CEILING),
@@ -68,7 +68,7 @@ def propose_change(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.announced and context.draw_bool(0.1):
         calls, salt = context.pick_item(list(context.announced.values()))
     context.announced = {id: context.announced[id] for id in _list_open_proposals(context, lock)} | {
-        id_of(calls, salt): (calls, salt)
+        hash_proposal(calls, salt): (calls, salt)
     }
     by = (
         lock.governors[()]

@@ -7,8 +7,8 @@ from typing import cast
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.constant_product_market import ConstantProductMarket
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.pool import Pool
-from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.fuzz import permit_generator
 from backstop.proof.fuzz.generation_context import Fungible, GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
@@ -17,7 +17,7 @@ from backstop.system import Action
 
 def _pick_token(context: GenerationContext) -> str:
     shares = context.pick_item(
-        (*context.pools, *context.claims, *context.domains, *(("Equity",) if context.has_equity else ()))
+        (*context.pools, *context.claims, *context.facilitators, *(("Equity",) if context.has_equity else ()))
     )
     return context.pick_item(
         ("Stablecoin", shares, shares, context.get_symbol(context.draw_type()), "Odd", "Fee")
@@ -87,7 +87,12 @@ def transfer_on_allowance(context: GenerationContext) -> Iterator[Action | Wait]
 @register_generator(weight=0.8)
 def sign_permit(context: GenerationContext) -> Iterator[Action | Wait]:
     """Give an allowance by signature: valid, expired, of another, of another nonce, torn."""
-    others = (*context.pools, *context.claims, *context.domains, *(("Equity",) if context.has_equity else ()))
+    others = (
+        *context.pools,
+        *context.claims,
+        *context.facilitators,
+        *(("Equity",) if context.has_equity else ()),
+    )
     yield permit_generator.draw_permit(context, context.pick_item(("Stablecoin", context.pick_item(others))))
 
 
@@ -107,7 +112,7 @@ def mint_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=0.8)
 def freeze_token(context: GenerationContext) -> Iterator[Action | Wait]:
     """Stop a token that can be stopped, for one try at most."""
-    names = [n for n, k in context.deployment.kinds.items() if k == "FalseToken"] + ["Odd"]
+    names = [n for n, k in context.deployment.kinds.items() if k == "ReturnsFalseToken"] + ["Odd"]
     name = context.pick_item(names)
     yield context.build_call(name, "freeze", True, by=context.pick_account())
     if context.draw_bool(0.7):

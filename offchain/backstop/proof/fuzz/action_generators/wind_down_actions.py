@@ -33,9 +33,9 @@ def announce_and_retract_settlement(context: GenerationContext) -> Iterator[Acti
     if kind == 0 and not context.settling:
         by = context.admin if context.draw_bool(0.8) else context.pick_account()
         yield context.build_call("Settlement", "announce", by=by)
-        yield context.build_call("Settlement", "retract", by=context.admin)
+        yield context.build_call("Settlement", "cancel_announcement", by=context.admin)
     elif kind == 1:
-        yield context.build_call("Settlement", "note", by=context.pick_account())
+        yield context.build_call("Settlement", "record_deficit_breach", by=context.pick_account())
     elif kind == 2:
         if (
             not context.settlement.progress[()].above_since
@@ -48,7 +48,7 @@ def announce_and_retract_settlement(context: GenerationContext) -> Iterator[Acti
                 ("Settlement", "fix_price", (context.draw_type(),)),
                 ("Settlement", "skim", (context.draw_type(), context.pick_account())),
                 ("Settlement", "cover_last", (context.draw_type(),)),
-                ("Settlement", "fix", ()),
+                ("Settlement", "fix_redemption_rates", ()),
                 ("Settlement", "redeem", (1,)),
                 ("Settlement", "cash", (context.draw_type(), 1)),
                 ("CollateralAuction", "unwind", (context.draw_auction_id(),)),
@@ -65,7 +65,7 @@ def begin_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     if context.list_deficit_types() and context.draw_bool(0.5):
         for _ in range(context.settlement.epochs + 1):
-            yield context.build_call("Settlement", "note", by=context.pick_account())
+            yield context.build_call("Settlement", "record_deficit_breach", by=context.pick_account())
             yield Wait(context.waterfall.epoch_length)
     else:
         yield context.build_call("Settlement", "announce", by=context.admin)
@@ -114,7 +114,7 @@ def advance_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
     for contract, method, *args in calls[:12]:
         yield context.build_call(contract, method, *args, by=context.pick_account())
     if context.settlement.progress[()].fixed_at == 0 and (not calls or context.draw_bool(0.1)):
-        yield context.build_call("Settlement", "fix", by=context.pick_account())
+        yield context.build_call("Settlement", "fix_redemption_rates", by=context.pick_account())
 
 
 def _iter_due_calls(context: GenerationContext) -> Iterator[tuple[Any, ...]]:

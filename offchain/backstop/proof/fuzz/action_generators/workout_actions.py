@@ -48,7 +48,7 @@ def enter_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     if not context.get_vault(c, owner).called_at:
         yield context.build_call("LiquidationEngine", "call", c, owner, by=context.pick_account())
     if context.policy.mode("") < CAUTION and context.draw_bool(0.97):
-        yield context.build_call("CircuitBreaker", "raise_to", CAUTION, by=context.guardian)
+        yield context.build_call("CircuitBreaker", "force_mode", CAUTION, by=context.guardian)
     instalments = context.pick_item((1, (terms.instalments + 1) // 2, terms.instalments))
     if context.draw_bool(0.03):
         instalments = context.pick_item((0, terms.instalments + 1))
@@ -85,7 +85,7 @@ def pay_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     balance: Balance = context.workouts.balances[id]
     sums, payer = context.workouts.sums[id], context.find_richest_account()
     if balance.left and context.draw_bool(0.3):
-        due = context.workouts.schedules[id].due(balance.met)
+        due = context.workouts.schedules[id].compute_due_time(balance.met)
         yield Wait(max(0, due - context.now - context.pick_item((0, 1, 600))))
         if context.draw_bool(0.7) and not context.settling:
             yield from settle_price(
@@ -159,7 +159,7 @@ def foreclose_workout(context: GenerationContext) -> Iterator[Action | Wait]:
                 return
             yield from settle_price(context, c, price)
         else:
-            yield Wait(max(0, schedule.due(balance.met) - context.now))
+            yield Wait(max(0, schedule.compute_due_time(balance.met) - context.now))
         yield from settle_price(context, c, price)
         yield Wait(context.pick_item((0, 1)))
     yield context.build_call("Workouts", "foreclose", id, context.pick_account(), by=context.pick_account())

@@ -42,19 +42,21 @@ def list_batch_groups(read: Read, pool: str) -> list[BatchGroup]:
     queue = read(pool, "line.queue")
     runs, id = state.open - (queue.collecting - queue.unsettled), 0
     for k in range(runs):
-        id = read(pool, "line.batches", id).link if k else read(pool, "exits.first_run")
-        found.append(BatchGroup(id, read(pool, "exits.runs", id).units, read(pool, "exits.levels", id)))
+        id = read(pool, "line.batches", id).link if k else read(pool, "exit_batches.first_run")
+        found.append(
+            BatchGroup(id, read(pool, "exit_batches.runs", id).units, read(pool, "exit_batches.levels", id))
+        )
     for id in range(queue.unsettled, queue.collecting):
         batch = read(pool, "line.batches", id)
         units = convert_shares(batch.units, batch.generation, state.generation)
-        ceiling = read(pool, "exits.levels", id) or read(pool, "exits.ceilings", id)
+        ceiling = read(pool, "exit_batches.levels", id) or read(pool, "exit_batches.ceilings", id)
         found.append(BatchGroup(id, units, ceiling))
     return found
 
 
 def compute_group_assets(read: Read, pool: str, group: BatchGroup) -> Fraction:
     """Return what losses may still take of a group, exactly [wei]."""
-    return Fraction(max(0, group.ceiling - read(pool, "exits.index")) * group.units, _SCALE)
+    return Fraction(max(0, group.ceiling - read(pool, "exit_batches.index")) * group.units, _SCALE)
 
 
 def compute_live_assets(read: Read, pool: str, now: int) -> int:

@@ -46,13 +46,13 @@ def _compute_run_payment(read: Read, pool: str, id: int, request: Any) -> tuple[
     if id >= queue.unsettled:
         return 0, 0
     generation, first = read(pool, "token.state").generation, _find_first_batch(read, pool, id)
-    run, level = read(pool, "exits.runs", first), read(pool, "exits.levels", first)
+    run, level = read(pool, "exit_batches.runs", first), read(pool, "exit_batches.levels", first)
     if {request.generation, batch.generation, run.generation} != {generation}:
         return None
-    paid = request.shares * max(0, read(pool, "exits.ceilings", id) - level) // _SCALE
+    paid = request.shares * max(0, read(pool, "exit_batches.ceilings", id) - level) // _SCALE
     if run.ended:
         return request.shares, paid
-    held = request.shares * max(0, level - read(pool, "exits.index")) // _SCALE
+    held = request.shares * max(0, level - read(pool, "exit_batches.index")) // _SCALE
     return request.shares * paid // (paid + held + 1), paid
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.listing import ids_of
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic.price_figures import Read
 from backstop.proof.properties.step_transition import Transition
 
@@ -13,15 +13,15 @@ def compute_debt_at_risk(step: Transition, read: Read, collateral_type: int) -> 
     found = read("VaultEngine", "ledger.auctions", collateral_type).in_auction
     if "Workouts" in step.model.world.contracts:
         found -= read("Workouts", "in_workouts", collateral_type) - read(
-            "Workouts", "in_doubt", collateral_type
+            "Workouts", "flagged_principal", collateral_type
         )
-    flagged = min(read("LiquidationEngine", "doubt.of_types", collateral_type), debts.normalized_debt)
+    flagged = min(read("LiquidationEngine", "vault_flags.of_types", collateral_type), debts.normalized_debt)
     return int(found + flagged * debts.accumulated_rate)
 
 
 def is_loss_known(step: Transition) -> bool:
     """Return whether any loss was known before a step: booked and open, missed by a stage, or in doubt."""
-    types = ids_of(step.read_pre_state("VaultEngine", "terms.listed"))
+    types = decode_listed_types(step.read_pre_state("VaultEngine", "terms.listed"))
     open_ones = (
         step.read_pre_state("LossWaterfall", "books").open
         or step.read_pre_state("LossWaterfall", "lineup").owing

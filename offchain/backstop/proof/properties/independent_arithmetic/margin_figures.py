@@ -15,7 +15,7 @@ from backstop.proof.properties.independent_arithmetic.price_figures import Read
 from backstop.proof.properties.step_transition import Changes, Transition
 from backstop.system import Action
 
-MARKET, DESK, POLICY, ORDERS = "PerpetualMarket", "PerpetualDesk", "MarginPolicy", "MarginOrders"
+MARKET, TRADING, POLICY, ORDERS = "PerpetualMarket", "PerpetualTrading", "MarginPolicy", "MarginOrders"
 _BOOK, _PATH = "cycle_book", "price_path"
 ACCOUNTS, POSITIONS, WORTHS = (f"{_BOOK}.{path}" for path in ("accounts", "positions", "worths"))
 GAINED, LOST, SINCE = (f"{_BOOK}.{path}" for path in ("gained", "lost", "since"))
@@ -35,13 +35,13 @@ _SIGNED_AGE = 120
 FUNDING_PERIOD, FUNDING_INTERVAL = 28_800, 3_600
 """Seconds: a rate is said for a period, and follows from the trades of an interval."""
 CLOSER = "PerpetualCloser"
-POOL = "PerpetualBackstop"
-"""Takes and liquidates for an account of its own, through the desk."""
-TRADES = [f"{ORDERS}.fill", *(f"{each}.{how}" for each in (DESK, POOL) for how in ("take", "liquidate"))]
+POOL = "PerpetualLiquidityVault"
+"""Takes and liquidates for an account of its own, through the trading contract."""
+TRADES = [f"{ORDERS}.fill", *(f"{each}.{how}" for each in (TRADING, POOL) for how in ("take", "liquidate"))]
 """The calls in which lots change hands as two accounts, or one, want it."""
 CASES = "cases"
 """Rankings that are proven, of the closer's."""
-MEETINGS = [f"{MARKET}.meet", f"{MARKET}.meet_all"]
+MEETINGS = [f"{MARKET}.seize_insolvent", f"{MARKET}.update_and_seize"]
 """The calls in which accounts that owe are met."""
 CLOSINGS = [f"{CLOSER}.execute", f"{CLOSER}.share"]
 """The calls in which positions are closed by force."""
@@ -320,7 +320,7 @@ def list_met_accounts(step: Transition) -> list[str]:
     action = step.action
     if f"{action.contract}.{action.method}" not in MEETINGS:
         return []
-    return [action.args[0]] if action.method == "meet" else list(action.args[0])
+    return [action.args[0]] if action.method == "seize_insolvent" else list(action.args[0])
 
 
 def compute_booking_pay(step: Transition) -> int:
@@ -420,7 +420,7 @@ def get_withdrawing_account(action: Action) -> str:
 def parse_trade(step: Transition) -> Trade | None:
     """Return the trade of a step, out of its events; None if it has none."""
     contract, method, _, _ = step.action
-    desk, market = step.get_contract(DESK), step.get_contract(MARKET).address
+    trading, market = step.get_contract(TRADING), step.get_contract(MARKET).address
     if (contract, method) == (ORDERS, "fill"):
         maker, taker, m, lots, price = list_event_values(step, "Filled", contract=ORDERS)[0][:5]
         key = maker, m
@@ -428,14 +428,17 @@ def parse_trade(step: Transition) -> Trade | None:
             step.read_post_state(MARKET, POSITIONS, key).size
             > step.read_pre_state(MARKET, POSITIONS, key).size
         )
-        fees = [divide_ceil(lots * price * share, BASIS_POINTS) for share in (desk.maker_fee, desk.taker_fee)]
+        fees = [
+            divide_ceil(lots * price * share, BASIS_POINTS)
+            for share in (trading.maker_fee, trading.taker_fee)
+        ]
         return Trade(m, maker, taker, lots if grew else -lots, price, -fees[0], -fees[1])
-    if contract in (DESK, POOL) and method == "take":
-        taker, m, delta, price = list_event_values(step, "Taken", contract=DESK)[0]
-        fee = divide_ceil(abs(delta) * price * desk.taker_fee, BASIS_POINTS)
+    if contract in (TRADING, POOL) and method == "take":
+        taker, m, delta, price = list_event_values(step, "Taken", contract=TRADING)[0]
+        fee = divide_ceil(abs(delta) * price * trading.taker_fee, BASIS_POINTS)
         return Trade(m, taker, market, delta, price, -fee, 0)
-    if contract in (DESK, POOL) and method == "liquidate":
-        owner, by, m, lots, price, reward, fee = list_event_values(step, "Liquidated", contract=DESK)[0]
+    if contract in (TRADING, POOL) and method == "liquidate":
+        owner, by, m, lots, price, reward, fee = list_event_values(step, "Liquidated", contract=TRADING)[0]
         long = step.read_pre_state(MARKET, POSITIONS, (owner, m)).size > 0
         return Trade(m, owner, by, -lots if long else lots, price, -reward, reward - fee)
     return None
@@ -443,7 +446,7 @@ def parse_trade(step: Transition) -> Trade | None:
 
 def list_deleveraged_positions(step: Transition) -> list[tuple[str, int, int, int]]:
     """Return who was closed by force in a step, in which market, by how many lots and at what price."""
-    return [values[:4] for values in list_event_values(step, "Deleveraged", contract=DESK)]
+    return [values[:4] for values in list_event_values(step, "Deleveraged", contract=TRADING)]
 
 
 def sum_bond_rewards(step: Transition) -> dict[str, int]:

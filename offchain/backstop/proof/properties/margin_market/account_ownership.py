@@ -7,13 +7,13 @@ from random import Random
 from typing import NamedTuple
 
 from backstop.deployment.devnet_signing import get_trader_account
+from backstop.model.evm_crypto import ecrecover, keccak256
 from backstop.model.margin_orders import Order
-from backstop.model.signatures import ecrecover, keccak256
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
-    DESK,
     MARKET,
     MARKETS,
     ORDERS,
+    TRADING,
     get_withdrawing_account,
     has_margin_market,
     list_event_values,
@@ -39,7 +39,13 @@ _ORDER = (
     b"bool reduceOnly)"
 )
 _IDLE, _STRANGER = "idle", "stranger"
-_ACTS = [f"{DESK}.take", f"{DESK}.liquidate", f"{ORDERS}.fill", f"{ORDERS}.cancel", f"{ORDERS}.raise_nonce"]
+_ACTS = [
+    f"{TRADING}.take",
+    f"{TRADING}.liquidate",
+    f"{ORDERS}.fill",
+    f"{ORDERS}.cancel",
+    f"{ORDERS}.raise_nonce",
+]
 
 
 class _FinalBalances(NamedTuple):
@@ -67,10 +73,10 @@ def only_owner_acts_for_account(step: Transition, changes: Changes) -> None:
             orders.add(_check_order_signature(step, Order(*order), signature))
     elif step.is_call(MARKET, "withdraw"):
         account = get_withdrawing_account(step.action)
-    elif step.is_call(DESK, "take"):
-        account = list_event_values(step, "Taken", contract=DESK)[0][0]
-    elif step.is_call(DESK, "liquidate"):
-        account = list_event_values(step, "Liquidated", contract=DESK)[0][1]
+    elif step.is_call(TRADING, "take"):
+        account = list_event_values(step, "Taken", contract=TRADING)[0][0]
+    elif step.is_call(TRADING, "liquidate"):
+        account = list_event_values(step, "Liquidated", contract=TRADING)[0][1]
     elif step.is_call(ORDERS, "cancel"):
         account = Order(*args[0]).account
         orders.add(compute_order_digest(step, Order(*args[0])))
@@ -178,7 +184,7 @@ def _fail_account(
             stage.refresh_marks()
     found = {}
     for owner in sorted(stage.market.accounts.keys() - {account}):
-        apply_or_raise(lockstep, MARKET, "wake", owner, by=VISITOR)
+        apply_or_raise(lockstep, MARKET, "update_account", owner, by=VISITOR)
         sizes = tuple(int(stage.market.positions[owner, m].size) for m in MARKETS)
         cash, brought = int(stage.market.accounts[owner].cash), int(stage.market.deposits[owner])
         found[owner] = _FinalBalances(stage.compute_account_wealth(owner), cash, brought, sizes)

@@ -10,7 +10,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     CLOCK,
     CLOSER,
     CLOSINGS,
-    DESK,
     GAINED,
     LOTS,
     MARKET,
@@ -19,6 +18,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     POSITIONS,
     REWARDS,
     TOTALS,
+    TRADING,
     WORTHS,
     build_cycle_key,
     compute_reported_mark,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _SCALE, _MOST_SCORE = 10**9, 2**96 - 1
 
 
-@transition_property(110, calls=[f"{CLOSER}.*", f"{DESK}.*"], events=[f"{DESK}.Deleveraged"])
+@transition_property(110, calls=[f"{CLOSER}.*", f"{TRADING}.*"], events=[f"{TRADING}.Deleveraged"])
 def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
     """Assert that only what faces lots that are nobody's is closed by force, at the mark, and for nothing.
 
@@ -50,7 +50,7 @@ def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
     bonds have left as these are of all such lots, by value.
     """
     forced = list_deleveraged_positions(step) if has_margin_market(step) else []
-    if not has_margin_market(step) or not (forced or step.action.contract in (CLOSER, DESK)):
+    if not has_margin_market(step) or not (forced or step.action.contract in (CLOSER, TRADING)):
         return
     if forced and f"{step.action.contract}.{step.action.method}" not in CLOSINGS:
         raise PropertyViolationError(f"{step.action.contract}.{step.action.method} closed {forced}")
@@ -70,7 +70,7 @@ def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
                 f"{step.read_post_state(MARKET, PATHS, m).price}"
             )
         over += abs(delta) * price
-    taken = list_event_values(step, "Taken", contract=DESK)
+    taken = list_event_values(step, "Taken", contract=TRADING)
     over += sum(abs(delta) * price for _, _, delta, price in taken)
     marked = {each[1] for each in (*forced, *taken)}
     pot, everything = step.read_pre_state(MARKET, REWARDS), 0

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
-    DESK,
     FUNDING_INTERVAL,
     FUNDING_PERIOD,
     FUNDINGS,
@@ -19,6 +18,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     POLICY,
     POOL,
     PREMIUMS,
+    TRADING,
     get_market_changes,
     has_ended,
     has_margin_market,
@@ -50,7 +50,7 @@ class _FundingClock:
 @history_property(
     95,
     writes=[FUNDINGS, PREMIUMS],
-    calls=[f"{MARKET}.*", f"{DESK}.*", f"{POOL}.*", f"{ORDERS}.fill"],
+    calls=[f"{MARKET}.*", f"{TRADING}.*", f"{POOL}.*", f"{ORDERS}.fill"],
 )
 class FundingAccruesAtIntervalRate:
     """Assert that a lot pays its market's rate for each second, however often anybody looks.
@@ -72,7 +72,7 @@ class FundingAccruesAtIntervalRate:
             return
         closes = step.is_call(MARKET, "end_market")
         # These mark, and ask for no new rate.
-        marks = list_met_accounts(step) or step.is_call(MARKET, "roll")
+        marks = list_met_accounts(step) or step.is_call(MARKET, "advance_cycle")
         trade = None if closes else parse_trade(step)
         charged = {m for path in (FUNDINGS, PREMIUMS) for m in get_market_changes(changes, path)}
         if step.is_call(MARKET, "accrue") and self._has_mark(step, step.action.args[0]):

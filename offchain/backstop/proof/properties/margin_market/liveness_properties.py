@@ -75,7 +75,7 @@ def _check_refused_seizure(step: Transition, owner: str) -> None:
         )
 
 
-@refusal_property(141, calls=[f"{MARKET}.roll"])
+@refusal_property(141, calls=[f"{MARKET}.advance_cycle"])
 def due_roll_succeeds(step: Transition) -> None:
     """Assert that a roll is refused only before its time: a window, and quiet, or four windows."""
     if not has_margin_market(step):

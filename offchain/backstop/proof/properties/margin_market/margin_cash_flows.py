@@ -10,7 +10,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     CLOCK,
     CLOSER,
     CLOSING,
-    DESK,
     FEES,
     HELD,
     LATE,
@@ -19,6 +18,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     POOL,
     POSITIONS,
     REWARDS,
+    TRADING,
     compute_account_equity,
     compute_booking_pay,
     get_fund_name,
@@ -125,7 +125,7 @@ def _list_stablecoin_transfers(step: Transition) -> list[tuple[Any, ...]]:
 @transition_property(
     91,
     writes=[ACCOUNTS, POSITIONS, PAID_IN, HELD, LATE, BONDS, REWARDS],
-    calls=[f"{MARKET}.*", f"{DESK}.*", f"{POOL}.*", f"{CLOSER}.*"],
+    calls=[f"{MARKET}.*", f"{TRADING}.*", f"{POOL}.*", f"{CLOSER}.*"],
 )
 def call_moves_only_concerned_accounts(step: Transition, changes: Changes) -> None:
     """Assert that a call changes the accounts that are its affair, and no others.
@@ -143,7 +143,7 @@ def call_moves_only_concerned_accounts(step: Transition, changes: Changes) -> No
         *(key[0] for key in get_market_changes(changes, POSITIONS)),
     }
     touched |= set(get_market_changes(changes, PAID_IN))
-    mine = contract in (MARKET, DESK, POOL, "MarginOrders")
+    mine = contract in (MARKET, TRADING, POOL, "MarginOrders")
     trade = parse_trade(step) if mine else None
     if trade is not None:
         concerned = {trade.one, *([trade.other] if method != "take" else [])}
@@ -152,10 +152,10 @@ def call_moves_only_concerned_accounts(step: Transition, changes: Changes) -> No
         concerned = {
             "deposit": {args[0]} if args else set(),
             "withdraw": {get_withdrawing_account(step.action)},
-            "wake": {args[0]} if args else set(),
+            "update_account": {args[0]} if args else set(),
             "gains_of": {args[0]} if args else set(),
-            "meet": {*list_met_accounts(step), sender},
-            "meet_all": {*list_met_accounts(step), sender},
+            "seize_insolvent": {*list_met_accounts(step), sender},
+            "update_and_seize": {*list_met_accounts(step), sender},
         }.get(method, set())
     elif contract == CLOSER:
         # Whoever it names is brought up to date.

@@ -9,7 +9,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ACCOUNTS,
     CLOCK,
     CLOSING,
-    DESK,
     FUNDINGS,
     MARKET,
     MARKETS,
@@ -20,6 +19,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     POOL,
     POSITIONS,
     TRADES,
+    TRADING,
     FinalPriceProgress,
     compute_final_price,
     compute_mark_range,
@@ -81,7 +81,7 @@ def mark_is_median_of_recent_reports(step: Transition, changes: Changes) -> None
         raise PropertyViolationError(f"lots were taken over at a mark of {mark} that nobody brought")
 
 
-@history_property(92, writes=[CLOCK], calls=[f"{MARKET}.roll", *MEETINGS])
+@history_property(92, writes=[CLOCK], calls=[f"{MARKET}.advance_cycle", *MEETINGS])
 class CycleEndsWithinFourWindows:
     """Assert that a cycle ends a window after the last, quiet after a booking, or after four windows.
 
@@ -108,7 +108,7 @@ class CycleEndsWithinFourWindows:
         if self._rolled_at is None:
             self._rolled_at, self._booked_at = old.rolled_at, old.booked_at
         booked = bool(list_event_values(step, "Booked"))
-        if step.is_call(MARKET, "roll"):
+        if step.is_call(MARKET, "advance_cycle"):
             market = step.get_contract(MARKET)
             passed, quiet = now - self._rolled_at, now - self._booked_at
             if passed < 4 * market.window and (passed < market.window or quiet < market.quiet):
@@ -122,9 +122,9 @@ class CycleEndsWithinFourWindows:
             if (new.cycle, new.rolled_at) != (old.cycle, old.rolled_at):
                 raise PropertyViolationError(f"{step.action.method} ended a cycle")
             acted = booked or bool(list_event_values(step, "Seized"))
-            if step.is_call(MARKET, "meet") and not acted:
+            if step.is_call(MARKET, "seize_insolvent") and not acted:
                 raise PropertyViolationError(f"{step.action.args[0]} was met, and there was nothing to do")
-            if step.is_call(MARKET, "meet_all") and bool(step.outcome.value) != acted:
+            if step.is_call(MARKET, "update_and_seize") and bool(step.outcome.value) != acted:
                 raise PropertyViolationError(f"{step.outcome.value} were met of {step.action.args[0]}")
             self._booked_at = now if booked else self._booked_at
         if (new.rolled_at, new.booked_at) != (self._rolled_at, self._booked_at):
@@ -134,7 +134,7 @@ class CycleEndsWithinFourWindows:
 @transition_property(
     94,
     writes=[CLOSING, CLOCK, FUNDINGS],
-    calls=[f"{MARKET}.*", f"{DESK}.*", f"{POOL}.*", f"{ORDERS}.fill", f"{POLICY}.delist"],
+    calls=[f"{MARKET}.*", f"{TRADING}.*", f"{POOL}.*", f"{ORDERS}.fill", f"{POLICY}.delist"],
 )
 def market_stops_at_final_price(step: Transition, changes: Changes) -> None:
     """Assert that a market ends once, delisted or in settlement, at its final price, and then stands still.
@@ -167,7 +167,7 @@ def market_stops_at_final_price(step: Transition, changes: Changes) -> None:
     owners = {key[0] for key in get_market_changes(changes, POSITIONS)} | set(
         get_market_changes(changes, ACCOUNTS)
     )
-    if step.is_call(MARKET, "wake"):
+    if step.is_call(MARKET, "update_account"):
         owners.add(step.action.args[0])
     for owner in owners:
         if step.read_post_state(MARKET, ACCOUNTS, owner).cycle == step.read_post_state(MARKET, CLOCK).cycle:

@@ -14,7 +14,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ACCOUNTS,
     BASIS_POINTS,
     CLOCK,
-    DESK,
     EDGES,
     FEES,
     FUNDINGS,
@@ -32,6 +31,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     REWARDS,
     SINCE,
     TOTALS,
+    TRADING,
     build_cycle_key,
     compute_initial_margin,
     compute_maintenance_margin,
@@ -246,8 +246,8 @@ class MarketReplay:
         return sum(size * (self._fresh[m][1 + (size > 0)] - self.read_mark(m)) for m, size in lots)
 
     def has_diverged(self, market_id: int) -> bool:
-        """Return whether a mark is further from the feed's current price than the desk lets new risk be."""
-        most, base = self.step.get_contract(DESK).divergence, self.read(POLICY, "underlyings", market_id)
+        """Return whether a mark is too far from the feed's price for new risk."""
+        most, base = self.step.get_contract(TRADING).divergence, self.read(POLICY, "underlyings", market_id)
         prices = self.read("PriceFeed", "prices", base.feed)
         index = _convert_to_lot_price(base.lot, prices.current) if self.now <= prices.fresh_until else 0
         return bool(most) and abs(self.read_mark(market_id) - index) * BASIS_POINTS > index * most

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.evm_crypto import keccak256
 from backstop.model.margin_policy import MarketTerms
-from backstop.model.signatures import keccak256
 from backstop.proof.properties.independent_arithmetic.batch_figures import MOST_SHARES, VOID, convert_shares
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
@@ -94,29 +94,29 @@ class _BackstopPoolReplay(MarketReplay):
 
 def _iter_deposit_reasons(step: Transition) -> Reasons:
     trial, assets = _BackstopPoolReplay(step), step.action.args[0]
-    yield "backstop: not at rest", not trial.is_at_rest()
+    yield "liquidity_vault: not idle", not trial.is_at_rest()
     supply, cash = trial.compute_supply_and_cash()
-    yield "backstop: no shares", assets * supply < cash
+    yield "liquidity_vault: no shares", assets * supply < cash
 
 
 def _iter_mint_reasons(step: Transition) -> Reasons:
-    yield "backstop: not at rest", not _BackstopPoolReplay(step).is_at_rest()
-    yield "backstop: no shares", step.action.args[0] == 0
+    yield "liquidity_vault: not idle", not _BackstopPoolReplay(step).is_at_rest()
+    yield "liquidity_vault: no shares", step.action.args[0] == 0
 
 
 def _iter_request_reasons(step: Transition) -> Reasons:
-    yield "backstop: empty request", step.action.args[0] == 0
+    yield "liquidity_vault: empty request", step.action.args[0] == 0
 
 
 def _iter_exit_reasons(step: Transition) -> Reasons:
     batch, controller = step.action.args
     trial = _BackstopPoolReplay(step)
     request = trial.read(POOL, "requests", (trial.read(POOL, "era"), batch, controller))
-    yield "backstop: no request", not any(request)
-    yield "backstop: notice runs", trial.now // trial.pool.notice < batch + 2
-    yield "backstop: at work", not trial.is_at_rest()
+    yield "liquidity_vault: no request", not any(request)
+    yield "liquidity_vault: notice runs", trial.now // trial.pool.notice < batch + 2
+    yield "liquidity_vault: at work", not trial.is_at_rest()
     is_late = bool(trial.read(MARKET, LATE))
-    yield "backstop: losses are late", is_late and step.action.sender != controller
+    yield "liquidity_vault: losses are late", is_late and step.action.sender != controller
     closing, state = trial.read(MARKET, CLOSING), trial.read(POOL, "token.state")
     shares = convert_shares(request.shares, request.generation, state.generation)
     cash = max(0, trial.get_account(trial.pool.address).cash)
@@ -142,7 +142,7 @@ def _iter_pool_liquidation_reasons(step: Transition) -> Reasons:
     owner, m, lots = step.action.args
     trial = _BackstopPoolReplay(step, owner)
     waits, was = trial.is_batch_due(), trial.read_position_size(trial.pool.address, m)
-    yield "desk: own account", owner == trial.pool.address
+    yield "trading: own account", owner == trial.pool.address
     yield from iter_liquidation_reasons(trial, owner, trial.pool.address, m, lots)
     yield from _iter_pool_risk_reasons(trial, m, was, waits)
 
@@ -153,25 +153,25 @@ def _iter_pool_risk_reasons(trial: _BackstopPoolReplay, market_id: int, was: int
     size = trial.read_position_size(name, market_id)
     if was * size >= 0 and abs(size) <= abs(was):
         return
-    yield "backstop: members are due", waits
+    yield "liquidity_vault: members are due", waits
     yield (
-        "backstop: above its limit",
+        "liquidity_vault: above its limit",
         abs(size) * trial.read_mark(market_id) > trial.read(POOL, "limit", market_id) * _WAD,
     )
     used = sum(abs(lots) * trial.read_mark(each) for each, lots in trial.read_position_sizes(name).items())
     free = trial.compute_equity(name) - trial.compute_unfinal_gains(name)
-    yield "backstop: too little money", used * BASIS_POINTS > free * pool.leverage
+    yield "liquidity_vault: too little cash", used * BASIS_POINTS > free * pool.leverage
 
 
 def _iter_quote_reasons(step: Transition) -> Reasons:
     read, m = _get_reader(step), step.action.args[0]
-    yield "backstop: quote runs", step.model.timestamp < read(POOL, "quotes", m).until
+    yield "liquidity_vault: quote runs", step.model.timestamp < read(POOL, "quotes", m).until
     size = read(MARKET, POSITIONS, (step.get_contract(POOL).address, m)).size
-    yield "backstop: nothing to quote", size == 0
+    yield "liquidity_vault: none to quote", size == 0
 
 
 def _iter_limit_reasons(step: Transition) -> Reasons:
-    yield "backstop: limit bounds", step.action.args[1] > _MOST_CEILING
+    yield "liquidity_vault: limit bounds", step.action.args[1] > _MOST_CEILING
 
 
 # ----------------------------------------------------------------------- the fund
@@ -198,24 +198,24 @@ def _iter_submit_reasons(step: Transition) -> Reasons:
     m, side, accounts = step.action.args
     trial = MarketReplay(step, accounts)
     cycle, key = trial.clock.cycle - 1, (m, side, step.action.sender)
-    yield "ranking: proven", trial.read(CLOSER, CASES, (m, side)).cycle == cycle
-    yield "ranking: nobody", not accounts
+    yield "deleveraging: proven", trial.read(CLOSER, CASES, (m, side)).cycle == cycle
+    yield "deleveraging: nobody", not accounts
     before, gains = (_MOST_SCORE, _LAST_ADDRESS), 0
     if trial.read(CLOSER, "runs", key).cycle == cycle:
         last, gains = trial.read(CLOSER, "lasts", key), trial.read(CLOSER, "runs", key).gains
         before = (last.score, int(last.last, 16))
     for name in accounts:
         owner = trial.get_account(name)
-        yield "ranking: no such side", side > 1
+        yield "deleveraging: no such side", side > 1
         gained = _read_pending_gain(trial, name, m, side)
         gains += gained
-        yield "ranking: has not gained", gained == 0
+        yield "deleveraging: has not gained", gained == 0
         score = gained * _SCALE // max(owner.worth - owner.since_roll, 1)
         rank = (min(score, _MOST_SCORE), int(name, 16))
-        yield "ranking: out of rank", rank >= before
+        yield "deleveraging: out of rank", rank >= before
         before = rank
     is_short = len(accounts) < _LEAST_RANKED
-    yield "ranking: too few", is_short and gains != trial.read(MARKET, TOTALS, (m, cycle))[side]
+    yield "deleveraging: too few", is_short and gains != trial.read(MARKET, TOTALS, (m, cycle))[side]
 
 
 def _read_pending_gain(trial: MarketReplay, name: str, market_id: int, side: int) -> int:
@@ -228,16 +228,16 @@ def _iter_execute_reasons(step: Transition) -> Reasons:
     m, side, accounts = step.action.args
     trial = MarketReplay(step, accounts)
     case, cycle = trial.read(CLOSER, CASES, (m, side)), trial.clock.cycle - 1
-    yield "ranking: not proven", not 0 < case.cycle >= cycle - 1
+    yield "deleveraging: not proven", not 0 < case.cycle >= cycle - 1
     words = (32, len(accounts), *(int(each, 16) for each in accounts))
     digest = keccak256(b"".join(word.to_bytes(32, "big") for word in words))
     is_over = case.executed >= case.batches
     kept = trial.read(CLOSER, "digests", (m, side, case.prover, case.cycle << 32 | case.executed))
-    yield "ranking: not the next", is_over or digest != kept
-    yield "desk: no price to close at", not trial.accrue_market(m)
+    yield "deleveraging: not the next", is_over or digest != kept
+    yield "trading: no price to close at", not trial.accrue_market(m)
     left = trial.lots[m][side] - min(trial.lots[m])
     # With lots of nobody but none of these accounts the call's turn is over all the same.
-    yield "ranking: no lots to close", left == 0
+    yield "deleveraging: no lots to close", left == 0
 
 
 def _count_side_lots(size: int, side: int) -> int:
@@ -247,27 +247,27 @@ def _count_side_lots(size: int, side: int) -> int:
 
 def _iter_share_reasons(step: Transition) -> Reasons:
     m, side, accounts = step.action.args
-    yield "sharer: no such side", side > 1
+    yield "deleveraging: no such side", side > 1
     trial = MarketReplay(step, accounts)
     cycle = trial.clock.cycle - 1
     everything = trial.read(MARKET, TOTALS, (m, cycle))[side]
-    yield "sharer: nobody gained", everything == 0
+    yield "deleveraging: nobody gained", everything == 0
     total = trial.read(CLOSER, "totals", (m, side))
     left = trial.lots[m][side] - min(trial.lots[m])
     whole = left + (total.lots if total.cycle == cycle else 0)
     last, most = 0, []
     for name in accounts:
-        yield "sharer: out of order", int(name, 16) <= last
+        yield "deleveraging: out of order", int(name, 16) <= last
         last = int(name, 16)
         done = trial.read(CLOSER, "parts", (m, side, name))
         part = whole * _read_pending_gain(trial, name, m, side) // everything
         most.append(part - (done.lots if done.cycle == cycle else 0))
-    yield "desk: no price to close at", not trial.accrue_market(m)
+    yield "trading: no price to close at", not trial.accrue_market(m)
     parts = [
         min(_count_side_lots(trial.read_position_size(n, m), side), limit)
         for n, limit in zip(accounts, most, strict=True)
     ]
-    yield "sharer: no lots to close", not left or all(part <= 0 for part in parts)
+    yield "deleveraging: no lots to close", not left or all(part <= 0 for part in parts)
 
 
 # -------------------------------------------------------------------- the policy
@@ -349,7 +349,7 @@ _CALLS: Calls = {
     f"{POLICY}.set_terms": _iter_set_terms_reasons,
     f"{POLICY}.delist": _iter_delist_reasons,
     f"{MARKET}.end_market": _iter_end_market_reasons,
-    f"{MARKET}.roll": _iter_roll_reasons,
+    f"{MARKET}.advance_cycle": _iter_roll_reasons,
 }
 
 

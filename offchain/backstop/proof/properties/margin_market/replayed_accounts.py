@@ -12,7 +12,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     CLOCK,
     CLOSER,
     CLOSINGS,
-    DESK,
     EDGES,
     FEES,
     FUNDINGS,
@@ -38,6 +37,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     REWARDS,
     SINCE,
     TOTALS,
+    TRADING,
     VALUES,
     WORTHS,
     build_cycle_key,
@@ -83,7 +83,7 @@ _WRITES = (*_BY_OWNER, *_BY_POSITION, *_BY_CYCLE, *_OF_MARKETS)
 @history_property(
     96,
     writes=_WRITES,
-    calls=[f"{MARKET}.*", f"{DESK}.*", f"{CLOSER}.*", f"{POOL}.*", f"{ORDERS}.fill"],
+    calls=[f"{MARKET}.*", f"{TRADING}.*", f"{CLOSER}.*", f"{POOL}.*", f"{ORDERS}.fill"],
     events=[f"{MARKET}.*"],
 )
 class AccountBalancesFollowFromEvents:
@@ -109,7 +109,7 @@ class AccountBalancesFollowFromEvents:
         mine = any(get_market_changes(changes, path) for path in _WRITES)
         if (
             not mine
-            and step.action.contract not in (MARKET, DESK, ORDERS, CLOSER, POOL)
+            and step.action.contract not in (MARKET, TRADING, ORDERS, CLOSER, POOL)
             and not list_event_values(step, "Rolled")
         ):
             return
@@ -118,7 +118,7 @@ class AccountBalancesFollowFromEvents:
             self._shadow = _load_model(market.tables, market.third_bond)
             return
         shadow = self._shadow
-        trade = parse_trade(step) if step.action.contract in (DESK, ORDERS, POOL) else None
+        trade = parse_trade(step) if step.action.contract in (TRADING, ORDERS, POOL) else None
         self._move_markets(step, changes, shadow)
         shadow.absorbed, shadow.due, fund = [], _compute_due_amount(step, shadow), get_fund_name(step)
         for number, log in enumerate(step.outcome.logs):
@@ -146,7 +146,7 @@ class AccountBalancesFollowFromEvents:
             # What nobody has got for lots of debtors by then is insurance.
             shadow.fees, shadow.rewards = shadow.fees + shadow.rewards, 0
         swept = min(shadow.fees, step.read_pre_state(MARKET, HELD))
-        if step.is_call(MARKET, "sweep"):
+        if step.is_call(MARKET, "collect_fees"):
             shadow.fees -= swept
         touched = {name for path in _BY_OWNER for name in get_market_changes(changes, path)}
         touched |= {
@@ -156,9 +156,9 @@ class AccountBalancesFollowFromEvents:
 
     def _move_markets(self, step: Transition, changes: Changes, shadow: EagerSettlementModel) -> None:
         """Move all markets that the step has marked, or charged for time."""
-        if step.is_call(MARKET, "roll"):
+        if step.is_call(MARKET, "advance_cycle"):
             return
-        trade = parse_trade(step) if step.action.contract in (DESK, ORDERS, POOL) else None
+        trade = parse_trade(step) if step.action.contract in (TRADING, ORDERS, POOL) else None
         marked = {*get_market_changes(changes, PATHS), *get_market_changes(changes, FUNDINGS)}
         if step.is_call(MARKET, "accrue") and not has_ended(step, step.read_post_state, step.action.args[0]):
             marked.add(step.action.args[0])
@@ -217,7 +217,7 @@ def _apply_position_change(
     step: Transition, shadow: EagerSettlementModel, values: tuple[Any, ...], number: int
 ) -> None:
     name, m, size, cash = values
-    trade = parse_trade(step) if step.action.contract in (DESK, ORDERS, POOL) else None
+    trade = parse_trade(step) if step.action.contract in (TRADING, ORDERS, POOL) else None
     # Lots in a market that has ended are closed at its mark, whatever touches their account.
     off = trade.price - shadow.get_market(m).price if trade and trade.market == m else 0
     shadow.set_position(name, m, size, off)
@@ -351,7 +351,7 @@ def _compute_due_amount(step: Transition, shadow: EagerSettlementModel) -> int |
     """Return for how much a call asks profits that asks for what is late at once; None if it does not."""
     if not shadow.late:
         return None
-    if step.is_call(MARKET, "roll"):
+    if step.is_call(MARKET, "advance_cycle"):
         return shadow.late
     asks = step.is_call(MARKET, "post_shortfall") or bool(list_event_values(step, "Withdrawn"))
     return 0 if asks else None

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.evm_crypto import keccak256
 from backstop.model.margin_policy import MarketTerms
-from backstop.model.signatures import keccak256
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     CASES,
     CLOCK,

@@ -10,7 +10,6 @@ from backstop.model.margin_orders import Order
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ACCOUNTS,
     BASIS_POINTS,
-    DESK,
     FEES,
     LOTS,
     MARKET,
@@ -19,6 +18,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     POLICY,
     POSITIONS,
     TRADES,
+    TRADING,
     VALUES,
     AccountEquity,
     Trade,
@@ -58,14 +58,14 @@ def trades_execute_near_mark_for_fee(step: Transition, changes: Changes) -> None
     trade = parse_trade(step) if has_margin_market(step) else None
     if trade is None:
         return
-    m, mark, desk = (
+    m, mark, trading = (
         trade.market,
         step.read_post_state(MARKET, PATHS, trade.market).price,
-        step.get_contract(DESK),
+        step.get_contract(TRADING),
     )
     apart = abs(trade.price - mark)
     exactly = step.action.method in ("take", "liquidate")
-    if apart * BASIS_POINTS > desk.band * mark or (exactly and apart):
+    if apart * BASIS_POINTS > trading.band * mark or (exactly and apart):
         raise PropertyViolationError(f"{trade} is {apart} from a mark of {mark}")
     was, now = max(step.read_pre_state(MARKET, LOTS, m)), max(step.read_post_state(MARKET, LOTS, m))
     if now > was and now > step.read_post_state(POLICY, "underlyings", m).open_limit:
@@ -202,7 +202,7 @@ def _compute_prior_equity(step: Transition, trade: Trade, owner: str, newly: int
 
 
 def _check_risk(step: Transition, owner: str) -> None:
-    guarded = step.get_contract(DESK).risk_policy_address in step.model.world.addresses
+    guarded = step.get_contract(TRADING).risk_policy_address in step.model.world.addresses
     mode = step.read_post_state("RiskPolicy", "modes").mode if guarded else 0
     if mode >= _EMERGENCY or step.read_post_state("Settlement", "progress").begun_at:
         raise PropertyViolationError(f"{owner} took risk in mode {mode}, or in settlement")
@@ -340,7 +340,7 @@ def no_liquidation_above_maintenance_margin(step: Transition, changes: Changes) 
     if lots > asked and whole - asked >= least:
         raise PropertyViolationError(f"{lots} lots of {owner} were liquidated, and {asked} were asked for")
     paid = reward(lots)
-    fee = paid * step.get_contract(DESK).fee_share // BASIS_POINTS
+    fee = paid * step.get_contract(TRADING).fee_share // BASIS_POINTS
     if (-trade.one_gets, trade.other_gets, step.outcome.value) != (paid, paid - fee, paid):
         raise PropertyViolationError(f"{trade} for {paid}, of which {fee} are the fund's")
     if (equity - paid) * maintenance < equity * left:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD
+from backstop.model.evm_crypto import ORDER as CURVE_ORDER
+from backstop.model.evm_crypto import ecrecover
 from backstop.model.margin_orders import Order
-from backstop.model.signatures import ORDER as CURVE_ORDER
-from backstop.model.signatures import ecrecover
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
     CLOSING,
-    DESK,
     FUNDING_INTERVAL,
     FUNDING_PERIOD,
     HELD,
@@ -29,6 +28,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ORDERS,
     POLICY,
     POOL,
+    TRADING,
     compute_final_price,
     compute_initial_margin,
     compute_maintenance_margin,
@@ -58,8 +58,8 @@ _FIGURES = 2**116
 _MOST_LOTS, _EMERGENCY, _NANOSECONDS = 2**63 - 1, 2, 10**9
 _NOBODY = "0x" + "0" * 40
 _MODULES = (
-    *("desk", "margin_orders", "perpetuals", "cycle_book", "cycle_losses", "price_path", "margin_policy"),
-    *("backstop", "margin_fund", "ranking", "sharer"),
+    *("trading", "margin_orders", "perpetuals", "cycle_book", "cycle_losses", "price_path", "margin_policy"),
+    *("liquidity_vault", "margin_fund", "deleveraging"),
 )
 _UNSIGNED, _USED_UP = "margin_orders: not its signer", "margin_orders: not so much left"
 
@@ -175,15 +175,15 @@ def _iter_nonce_reasons(step: Transition) -> Reasons:
 
 
 def _iter_trade_reasons(trial: MarketReplay, maker: Order, taker: Order, lots: int) -> Reasons:
-    m, price, desk = maker.market, maker.price, trial.step.get_contract(DESK)
-    yield "desk: price bounds", not 0 < price <= bounds.MAX_LOT_PRICE
+    m, price, trading = maker.market, maker.price, trial.step.get_contract(TRADING)
+    yield "trading: price bounds", not 0 < price <= bounds.MAX_LOT_PRICE
     trial.accrue_market(m)
     mark = trial.read_mark(m)
-    yield "desk: no mark yet", mark == 0
+    yield "trading: no mark yet", mark == 0
     apart = abs(price - mark)
-    yield "desk: outside the band", apart * BASIS_POINTS > desk.band * mark
+    yield "trading: outside the band", apart * BASIS_POINTS > trading.band * mark
     for order in (maker, taker):
-        yield "desk: owes, only pays in", trial.compute_equity(order.account) < 0
+        yield "trading: owes, only pays in", trial.compute_equity(order.account) < 0
     yield "perpetuals: price is final", trial.has_ended(m)
     delta = lots if maker.size > 0 else -lots
     terms = trial.read(POLICY, "terms", m)
@@ -192,8 +192,8 @@ def _iter_trade_reasons(trial: MarketReplay, maker: Order, taker: Order, lots: i
     is_better_for_taker = (price > mark) == (delta > 0)
     was = trial.count_open_lots(m)
     sides = [
-        (maker, delta, desk.maker_fee, not is_better_for_taker),
-        (taker, -delta, desk.taker_fee, is_better_for_taker),
+        (maker, delta, trading.maker_fee, not is_better_for_taker),
+        (taker, -delta, trading.taker_fee, is_better_for_taker),
     ]
     for order, got, fee, pays in sides:
         yield (
@@ -205,8 +205,8 @@ def _iter_trade_reasons(trial: MarketReplay, maker: Order, taker: Order, lots: i
         yield "price_path: too much is open", trial.count_open_lots(m) > _MOST_LOTS
     if trial.count_open_lots(m) > was:
         base = trial.read(POLICY, "underlyings", m)
-        yield "desk: open limit", trial.count_open_lots(m) > base.open_limit
-        yield "desk: not insured", bool(base.insured) and not trial.is_open_interest_insured()
+        yield "trading: open limit", trial.count_open_lots(m) > base.open_limit
+        yield "trading: not insured", bool(base.insured) and not trial.is_open_interest_insured()
     for order, got, _, _ in sides:
         only_reduces = order.reduce_only or trial.is_delisted(m)
         yield from _iter_side_reasons(trial, order.account, m, got, price - mark, only_reduces)
@@ -224,49 +224,49 @@ def _iter_side_reasons(
     """Yield what stands in the way of an account that got lots at a price so far off the mark."""
     old = trial.read_position_size(name, market_id) - delta
     if old * delta >= 0 or abs(delta) > abs(old):
-        yield "desk: would not reduce", only_reduces
+        yield "trading: would not reduce", only_reduces
         yield from _iter_risk_reasons(trial, name, guards)
         return
     equity, gained, mark = trial.compute_equity(name), -delta * off, trial.read_mark(market_id)
-    yield "desk: insolvent", equity < 0
+    yield "trading: insolvent", equity < 0
     if equity * BASIS_POINTS < trial.compute_margins(name)[2]:
         before, left = (
             compute_maintenance_margin(trial.step, market_id, abs(size) * mark) for size in (old, old + delta)
         )
-        yield "desk: margin would fall", gained * BASIS_POINTS + before - left < 0
-    yield "desk: gains are not final", gained < 0 and equity < trial.compute_unfinal_gains(name)
+        yield "trading: margin would fall", gained * BASIS_POINTS + before - left < 0
+    yield "trading: gains are not final", gained < 0 and equity < trial.compute_unfinal_gains(name)
 
 
 def _iter_risk_reasons(trial: MarketReplay, name: str, guards: bool = True) -> Reasons:
     step, read = trial.step, trial.read
-    has_modes = step.get_contract(DESK).risk_policy_address in step.model.world.addresses
-    yield "desk: emergency", has_modes and read("RiskPolicy", "modes").mode >= _EMERGENCY
-    yield "desk: in settlement", bool(read("Settlement", "progress").begun_at)
-    yield "desk: no price for risk", not trial.accrue_account_markets(name)
+    has_modes = step.get_contract(TRADING).risk_policy_address in step.model.world.addresses
+    yield "trading: emergency", has_modes and read("RiskPolicy", "modes").mode >= _EMERGENCY
+    yield "trading: in settlement", bool(read("Settlement", "progress").begun_at)
+    yield "trading: no price for risk", not trial.accrue_account_markets(name)
     # A liquidator waits for no index.
     yield (
-        "desk: mark is off its index",
+        "trading: mark is off its index",
         guards and any(map(trial.has_diverged, trial.read_position_sizes(name))),
     )
     free = trial.compute_equity(name) - trial.compute_unfinal_gains(name) - trial.compute_range_cost(name)
-    yield "desk: initial margin", free * BASIS_POINTS < trial.compute_margins(name)[1]
+    yield "trading: initial margin", free * BASIS_POINTS < trial.compute_margins(name)[1]
 
 
 def _iter_take_call_reasons(step: Transition) -> Reasons:
     m, lots, *named = step.action.args
     owner = named[0] if named else step.action.sender
-    yield "desk: not its owner", not is_own_account(step, owner, step.action.sender)
+    yield "trading: not its owner", not is_own_account(step, owner, step.action.sender)
     yield from iter_take_reasons(MarketReplay(step, [owner]), owner, m, lots)
 
 
 def iter_take_reasons(trial: MarketReplay, owner: str, market_id: int, lots: int) -> Reasons:
-    yield "desk: no price for lots", not trial.accrue_market(market_id)
-    yield "desk: owes, only pays in", trial.compute_equity(owner) < 0
+    yield "trading: no price for lots", not trial.accrue_market(market_id)
+    yield "trading: owes, only pays in", trial.compute_equity(owner) < 0
     long, short = trial.lots[market_id]
-    yield "desk: not so many lots", not 0 < lots <= abs(long - short)
+    yield "trading: not so many lots", not 0 < lots <= abs(long - short)
     delta, price = -lots if long > short else lots, trial.read_mark(market_id)
     yield "cycle_book: too many lots", abs(trial.read_position_size(owner, market_id) + delta) > _MOST_LOTS
-    fee = divide_ceil(lots * price * trial.step.get_contract(DESK).taker_fee, BASIS_POINTS)
+    fee = divide_ceil(lots * price * trial.step.get_contract(TRADING).taker_fee, BASIS_POINTS)
     rewarded = trial.compute_bond_share(lots * price)
     trial.exchange_lots(market_id, owner, delta, price, -fee)
     trial.pay_reward(owner, rewarded)
@@ -276,8 +276,8 @@ def iter_take_reasons(trial: MarketReplay, owner: str, market_id: int, lots: int
 def _iter_liquidate_call_reasons(step: Transition) -> Reasons:
     owner, m, lots, *named = step.action.args
     liquidator = named[0] if named else step.action.sender
-    yield "desk: own account", owner == liquidator
-    yield "desk: not its liquidator", not is_own_account(step, liquidator, step.action.sender)
+    yield "trading: own account", owner == liquidator
+    yield "trading: not its liquidator", not is_own_account(step, liquidator, step.action.sender)
     yield from iter_liquidation_reasons(MarketReplay(step, [owner, liquidator]), owner, liquidator, m, lots)
 
 
@@ -287,16 +287,16 @@ def iter_liquidation_reasons(
     trial.get_account(liquidator)
     size = trial.read_position_size(owner, market_id)
     whole = abs(size)
-    yield "desk: not that many", not lots or not whole
+    yield "trading: not that many", not lots or not whole
     lots = min(lots, whole)
     trial.accrue_account_markets(owner)
-    yield "desk: no price of now", market_id not in trial.list_fresh_lots(owner)
+    yield "trading: no price of now", market_id not in trial.list_fresh_lots(owner)
     equity = trial.compute_equity(owner)
-    yield "desk: meet it", equity < 0
+    yield "trading: seize first", equity < 0
     initial, _, maintenance = trial.compute_margins(owner, trial.list_fresh_lots(owner))
-    yield "desk: safe account", (equity + trial.compute_range_benefit(owner)) * BASIS_POINTS >= maintenance
+    yield "trading: safe account", (equity + trial.compute_range_benefit(owner)) * BASIS_POINTS >= maintenance
     made = compute_final_price(trial.step, market_id)
-    yield "desk: price is final", made is not None and made.is_final
+    yield "trading: price is final", made is not None and made.is_final
     price, step = trial.read_mark(market_id), trial.step
     least = max(1, divide_ceil(trial.read(POLICY, "underlyings", market_id).dust * WAD, price))
     lacks = max(0, maintenance // BASIS_POINTS - equity)
@@ -320,7 +320,7 @@ def iter_liquidation_reasons(
     yield "margin_policy: more than needed", lots == 0
     lots = whole if whole - lots < least else lots
     delta, paid = -lots if size > 0 else lots, reward(lots)
-    fee = paid * step.get_contract(DESK).fee_share // BASIS_POINTS
+    fee = paid * step.get_contract(TRADING).fee_share // BASIS_POINTS
     yield (
         "cycle_book: too many lots",
         abs(trial.read_position_size(liquidator, market_id) - delta) > _MOST_LOTS,
@@ -377,9 +377,9 @@ _CALLS: Calls = {
     f"{ORDERS}.fill": _iter_fill_reasons,
     f"{ORDERS}.cancel": _iter_cancel_reasons,
     f"{ORDERS}.raise_nonce": _iter_nonce_reasons,
-    f"{DESK}.take": _iter_take_call_reasons,
-    f"{DESK}.liquidate": _iter_liquidate_call_reasons,
-    f"{DESK}.check_risk": _iter_check_risk_reasons,
+    f"{TRADING}.take": _iter_take_call_reasons,
+    f"{TRADING}.liquidate": _iter_liquidate_call_reasons,
+    f"{TRADING}.check_risk": _iter_check_risk_reasons,
     f"{MARKET}.withdraw": _iter_withdraw_reasons,
     MEETINGS[0]: _iter_meet_reasons,
 }

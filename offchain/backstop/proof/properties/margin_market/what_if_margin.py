@@ -13,11 +13,11 @@ from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.margin_orders import Order
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
-    DESK,
     MARKET,
     MARKETS,
     ORDERS,
     POLICY,
+    TRADING,
 )
 from backstop.proof.properties.lockstep_protocol import LockstepLike
 from backstop.proof.properties.property_registry import PropertyViolationError, counterfactual_property
@@ -87,7 +87,10 @@ class WhatIfMarket:
         """Meet everybody, in an order, until nothing changes; return whether that ends."""
         everyone = sorted(self.market.accounts)
         for _ in range(_MOST_ROUNDS):
-            met = [apply_call(self.both, MARKET, "meet", each, by=VISITOR).ok for each in order(everyone)]
+            met = [
+                apply_call(self.both, MARKET, "seize_insolvent", each, by=VISITOR).ok
+                for each in order(everyone)
+            ]
             if not any(met):
                 return True
         return False
@@ -98,32 +101,36 @@ class WhatIfMarket:
         size = -(-len(everyone) // 2)
         for _ in range(_MOST_ROUNDS):
             some = [tuple(everyone[start : start + size]) for start in range(0, len(everyone), size)]
-            if not sum(apply_or_raise(self.both, MARKET, "meet_all", each, by=VISITOR) for each in some):
+            if not sum(
+                apply_or_raise(self.both, MARKET, "update_and_seize", each, by=VISITOR) for each in some
+            ):
                 return True
         return False
 
     def settle_all_accounts(self) -> None:
         """Settle the past cycles of all accounts."""
         for owner in sorted(self.market.accounts):
-            apply_or_raise(self.both, MARKET, "wake", owner, by=VISITOR)
+            apply_or_raise(self.both, MARKET, "update_account", owner, by=VISITOR)
 
     def take_over_unassigned_lots(self) -> bool:
         """Have somebody take all lots over that are nobody's; return whether none are left."""
         left = abs(self.market.lots[self.m].long - self.market.lots[self.m].short)
-        return not left or apply_call(self.both, DESK, "take", self.m, left, by=get_trader_account(_TAKER)).ok
+        return (
+            not left or apply_call(self.both, TRADING, "take", self.m, left, by=get_trader_account(_TAKER)).ok
+        )
 
     def roll_cycle(self) -> None:
         """Wait for as long as a window may be, and roll."""
         clock = self.market.clocks[()]
         self.both.advance(max(0, clock.rolled_at + 4 * self.market.window - self.both.timestamp))
-        apply_or_raise(self.both, MARKET, "roll", by=VISITOR)
+        apply_or_raise(self.both, MARKET, "advance_cycle", by=VISITOR)
         self.rolls += 1
 
     def compute_wealth(self, *names: str) -> int:
         """Return what accounts have less haircuts, bonds with it, once they are up to date [wei]."""
         found = 0
         for name in names:
-            apply_or_raise(self.both, MARKET, "wake", get_trader_account(name), by=VISITOR)
+            apply_or_raise(self.both, MARKET, "update_account", get_trader_account(name), by=VISITOR)
             found += self.compute_account_wealth(get_trader_account(name))
         return found
 
@@ -162,7 +169,7 @@ def open_what_if_market(lockstep: LockstepLike, random: Random) -> WhatIfMarket 
         apply_or_raise(lockstep, MARKET, "deposit", get_trader_account(name), amount, by=VISITOR)
     apply_or_raise(lockstep, MARKET, "deposit", get_trader_account(COUNTER), 5 * amount, by=VISITOR)
     apply_or_raise(lockstep, MARKET, "deposit", get_trader_account(_TAKER), 8 * amount, by=VISITOR)
-    fees = max(get_contract(lockstep, DESK).maker_fee, get_contract(lockstep, DESK).taker_fee)
+    fees = max(get_contract(lockstep, TRADING).maker_fee, get_contract(lockstep, TRADING).taker_fee)
     notional = stage.lots * price
     rates = terms.initial + terms.account_rate_1 + terms.account_rate_2 + terms.market_rate_1
     needed = notional * (rates + terms.market_rate_2 + fees) // BASIS_POINTS + 3 * stage.market.third_bond + 2
@@ -197,7 +204,7 @@ def self_trades_and_touches_gain_nothing(lockstep: LockstepLike, random: Random)
         begun = stage.compute_wealth(TWIN, _SECOND_SELF), stage.compute_wealth(_OTHER)
         if not jump_mark(stage, random, side):
             return False
-        kinds, relieved = ["pass on", "pass on", "out", "wake", "time"], random.random() < 0.5
+        kinds, relieved = ["pass on", "pass on", "out", "update_account", "time"], random.random() < 0.5
         if relieved:
             kinds += ["there and back", "both sides"]
             if not stage.take_over_unassigned_lots():
@@ -218,7 +225,7 @@ def self_trades_and_touches_gain_nothing(lockstep: LockstepLike, random: Random)
             # Fees, and what leaves; what a shortage keeps of that is gone.
             cost += stage.compute_wealth(TWIN, _SECOND_SELF) - _do_self_action(stage, random, kind, -side)
             cost -= stage.compute_wealth(TWIN, _SECOND_SELF)
-            alike &= kind in ("pass on", "wake")
+            alike &= kind in ("pass on", "update_account")
             moves += 1
         stage.refresh_marks()
         ended = True
@@ -246,8 +253,8 @@ def _do_self_action(stage: WhatIfMarket, random: Random, kind: str, side: int) -
     both, mine, other = stage.both, TWIN, _SECOND_SELF
     size = int(stage.market.positions[get_trader_account(mine), stage.m].size)
     part = random.randint(1, stage.lots)
-    if kind == "wake":
-        apply_or_raise(both, MARKET, "wake", get_trader_account(mine), by=VISITOR)
+    if kind == "update_account":
+        apply_or_raise(both, MARKET, "update_account", get_trader_account(mine), by=VISITOR)
     elif kind == "pass on":
         # Lots of the side that it has go to its second self, or back.
         theirs = int(stage.market.positions[get_trader_account(other), stage.m].size)
@@ -256,7 +263,7 @@ def _do_self_action(stage: WhatIfMarket, random: Random, kind: str, side: int) -
         elif theirs * side > 0:
             stage.fill_order(mine, other, side * min(part, abs(theirs)))
     elif kind == "there and back":
-        band = get_contract(both, DESK).band
+        band = get_contract(both, TRADING).band
         for lots, off in ((part, random.randint(-band, band)), (-part, random.randint(-band, band))):
             stage.fill_order(mine, other, lots, max(1, stage.price * (BASIS_POINTS + off) // BASIS_POINTS))
     elif kind == "both sides":
@@ -387,7 +394,7 @@ def cycle_becomes_final_within_two_rolls(lockstep: LockstepLike, random: Random)
         for _ in range(2):
             stage.roll_cycle()
         for owner in sorted(market.accounts.keys() - lockstep.model.world.addresses.keys()):
-            apply_or_raise(lockstep, MARKET, "wake", owner, by=VISITOR)
+            apply_or_raise(lockstep, MARKET, "update_account", owner, by=VISITOR)
             standing = lockstep.view(MARKET, "standing_of", owner)
             amount = min(standing.own - standing.haircut, market.holdings[()] - market.fee_table[()])
             idle = not lockstep.view(MARKET, "holdings_of", owner)

@@ -38,7 +38,7 @@ def equal_pool_members_exit_equal(lockstep: LockstepLike, random: Random) -> boo
         pool, coin = get_contract(lockstep, POOL), get_contract(lockstep, "Stablecoin")
         brought = coin.balances[get_trader_account(_TWINS[0])]
         # A whole share at least is made of what is brought: where shares are dear that is more than wei.
-        share = divide_ceil(pool._cash() + 1, pool.state[()].supply + 10**6)
+        share = divide_ceil(pool._get_cash() + 1, pool.state[()].supply + 10**6)
         batch = lockstep.timestamp // pool.notice
         for name in _TWINS:
             apply_or_raise(
@@ -50,7 +50,7 @@ def equal_pool_members_exit_equal(lockstep: LockstepLike, random: Random) -> boo
                 get_trader_account(name),
                 by=get_trader_account(name),
             )
-        lockstep.advance(pool._due_at(batch) - lockstep.timestamp)
+        lockstep.advance(pool._compute_due_time(batch) - lockstep.timestamp)
         late = get_contract(lockstep, MARKET).late_table[()]
         got: list[tuple[int, int]] = []
         for order in (_TWINS, _TWINS[::-1]):
@@ -73,7 +73,7 @@ def equal_pool_members_exit_equal(lockstep: LockstepLike, random: Random) -> boo
 
 def _deposit_twins(lockstep: LockstepLike, random: Random) -> int:
     """Have two enter at rest, with as much as is left in their hands; return the shares of each."""
-    apply_or_raise(lockstep, MARKET, "wake", get_contract(lockstep, POOL).address, by=VISITOR)
+    apply_or_raise(lockstep, MARKET, "update_account", get_contract(lockstep, POOL).address, by=VISITOR)
     people = get_contract(lockstep, "Stablecoin").balances.items()
     money = sum(held for who, held in people if who not in lockstep.model.world.addresses)
     amount = money // random.choice((30, 1_000))

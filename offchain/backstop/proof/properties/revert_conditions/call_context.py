@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from backstop.model.listing import ids_of
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic import risk_policy_figures
 from backstop.proof.properties.independent_arithmetic.price_figures import list_known_prices
@@ -50,7 +50,7 @@ class CallContext:
     @property
     def collateral_types(self) -> list[int]:
         """The collateral types that are listed."""
-        return ids_of(self.read_engine_slot("terms.listed"))
+        return decode_listed_types(self.read_engine_slot("terms.listed"))
 
     @property
     def is_in_settlement(self) -> bool:

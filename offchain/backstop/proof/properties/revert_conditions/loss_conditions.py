@@ -40,7 +40,7 @@ def _read_books(call: CallContext) -> Any:
 
 def _has_price_dropped(call: CallContext) -> bool:
     """Return whether a price has fallen within ten minutes, in a row of falls of less than a day."""
-    falls = call.read(FEED, "falls.times")
+    falls = call.read(FEED, "price_drops.times")
     return bool(call.now < min(falls.last + LOOK, falls.began + MAX_LOOK))
 
 
@@ -110,7 +110,7 @@ register_conditions(
     too_early=lambda x, terms: x.now < x.read_own_slot("stages_ready_at"),
     losses_open=lambda x, terms: bool(x.read_own_slot("books").open or x.read_own_slot("books").settlement),
     not_proposed=lambda x, terms: None if any(x.read_own_slot("proposed_hash")) else True,
-    in_doubt=lambda x, terms: _has_debt_at_risk(x, terms) and None,
+    debt_at_risk=lambda x, terms: _has_debt_at_risk(x, terms) and None,
 )
 register_conditions(
     WATERFALL,
@@ -141,7 +141,7 @@ register_conditions(
 )
 register_conditions(
     WATERFALL,
-    "make_good",
+    "repay_missed_share",
     "loss_waterfall: ",
     nothing_missed=lambda x, c, stage: x.read_own_slot("missed", (stage, c)) == 0,
     cover_first=lambda x, c, stage: bool(
@@ -606,20 +606,20 @@ def _has_reservation_in_types(call: CallContext, *types: int) -> bool:
 _SETTLEMENT = "Settlement"
 register_conditions(
     _SETTLEMENT,
-    "announce retract note begin",
+    "announce cancel_announcement record_deficit_breach begin",
     "settlement: ",
     has_begun=lambda x: x.read_own_slot("progress").begun_at > 0,
 )
 register_conditions(_SETTLEMENT, "begin", "settlement: ", too_early=_is_settlement_early)
 register_conditions(
     _SETTLEMENT,
-    "fix_price cover_last fix",
+    "fix_price cover_last fix_redemption_rates",
     "settlement: ",
     not_begun=lambda x, *_: x.read_own_slot("progress").begun_at == 0,
 )
 register_conditions(
     _SETTLEMENT,
-    "cover_last fix",
+    "cover_last fix_redemption_rates",
     "settlement: ",
     is_fixed=lambda x, *_: x.read_own_slot("progress").fixed_at > 0,
 )
@@ -653,7 +653,7 @@ register_conditions(
 )
 register_conditions(
     _SETTLEMENT,
-    "fix",
+    "fix_redemption_rates",
     "settlement: ",
     salvage_on_sale=_has_salvage_sale,
     stages_are_busy=lambda x: _has_reservation_in_types(x, *x.collateral_types),
@@ -676,14 +676,14 @@ register_conditions(
 )
 
 
-# ------------------------------------------------------------ domains and the mode
+# ------------------------------------------------------------ facilitators and the mode
 
 
 def _read_collateral_type(call: CallContext) -> int:
     return int(call.contract.collateral_type)
 
 
-def _is_above_domain_line(call: CallContext, amount: int, to: str) -> bool | None:
+def _is_above_facilitator_line(call: CallContext, amount: int, to: str) -> bool | None:
     c, found = _read_collateral_type(call), []
     line = call.read_engine_slot("terms.of_types", c).debt_ceiling * WAD
     for rate in call.compute_rate_bounds(c):
@@ -697,34 +697,36 @@ def _is_above_domain_line(call: CallContext, amount: int, to: str) -> bool | Non
 
 
 register_conditions(
-    "Domain",
+    "BridgeFacilitator",
     "draw",
-    "domain: ",
+    "facilitator: ",
     loss_announced=lambda x, *_: x.read_own_slot("announced").amount > 0,
-    over_its_line=_is_above_domain_line,
+    over_its_line=_is_above_facilitator_line,
 )
 register_conditions(
-    "Domain",
+    "BridgeFacilitator",
     "announce_loss",
-    "domain: ",
+    "facilitator: ",
     only_raise=lambda x, amount: not x.is_admin and amount <= x.read_own_slot("announced").amount,
     loss_bounds=lambda x, amount: not 1 <= amount < 2**128,
 )
 register_conditions(
-    "Domain",
+    "BridgeFacilitator",
     "realise_loss",
-    "domain: ",
+    "facilitator: ",
     no_loss=lambda x: x.read_own_slot("announced").amount == 0,
     too_early=lambda x: x.now < x.read_own_slot("announced").ready_at,
 )
 register_conditions(
-    "Domain",
+    "BridgeFacilitator",
     "recover",
-    "domain: ",
+    "facilitator: ",
     in_settlement=lambda x, amount: x.is_in_settlement,
     stages_are_busy=lambda x, amount: _has_reservation_in_types(x, _read_collateral_type(x)),
 )
-register_conditions("Domain", "redeem", "domain: ", not_settling=lambda x, notes: not x.is_in_settlement)
+register_conditions(
+    "BridgeFacilitator", "redeem", "facilitator: ", not_settling=lambda x, notes: not x.is_in_settlement
+)
 
 
 def _has_no_trigger(call: CallContext, trigger: int, collateral_type: int) -> bool | None:
@@ -737,13 +739,13 @@ def _has_no_trigger(call: CallContext, trigger: int, collateral_type: int) -> bo
 _BREAKER = "CircuitBreaker"
 register_conditions(
     _BREAKER,
-    "escalate calm raise_to tell",
+    "raise_mode lower_mode force_mode sync_policy_mode",
     "circuit_breaker: ",
     in_settlement=lambda x, *_: x.is_in_settlement,
 )
 register_conditions(
     _BREAKER,
-    "escalate",
+    "raise_mode",
     "circuit_breaker: ",
     no_cause=_has_no_trigger,
     no_such_trigger=lambda x, trigger, c: not 1 <= trigger <= 4,
@@ -751,7 +753,7 @@ register_conditions(
 )
 register_conditions(
     _BREAKER,
-    "calm",
+    "lower_mode",
     "circuit_breaker: ",
     is_normal=lambda x: x.read_own_slot("state").mode == 0,
     too_early=lambda x: x.now < x.read_own_slot("state").calm_from + x.read_own_slot("state").calm_period,
@@ -759,7 +761,7 @@ register_conditions(
 )
 register_conditions(
     _BREAKER,
-    "raise_to",
+    "force_mode",
     "circuit_breaker: ",
     no_such_mode=lambda x, mode: mode > 2,
     only_up=lambda x, mode: mode <= x.read_own_slot("state").mode,

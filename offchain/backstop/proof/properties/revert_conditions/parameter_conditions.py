@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.model.state import ZERO_ADDRESS
+from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
 from backstop.proof.properties.revert_conditions.call_context import (
     ENGINE,
@@ -304,7 +304,7 @@ register_conditions(
 )
 register_conditions(
     "Treasury",
-    "set_insuring",
+    "set_insurance",
     "treasury: ",
     insured_share_bounds=_build_bounds_condition(0, _WHOLE, 0),
     insurance_bounds=_build_bounds_condition(0, _ALL),

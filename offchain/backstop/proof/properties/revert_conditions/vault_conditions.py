@@ -344,7 +344,7 @@ def _find_lowest_price(call: CallContext, collateral_type: int) -> int:
 register_conditions(
     _LIQUIDATIONS,
     "flag",
-    "doubt: ",
+    "vault_flags: ",
     no_price=lambda x, c, owner: (
         _find_lowest_price(x, c) == 0 and x.read_engine_slot("vaults", (c, owner)).normalized_debt > 0
     ),
@@ -397,16 +397,16 @@ def _find_take_refusal(call: CallContext, price: int) -> str:
     if rest and amount != lot.lot:
         if rest < least:
             if lot.target <= least:
-                return "dutch: rest of target too small"
+                return "dutch_auction: target too small"
             paid = lot.target - least
             amount = paid * RAY // price // unit * unit
         if (lot.lot - amount) * (top * BASIS_POINTS // terms.buf) < least * RAY:
-            return "dutch: rest of lot too small"
+            return "dutch_auction: lot too small"
     if not amount:
-        return "dutch: nothing taken"
+        return "dutch_auction: nothing taken"
     # The payment less a wei for the amount and a wei more, rounded down.
     is_dear = price > most_price or (paid - 1) * RAY // (amount + 1) >= most_price
-    return "dutch: price too high" if is_dear else ""
+    return "dutch_auction: price too high" if is_dear else ""
 
 
 def _build_take_condition(reason: str) -> Any:
@@ -442,8 +442,10 @@ register_conditions(_SALES, "take reset close unwind", "collateral_auction: ", n
 register_conditions(
     _SALES, "take", "collateral_auction: ", bad_receiver=_is_forbidden_receiver, needs_reset=_is_reset_due
 )
-for _reason in ("nothing taken", "rest of target too small", "rest of lot too small", "price too high"):
-    register_conditions(_SALES, "take", "dutch: ", **{_reason: _build_take_condition(f"dutch: {_reason}")})
+for _reason in ("nothing taken", "target too small", "lot too small", "price too high"):
+    register_conditions(
+        _SALES, "take", "dutch_auction: ", **{_reason: _build_take_condition(f"dutch_auction: {_reason}")}
+    )
 register_conditions(
     _SALES,
     "reset",

@@ -32,7 +32,7 @@ _OURS = "backstop"
 
 # Fields that a preset replaces in a scenario's `parameters`.
 _TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract")
-# Fields that it replaces in their `margin`, and those that belong to a market or a domain.
+# Fields that it replaces in their `margin`, and those that belong to a market or a facilitator.
 _OF_MARGIN = (
     *("bucket", "buckets", "insurance", "cap", "policy", "window", "quiet", "band"),
     *("maker_fee", "taker_fee", "fee_share", "third_bond", "divergence"),
@@ -63,7 +63,7 @@ class Preset:
         return [
             name
             for name, pool in pools.items()
-            if "contract" in (terms := pool.read_entries()) and terms["contract"].text == "LeaveAtOncePool"
+            if "contract" in (terms := pool.read_entries()) and terms["contract"].text == "InstantExitPool"
         ]
 
     @property
@@ -184,11 +184,11 @@ def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: st
         for fields in markets.values():
             fields.read_entries()["haircut"] = own["haircut"]
     if "line" in own:
-        if "domain" in margin:
-            _get_domain(margin, parameters)["line"] = own["line"]
+        if "facilitator" in margin:
+            _get_facilitator(margin, parameters)["line"] = own["line"]
         elif own["line"].read_value(quantity_units.read_whole_stablecoin) != 0:
             own["line"].raise_error(
-                f"the margin market of the scenario {scenario!r} has no domain to bear losses"
+                f"the margin market of the scenario {scenario!r} has no facilitator to bear losses"
             )
 
     if "policy" in own and own["policy"].text in CLOSERS and "keepers" in document:
@@ -207,5 +207,5 @@ def _build_deleverager(why: Field, keepers: Mapping[str, Field]) -> Field:
     return Field(why.file, why.line, f"keepers.{_CLOSING}", made)
 
 
-def _get_domain(margin: Mapping[str, Field], parameters: Mapping[str, Field]) -> dict[str, Field]:
-    return parameters["domains"].read_entries()[margin["domain"].text].read_entries()
+def _get_facilitator(margin: Mapping[str, Field], parameters: Mapping[str, Field]) -> dict[str, Field]:
+    return parameters["facilitators"].read_entries()[margin["facilitator"].text].read_entries()

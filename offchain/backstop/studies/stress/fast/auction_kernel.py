@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from backstop.model.dutch import WORTHLESS
+from backstop.model.dutch_auction import WORTHLESS
 from backstop.studies.stress.fast.kernel_tables import CLOSE, RESET, Floats, Integers, Table
 from backstop.studies.stress.fast.liquidations import add_wish, return_lot
 from backstop.studies.stress.fast.loss_kernel import pay_reward, recognise_loss

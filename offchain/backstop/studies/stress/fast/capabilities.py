@@ -47,8 +47,8 @@ def refuse_unsupported(scenario: Scenario) -> None:
         _refuse_feature("equity")
     if parameters.margin is not None:
         _refuse_feature("margin markets")
-    if parameters.domains:
-        _refuse_feature("domains")
+    if parameters.facilitators:
+        _refuse_feature("facilitators")
     if "naive-contract" in {found.rule.name for found in list_refused_findings(parameters)}:
         _refuse_feature("contracts with naive rules")
     if scenario.opening is not None:

@@ -80,11 +80,11 @@ def test_every_guard_is_tried_somewhere() -> None:
             found |= changed(GuardsParameters(), on.parameters.guards or GuardsParameters())
             for group in set(on.keepers) - set(off.keepers):
                 found |= {"refuses_at"} if group.refuses_at else set()
-                found |= {"halt" if order.halt else "raise_to" for order in group.schedule}
+                found |= {"halt" if order.halt else "force_mode" for order in group.schedule}
     feed = {"deviation", "confirmations", "grace", "dead_after"}
     guards = {field.name for kind in (PolicyParameters, GuardsParameters) for field in fields(kind)}
     assert found - {"flow_window", "call_grace", "call_valid"} == (
-        guards | feed | {"refuses_at", "halt", "raise_to"}
+        guards | feed | {"refuses_at", "halt", "force_mode"}
     ) - {"flow_window", "call_grace", "call_valid", "speed"}
 
 

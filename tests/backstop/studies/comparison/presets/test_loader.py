@@ -50,9 +50,11 @@ def margin_of(scenario: Scenario) -> MarginParameters:
 
 
 def line_of(scenario: Scenario) -> int:
-    """Of the domain that bears losses, whole stablecoins."""
-    bears = margin_of(scenario).domain
-    return next(domain.line for domain in scenario.parameters.domains if domain.name == bears)
+    """Of the facilitator that bears losses, whole stablecoins."""
+    bears = margin_of(scenario).facilitator
+    return next(
+        facilitator.line for facilitator in scenario.parameters.facilitators if facilitator.name == bears
+    )
 
 
 def test_the_library_is_complete() -> None:
@@ -118,7 +120,7 @@ def test_which_presets_have_naive_rules() -> None:
     naive, ours = (apply_preset(guild, "black-thursday", rule) for rule in ("", "leave-at-once"))
     for name, days in (("junior", 5), ("savings", 2)):
         before, after = (getattr(each.parameters, name) for each in (naive, ours))
-        assert (before.contract, before.cooldown) == ("LeaveAtOncePool", 0)
+        assert (before.contract, before.cooldown) == ("InstantExitPool", 0)
         assert (after.contract, after.cooldown) == ("Pool", days * 86_400)
     assert "recogniser" in {group.role for group in ours.keepers}
     assert ours.parameters.stages == naive.parameters.stages
@@ -132,9 +134,9 @@ def test_a_scenario_has_a_naive_rule_on_purpose_only(tmp_path) -> None:
     path = tmp_path / "mine.yaml"
     pools = "extends: black-thursday\nparameters: {pools: {savings: {cooldown: %s, contract: %s}}}\n"
     for cooldown, contract, problem in (
-        ("0 s", "LeaveAtOncePool", "naive-contract: savings: contract LeaveAtOncePool; set it to Pool."),
-        ("1 d", "LeaveAtOncePool", "savings.cooldown: LeaveAtOncePool has no cooldown: write 0 s"),
-        ("0 s", "Ours", "savings.contract: 'Ours' is not one of: Pool, LeaveAtOncePool"),
+        ("0 s", "InstantExitPool", "naive-contract: savings: contract InstantExitPool; set it to Pool."),
+        ("1 d", "InstantExitPool", "savings.cooldown: InstantExitPool has no cooldown: write 0 s"),
+        ("0 s", "Ours", "savings.contract: 'Ours' is not one of: Pool, InstantExitPool"),
     ):
         path.write_text(pools % (cooldown, contract))
         with pytest.raises(BackstopError) as caught:
@@ -201,11 +203,11 @@ margin:
         assert "\n" not in str(caught.value)
 
 
-def test_a_line_needs_a_domain(write, tmp_path) -> None:
+def test_a_line_needs_a_facilitator(write, tmp_path) -> None:
     without = tmp_path / "without.yaml"
-    without.write_text("extends: october-2025-perpetuals\nparameters: {margin: {domain: null}}\n")
+    without.write_text("extends: october-2025-perpetuals\nparameters: {margin: {facilitator: null}}\n")
     terms = "schema_version: 1\ntitle: x\ndescription: x\nmargin: {line: 5 stablecoin}\n"
-    problem = "mine.yaml:4: margin.line: the margin market of the scenario 'without' has no domain"
+    problem = "mine.yaml:4: margin.line: the margin market of the scenario 'without' has no facilitator"
     with pytest.raises(BackstopError, match=problem):
         apply_preset(load_preset(write(terms)), without)
     apply_preset(load_preset("dydx"), without)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backstop.deployment.deployment_parameters import (
-    DomainParameters,
+    FacilitatorParameters,
     MarginParameters,
     PerpetualParameters,
     PoolParameters,
@@ -164,11 +164,13 @@ def test_a_book_that_does_not_fit_is_refused(changes, message) -> None:
 
 
 def test_what_a_run_may_begin_with_is_refused() -> None:
-    parameters = replace(DAY.parameters, domains=(DomainParameters("Rollup", line=10**6, delay=86_400),))
+    parameters = replace(
+        DAY.parameters, facilitators=(FacilitatorParameters("Rollup", line=10**6, delay=86_400),)
+    )
     market = replace(DAY.parameters, margin=MarginParameters((PerpetualParameters("ETH", WAD),)))
-    naive = replace(DAY.parameters, waterfall_contract="EpochCapsWaterfall")
+    naive = replace(DAY.parameters, waterfall_contract="CalendarCapWaterfall")
     for changes, what in (
-        ({"parameters": parameters}, "domains"),
+        ({"parameters": parameters}, "facilitators"),
         ({"parameters": naive}, "contracts with naive rules"),
         ({"parameters": market}, "margin markets"),
         ({"opening": OpeningState(DAY.start, RawState({}))}, "states that a run begins with"),

@@ -12,10 +12,10 @@ import pytest
 from backstop.keepers.auction_pricing import find_best_take
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Auction, ConstantProductPool
-from backstop.model import dutch
+from backstop.model import dutch_auction
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.contract_base import RevertError, World
 from backstop.model.price_feed import PriceFeed
-from backstop.model.state import RevertError, World
 from backstop.studies.stress.fast import auction_kernel, liquidations, loss_kernel, pricing
 from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
@@ -34,9 +34,9 @@ from backstop.studies.stress.fast.liquidations import _pop_vault, _push_vault
 CLOSE = 1e-9
 
 
-def terms_of(random: Random) -> tuple[dutch.Terms, np.ndarray]:
+def terms_of(random: Random) -> tuple[dutch_auction.Terms, np.ndarray]:
     """Terms of an auction, for both."""
-    terms = dutch.Terms(
+    terms = dutch_auction.Terms(
         curve=random.randrange(3),
         period=random.choice((90, 6_000)),
         cut=RAY * random.choice((99, 98)) // 100,
@@ -68,7 +68,7 @@ def test_prices_fall_alike() -> None:
         assert pricing.needs_reset(table[0], top / RAY, fast, float(elapsed)) == due
 
 
-def auction_of(random: Random, terms: dutch.Terms) -> tuple[Auction, np.ndarray]:
+def auction_of(random: Random, terms: dutch_auction.Terms) -> tuple[Auction, np.ndarray]:
     lot, top = random.randrange(WAD, 500 * WAD), random.randrange(100 * RAY, 4_000 * RAY)
     target = lot * top // RAY * random.randrange(50, 110) // 100
     price = top * random.randrange(40, 100) // 100
@@ -85,11 +85,11 @@ def test_takes_buy_alike() -> None:
         auction, fast = auction_of(random, terms)
         amount = random.randrange(1, 2 * auction.lot)
         try:
-            fill = dutch.fill(
+            fill = dutch_auction.compute_take_fill(
                 terms, auction.lot, auction.target, auction.top, auction.price, amount, auction.price
             )
         except RevertError:
-            fill = dutch.Fill(0, 0, auction.target)
+            fill = dutch_auction.Fill(0, 0, auction.target)
         bought, paid, rest = pricing.compute_fill(table[0], fast[0], fast[0]["price"], amount / WAD)
         assert bought == pytest.approx(fill.collateral / WAD, rel=CLOSE)
         assert paid == pytest.approx(fill.paid / WAD, rel=CLOSE)
@@ -101,10 +101,10 @@ def test_takes_buy_alike() -> None:
 class Known:
     """A view that knows the terms."""
 
-    def __init__(self, terms: dutch.Terms) -> None:
+    def __init__(self, terms: dutch_auction.Terms) -> None:
         self.terms = terms
 
-    def get_terms_at_start(self, auction: Auction) -> dutch.Terms:
+    def get_terms_at_start(self, auction: Auction) -> dutch_auction.Terms:
         return self.terms
 
 

@@ -1,0 +1,98 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title NoReturnToken
+@license GNU Affero General Public License v3.0 only
+@notice A token whose transfers and approvals return nothing, as some old tokens do. Else like Token.
+"""
+
+
+event Transfer:
+    sender: indexed(address)
+    receiver: indexed(address)
+    amount: uint256  # [units of the token]
+
+
+event Approval:
+    owner: indexed(address)
+    spender: indexed(address)
+    amount: uint256  # [units of the token]
+
+
+name: public(immutable(String[32]))
+symbol: public(immutable(String[16]))
+decimals: public(immutable(uint8))
+
+totalSupply: public(uint256)
+balanceOf: public(HashMap[address, uint256])
+allowance: public(HashMap[address, HashMap[address, uint256]])
+
+
+@deploy
+def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
+    """
+    @param name_ The token's name.
+    @param symbol_ The token's symbol.
+    @param decimals_ [decimals] Of the token.
+    """
+    name = name_
+    symbol = symbol_
+    decimals = decimals_
+
+
+@external
+def mint(to: address, amount: uint256):
+    """
+    @notice Create tokens for anybody: the faucet. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Created.
+    """
+    self.totalSupply += amount
+    self.balanceOf[to] += amount
+    log Transfer(sender=empty(address), receiver=to, amount=amount)
+
+
+@external
+def transfer(to: address, amount: uint256):
+    """
+    @notice Move the sender's tokens. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved.
+    """
+    self._move(msg.sender, to, amount)
+
+
+@external
+def approve(spender: address, amount: uint256):
+    """
+    @notice Set an allowance over the sender's tokens. Anyone.
+    @param spender Who may move them.
+    @param amount [units of the token] The most that may be moved; the highest value means without end.
+    """
+    self.allowance[msg.sender][spender] = amount
+    log Approval(owner=msg.sender, spender=spender, amount=amount)
+
+
+@external
+def transferFrom(owner: address, to: address, amount: uint256):
+    """
+    @notice Move tokens on an allowance. Spender.
+    @param owner Whose tokens.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved.
+    """
+    allowed: uint256 = self.allowance[owner][msg.sender]
+    # The highest allowance means without end, as in most tokens.
+    if allowed != max_value(uint256):
+        assert allowed >= amount, "token: insufficient allowance"
+        self.allowance[owner][msg.sender] = allowed - amount
+    self._move(owner, to, amount)
+
+
+@internal
+def _move(owner: address, to: address, amount: uint256):
+    assert self.balanceOf[owner] >= amount, "token: insufficient balance"
+    self.balanceOf[owner] -= amount
+    self.balanceOf[to] += amount
+    log Transfer(sender=owner, receiver=to, amount=amount)

@@ -1,0 +1,115 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title ReturnsFalseToken
+@license GNU Affero General Public License v3.0 only
+@notice A token that returns false where others revert, as some old tokens do. Else like Token.
+"""
+
+
+event Transfer:
+    sender: indexed(address)
+    receiver: indexed(address)
+    amount: uint256  # [units of the token]
+
+
+event Approval:
+    owner: indexed(address)
+    spender: indexed(address)
+    amount: uint256  # [units of the token]
+
+
+name: public(immutable(String[32]))
+symbol: public(immutable(String[16]))
+decimals: public(immutable(uint8))
+
+totalSupply: public(uint256)
+balanceOf: public(HashMap[address, uint256])
+allowance: public(HashMap[address, HashMap[address, uint256]])
+# While it is frozen nothing moves.
+frozen: public(bool)
+
+
+@deploy
+def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
+    """
+    @param name_ The token's name.
+    @param symbol_ The token's symbol.
+    @param decimals_ [decimals] Of the token.
+    """
+    name = name_
+    symbol = symbol_
+    decimals = decimals_
+
+
+@external
+def mint(to: address, amount: uint256):
+    """
+    @notice Create tokens for anybody: the faucet. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Created.
+    """
+    self.totalSupply += amount
+    self.balanceOf[to] += amount
+    log Transfer(sender=empty(address), receiver=to, amount=amount)
+
+
+@external
+def freeze(frozen: bool):
+    """
+    @notice Stop the token, or let it go on. Anyone.
+    @param frozen True to stop it.
+    """
+    self.frozen = frozen
+
+
+@external
+def transfer(to: address, amount: uint256) -> bool:
+    """
+    @notice Move the sender's tokens. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved.
+    @return False if nothing was moved.
+    """
+    return self._move(msg.sender, to, amount)
+
+
+@external
+def approve(spender: address, amount: uint256) -> bool:
+    """
+    @notice Set an allowance over the sender's tokens. Anyone.
+    @param spender Who may move them.
+    @param amount [units of the token] The most that may be moved; the highest value means without end.
+    @return Always true.
+    """
+    self.allowance[msg.sender][spender] = amount
+    log Approval(owner=msg.sender, spender=spender, amount=amount)
+    return True
+
+
+@external
+def transferFrom(owner: address, to: address, amount: uint256) -> bool:
+    """
+    @notice Move tokens on an allowance. Spender.
+    @param owner Whose tokens.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved.
+    @return False if nothing was moved.
+    """
+    allowed: uint256 = self.allowance[owner][msg.sender]
+    if allowed < amount or not self._move(owner, to, amount):
+        return False
+    if allowed != max_value(uint256):
+        self.allowance[owner][msg.sender] = allowed - amount
+    return True
+
+
+@internal
+def _move(owner: address, to: address, amount: uint256) -> bool:
+    if self.frozen or self.balanceOf[owner] < amount:
+        return False
+    self.balanceOf[owner] -= amount
+    self.balanceOf[to] += amount
+    log Transfer(sender=owner, receiver=to, amount=amount)
+    return True

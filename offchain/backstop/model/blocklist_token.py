@@ -1,0 +1,75 @@
+"""A token of a local chain whose issuer can do what issuers of stablecoins can."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import BASIS_POINTS, mul
+from backstop.model.contract_base import World, external, require, view
+from backstop.model.token import Token
+
+
+class BlocklistToken(Token):
+    """Stops, blocks, refuses, takes a fee. See contracts/devnet/BlocklistToken.vy."""
+
+    KIND = "BlocklistToken"
+
+    def __init__(
+        self, world: World, name: str, address: str, token_name: str, token_symbol: str, token_decimals: int
+    ) -> None:
+        super().__init__(world, name, address, token_name, token_symbol, token_decimals)
+        self.is_stopped = self.table("stopped", False)
+        self.is_blocked = self.table("blocked", False)
+        self.is_nothing_refused = self.table("refuses_zero_transfers", False)
+        self.fees = self.table("fee")
+
+    @external
+    def stop(self, sender: str, stopped: bool) -> None:
+        """Stop the token, or let it go on."""
+        self.is_stopped[()] = stopped
+
+    @external
+    def block(self, sender: str, account: str, blocked: bool) -> None:
+        """Block an account, or let it go on."""
+        self.is_blocked[account] = blocked
+
+    @external
+    def refuse_zero_transfers(self, sender: str, refused: bool) -> None:
+        """Have transfers of nothing revert, or succeed."""
+        self.is_nothing_refused[()] = refused
+
+    @external
+    def upgrade(self, sender: str, fee: int) -> None:
+        """Take a fee from now on, in basis points of each transfer."""
+        self.fees[()] = fee
+
+    @view
+    def stopped(self, sender: str) -> bool:
+        """Tell whether nothing moves."""
+        return bool(self.is_stopped[()])
+
+    @view
+    def blocked(self, sender: str, account: str) -> bool:
+        """Tell whether an account neither sends nor receives."""
+        return bool(self.is_blocked[account])
+
+    @view
+    def refuses_zero_transfers(self, sender: str) -> bool:
+        """Tell whether transfers of nothing revert."""
+        return bool(self.is_nothing_refused[()])
+
+    @view
+    def fee(self, sender: str) -> int:
+        """Return the part of each transfer that vanishes, in basis points."""
+        return int(self.fees[()])
+
+    def _move_tokens(self, owner: str, to: str, amount: int) -> None:
+        require(not self.is_stopped[()], "token: stopped")
+        require(not self.is_blocked[owner], "token: sender blocked")
+        require(not self.is_blocked[to], "token: receiver blocked")
+        require(amount != 0 or not self.is_nothing_refused[()], "token: nothing to move")
+        balance = self.balances[owner]
+        require(balance >= amount, "token: insufficient balance")
+        lost = mul(amount, self.fees[()]) // BASIS_POINTS
+        self.balances[owner] = balance - amount
+        self.balances[to] = self.balances[to] + amount - lost
+        self.supply[()] = self.supply[()] - lost
+        self.emit("Transfer", owner, to, amount - lost)

@@ -1,0 +1,15 @@
+"""How debt is paid back that has left its vault: principal first. See contracts/modules/debt_repayment.vy."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import RAY
+
+MICRO_RAD = 10**39
+MICRO_WAD = 10**12
+MAX_ON_TOP = 2**48 - 1
+"""What the field of it holds, micro stablecoins."""
+
+
+def principal_left(target: int, on_top: int, excess: int) -> int:
+    """Return the principal in what is still to be paid [rad]: all above the rest on top and the rounding."""
+    return max(0, target * RAY - on_top * MICRO_RAD - excess)

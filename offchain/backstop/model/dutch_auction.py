@@ -1,0 +1,113 @@
+"""Dutch auctions: terms, the price after some time, when a reset is due, what one take buys.
+
+Prices in ray per 1e18 of what is sold, amounts and targets in wad. Every bound is known (see
+contracts/modules/dutch_auction.vy), so nothing here can overflow.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up, rpow
+from backstop.model.contract_base import require, slot
+
+LINEAR, STAIRSTEP, EXPONENTIAL = range(3)
+MAX_PRICE = 2**112 - 1
+WORTHLESS = 100
+
+
+@slot(2, 24, 90, 24, 14, 16, 16, 24, 16, 14, 2, 5, 9)
+class Terms(NamedTuple):
+    """How a collateral type is sold."""
+
+    curve: int = 0  # 0 linear, 1 stairstep, 2 exponential
+    period: int = 0  # seconds to zero (linear) or of one step (stairstep)
+    cut: int = 0  # ray kept by each step or second
+    tail: int = 0  # seconds after which a reset is due
+    cusp: int = 0  # basis points of the top under which a reset is due
+    buf: int = 0  # top in basis points of the market price
+    penalty: int = 0  # target in basis points of principal
+    minimum: int = 0  # smallest rest of a target, whole stablecoins
+    tip: int = 0  # whole stablecoins for starting or resetting
+    chip: int = 0  # basis points of the target on top of the tip
+    stop: int = 0  # 0 nothing, 1 starts, 2 starts and resets
+    decimals: int = 0  # of the token that is sold
+    version: int = 0  # how often the terms were changed
+
+    @property
+    def unit(self) -> int:
+        """One raw unit of the token, in wad."""
+        return int(10 ** (18 - self.decimals))
+
+    def top(self, market_price: int) -> int:
+        """Return floor(market_price*buf) [ray], capped: a start never fails for a high price."""
+        return min(market_price * self.buf // BASIS_POINTS, MAX_PRICE)
+
+    def price(self, top: int, elapsed: int) -> tuple[int, bool]:
+        """Return the price some seconds after the top, each division a floor, and whether a reset is due.
+
+        It is due after the tail, or with price/top under the cusp, so always at a price of zero.
+        """
+        if self.curve == STAIRSTEP:
+            factor = rpow(self.cut, elapsed // self.period)
+        elif self.curve == EXPONENTIAL:
+            factor = rpow(self.cut, elapsed)
+        else:
+            factor = max(0, self.period - elapsed) * RAY // self.period
+        price = top * factor // RAY
+        return price, elapsed > self.tail or price * BASIS_POINTS < top * self.cusp
+
+    def is_worthless(self, lot: int, price: int) -> bool:
+        """Tell whether a lot may be given up unsold: at the end of a curve it would not pay for a take."""
+        return lot * price * WORTHLESS < self.minimum * RAD
+
+    def reward(self, target: int) -> int:
+        """Return tip + floor(chip*target) [wad]."""
+        return self.tip * WAD + self.chip * target // BASIS_POINTS
+
+
+class Fill(NamedTuple):
+    """What one take buys."""
+
+    collateral: int  # wad, a multiple of the token's unit
+    paid: int  # wad of stablecoin
+    rest: int  # wad of the target still to raise
+
+    @property
+    def least_price(self) -> int:
+        """The lowest highest price that a taker may name for this [ray], to the wei of both amounts.
+
+        Above the auction's where a target is paid for fewer whole units of the token.
+        """
+        return (self.paid - 1) * RAY // (self.collateral + 1) + 1
+
+
+def compute_take_fill(
+    terms: Terms, lot: int, target: int, top: int, price: int, max_amount: int, max_price: int
+) -> Fill:
+    """Payment rounded up to the wei, collateral down to the unit.
+
+    A part leaves a target of at least the minimum, and a lot worth at least the minimum at the market
+    price that the top was made from. The highest price bounds what is paid for what is got.
+    """
+    unit = terms.unit
+    collateral = min(lot, max_amount // unit * unit)
+    paid = div_up(collateral * price, RAY)
+    if paid > target:
+        paid = target
+        collateral = paid * RAY // price // unit * unit
+    rest = target - paid
+
+    if rest != 0 and collateral != lot:
+        least = terms.minimum * WAD
+        if rest < least:
+            require(target > least, "dutch_auction: target too small")
+            rest = least
+            paid = target - least
+            collateral = paid * RAY // price // unit * unit
+        market_price = top * BASIS_POINTS // terms.buf
+        require((lot - collateral) * market_price >= least * RAY, "dutch_auction: lot too small")
+    require(collateral != 0, "dutch_auction: nothing taken")
+    fill = Fill(collateral, paid, rest)
+    require(max(price, fill.least_price) <= max_price, "dutch_auction: price too high")
+    return fill

@@ -1,0 +1,209 @@
+"""What batches of leavers bear and are paid, by the loss index; see contracts/modules/exit_batches.vy.
+
+The index counts what one share has borne, in 1 / SCALE wei. A group - a run of settled batches with one
+ceiling, or a batch that is not settled - holds, at any time,
+
+    held = floor(units * (ceiling - index) / SCALE)
+
+and bears share for share what live shares bear, up to its ceiling; ceilings rise in the order of the queue.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.model.arithmetic import div_up, mul
+from backstop.model.contract_base import World, require, slot
+from backstop.model.denominations import STEP, convert_shares
+from backstop.model.redeem_queue import MOST_UNSETTLED, Queue, RedeemQueue
+
+# What one share has borne is counted in this part of a wei.
+SCALE = 10**47
+MOST_RUNS = 20
+MOST_GROUPS = MOST_RUNS + MOST_UNSETTLED
+# Of the price of a share: what is held back at least while anything is in doubt.
+PARTS = 256
+# Generations back that a ceiling is told from.
+MOST_BACK = 9
+
+
+class ExitGroup(NamedTuple):
+    """A run, or a batch that is not settled."""
+
+    id: int  # its first batch
+    units: int  # shares, as they are counted now
+    ceiling: int  # on the index, in 1 / SCALE wei
+
+
+@slot(152, 32, 72)
+class ExitRun(NamedTuple):
+    """Settled batches with one ceiling."""
+
+    units: int = 0  # shares
+    generation: int = 0  # as of which they are counted
+    ended: int = 0  # 1 + the checkpoint at which it was over; 0 while it is not
+
+
+class ExitBatches(RedeemQueue):
+    """The loss index belongs to the subclass, which has the assets."""
+
+    def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
+        super().__init__(world, name, address, token_name, token_symbol)
+        self.index = self.table("exit_batches.index")
+        self.bases = self.table("exit_batches.bases")
+        self.ceilings = self.table("exit_batches.ceilings")
+        self.levels = self.table("exit_batches.levels")
+        self.runs = self.table("exit_batches.runs", ExitRun())
+        self.fractions = self.table("exit_batches.fractions")
+        self.first_run = self.table("exit_batches.first_run")
+
+    # ------------------------------------------------------------------ groups
+
+    def list_groups(self) -> list[ExitGroup]:
+        """Return the open groups in the order of their ceilings."""
+        queue: Queue = self.line[()]
+        found = list[ExitGroup]()
+        if self.state[()].open != queue.collecting - queue.unsettled:
+            id = self.first_run[()]
+            while id:
+                found.append(ExitGroup(id, self.runs[id].units, self.get_ceiling(id)))
+                id = self.batches[id].link
+        for id in self.list_unsettled_batches():
+            found.append(ExitGroup(id, self.get_units(id), self.get_ceiling(id)))
+        return found
+
+    def get_ceiling(self, id: int) -> int:
+        """Return the ceiling of an open group [1 / SCALE wei]."""
+        return int(self.levels[id] or self.ceilings[id])
+
+    def get_settlement_start(self) -> int:
+        """Return when a group may be paid first [seconds]: runs may at any time."""
+        queue: Queue = self.line[()]
+        has_runs = self.state[()].open != queue.collecting - queue.unsettled
+        return 0 if has_runs else super().get_settlement_start()
+
+    def _compute_level(self, groups: list[ExitGroup], shares: int, assets: int) -> int:
+        """Return where the index would stand after a loss that live shares and open groups share."""
+        everything = shares + sum(group.units for group in groups)
+        level, left = int(self.index[()]), assets * SCALE
+        for group in groups:
+            room = (group.ceiling - level) * everything
+            if left < room:
+                break
+            left -= room
+            level = group.ceiling
+            everything -= group.units
+        return level + div_up(left, everything)
+
+    def _end_group(self, group: ExitGroup, mark: int) -> None:
+        """Write that a group is over: paid, or its ceiling is reached."""
+        self.levels[group.id] = group.ceiling
+        self.runs[group.id] = ExitRun(group.units, self.state[()].generation, mark + 1)
+
+    # -------------------------------------------------------------- settlement
+
+    def _count_joins(self, groups: list[ExitGroup], level: int, price: int) -> tuple[int, int]:
+        """Return how many runs stay as they are, and how many groups after them form one."""
+        index, unsettled, small = self.index[()], self.line[()].unsettled, price // PARTS
+        kept = found = 0
+        for group in groups:
+            if group.id < unsettled:
+                if group.ceiling < level:
+                    kept += 1
+                    continue
+            elif (
+                group.ceiling < level
+                or self.world.timestamp < self.get_maturity(group.id)
+                or (not found and level > index and (kept == MOST_RUNS or group.ceiling - level < small))
+            ):
+                break
+            found += 1
+        return kept, found
+
+    def _settle_batches(self, level: int, price: int) -> int:
+        """Make one run of the top groups that known losses leave something of; what is paid to it."""
+        queue, groups, index = self.line[()], self.list_groups(), self.index[()]
+        kept, found = self._count_joins(groups, level, price)
+        require(found != 0, "pool: nothing to settle")
+        first = groups[kept]
+        ceiling = level
+        if level > index:
+            margin = max(div_up(level - index, 2), price // PARTS)
+            if first.id >= queue.unsettled:
+                margin = min(margin, (first.ceiling - level) // 2)
+                if kept:
+                    self._link_run(groups[kept - 1].id, first.id)
+            ceiling = min(first.ceiling, level + margin)
+        self._link_run(first.id, 0)
+        joined, owing, held, unsettled = groups[kept : kept + found], 0, queue.held, queue.unsettled
+        for group in joined:
+            if group != first:
+                self._link_run(group.id, first.id)
+            held -= mul(group.units, group.ceiling - index) // SCALE
+            owing += self.fractions[group.id] + mul(group.units, group.ceiling - ceiling)
+            unsettled = max(unsettled, group.id + 1)
+        run = ExitGroup(first.id, sum(group.units for group in joined), ceiling)
+        paid, still, open = owing // SCALE, mul(run.units, ceiling - index) // SCALE, len(groups) - found
+        if ceiling == index:
+            self._end_group(run, self.state[()].mark)
+        else:
+            open += 1
+            if kept == 0:
+                self.first_run[()] = run.id
+            self.levels[run.id] = ceiling
+            self.fractions[run.id] = owing % SCALE
+            self.runs[run.id] = ExitRun(run.units, self.state[()].generation, 0)
+        self.line[()] = Queue(queue.collecting, unsettled, held + still, queue.owed + paid)
+        self.emit("BatchPaid", run.id, unsettled, paid, still)
+        if open != self.state[()].open:
+            self._set_open(open)
+        return int(paid)
+
+    def _link_run(self, id: int, to: int) -> None:
+        """Write the next run, of the first batch of one; or the run that a batch has joined."""
+        if self.batches[id].link != to:
+            self.batches[id] = self.batches[id]._replace(link=to)
+
+    # ---------------------------------------------------------------- payments
+
+    def find_run(self, id: int) -> int:
+        """Return the first batch of the run that a settled batch is in."""
+        link = self.batches[id].link
+        while link != 0 and link < id:
+            id, link = link, self.batches[link].link
+        return id
+
+    def _compute_paid(self, id: int, run: int, shares: int) -> int:
+        """Return what shares of a settled batch, as counted at its cut, were paid [wad], rounded down."""
+        record: ExitRun = self.runs[run]
+        if record == ExitRun():
+            return 0
+        cut, first = self.batches[id].generation, self.ceilings[id]
+        ceiling = self._convert_ceiling(self.levels[run], record.generation, cut)
+        paid = mul(shares, first - min(first, ceiling)) // SCALE
+        return int(paid - min(paid, int(record.generation != cut)))
+
+    def _convert_ceiling(self, ceiling: int, generation: int, cut: int) -> int:
+        """Return a ceiling of a generation on the index of one before it, rounded up."""
+        if generation - cut > MOST_BACK:
+            ceiling, generation = 1, cut + MOST_BACK
+        for at in range(generation - 1, cut - 1, -1):
+            ceiling = div_up(ceiling, STEP) + self.bases[at]
+        return ceiling
+
+    # --------------------------------------------------------------- divisions
+
+    def _divide_groups(self, steps: int) -> int:
+        """Count open groups in what a share is some generations on; what they hold then."""
+        generation, index, held = self.state[()].generation, self.index[()], 0
+        groups = self.list_groups()
+        self.bases[generation] = index
+        self.index[()] = 0
+        for group in groups:
+            shares = convert_shares(group.units, 0, steps)
+            ceiling = max(1, (group.ceiling - index) * STEP**steps)
+            self.levels[group.id] = ceiling
+            if group.id < self.line[()].unsettled:
+                self.runs[group.id] = ExitRun(shares, generation + steps, 0)
+            held += shares * ceiling // SCALE
+        return held

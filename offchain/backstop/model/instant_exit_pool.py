@@ -1,0 +1,40 @@
+"""The naive pool: left at any moment at book value, whatever is known to be lost."""
+
+from __future__ import annotations
+
+from backstop.model.contract_base import World, require, view
+from backstop.model.pool import Pool
+
+
+class InstantExitPool(Pool):
+    """See contracts/naive/InstantExitPool.vy."""
+
+    KIND = "InstantExitPool"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        token_name: str,
+        token_symbol: str,
+        asset: str,
+        vault_engine: str,
+        loss_waterfall: str,
+        clawback: str,
+        claims: str,
+        cooldown: int,
+        vesting: int,
+    ) -> None:
+        require(cooldown == 0, "instant_exit: no cooldown")
+        wiring = asset, vault_engine, loss_waterfall, clawback, claims
+        super().__init__(world, name, address, token_name, token_symbol, *wiring, cooldown, vesting)
+
+    @view
+    def pending_losses(self, sender: str) -> int:
+        """Return what known losses take of an exit: nothing."""
+        return 0
+
+    def _compute_assets_left(self, assets: int) -> int:
+        """Return what an exit is priced by: all that is booked."""
+        return assets

@@ -1,0 +1,134 @@
+"""How losses are paid for, and who spends the reserve. Figures in rad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.arithmetic import RAY, div_up, mul, sub
+from backstop.model.contract_base import World, external, immutable, require, view
+from backstop.model.interfaces import Debts
+from backstop.model.ledger import _rate_room
+from backstop.model.roles import STAGE
+from backstop.model.terms import Governed
+
+
+class Coverage(Governed):
+    """What stages and the treasury do to the ledger. See contracts/modules/loss_cover.vy."""
+
+    # Spends the reserve, in the order of income.
+    treasury = immutable("TREASURY", str)
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        stablecoin: str,
+        loss_waterfall: str,
+        collateral_auction: str,
+        risk_policy: str,
+        treasury: str,
+        admin: str,
+        *others: Any,
+    ) -> None:
+        super().__init__(
+            world,
+            name,
+            address,
+            stablecoin,
+            loss_waterfall,
+            collateral_auction,
+            risk_policy,
+            admin,
+            *others,
+        )
+        self.treasury = treasury
+
+    @external
+    def cover_from_buffer(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Cover a deficit from the type's buffer, exactly."""
+        self._only_stage(sender)
+        self._post_from_buffer(collateral_type, amount)
+        self._post_cover(collateral_type, amount)
+
+    @external
+    def cover_from_reserve(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Cover a deficit from the reserve, exactly."""
+        self._only_stage(sender)
+        self._post_from_reserve(amount)
+        self._post_cover(collateral_type, amount)
+
+    @external
+    def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
+        """Burn stablecoin (rad, rounded up to the wei) of a stage or of who allows it; rad covered."""
+        self._only_stage(sender)
+        return self._cover_from_tokens(collateral_type, payer, sender, amount)
+
+    @external
+    def cover_from_buyer(self, sender: str, collateral_type: int, payer: str, stage: str, amount: int) -> int:
+        """Cover as `cover_from_tokens` does, for a stage that has reserved what it pays now."""
+        require(sender == self.loss_waterfall_address, "loss_cover: only waterfall")
+        return self._cover_from_tokens(collateral_type, payer, stage, amount)
+
+    @external
+    def cover_by_redistribution(self, sender: str, collateral_type: int, amount: int) -> int:
+        """Cover from the type's own borrowers: all debts grow alike; rad covered, rounded down."""
+        self._only_stage(sender)
+        terms = self._load_terms(collateral_type)
+        self._check_not(terms.settling)
+        more = self._get_steepest(collateral_type)
+        return self._post_redistribution(
+            collateral_type, amount, terms.initial_ratio + more, terms.liquidation_ratio + more
+        )
+
+    @external
+    def give_to_reserve(self, sender: str, amount: int) -> None:
+        """Burn a stage's own stablecoin (wad) for the reserve."""
+        self._only_stage(sender)
+        self._post_to_reserve(mul(amount, RAY))
+        self._burn_stablecoin(sender, amount)
+
+    @external
+    def spend_reserve(self, sender: str, amount: int, receiver: str) -> None:
+        """Pay out of the reserve (wad)."""
+        require(sender == self.treasury, "loss_cover: only treasury")
+        self._check_live()
+        self._post_spent(receiver, amount)
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def deficit_when_idle(self, sender: str, collateral_type: int) -> int:
+        """Return the type's recognised, uncovered loss [rad]; the contract refuses while it is at work."""
+        return int(self.deficit[collateral_type])
+
+    @view
+    def redistribution_room(self, sender: str, collateral_type: int) -> int:
+        """Return what a type's borrowers can still bear in this epoch, at the last accrual's rate [rad]."""
+        debts: Debts = self.debts[collateral_type]
+        terms = self._load_terms(collateral_type)
+        if debts.normalized_debt == 0 or terms.settling:
+            return 0
+        more = self._get_steepest(collateral_type)
+        return debts.normalized_debt * _rate_room(
+            debts,
+            self._load_redistribution(collateral_type),
+            terms.initial_ratio + more,
+            terms.liquidation_ratio + more,
+        )
+
+    # ----------------------------------------------------------------- helpers
+
+    def _only_stage(self, sender: str) -> None:
+        self._check_role(sender, STAGE)
+
+    def _cover_from_tokens(self, collateral_type: int, payer: str, stage: str, amount: int) -> int:
+        burned = div_up(amount, RAY)
+        covered = min(int(self.deficit[collateral_type]), amount)
+        self._post_cover(collateral_type, covered)
+        self._post_to_reserve(sub(mul(burned, RAY), covered))
+        if payer == stage:
+            self._burn_stablecoin(payer, burned)
+        else:
+            self.stablecoin.burn_allowed(self.address, payer, stage, burned)
+        return covered

@@ -1,0 +1,93 @@
+"""Closes positions against lots that are nobody's, of all who gained, each for the same share of its gain.
+
+With R lots that are nobody's, or were closed here in this cycle, T what a side gained in it and G what an
+account did, its part is floor(R*G/T), whoever comes first. Who bears the losses is another question, which
+the market has answered.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from backstop.model.contract_base import Contract, World, external, immutable, require, slot, view
+from backstop.model.interfaces import Gains, IPerpetualMarket, IPerpetualTrading
+
+
+@slot(32, 64)
+class ClosedLots(NamedTuple):
+    """Lots that were closed in a cycle."""
+
+    cycle: int = 0
+    lots: int = 0
+
+    def in_cycle(self, cycle: int) -> int:
+        """Return the lots, if it is that cycle."""
+        return self.lots if self.cycle == cycle else 0
+
+
+class ProRataDeleveraging(Contract):
+    """See contracts/ProRataDeleveraging.vy."""
+
+    KIND = "ProRataDeleveraging"
+
+    market_address = immutable("MARKET", str)
+    trading_address = immutable("TRADING", str)
+
+    def __init__(self, world: World, name: str, address: str, market: str, trading: str) -> None:
+        super().__init__(world, name, address)
+        self.market_address = market
+        self.trading_address = trading
+        # By market and side.
+        self.totals = self.table("totals", ClosedLots())
+        # By those and the owner.
+        self.parts = self.table("parts", ClosedLots())
+
+    @property
+    def market(self) -> IPerpetualMarket:
+        return cast(IPerpetualMarket, self.world.at(self.market_address))
+
+    @property
+    def trading(self) -> IPerpetualTrading:
+        return cast(IPerpetualTrading, self.world.at(self.trading_address))
+
+    @external
+    def share(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
+        """Close the parts of accounts; the lots that are nobody's still."""
+        require(side < 2, "deleveraging: no such side")
+        cycle = self.market.clock_of(self.address).cycle - 1
+        gained = self.market.cycle_of(self.address, market, cycle)[0][side]
+        require(gained != 0, "deleveraging: nobody gained")
+        lots = self.market.lots_of(self.address, market)
+        total = self.totals[market, side].in_cycle(cycle)
+        whole = total + lots[side] - min(lots)
+        most, last = [], 0
+        for owner in accounts:
+            require(int(owner, 16) > last, "deleveraging: out of order")
+            last = int(owner, 16)
+            part = whole * _get_side_gain(self.market.gains_of(self.address, owner, market), side) // gained
+            most.append(max(0, part - self.parts[market, side, owner].in_cycle(cycle)))
+        closed, left = self.trading.deleverage(
+            self.address, market, side, accounts, tuple(most), sender, sender
+        )
+        for owner, some in zip(accounts, closed, strict=True):
+            if some:
+                done = self.parts[market, side, owner].in_cycle(cycle)
+                self.parts[market, side, owner] = ClosedLots(cycle, done + some)
+        require(any(closed), "deleveraging: no lots to close")
+        self.totals[market, side] = ClosedLots(cycle, total + sum(closed))
+        self.emit("Shared", market, side, sum(closed), left)
+        return left
+
+    @view
+    def part_of(self, sender: str, market: int, side: int, owner: str) -> ClosedLots:
+        """Return what was closed of an account's position last."""
+        return cast(ClosedLots, self.parts[market, side, owner])
+
+    @view
+    def total_of(self, sender: str, market: int, side: int) -> ClosedLots:
+        """Return what was closed of a side last."""
+        return cast(ClosedLots, self.totals[market, side])
+
+
+def _get_side_gain(gains: Gains, side: int) -> int:
+    return gains.short if side else gains.long

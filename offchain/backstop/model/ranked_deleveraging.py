@@ -1,0 +1,171 @@
+"""Closes positions against lots that are nobody's, those first that gained most for what they had.
+
+One ranking serves all insolvent accounts of a cycle: by the gain on a side of a market in the pending cycle,
+over what an account was worth at its end. A run that has all gains of the side has left nobody out. Who bears
+the losses is another question, which the market has answered.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    Contract,
+    World,
+    external,
+    immutable,
+    require,
+    slot,
+    view,
+)
+from backstop.model.erc20 import encode_words
+from backstop.model.evm_crypto import keccak256
+from backstop.model.interfaces import Gains, IPerpetualMarket, IPerpetualTrading
+
+SCALE = 10**9
+"""A score is a gain over what its account was worth, in such parts of one."""
+MOST_SCORE = 2**96 - 1
+_LAST = "0x" + "ff" * 20
+
+
+@slot(32, 32, 128)
+class RankingProgress(NamedTuple):
+    """Whose gains somebody ranks, in how many calls, and the gains of all that it has [wei]."""
+
+    cycle: int = 0
+    batches: int = 0
+    gains: int = 0
+
+
+@slot(96, 160)
+class LastRanked(NamedTuple):
+    """The last account of a run, and its score."""
+
+    score: int = 0
+    last: str = ZERO_ADDRESS
+
+
+class RunOf(NamedTuple):
+    """Both."""
+
+    cycle: int
+    batches: int
+    gains: int
+    score: int
+    last: str
+
+
+@slot(32, 32, 160, 32)
+class ProvenRanking(NamedTuple):
+    """Whose ranking is proven, how many of its calls are executed, by whom it is, and how many it has."""
+
+    cycle: int = 0
+    executed: int = 0
+    prover: str = ZERO_ADDRESS
+    batches: int = 0
+
+
+class RankedDeleveraging(Contract):
+    """See contracts/RankedDeleveraging.vy."""
+
+    KIND = "RankedDeleveraging"
+
+    market_address = immutable("MARKET", str)
+    trading_address = immutable("TRADING", str)
+
+    def __init__(self, world: World, name: str, address: str, market: str, trading: str) -> None:
+        super().__init__(world, name, address)
+        self.market_address = market
+        self.trading_address = trading
+        # By market, side and sender.
+        self.runs = self.table("runs", RankingProgress())
+        self.lasts = self.table("lasts", LastRanked())
+        # By those and the number of the call.
+        self.digests = self.table("digests", bytes(32))
+        # By market and side.
+        self.cases = self.table("cases", ProvenRanking())
+
+    @property
+    def market(self) -> IPerpetualMarket:
+        return cast(IPerpetualMarket, self.world.at(self.market_address))
+
+    @property
+    def trading(self) -> IPerpetualTrading:
+        return cast(IPerpetualTrading, self.world.at(self.trading_address))
+
+    @external
+    def submit(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> None:
+        """Go on with the sender's ranking of those who gained on a side; complete, it is proven."""
+        cycle = self.market.clock_of(self.address).cycle - 1
+        require(self.cases[market, side].cycle != cycle, "deleveraging: proven")
+        key = market, side, sender
+        run, last = self.runs[key], self.lasts[key]
+        if run.cycle != cycle:
+            run, last = RankingProgress(cycle), LastRanked(MOST_SCORE, _LAST)
+        require(len(accounts) != 0, "deleveraging: nobody")
+        for owner in accounts:
+            gains = self.market.gains_of(self.address, owner, market)
+            gain, score = get_side_gain(gains, side), compute_score(gains, side)
+            require(gain != 0, "deleveraging: has not gained")
+            before = (last.score, int(last.last, 16))
+            require((score, int(owner, 16)) < before, "deleveraging: out of rank")
+            run, last = run._replace(gains=run.gains + gain), LastRanked(score, owner)
+        self.digests[*key, cycle << 32 | run.batches] = hash_accounts(accounts)
+        run = run._replace(batches=run.batches + 1)
+        is_proven = run.gains == self.market.cycle_of(self.address, market, cycle)[0][side]
+        require(is_proven or len(accounts) >= bounds.MIN_RANKED, "deleveraging: too few")
+        self.runs[key], self.lasts[key] = run, last
+        self.emit("Submitted", market, side, sender, len(accounts), run.gains)
+        if is_proven:
+            self.cases[market, side] = ProvenRanking(cycle, 0, sender, run.batches)
+            self.emit("Proven", market, side, sender, run.cycle)
+
+    @external
+    def execute(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
+        """Close the accounts of the next call of the proven ranking; the lots that are nobody's still."""
+        case: ProvenRanking = self.cases[market, side]
+        cycle = self.market.clock_of(self.address).cycle - 1
+        require(0 < case.cycle >= cycle - 1, "deleveraging: not proven")
+        kept = self.digests[market, side, case.prover, case.cycle << 32 | case.executed]
+        is_next = case.executed < case.batches and hash_accounts(accounts) == kept
+        require(is_next, "deleveraging: not the next")
+        most = (MAX_UINT256,) * len(accounts)
+        closed, left = self.trading.deleverage(
+            self.address, market, side, accounts, most, case.prover, sender
+        )
+        require(left != 0 or any(closed), "deleveraging: no lots to close")
+        self.emit("Executed", market, side, case.executed, left)
+        if left != 0:
+            # With none left more may come: then its turn is still this call's.
+            self.cases[market, side] = case._replace(executed=case.executed + 1)
+        return left
+
+    @view
+    def run_of(self, sender: str, market: int, side: int, prover: str) -> RunOf:
+        """Return how far a sender's last ranking of a side is."""
+        key = market, side, prover
+        return RunOf(*self.runs[key], *self.lasts[key])
+
+    @view
+    def case_of(self, sender: str, market: int, side: int) -> ProvenRanking:
+        """Return the last ranking of a side that was proven, and how many of its calls were executed."""
+        return cast(ProvenRanking, self.cases[market, side])
+
+
+def get_side_gain(gains: Gains, side: int) -> int:
+    """Return the gains of one side [wei]."""
+    require(side < 2, "deleveraging: no such side")
+    return gains.short if side else gains.long
+
+
+def compute_score(gains: Gains, side: int) -> int:
+    """Return what an account ranks by; whoever owed at the end of the cycle comes first."""
+    return min(get_side_gain(gains, side) * SCALE // max(gains.worth, 1), MOST_SCORE)
+
+
+def hash_accounts(accounts: tuple[str, ...]) -> bytes:
+    """Return the digest of the accounts of a call."""
+    return keccak256(encode_words(32, len(accounts), *accounts))

@@ -1,0 +1,48 @@
+"""A token of a local chain whose functions return false where others revert."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.contract_base import World, external, view
+from backstop.model.token import Token
+
+
+class ReturnsFalseToken(Token):
+    """Returns false where others revert. See contracts/devnet/ReturnsFalseToken.vy."""
+
+    KIND = "ReturnsFalseToken"
+
+    def __init__(
+        self, world: World, name: str, address: str, token_name: str, token_symbol: str, token_decimals: int
+    ) -> None:
+        super().__init__(world, name, address, token_name, token_symbol, token_decimals)
+        self.freezes = self.table("frozen", False)
+
+    @external
+    def freeze(self, sender: str, frozen: bool) -> None:
+        """Stop the token, or let it go on."""
+        self.freezes[()] = frozen
+
+    @view
+    def frozen(self, sender: str) -> bool:
+        """Tell whether the token is frozen, so that nothing moves."""
+        return bool(self.freezes[()])
+
+    @external
+    def transfer(self, sender: str, to: str, amount: int) -> bool:
+        """Move the sender's tokens."""
+        if self.freezes[()] or self.balances[sender] < amount:
+            return False
+        self._move_tokens(sender, to, amount)
+        return True
+
+    @external
+    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
+        """Move tokens on an allowance."""
+        allowance = self.allowances[owner, sender]
+        if allowance < amount or self.freezes[()] or self.balances[owner] < amount:
+            return False
+        self._move_tokens(owner, to, amount)
+        if allowance != MAX_UINT256:
+            self.allowances[owner, sender] = allowance - amount
+        return True

@@ -1,0 +1,30 @@
+"""Check of an account's signature, by key or by contract; see contracts/modules/signature_check.vy.
+
+A key signs for every account of its address, a contract for its own alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from backstop.model.account_owner import is_account_owner
+from backstop.model.contract_base import Contract
+from backstop.model.evm_crypto import ORDER, ecrecover
+
+# What `isValidSignature` answers.
+IS_VALID = bytes.fromhex("1626ba7e") + bytes(28)
+
+
+def is_signed(asks: Contract, account: str, digest: bytes, signature: bytes) -> bool:
+    """Tell whether an account has signed a digest: by its key, in 65 bytes, or as a contract."""
+    if len(signature) == 65:
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        # Of the two signatures of a key that sign the same, the one with the lower half counts.
+        signer = ecrecover(digest, signature[64], r, s) if s <= ORDER // 2 else None
+        if signer is not None and is_account_owner(asks.world, account, signer):
+            return True
+    wallet = cast(Any, asks.world.addresses.get(account))
+    if wallet is None:
+        return False
+    answer = asks.world.attempt(lambda: wallet.isValidSignature(asks.address, digest, signature))
+    return answer is not None and bytes(answer).ljust(32, b"\0") == IS_VALID

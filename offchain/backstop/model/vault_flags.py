@@ -1,0 +1,44 @@
+"""Vaults whose whole debt is at risk. Flags are normalized debt in wad. See contracts/modules/vault_flags.vy.
+
+A flag follows what leaves its vault by liquidation; after a repayment or a top-up it stays until anyone has
+the vault looked at again.
+"""
+
+from __future__ import annotations
+
+from backstop.model.contract_base import Contract, World
+from backstop.model.interfaces import IPriceFeed
+
+
+def lowest_price(feed: IPriceFeed, asking: str, collateral_type: int) -> int:
+    """Return the lowest known price [ray]: of auctions, or the next one, held back or not; 0 is none."""
+    price = feed.auction_price(asking, collateral_type)
+    coming = feed.prices_of(asking, collateral_type).next or feed.withheld(asking, collateral_type)
+    return min(price, coming) if coming else price
+
+
+class VaultFlags(Contract):
+    """The flags of vaults; a part of the liquidation engine."""
+
+    def __init__(self, world: World, name: str, address: str) -> None:
+        super().__init__(world, name, address)
+        self.vault_flags = self.table("vault_flags.of_vaults")
+        self.type_flags = self.table("vault_flags.of_types")
+        # A bit for each type with any flag.
+        self.flagged = self.table("vault_flags.flagged")
+
+    def _set_flag(self, collateral_type: int, owner: str, new: int) -> None:
+        """Set, change or clear a flag."""
+        old = int(self.vault_flags[collateral_type, owner])
+        if new != old:
+            self.vault_flags[collateral_type, owner] = new
+            before = self.type_flags[collateral_type]
+            self.type_flags[collateral_type] = before + new - old
+            if before == 0 or self.type_flags[collateral_type] == 0:
+                self.flagged[()] ^= 1 << collateral_type
+        self.emit("VaultFlagged", collateral_type, owner, new)
+
+    def _shrink_flag(self, collateral_type: int, owner: str, left: int) -> None:
+        """Keep a flag within the normalized debt that a vault has left."""
+        if self.vault_flags[collateral_type, owner] > left:
+            self._set_flag(collateral_type, owner, left)

@@ -1,0 +1,12 @@
+"""move_to_workout: a vault's collateral and debt go to workouts, and to nobody else."""
+
+import pytest
+
+from tests.support.auction_steps import WETH
+from tests.support.helpers import reverts
+
+
+@pytest.mark.parametrize("sender", ["admin", "stranger", "borrower"])
+def test_workouts_only(protocol, sender):
+    with reverts("liquidation_engine: not workouts"):
+        protocol.do("LiquidationEngine.move_to_workout", WETH, "borrower", 0, 0, sender=sender)

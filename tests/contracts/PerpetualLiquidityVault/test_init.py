@@ -1,0 +1,43 @@
+"""The constructor refuses rules out of bounds, and takes over what the market says."""
+
+import pytest
+
+from backstop.model.arithmetic import MAX_UINT256
+from tests.support.deployed_protocol import DeployedProtocol
+from tests.support.helpers import check_cannot_be_made
+from tests.support.market_with_pool import NAMES, POOL, POOL_RULES
+from tests.support.perpetuals import HOUSE, ORDERS, TRADING
+
+
+@pytest.mark.parametrize(
+    ("rule", "amount", "fits", "reason"),
+    [
+        ("notice", 3_599, 3_600, "liquidity_vault: notice bounds"),
+        ("notice", 30 * 86_400 + 1, 30 * 86_400, "liquidity_vault: notice bounds"),
+        ("leverage", 0, 1, "liquidity_vault: leverage bounds"),
+        ("leverage", 100_001, 100_000, "liquidity_vault: leverage bounds"),
+        ("spread", 1_001, 1_000, "liquidity_vault: spread bounds"),
+        ("share", 0, 1, "liquidity_vault: share bounds"),
+        ("share", 10_001, 10_000, "liquidity_vault: share bounds"),
+        ("quote_time", 59, 60, "liquidity_vault: quote bounds"),
+        ("quote_time", 86_401, 86_400, "liquidity_vault: quote bounds"),
+    ],
+)
+def test_bounds(pool, rule, amount, fits, reason):
+    market = pool.market
+    wired = tuple(market.at(name) for name in (HOUSE, TRADING, ORDERS, "admin"))
+    market.system.create_contract(POOL, "Fine", *NAMES, wired, POOL_RULES._replace(**{rule: fits}))
+    refused = POOL_RULES._replace(**{rule: amount})
+    check_cannot_be_made(DeployedProtocol(market.system), POOL, *NAMES, wired, refused, reason=reason)
+
+
+def test_what_it_was_made_with(pool):
+    market = pool.market
+    assert pool.read("MARKET") == market.at(HOUSE) and pool.read("TRADING") == market.at(TRADING)
+    assert pool.read("ORDERS") == market.at(ORDERS) and pool.read("asset") == market.at("Stablecoin")
+    assert pool.read("POLICY") == market.at("MarginPolicy") and pool.read("MARK_AGE") == 60
+    assert (pool.read("name"), pool.read("symbol"), pool.read("decimals")) == (*NAMES, 18)
+    rules = [pool.read(name) for name in ("NOTICE", "LEVERAGE", "SPREAD", "SHARE", "QUOTE_TIME")]
+    assert rules == list(POOL_RULES)
+    allowed = market.read("Stablecoin.allowance", market.at(POOL), market.at(HOUSE))
+    assert allowed == MAX_UINT256 and pool.read("admin") == market.at("admin")

@@ -1,0 +1,72 @@
+"""liquidate: lots of an account under its maintenance margin, for the pool's account and its reward."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.helpers import reverts
+from tests.support.market_with_pool import POOL
+from tests.support.perpetuals import ETH, open_crowded_positions
+
+
+@pytest.fixture
+def short_of_margin(members):
+    """A long of 1,000 lots at 17.6 has 600 left, and needs more."""
+    open_crowded_positions(members.market)
+    members.market.mark(ETH, 176 * WAD // 10)
+    return members
+
+
+def test_lots_and_reward_are_the_pools(short_of_margin):
+    pool = short_of_margin
+    before, owners = pool.equity(), pool.market.equity("long")
+    reward = pool.liquidate("long", 500)
+    fee = reward * 1_000 // 10_000
+    assert pool.size() == 500 and pool.market.size("long") == 500
+    assert reward > 0 and pool.equity() - before == reward - fee
+    assert owners - pool.market.equity("long") == reward
+    pool.market.check_woken()
+
+
+def test_a_keeper_only(short_of_margin):
+    with reverts("roles: missing role"):
+        who = short_of_margin.market.at("long")
+        short_of_margin.do("liquidate", who, ETH, 1, sender="stranger")
+
+
+def test_what_the_desk_refuses(short_of_margin):
+    with reverts("trading: safe account"):
+        short_of_margin.liquidate("first", 1)
+    with reverts("trading: own account"):
+        short_of_margin.liquidate(short_of_margin.market.at(POOL), 1)
+    with reverts("trading: not that many"):
+        short_of_margin.liquidate("long", 0)
+
+
+def test_limits_and_who_is_due(short_of_margin):
+    pool = short_of_margin
+    pool.do("set_limit", ETH, 1_760, sender="admin")
+    with reverts("liquidity_vault: above its limit"):
+        pool.liquidate("long", 101)
+    pool.liquidate("long", 100)
+    pool.do("set_limit", ETH, 10**6, sender="admin")
+    batch = pool.request("bob", 10**25)
+    pool.market.advance(pool.read("due_at", batch + 1) - pool.market.world.timestamp)
+    pool.market.refresh()
+    with reverts("liquidity_vault: members are due"):
+        pool.liquidate("long", 100)
+
+
+def test_it_may_reduce_what_the_pool_has(short_of_margin):
+    """A pool that is short takes a long position over, whoever is due."""
+    pool = short_of_margin
+    pool.market.deposit("weak", 300 * WAD)
+    pool.market.trade("other", "weak", 100)
+    pool.market.mark(ETH, 199 * WAD // 10)
+    pool.liquidate("weak", 50)
+    assert pool.size() == -50
+    pool.do("set_limit", ETH, 0, sender="admin")
+    pool.market.mark(ETH, 175 * WAD // 10)
+    with reverts("liquidity_vault: above its limit"):
+        pool.liquidate("long", 101)
+    pool.liquidate("long", 50)
+    assert pool.size() == 0

@@ -1,0 +1,64 @@
+"""exchange: what any trading can do, whatever it asks of others."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.helpers import reverts
+from tests.support.margin_order_steps import build_terms
+from tests.support.perpetuals import ETH, HOUSE
+
+
+@pytest.fixture
+def own(market):
+    """A market with a trading that is an account."""
+    market.create_market("Own", market.at("desk"))
+    market.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=10**12), sender="admin")
+    market.do("Own.accrue", ETH, sender="keeper")
+    return market
+
+
+def exchange(market, lots, price=20 * WAD, buyer_gets=0, seller_gets=0, number=1):
+    args = (ETH, market.at(f"buyer_{number}"), market.at("seller"), lots, price, buyer_gets, seller_gets)
+    market.do("Own.execute_trade", *args, sender="desk")
+
+
+def test_what_is_paid_beside_is_insurance(own):
+    exchange(own, 1, buyer_gets=-3, seller_gets=1)
+    assert own.read("Own.fees") == 2
+    assert own.read("Own.standing_of", own.at("seller")).own == 1
+    with reverts("perpetuals: more than is paid"):
+        exchange(own, 1, buyer_gets=-3, seller_gets=4)
+
+
+@pytest.mark.parametrize("lots", [2**63, -(2**63)])
+def test_positions_have_room(own, lots):
+    with reverts("cycle_book: too many lots"):
+        exchange(own, lots)
+
+
+def test_more_lots_than_any_limit(own):
+    """Each position has room, and together they have not."""
+    exchange(own, 1)
+    with reverts("price_path: too much is open"):
+        exchange(own, 2**63 - 1, price=1, number=2)
+
+
+def test_cash_has_room(own):
+    with reverts("price_path: beyond all figures"):
+        exchange(own, 2**62, price=2**80)
+
+
+def test_a_look_between_two_marks_adds_the_funding_since(market):
+    """A premium has longs pay; who looks before anybody marks sees what a mark makes of it."""
+    for name in ("long", "short"):
+        market.deposit(name, 1_000 * WAD)
+    market.trade("long", "short", 10, price=20 * WAD + WAD // 20)
+    market.advance(3_601)
+    market.refresh()
+    rate = market.market.fundings[ETH].rate
+    before = market.read(f"{HOUSE}.standing_of", market.at("long")).own
+    market.advance(600)
+    seen = [market.read(f"{HOUSE}.standing_of", market.at(name)).own for name in ("long", "short")]
+    market.refresh()
+    marked = [market.read(f"{HOUSE}.standing_of", market.at(name)).own for name in ("long", "short")]
+    assert rate > 0 and seen == marked and before - seen[0] == 600 * 10 * rate

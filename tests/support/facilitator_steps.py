@@ -1,0 +1,76 @@
+"""A facilitator in the tests: what it is deployed with, and what a bridge, its guardian and payers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from backstop.deployment.deployment_parameters import FacilitatorParameters, Parameters
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.model.arithmetic import MAX_UINT256
+from tests.support.deployed_protocol import DeployedProtocol
+
+# The type of the facilitator `Rollup`, after WETH, WBTC and XAU.
+ROLLUP = 3
+DAY = 86_400
+LINE = 1_000_000
+FACILITATOR = FacilitatorParameters("Rollup", LINE, DAY)
+OTHER = FacilitatorParameters("Sidechain", 50_000, 3_600, minter="other_bridge")
+
+
+def with_facilitators(parameters: Parameters | None = None) -> Parameters:
+    """The standard deployment, or another one, with two facilitators; `Sidechain` is type 4."""
+    return replace(parameters or build_standard_parameters(), facilitators=(FACILITATOR, OTHER))
+
+
+def deploy_facilitator(
+    new_protocol: Callable[..., DeployedProtocol], parameters: Parameters | None = None
+) -> DeployedProtocol:
+    """A protocol with facilitators and the usual prices."""
+    return new_protocol(with_facilitators(parameters), prices=True)
+
+
+def draw_stablecoin(protocol: DeployedProtocol, amount: int, receiver: str = "receiver") -> None:
+    """As the bridge, wad."""
+    protocol.do("Rollup.draw", amount, receiver, sender="bridge")
+
+
+def pay_facilitator(
+    protocol: DeployedProtocol, amount: int, method: str = "repay", who: str = "receiver"
+) -> int:
+    """Pay the facilitator with what somebody holds, wad; what was taken."""
+    protocol.do("Stablecoin.approve", "Rollup", MAX_UINT256, sender=who)
+    return int(protocol.do(f"Rollup.{method}", amount, sender=who))
+
+
+def announce_loss(protocol: DeployedProtocol, amount: int, sender: str = "admin") -> None:
+    """A loss, wad."""
+    protocol.do("Rollup.announce_loss", amount, sender=sender)
+
+
+def realise_loss(protocol: DeployedProtocol, amount: int) -> int:
+    """Announce a loss, wait, and realise it; what was lost."""
+    announce_loss(protocol, amount)
+    protocol.advance(FACILITATOR.delay)
+    return int(protocol.do("Rollup.realise_loss", sender="stranger"))
+
+
+def read_bridge_debt(protocol: DeployedProtocol) -> int:
+    """What the bridge owes: rad."""
+    vault = protocol.read("VaultEngine.vault", ROLLUP, "Rollup")
+    return int(vault.normalized_debt * protocol.read("VaultEngine.debts_of", ROLLUP).accumulated_rate)
+
+
+def read_locked_notes(protocol: DeployedProtocol) -> int:
+    """Notes in its vault, wad."""
+    return int(protocol.read("VaultEngine.vault", ROLLUP, "Rollup").locked_collateral)
+
+
+def read_debt_at_risk(protocol: DeployedProtocol) -> int:
+    """What of its debt is in doubt, rad."""
+    return int(protocol.read("LiquidationEngine.debt_at_risk_of", ROLLUP))
+
+
+def read_facilitator_deficit(protocol: DeployedProtocol) -> int:
+    """Of its type, rad."""
+    return int(protocol.read("VaultEngine.deficit_of", ROLLUP))
