@@ -7,8 +7,7 @@ are chosen and do nothing says what it would have come to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.keepers.cycle_view import CycleView
@@ -17,10 +16,9 @@ from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_orders import NANOSECONDS, Order
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.randomness import SeededRandom
+from backstop.simulation.evasion_record import AdlEvader
+from backstop.simulation.scenario_run import ScenarioRun
 from backstop.system import Action
-
-if TYPE_CHECKING:
-    from backstop.simulation.scenario_run import ScenarioRun
 
 WAYS = (
     "passes its position on",
@@ -33,28 +31,6 @@ _PASSES, _OFF_MARK, _ITSELF, _WITHDRAWS = WAYS
 
 PURSE = "dodgers"
 """The account with the margins of second accounts."""
-
-
-@dataclass
-class AdlEvader:
-    """A winner, its second account, and what both tried."""
-
-    name: str
-    pal: str
-    way: str
-    tried: int = 0
-    went: int = 0
-    fees: int = 0  # wad, that both paid
-    brought: int = 0  # wad, into the second account
-
-
-@dataclass
-class AdlEvasion:
-    """The dodgers of a run, once they are chosen, and the cycle in which they have tried last."""
-
-    dodgers: list[AdlEvader] = field(default_factory=list)
-    cycle: int = 0
-    rounds: int = 0
 
 
 def compute_purse(run: ScenarioRun) -> int:

@@ -5,16 +5,14 @@ Of a trade two people sign an order each, and somebody matches them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.margin_orders import NANOSECONDS, Order
 from backstop.simulation.scenario.scenario_schema import MarginAccount, MarginTrade
+from backstop.simulation.scenario_run import ScenarioRun
 from backstop.system import Action
-
-if TYPE_CHECKING:
-    from backstop.simulation.scenario_run import ScenarioRun
 
 
 def trade_margin(run: ScenarioRun) -> None:

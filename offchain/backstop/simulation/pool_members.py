@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from backstop.deployment.role_accounts import get_account
 from backstop.keepers.backstop_pool_keeper import POOL
 from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.margin_fund import MarginFund
 from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault
+from backstop.simulation.scenario_run import ScenarioRun
 from backstop.system import Action
-
-if TYPE_CHECKING:
-    from backstop.simulation.scenario_run import ScenarioRun
 
 
 def request_withdrawals(run: ScenarioRun) -> None:

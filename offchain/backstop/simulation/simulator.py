@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from backstop.errors import BackstopError
 from backstop.proof.step_trace import Trace
 from backstop.simulation import book_opening
+from backstop.simulation.block_runner import BlockRunner
 from backstop.simulation.progress import Progress, RunInterruptedError
 from backstop.simulation.run_directory import Row, TableSpool, write_run
 from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.run_summary import list_keeper_rows, summarise_run
 from backstop.simulation.scenario import Scenario, draw_scenario
-from backstop.simulation.scenario_run import ScenarioRun
 from backstop.simulation.session import open_session
 
 AFTERMATH_STEP = 6 * 3_600
@@ -31,7 +31,7 @@ class RunResult(NamedTuple):
     trace: Trace
 
 
-class Simulation(ScenarioRun):
+class Simulation(BlockRunner):
     """One run of a scenario on a session, start to end."""
 
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:

@@ -6,8 +6,7 @@ comes about and how often its interval holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import combinations
 from math import log1p, sqrt
 from typing import TYPE_CHECKING
@@ -21,11 +20,12 @@ from backstop.simulation.scenario.deterministic_float import Floats
 from backstop.simulation.sources.book_reader import VaultBook
 from backstop.simulation.sources.calibrated_values import CalibratedValues
 from backstop.simulation.sources.depth_reader import DepthQuotes
-from backstop.simulation.sources.price_reader import PriceHistory, format_time
-from backstop.studies.calibration.correlation import WORST, PairCorrelation, measure_correlation
+from backstop.simulation.sources.price_reader import PriceHistory
+from backstop.studies.calibration.calibration_figures import Calibration, PriceFigures
+from backstop.studies.calibration.correlation import WORST, measure_correlation
 from backstop.studies.calibration.jackknife import Figure, cut_stretches, drop_stretch, jackknife_figure
 from backstop.studies.calibration.log_returns import LEAST, LogReturns, compute_log_returns
-from backstop.studies.calibration.market_depth import MarketFigures, measure_market
+from backstop.studies.calibration.market_depth import measure_market
 from backstop.studies.calibration.return_distributions import (
     LEAST_DEGREES,
     MOST_DEGREES,
@@ -40,7 +40,7 @@ from backstop.studies.calibration.return_distributions import (
 from backstop.studies.calibration.scenario_output import build_measured
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 YEAR = 365 * 86_400
 BLOCK = 300
@@ -48,79 +48,6 @@ LAWS = ("tails", "jumps")
 
 COMPANY = 0.5
 """Correlation with the first of a group from which on a price has its extremes together with it."""
-
-
-@dataclass(frozen=True)
-class PriceFigures:
-    """What is measured of one price; figures of the law that was not chosen are None."""
-
-    symbol: str
-    group: str  # prices of one group have their extremes together
-    volatility: Figure  # share a year, without jumps
-    degrees: Figure | None = None
-    every: Figure | None = None  # seconds from jump to jump
-    mean: Figure | None = None  # of a jump, in logarithms
-    deviation: Figure | None = None
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """All that was measured, and of what."""
-
-    name: str
-    law: str
-    step: int  # seconds of a move
-    moves: int
-    left_out: int
-    first: int
-    last: int
-    days: int
-    window: int  # seconds: over how long the worst days are
-    prices: tuple[PriceFigures, ...]
-    pairs: Mapping[tuple[str, str], PairCorrelation]
-    markets: Mapping[str, MarketFigures]
-    measured: CalibratedValues
-
-    @property
-    def told(self) -> str:
-        """Say in a line what was measured."""
-        return (
-            f"{self.moves:,} moves of {quantity_units.format_duration(self.step)} from "
-            f"{format_time(self.first)} to "
-            f"{format_time(self.last)}, {self.left_out:,} left out at gaps"
-        )
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return a row for each figure: of what, its unit, its value and the interval of 95%."""
-        import pandas as pd
-
-        columns = ["figure", "of", "unit", "value", "low", "high"]
-        return pd.DataFrame(list(self._list_figures()), columns=columns).astype(
-            dict.fromkeys(("value", "low", "high"), float)
-        )
-
-    def _list_figures(self) -> list[tuple[str, str, str, float | None, float | None, float | None]]:
-        named = [
-            row
-            for each in self.prices
-            for row in (
-                ("volatility", each.symbol, "share_a_year", each.volatility),
-                ("degrees", each.symbol, "count", each.degrees),
-                ("jumps_every", each.symbol, "seconds", each.every),
-                ("jumps_mean", each.symbol, "logarithm", each.mean),
-                ("jumps_deviation", each.symbol, "logarithm", each.deviation),
-            )
-        ]
-        for (one, other), pair in self.pairs.items():
-            named.append(("correlation", f"{one}/{other}", "share", pair.usual))
-            named.append(("correlation_in_crashes", f"{one}/{other}", "share", pair.crash))
-        for symbol, market in self.markets.items():
-            named.append(("depth", symbol, "dollars", market.depth))
-            if market.lowest is not None:
-                named.append(("depth_1_in_20", symbol, "dollars", Figure(market.lowest, None, None)))
-            named.append(("fee", symbol, "share", market.fee))
-            named.append(("recovery", symbol, "seconds", market.recovery))
-        return [(what, of, unit, *figure) for what, of, unit, figure in named if figure is not None]
 
 
 def calibrate(

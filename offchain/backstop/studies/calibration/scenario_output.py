@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import floor
-from typing import TYPE_CHECKING
 
 from backstop.simulation.scenario.deterministic_float import decompose_cholesky
 from backstop.simulation.scenario.quantity_units import format_duration
 from backstop.simulation.sources.calibrated_values import CalibratedValues, MarketEstimate, PriceLaw
 from backstop.simulation.sources.price_reader import format_time
+from backstop.studies.calibration.calibration_figures import Calibration, PriceFigures
 from backstop.studies.calibration.correlation import WORST
 from backstop.studies.calibration.jackknife import Figure, round_figure
 from backstop.studies.calibration.market_depth import MarketFigures
 from backstop.studies.calibration.return_distributions import LEAST_DEGREES, MOST_DEGREES
-
-if TYPE_CHECKING:
-    from backstop.studies.calibration.scenario_calibration import Calibration, PriceFigures
 
 _STEP = 0.02
 _DAY = 86_400

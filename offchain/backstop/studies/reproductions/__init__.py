@@ -21,5 +21,6 @@ def run_reproduction(name: str, seed: int = 1) -> Reproduction:
     """Reproduce one result; raise BackstopError for an unknown name. The seed decides all draws."""
     if name not in NAMES:
         raise BackstopError(f"there is no reproduction {name!r}: take one of {', '.join(NAMES)}")
-    module = import_module(f"backstop.studies.reproductions.{name.replace('-', '_')}")
+    stem = {"spiral": "deleveraging_spiral"}.get(name, name.replace("-", "_"))
+    module = import_module(f"backstop.studies.reproductions.{stem}")
     return cast(Callable[[int], Reproduction], module.reproduce)(seed)

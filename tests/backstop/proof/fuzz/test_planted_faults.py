@@ -9,12 +9,12 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.campaign_counts import CampaignCounts, CountedCall
+from backstop.proof.fuzz.fault_draw import draw_faults
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.fuzz.planted_faults import (
     WRITES,
     FaultTrial,
     PlantedFault,
-    draw_faults,
     read_faults,
     result_lines,
     write_faults,

@@ -13,14 +13,20 @@ from backstop.deployment.contract_names import MARGIN_POLICIES
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
-from backstop.studies.reproductions import black_thursday, october_2025, run_reproduction, shocks, spiral
+from backstop.studies.reproductions import (
+    black_thursday,
+    deleveraging_spiral,
+    october_2025,
+    run_reproduction,
+    shocks,
+)
 from backstop.studies.reproductions.arithmetic import FIVE_PERCENT_A_DAY
 from backstop.studies.reproductions.figure_comparison import Reproduction
 from backstop.studies.reproductions.lockstep_deployment import open_deployment
 from tests.support.checkout_paths import ROOT
 from tests.support.deep import mark_long_cases
 
-BEHAVIOURS = {each.name: each for each in spiral.BEHAVIOURS}
+BEHAVIOURS = {each.name: each for each in deleveraging_spiral.BEHAVIOURS}
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
 
 
@@ -120,7 +126,7 @@ def test_the_minimal_policy_stops_at_what_was_won() -> None:
 
 
 def test_the_published_spiral() -> None:
-    rows = spiral.reproduce_four_steps()
+    rows = deleveraging_spiral.reproduce_four_steps()
     assert len(rows) == 12
     assert all(each.agrees for each in rows)
 
@@ -128,23 +134,23 @@ def test_the_published_spiral() -> None:
 @pytest.mark.parametrize("worth", [120.0, 149.4, 400.0])
 def test_a_speculator_keeps_the_ratio_or_gives_up(worth) -> None:
     debt, one = np.array([100.0]), np.ones(1)
-    chosen, possible = spiral.choose_debt(debt, np.array([worth]), one * exp(0.02), one)
-    after = worth + spiral.DEMAND * (1 - debt / chosen)
+    chosen, possible = deleveraging_spiral.choose_debt(debt, np.array([worth]), one * exp(0.02), one)
+    after = worth + deleveraging_spiral.DEMAND * (1 - debt / chosen)
     assert bool(possible[0]) == (worth != 120.0)  # 50 of the ratio missing, and buying back costs more
     if possible[0]:
-        assert after[0] >= spiral.RATIO * chosen[0] - 1e-9
+        assert after[0] >= deleveraging_spiral.RATIO * chosen[0] - 1e-9
 
 
 def test_prices_are_drawn_as_the_paper_says() -> None:
-    returns = spiral.draw_returns(1, 100, 3)
-    assert returns.shape == (100, spiral.DAYS)
-    assert abs(returns.mean()) < 4 * spiral.DEVIATION / 100_000**0.5
-    assert returns.std() == pytest.approx(spiral.DEVIATION, rel=0.05)
+    returns = deleveraging_spiral.draw_returns(1, 100, 3)
+    assert returns.shape == (100, deleveraging_spiral.DAYS)
+    assert abs(returns.mean()) < 4 * deleveraging_spiral.DEVIATION / 100_000**0.5
+    assert returns.std() == pytest.approx(deleveraging_spiral.DEVIATION, rel=0.05)
     # A tail that a normal number has once in 10,000 billion days.
-    assert np.abs(returns).max() > 7.5 * spiral.DEVIATION
+    assert np.abs(returns).max() > 7.5 * deleveraging_spiral.DEVIATION
 
 
-def one_by_one(moves: Sequence[float], behaviour: spiral.Behaviour) -> tuple[int, list[float]]:
+def one_by_one(moves: Sequence[float], behaviour: deleveraging_spiral.Behaviour) -> tuple[int, list[float]]:
     """One path by the rules of the paper, step by step: its last day, and what a coin cost each day."""
     debt, ether, price, coins = 100.0, 400.0, 1.0, [1.0]
     growth = mean = 0.0
@@ -179,9 +185,9 @@ def one_by_one(moves: Sequence[float], behaviour: spiral.Behaviour) -> tuple[int
 )
 def test_all_paths_at_once_are_each_path_by_itself(name) -> None:
     behaviour = BEHAVIOURS[name]
-    returns = spiral.draw_returns(1, 40, 3)
-    stopped, volatility = spiral.play_speculator(returns, behaviour, 0.0)
-    assert 0 < (stopped < spiral.DAYS - 1).sum() < 40
+    returns = deleveraging_spiral.draw_returns(1, 40, 3)
+    stopped, volatility = deleveraging_spiral.play_speculator(returns, behaviour, 0.0)
+    assert 0 < (stopped < deleveraging_spiral.DAYS - 1).sum() < 40
     for moves, day, deviation in zip(returns.tolist(), stopped, volatility, strict=True):
         last, coins = one_by_one(moves, behaviour)
         assert last == day
@@ -193,7 +199,7 @@ def test_all_paths_at_once_are_each_path_by_itself(name) -> None:
 )
 def test_volatility_is_near_the_published_one_on_few_paths() -> None:
     """For each of the seven behaviours: within a quarter of the 95th percentile of 10,000 paths."""
-    found = spiral.reproduce(1, paths=400)
+    found = deleveraging_spiral.reproduce(1, paths=400)
     assert_in_docs(found)
     upper = [each for each in found.rows if each.figure.startswith("t(3), ") and "95%" in each.figure]
     assert len(upper) == 7

@@ -34,7 +34,7 @@ from backstop.studies.reproductions.figure_comparison import (
     build_row,
 )
 
-SCENARIO = Path(__file__).with_name("spiral.yaml")
+SCENARIO = Path(__file__).with_suffix(".yaml")
 PATHS = 10_000
 DAYS = 1_000
 DEVIATION = 0.027925  # of ether's daily log returns, 2017 to 2018

@@ -1,0 +1,124 @@
+"""Runs a scenario block by block: markets, people, transactions that get in, decisions of keepers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import cast
+
+from backstop.deployment.devnet_signing import get_trader_account
+from backstop.keepers.call_costs import convert_gas_to_stablecoin, require_call_gas
+from backstop.keepers.cycle_view import CycleView
+from backstop.keepers.keeper_decisions import has_occasion
+from backstop.keepers.keeper_view import KeeperView
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.adl_evaders import run_adl_evasion
+from backstop.simulation.margin_trades import announce_delistings, list_withdrawing_accounts, trade_margin
+from backstop.simulation.pool_members import request_withdrawals
+from backstop.simulation.progress import Progress, RunInterruptedError
+from backstop.simulation.scenario.scenario_schema import MarginAccount
+from backstop.simulation.scenario_run import KeeperState, ScenarioRun
+from backstop.system import Action
+
+
+class BlockRunner(ScenarioRun):
+    """A run of a scenario that can be played."""
+
+    def run_block(self) -> None:
+        """Run one block: the outside world, the transactions that get in, then every keeper decides."""
+        scenario, now = self.scenario, self.now
+        self.advance_clock(scenario.start + now)
+        if scenario.scarcity:
+            self.update_stablecoin_price()
+        self.move_markets(now)
+        announce_delistings(self)
+        trade_margin(self)
+        self.withdraw_free_margin(now)
+        request_withdrawals(self)
+        run_adl_evasion(self)
+
+        self.include_transactions()
+        view = self.view()
+        for group, states in self._groups:
+            down = any(outage.start <= now < outage.end for outage in group.outages)
+            if down or not has_occasion(group.role, view):
+                for state in states:
+                    state.dropped += self.mempool.drop_pending(state.keeper.address)
+                continue
+            gas_price = group.gas.compute_gas_price(scenario.gas_prices, now)
+            for state in states:
+                self.choose_transactions(state, view, gas_price)
+        self.recorder.record_block(view, scenario.gas_prices.get_value(now), len(self.mempool))
+
+    def include_transactions(self) -> None:
+        """Apply the transactions that get into this block."""
+        scenario, now = self.scenario, self.now
+        gas_price = scenario.gas_prices.get_value(now)
+        capacity = scenario.block_gas * scenario.gas_share.get_value(now) // BASIS_POINTS
+        ether = self.paths[scenario.gas_token][self.block]
+        for pending in self.mempool.fill_block(self.system.timestamp, gas_price, capacity):
+            outcome = self.apply(pending.action)
+            state = self.by_address[pending.sender]
+            state.included += 1
+            state.gas_cost += convert_gas_to_stablecoin(pending.gas, pending.gas_price, ether)
+            state.memory.record_outcome(pending.intent, outcome.ok, self.system.timestamp)
+            if outcome.reason is not None:
+                state.failed += 1
+                self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
+
+    def choose_transactions(self, state: KeeperState, view: KeeperView, gas_price: int) -> None:
+        """Have a keeper look at the block, and make its waiting transactions what it wants now."""
+        keeper, wanted = state.keeper, []
+        for intent in keeper.decide_calls(view, state.memory, gas_price):
+            action = intent.action
+            gas = require_call_gas(action.contract, action.method) if intent.gas is None else intent.gas
+            wanted.append((action, intent.about, gas, gas_price))
+        if not wanted:
+            state.dropped += self.mempool.drop_pending(keeper.address)
+            return
+        sent, dropped = self.mempool.replace_pending(
+            keeper.address, keeper.name, wanted, view.timestamp, keeper.group.latency
+        )
+        state.sent += sent
+        state.dropped += dropped
+
+    @cached_property
+    def leaving(self) -> list[MarginAccount]:
+        """Owners who have not taken out what they are going to."""
+        return list_withdrawing_accounts(self)
+
+    def withdraw_free_margin(self, now: int) -> None:
+        """Withdraw the free margin of owners whose time has come, once each."""
+        for each in list(self.leaving):
+            assert each.takes_out is not None
+            owner = get_trader_account(each.name)
+            if each.takes_out > now:
+                continue
+            self.submit_marks(owner)
+            amount, equity = (
+                self.compute_free_margin(owner),
+                cast(CycleView, self.view().cycles).get_account_equity(owner),
+            )
+            action = Action("PerpetualMarket", "withdraw", (amount, owner), owner)
+            # Who has nothing has left.
+            if equity == 0 or (amount and self.apply(action).ok):
+                self.leaving.remove(each)
+
+    def run_until_sold(self, stop: Callable[[], bool]) -> None:
+        """Run on at the last prices until all is sold; raise RunInterruptedError if `stop` says so."""
+        for _ in range(self.scenario.more_blocks):
+            if not self.compute_unsold_debt():
+                return
+            if stop():
+                raise RunInterruptedError("stopped after the last block, with something left to sell")
+            self.now += self.scenario.block_time
+            self.run_block()
+
+    def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """Run the scenario's own time; raise RunInterruptedError if `stop` says so."""
+        for block in range(self.scenario.blocks + 1):
+            if stop():
+                raise RunInterruptedError(f"stopped at block {block} of {self.scenario.blocks}")
+            progress(block, self.scenario.blocks, "running")
+            self.block, self.now = block, block * self.scenario.block_time
+            self.run_block()
