@@ -29,10 +29,14 @@ def start_auction(protocol: DeployedProtocol, who: str = "borrower", price: int 
 
 
 def take_collateral(
-    protocol: DeployedProtocol, id: int, amount: int = ALL, max_price: int = ALL, receiver: str = "taker"
+    protocol: DeployedProtocol,
+    auction_id: int,
+    amount: int = ALL,
+    max_price: int = ALL,
+    receiver: str = "taker",
 ) -> None:
     """Take as `taker`, without a callback."""
-    protocol.do("CollateralAuction.take", id, amount, max_price, receiver, b"", sender="taker")
+    protocol.do("CollateralAuction.take", auction_id, amount, max_price, receiver, b"", sender="taker")
 
 
 def get_only_event(protocol: DeployedProtocol, name: str, contract: str = "CollateralAuction") -> tuple:

@@ -40,12 +40,12 @@ def liquidate_indebted_vault(protocol: DeployedProtocol) -> int:
     return int(protocol.do("LiquidationEngine.liquidate", XAU, "borrower", "keeper", sender="keeper"))
 
 
-def end_auction_unsold(protocol: DeployedProtocol, id: int) -> None:
+def end_auction_unsold(protocol: DeployedProtocol, auction_id: int) -> None:
     """The auction finds no taker, its principal is lost."""
     end = protocol.timestamp + protocol.parameters.collateral_types[XAU].auction.tail
     while protocol.timestamp <= end:
         protocol.post_price("XAU", CRASHED)
-    protocol.do("CollateralAuction.close", id, sender="stranger")
+    protocol.do("CollateralAuction.close", auction_id, sender="stranger")
 
 
 def cover_loss(protocol: DeployedProtocol) -> None:

@@ -76,13 +76,17 @@ def close_books(protocol: DeployedProtocol) -> None:
 def open_auctions(protocol: DeployedProtocol) -> list[int]:
     """The ids of all auctions that are open."""
     last = int(protocol.read("CollateralAuction.last_id"))
-    return [id for id in range(1, last + 1) if protocol.table("CollateralAuction", "lots", id).target]
+    return [
+        auction_id
+        for auction_id in range(1, last + 1)
+        if protocol.table("CollateralAuction", "lots", auction_id).target
+    ]
 
 
 def unwind_auctions(protocol: DeployedProtocol) -> None:
     """Unwind every open auction."""
-    for id in open_auctions(protocol):
-        protocol.do("CollateralAuction.unwind", id, sender="stranger")
+    for auction_id in open_auctions(protocol):
+        protocol.do("CollateralAuction.unwind", auction_id, sender="stranger")
 
 
 def list_indebted_vaults(protocol: DeployedProtocol) -> list[tuple[int, str]]:

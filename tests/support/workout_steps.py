@@ -61,9 +61,9 @@ def start_workout(protocol: DeployedProtocol, who: str = "borrower", instalments
     return enter_workout(protocol, who, instalments)
 
 
-def pay_workout(protocol: DeployedProtocol, id: int, amount: int, who: str = "borrower") -> int:
+def pay_workout(protocol: DeployedProtocol, workout_id: int, amount: int, who: str = "borrower") -> int:
     """Somebody pays, wad; what was burned."""
-    return int(protocol.do("Workouts.pay", id, amount, sender=who))
+    return int(protocol.do("Workouts.pay", workout_id, amount, sender=who))
 
 
 def transfer_stablecoin(protocol: DeployedProtocol, who: str, amount: int) -> None:
@@ -73,14 +73,14 @@ def transfer_stablecoin(protocol: DeployedProtocol, who: str, amount: int) -> No
     protocol.do("Stablecoin.transfer", who, amount, sender="market_maker")
 
 
-def foreclose_workout(protocol: DeployedProtocol, id: int) -> None:
+def foreclose_workout(protocol: DeployedProtocol, workout_id: int) -> None:
     """A liquidator forecloses."""
-    protocol.do("Workouts.foreclose", id, "liquidator", sender="liquidator")
+    protocol.do("Workouts.foreclose", workout_id, "liquidator", sender="liquidator")
 
 
-def read_workout(protocol: DeployedProtocol, id: int) -> Workout:
+def read_workout(protocol: DeployedProtocol, workout_id: int) -> Workout:
     """All about an open workout."""
-    return Workout(*protocol.read("Workouts.workout_of", id))
+    return Workout(*protocol.read("Workouts.workout_of", workout_id))
 
 
 def read_vault(protocol: DeployedProtocol, who: str = "borrower") -> Any:

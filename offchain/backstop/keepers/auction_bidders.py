@@ -69,13 +69,13 @@ def plan_bidder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
     budget = view.get_spendable_stablecoins(keeper.address)
     # What is sent has its money set aside already.
     market = dict(enumerate(view.outside.prices))
-    open = [
+    open_auctions = [
         each
         for each in list_candidate_auctions(keeper, view, market, budget, least)
         if keeper.is_assigned(each.id) and ("take", each.id) not in memory.under_way
     ]
-    worth = value_auctions(keeper, view, "collateral", open, market)
-    for auction in open:
+    worth = value_auctions(keeper, view, "collateral", open_auctions, market)
+    for auction in open_auctions:
         if auction.id not in worth or not can_be_profitable(auction, worth[auction.id], budget, least):
             continue
         affordable = min(auction.lot, budget * RAY // max(1, auction.price))
@@ -118,7 +118,7 @@ def _plan_equity_takes(
 ) -> Generator[Intent, None, int]:
     """Yield the takes from one contract's sales; return what they cost [wad]."""
     before = budget
-    open = [
+    open_auctions = [
         sale
         for sale in view.equity_auctions
         if sale.contract == contract
@@ -136,10 +136,10 @@ def _plan_equity_takes(
             view.outside.equity_price,
             view.timestamp,
         )
-        for sale in open
+        for sale in open_auctions
     ]
     worth = keeper.value_offers(offers)
-    for sale in open:
+    for sale in open_auctions:
         if sale.collateral_type not in worth:
             continue
         amount = min(sale.lot, budget * RAY // sale.price)

@@ -112,9 +112,9 @@ def iter_cheapest_auctions(
                 *(_iter_profitable_auctions(each, market, slack, UNLIMITED, least) for each in equal)
             )
         return
-    open = list_candidate_auctions(keeper, view, market, UNLIMITED, least)
-    worth = value_auctions(keeper, view, sale, open, market)
-    for auction in sorted(open, key=lambda each: compute_discount_key(view, each)):
+    open_auctions = list_candidate_auctions(keeper, view, market, UNLIMITED, least)
+    worth = value_auctions(keeper, view, sale, open_auctions, market)
+    for auction in sorted(open_auctions, key=lambda each: compute_discount_key(view, each)):
         most = market[auction.collateral_type] + slack
         if auction.id in worth and can_be_profitable(auction, most, UNLIMITED, least):
             yield auction
@@ -137,9 +137,11 @@ def _iter_profitable_auctions(
 ) -> Iterator[Auction]:
     """Yield the auctions of a batch that may bring a profit, the oldest first."""
     price, most = priced.price, worth[priced.batch.collateral_type] + slack
-    for id, c, lot, target, top, started_at, principal, reward, version in priced.batch.lots:
+    for auction_id, c, lot, target, top, started_at, principal, reward, version in priced.batch.lots:
         if _can_cover_minimum(price, lot, target, most, budget, least):
-            yield Auction(id, c, lot, target, top, started_at, price, False, principal, reward, version)
+            yield Auction(
+                auction_id, c, lot, target, top, started_at, price, False, principal, reward, version
+            )
 
 
 def has_takeable_auction(view: KeeperView) -> bool:

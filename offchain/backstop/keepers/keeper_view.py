@@ -156,7 +156,7 @@ class KeeperView(VaultView):
     def get_membership(self, pool: str, owner: str) -> PoolMembership:
         """Return a member's part in a pool."""
         found = self._read_pool(pool)
-        requested = sum(found.requests[id, owner].shares for id in found.list_requests(owner))
+        requested = sum(found.requests[batch_id, owner].shares for batch_id in found.list_requests(owner))
         claimable = found.maxWithdraw("", owner) if found.cooldown else 0
         return PoolMembership(found.held(owner), requested, claimable)
 
@@ -309,14 +309,14 @@ class KeeperView(VaultView):
         # What began in one block at one price costs the same, by the same terms.
         prices: dict[tuple[int, int, int, int], tuple[int, bool]] = {}
         for each in self._indexes.lots.get_open_lots().values():
-            id, c, left, target, top, started_at, principal, budget, version = each
+            auction_id, c, left, target, top, started_at, principal, budget, version = each
             known = prices.get((c, top, started_at, version))
             if known is None:
                 known = self.get_terms_at_start(each).price(top, now - started_at)
                 prices[c, top, started_at, version] = known
             price, due = known
             found.append(
-                Auction(id, c, left, target, top, started_at, price, due, principal, budget, version)
+                Auction(auction_id, c, left, target, top, started_at, price, due, principal, budget, version)
             )
         return found
 

@@ -148,8 +148,8 @@ class LedgerView(PriceView):
             return []
         least = has * cap_bps // BASIS_POINTS // BASIS_POINTS
         reserved = {c for (c, _), held in self._waterfall["reservations"].items() if held.amount}
-        open = [c for c in self.types if self.get_deficit(c) and c not in reserved]
-        return [c for c in open if self._compute_stage_room(k, c, has) // RAY * RAY > least]
+        open_types = [c for c in self.types if self.get_deficit(c) and c not in reserved]
+        return [c for c in open_types if self._compute_stage_room(k, c, has) // RAY * RAY > least]
 
     def get_pool_assets(self, pool: str) -> int:
         """Return what a pool holds for its members [wad of its asset]."""

@@ -45,7 +45,7 @@ class AuctionBatch:
     def lots(self) -> list[OpenLot]:
         """The auctions, the oldest first."""
         if self._sorted is None:
-            self._sorted = [self._lots[id] for id in sorted(self._lots)]
+            self._sorted = [self._lots[auction_id] for auction_id in sorted(self._lots)]
         return self._sorted
 
     @property
@@ -61,9 +61,9 @@ class AuctionBatch:
         self._lots[lot.id] = lot
         self._sorted = self._most = None
 
-    def drop_lot(self, id: int) -> None:
+    def drop_lot(self, auction_id: int) -> None:
         """Let an auction go."""
-        del self._lots[id]
+        del self._lots[auction_id]
         self._sorted = self._most = None
 
 
@@ -79,9 +79,9 @@ class OpenAuctionIndex:
         self._empty: dict[int, OpenLot] = {}
         self._written = set(tables["lots"])
 
-    def refresh_record(self, id: int) -> None:
+    def refresh_record(self, auction_id: int) -> None:
         """Look again at an auction, when it is asked for next: an action writes most of its records."""
-        self._written.add(id)
+        self._written.add(auction_id)
 
     def get_open_lots(self) -> Mapping[int, OpenLot]:
         """Return the open auctions by id, the oldest first."""
@@ -103,21 +103,23 @@ class OpenAuctionIndex:
         if not self._written:
             return
         latest, late = next(reversed(self._open), 0), False
-        for id in sorted(self._written):
-            before = self._open.get(id)
+        for auction_id in sorted(self._written):
+            before = self._open.get(auction_id)
             if before is not None:
                 self._drop_lot(before)
-            lot: collateral_auction.Lot = self._tables["lots"][id]
+            lot: collateral_auction.Lot = self._tables["lots"][auction_id]
             if lot.target == 0:
-                self._open.pop(id, None)
+                self._open.pop(auction_id, None)
                 continue
             # A foreclosed workout is sold under the id that it entered with.
-            late = late or (id < latest and before is None)
+            late = late or (auction_id < latest and before is None)
             left, target, started_at, c, version = lot
-            top, owner = self._tables["tops"][id], self._tables["owners"][id]
+            top, owner = self._tables["tops"][auction_id], self._tables["owners"][auction_id]
             principal = collateral_auction.principal_left(lot, top)
-            found = OpenLot(id, c, left, target, top.top, started_at, principal, owner.reward_budget, version)
-            self._open[id] = found
+            found = OpenLot(
+                auction_id, c, left, target, top.top, started_at, principal, owner.reward_budget, version
+            )
+            self._open[auction_id] = found
             self._index_lot(found)
         if late:
             self._open = dict(sorted(self._open.items()))

@@ -23,7 +23,7 @@ def plan_matcher_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
     if margin is None or margin.is_closing or keeper.orders is None:
         return
     sent = {name for about in memory.under_way if about[0] == "fill" for name in _get_order_pair(about)}
-    open = [
+    open_orders = [
         each
         for each in keeper.orders.read_orders()
         if view.timestamp <= each.order.expiry
@@ -31,8 +31,10 @@ def plan_matcher_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
         and each.name not in sent
     ]
     book, fills = _RemainingLots(margin), list[Intent]()
-    for buy in sorted((each for each in open if each.buys), key=lambda each: (-each.order.price, each.place)):
-        sells = [each for each in open if not each.buys and each.order.market == buy.order.market]
+    for buy in sorted(
+        (each for each in open_orders if each.buys), key=lambda each: (-each.order.price, each.place)
+    ):
+        sells = [each for each in open_orders if not each.buys and each.order.market == buy.order.market]
         for sell in sorted(sells, key=lambda each: (each.order.price, each.place)):
             if sell.order.price > buy.order.price or book.get_remaining_lots(buy) == 0:
                 break

@@ -356,11 +356,11 @@ class VaultView(LedgerView):
     def workouts(self) -> list[Workout]:
         """The open workouts, the oldest first."""
         found = []
-        for id, balance in self._indexes.workouts.iter_records():
-            schedule, sums = self._workouts["schedules"][id], self._workouts["sums"][id]
+        for workout_id, balance in self._indexes.workouts.iter_records():
+            schedule, sums = self._workouts["schedules"][workout_id], self._workouts["sums"][workout_id]
             found.append(
                 Workout(
-                    id=id,
+                    id=workout_id,
                     collateral_type=balance.collateral_type,
                     owner=schedule.owner,
                     lot=balance.lot,

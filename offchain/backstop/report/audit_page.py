@@ -60,10 +60,10 @@ def _iter_charts(statement: Mapping[str, Any]) -> Iterator[Chart]:
         yield _draw_bars("stages", "What the stages have", names, parts)
 
 
-def _draw_bars(id: str, title: str, names: list[str], parts: list[BarPart]) -> Chart:
+def _draw_bars(element_id: str, title: str, names: list[str], parts: list[BarPart]) -> Chart:
     told = "; ".join(
         f"{name} " + ", ".join(f"{part.name} {amounts.format_compact(part.values[i], RAD)}" for part in parts)
         for i, name in enumerate(names)
     )
     legend = tuple(LegendKey(part.name, part.color, "area") for part in parts)
-    return Chart(id, title, f"{title}: {told}.", build_stacked_bars(names, parts), legend)
+    return Chart(element_id, title, f"{title}: {told}.", build_stacked_bars(names, parts), legend)

@@ -51,7 +51,12 @@ def draw_waterfall(run: Run) -> Chart | None:
 
 
 def draw_falling_bars(
-    id: str, title: str, whole: WaterfallStep, paid: Sequence[WaterfallStep], left: WaterfallStep, unit: int
+    element_id: str,
+    title: str,
+    whole: WaterfallStep,
+    paid: Sequence[WaterfallStep],
+    left: WaterfallStep,
+    unit: int,
 ) -> Chart | None:
     """Draw bars that step down from a loss to what is left of it; None without a loss."""
     if whole.amount == 0:
@@ -123,7 +128,7 @@ def draw_falling_bars(
     label = "; ".join(
         f"{name} {amounts.format_compact(value, unit)}" for name, value in zip(names, values, strict=True)
     )
-    return Chart(id, title, f"{title.removeprefix('The ').capitalize()}: {label}.", figure)
+    return Chart(element_id, title, f"{title.removeprefix('The ').capitalize()}: {label}.", figure)
 
 
 def draw_cushions(run: Run) -> Chart | None:

@@ -54,7 +54,7 @@ def _get_world(row: Mapping[str, Any]) -> str:
     return str(row["world"])
 
 
-def draw_changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -> Chart:
+def draw_changes(element_id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -> Chart:
     """Draw each row's change as a point with its interval; a row without one is a hollow point."""
     # What is liquidated is of another size than what is lost, and would press everything else to zero.
     rows = [row for row in rows if row["figure"] in NAMES]
@@ -109,7 +109,7 @@ def draw_changes(id: str, title: str, rows: Sequence[Mapping[str, Any]], name: A
         },
     }
     told = "; ".join(f"{names[i]}: {_describe_change(row)}" for i, row in enumerate(rows))
-    return Chart(id, title, f"{title}. {told}.", figure)
+    return Chart(element_id, title, f"{title}. {told}.", figure)
 
 
 def _describe_change(row: Mapping[str, Any]) -> str:

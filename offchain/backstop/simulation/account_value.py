@@ -97,8 +97,8 @@ def _compute_shortfalls(run: ScenarioRun) -> list[int]:
     if "Workouts" in contracts:
         ids += contracts["Workouts"].tables["balances"]
     found = [0] * model.view("VaultEngine", "collateral_types")
-    for id in ids:
-        c, _, lot, principal = model.view("CollateralAuction", "position_of", id)
+    for auction_id in ids:
+        c, _, lot, principal = model.view("CollateralAuction", "position_of", auction_id)
         found[c] += max(0, principal - lot * (prices[c] if c < len(prices) else RAY))
     for (c, owner), flag in contracts["LiquidationEngine"].tables["vault_flags.of_vaults"].items():
         if flag:
@@ -113,25 +113,29 @@ def compute_stake(pool: MemberPool, owner: str) -> int:
     """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
     supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._all_vested()
     lost = everything - pool._compute_assets_left(everything)
-    level, of_live, open = 0, lost, dict[int, int]()
+    level, of_live, group_heights = 0, lost, dict[int, int]()
     if isinstance(pool, Pool) and (groups := pool.list_groups()):
         # Live shares and groups bear alike, each group up to its ceiling.
         level = pool._compute_level(groups, supply, lost)
-        open = {group.id: max(level, group.ceiling) - level for group in groups}
-        kept = sum(group.units * open[group.id] // SCALE for group in groups)
+        group_heights = {group.id: max(level, group.ceiling) - level for group in groups}
+        kept = sum(group.units * group_heights[group.id] // SCALE for group in groups)
         of_live = lost - (pool.line[()].held - kept)
     live = pool._get_vested_assets() - of_live
     found = pool.held(owner) * (live + 1) // supply
-    for (id, who), request in pool.requests.items():
+    for (batch_id, who), request in pool.requests.items():
         if who != owner or not request.shares:
             continue
-        part = pool._compute_claimable(id, owner)
+        part = pool._compute_claimable(batch_id, owner)
         found += part.assets
-        cut = max(request.generation, pool.get_cut_generation(id))
-        own = convert_shares(pool.shares_at_cut(id, owner), cut, pool.state[()].generation)
-        first = pool.find_run(id) if isinstance(pool, Pool) and id < pool.line[()].unsettled else id
-        if first in open:
-            found += own * open[first] // SCALE
-        elif not part.over and (id >= pool.line[()].unsettled or not isinstance(pool, Pool)):
+        cut = max(request.generation, pool.get_cut_generation(batch_id))
+        own = convert_shares(pool.shares_at_cut(batch_id, owner), cut, pool.state[()].generation)
+        first = (
+            pool.find_run(batch_id)
+            if isinstance(pool, Pool) and batch_id < pool.line[()].unsettled
+            else batch_id
+        )
+        if first in group_heights:
+            found += own * group_heights[first] // SCALE
+        elif not part.over and (batch_id >= pool.line[()].unsettled or not isinstance(pool, Pool)):
             found += own * (live + 1) // supply
     return int(found)

@@ -98,8 +98,8 @@ class GuardRecorder:
 
     def _record_workout(self, timestamp: int, event: str, values: tuple[Any, ...]) -> None:
         if event == "Entered":
-            id, c, owner, *terms = values
-            self.workouts[id] = WorkoutRecord(id, c, owner, timestamp, *terms)
+            workout_id, c, owner, *terms = values
+            self.workouts[workout_id] = WorkoutRecord(workout_id, c, owner, timestamp, *terms)
             self._end_call(timestamp, c, owner, by="restructured")
         elif event == "Paid":
             self.workouts[values[0]].paid += values[2]

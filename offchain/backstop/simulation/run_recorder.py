@@ -156,12 +156,14 @@ class RunRecorder:
     ) -> None:
         values: tuple[Any, ...] = log.values
         if log.event == "AuctionStarted":
-            id, c, owner, lot, top, target, principal = values
+            auction_id, c, owner, lot, top, target, principal = values
             since = self.auction_clock
-            self.auctions[id] = AuctionRecord(id, c, owner, timestamp, lot, top, target, principal, since)
+            self.auctions[auction_id] = AuctionRecord(
+                auction_id, c, owner, timestamp, lot, top, target, principal, since
+            )
         elif log.event == "Taken":
-            id, taker, collateral, paid, _ = values
-            auction = self.auctions[id]
+            auction_id, taker, collateral, paid, _ = values
+            auction = self.auctions[auction_id]
             c = auction.collateral_type
             price, _ = self.auction_terms[c].price(auction.top, self.auction_clock - auction.price_since)
             worth = collateral * market_prices[c] // RAY
@@ -172,7 +174,18 @@ class RunRecorder:
                 # It keeps what it took; a flash taker has sold it already.
                 self._add_inventory(taker, worth)
             symbol = self.symbols[c]
-            row = (step, timestamp, id, symbol, taker, sender_name, collateral, paid, price, market_prices[c])
+            row = (
+                step,
+                timestamp,
+                auction_id,
+                symbol,
+                taker,
+                sender_name,
+                collateral,
+                paid,
+                price,
+                market_prices[c],
+            )
             self.tables["takes"].append(row)
         elif log.event == "AuctionReset":
             auction = self.auctions[values[0]]

@@ -87,15 +87,15 @@ class GuardJobs(GasJobs):
         for who in owners:
             used["enter workout"] = self.do("Workouts", "enter", WETH, get_account(who), 8, sender=who)
         workouts = [self.chain.view("CollateralAuction", "last_id") - i for i in reversed(range(TIMES))]
-        for who, id in zip(owners, workouts, strict=True):
-            used["pay instalment"] = self.do("Workouts", "pay", id, 1_700 * WAD, sender=who)
+        for who, workout_id in zip(owners, workouts, strict=True):
+            used["pay instalment"] = self.do("Workouts", "pay", workout_id, 1_700 * WAD, sender=who)
         self.chain.advance(2 * 86_400)
         self.report_price(1_900)
         # The last is foreclosed without one.
-        for id in workouts[:-1]:
-            used["flag workout"] = self.do("Workouts", "flag", id, sender="stranger")
-        for id in workouts:
-            args = (id, get_account("liquidator"))
+        for workout_id in workouts[:-1]:
+            used["flag workout"] = self.do("Workouts", "flag", workout_id, sender="stranger")
+        for workout_id in workouts:
+            args = (workout_id, get_account("liquidator"))
             used["foreclose"] = self.do("Workouts", "foreclose", *args, sender="liquidator")
         return used
 

@@ -139,11 +139,13 @@ class IndexFollower:
         """Follow many blocks at a time, as far as none is likely to be reorganised."""
         first = self.index.number + 1
         for end, logs in self.logs.iter_log_ranges(first, last):
-            hash = self.node.get_block_hash(end)
-            if hash is None or any(log["blockHash"] != hash for log in logs if _get_block_number(log) == end):
+            block_hash = self.node.get_block_hash(end)
+            if block_hash is None or any(
+                log["blockHash"] != block_hash for log in logs if _get_block_number(log) == end
+            ):
                 raise _ChainMovedError
             changes = list(map(self.logs.decode_change, logs))
-            self.index.apply(BlockChanges(end, hash, self.index.hash, changes), final=True)
+            self.index.apply(BlockChanges(end, block_hash, self.index.hash, changes), final=True)
             if end != last:
                 self.say(f"block {end:,} of {last:,}, {len(self.index):,} vaults")
 
@@ -163,9 +165,11 @@ class IndexFollower:
         for header in headers:
             if header["parentHash"] != self.index.hash:
                 raise _ChainMovedError
-            hash = header["hash"]
-            changes = list(map(self.logs.decode_change, logs.get(hash, ())))
-            self.index.apply(BlockChanges(int(header["number"], 16), hash, header["parentHash"], changes))
+            block_hash = header["hash"]
+            changes = list(map(self.logs.decode_change, logs.get(block_hash, ())))
+            self.index.apply(
+                BlockChanges(int(header["number"], 16), block_hash, header["parentHash"], changes)
+            )
 
     def _confirm_calls(self) -> None:
         """Have the chain say which calls stand."""

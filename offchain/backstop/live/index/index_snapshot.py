@@ -137,10 +137,12 @@ class IndexSnapshot:
             index.types[c] = TypeVaults(*_read_columns(file, c))
         if len(index) != meta.vaults:
             raise ValueError(f"{len(index)} of {meta.vaults} vaults")
-        for position, number, hash in file.execute("SELECT * FROM journal ORDER BY position").fetchall():
+        for position, number, block_hash in file.execute(
+            "SELECT * FROM journal ORDER BY position"
+        ).fetchall():
             rows = file.execute("SELECT collateral_type, row, word FROM undo WHERE position = ?", (position,))
             undone = {(c, row): VaultRecord.from_word(word) for c, row, word in rows}
-            index.journal.append(UndoEntry(number, hash, undone))
+            index.journal.append(UndoEntry(number, block_hash, undone))
         index.mark_all_unconfirmed()
         return index, meta
 

@@ -64,10 +64,10 @@ class VaultIndex:
     `calls` are asked. `Follower` does that.
     """
 
-    def __init__(self, number: int, hash: str, depth: int = DEPTH) -> None:
+    def __init__(self, number: int, block_hash: str, depth: int = DEPTH) -> None:
         """Start before the deployment's first block, when nobody has a vault."""
         self.number = number
-        self.hash = hash
+        self.hash = block_hash
         self.types: dict[int, TypeVaults] = {}
         self.journal: deque[UndoEntry] = deque(maxlen=depth)
         self._doubtful: dict[tuple[int, int], None] = {}

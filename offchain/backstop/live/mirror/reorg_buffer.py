@@ -82,11 +82,11 @@ class ReorgBuffer:
         ]
 
     def append_block(
-        self, number: int, hash: str, timestamp: int, *, steps: int = 0, to_configure: int = 0
+        self, number: int, block_hash: str, timestamp: int, *, steps: int = 0, to_configure: int = 0
     ) -> None:
         """Remember the block that was just followed, and forget the oldest."""
         self._note_writes()
-        self.blocks.append(FollowedBlock(number, hash, timestamp, self._end, steps, to_configure))
+        self.blocks.append(FollowedBlock(number, block_hash, timestamp, self._end, steps, to_configure))
         if len(self.blocks) > self._depth + 1:
             self.blocks.popleft()
             cut = self.blocks[0].written - self._forgotten

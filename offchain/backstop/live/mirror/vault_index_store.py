@@ -93,9 +93,11 @@ class VaultIndexStore:
         self.update_index()
         undone = [
             UndoEntry(
-                number, hash, {self._get_row(key): _build_record(old or Vault()) for key, old in rows.items()}
+                number,
+                block_hash,
+                {self._get_row(key): _build_record(old or Vault()) for key, old in rows.items()},
             )
-            for number, hash, rows in self.mirror.list_undo_entries(_ENGINE, _VAULTS)
+            for number, block_hash, rows in self.mirror.list_undo_entries(_ENGINE, _VAULTS)
         ]
         self.index.journal = deque(undone, maxlen=DEPTH)
         contracts = self.mirror.model.world.contracts

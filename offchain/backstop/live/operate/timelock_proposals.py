@@ -76,9 +76,11 @@ class TimelockGovernance:
         ids = self.call_view("open_proposals")
         told = self._read_announced_proposals() if ids else {}
         found = []
-        for id in ids:
-            calls, salt = told.get(id, (None, b""))
-            found.append(OpenProposal(id, Proposal(*self.call_view("proposal_of", id)), calls, salt))
+        for proposal_id in ids:
+            calls, salt = told.get(proposal_id, (None, b""))
+            found.append(
+                OpenProposal(proposal_id, Proposal(*self.call_view("proposal_of", proposal_id)), calls, salt)
+            )
         return sorted(found, key=lambda each: (each.proposal.ready_at, each.id))
 
     def find_proposal(self, text: str) -> OpenProposal:
@@ -194,9 +196,9 @@ class TimelockGovernance:
     def _read_announced_proposals(self) -> dict[bytes, tuple[tuple[Call, ...], bytes]]:
         """Return what was proposed, by id: an event that another id follows from is not believed."""
         found = {}
-        for _, (id, calls, salt, _, _) in self._iter_events("Proposed"):
-            if hash_proposal(calls, salt) == id:
-                found[id] = tuple((target, data) for target, data in calls), salt
+        for _, (proposal_id, calls, salt, _, _) in self._iter_events("Proposed"):
+            if hash_proposal(calls, salt) == proposal_id:
+                found[proposal_id] = tuple((target, data) for target, data in calls), salt
         return found
 
     def _iter_events(self, name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -50,7 +50,10 @@ def _describe_timelock(model: ModelSystem, timelock: Timelock) -> dict[str, Any]
     """State who proposes, what waits for less than the longest, and what is proposed."""
     names = {each.address: each.label for each in model.world.contracts.values()}
     shorter = {key: delay for key, delay in timelock.delays.items() if delay}
-    proposals = [(id, timelock.proposal_of(_NOBODY, id)) for id in timelock.open_proposals(_NOBODY)]
+    proposals = [
+        (proposal_id, timelock.proposal_of(_NOBODY, proposal_id))
+        for proposal_id in timelock.open_proposals(_NOBODY)
+    ]
     return {
         "timelock": timelock.label,
         "governor": timelock.governor(_NOBODY),
@@ -62,7 +65,7 @@ def _describe_timelock(model: ModelSystem, timelock: Timelock) -> dict[str, Any]
             for (target, selector), delay in sorted(shorter.items())
         ],
         "proposals": [
-            {"id": "0x" + id.hex(), "ready_at": found.ready_at, "expires_at": found.expires_at}
-            for id, found in sorted(proposals, key=lambda each: each[1].ready_at)
+            {"id": "0x" + proposal_id.hex(), "ready_at": found.ready_at, "expires_at": found.expires_at}
+            for proposal_id, found in sorted(proposals, key=lambda each: each[1].ready_at)
         ],
     }

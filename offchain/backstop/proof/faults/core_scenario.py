@@ -100,9 +100,9 @@ def list_settlement_calls(it: FaultScenario) -> list[tuple[Action, bool, int]]:
     """
     snapshot = it.both.model.get_live_tables()
     lots = snapshot["CollateralAuction"]["lots"]
-    on_sale = [id for id, lot in lots.items() if lot.target]
+    on_sale = [auction_id for auction_id, lot in lots.items() if lot.target]
     calls = [it.build_action("Settlement.begin", by="settler")]
-    calls += [it.build_action("CollateralAuction.unwind", id, by="settler") for id in on_sale]
+    calls += [it.build_action("CollateralAuction.unwind", auction_id, by="settler") for auction_id in on_sale]
     for auction in ("StakeAuction", "MintAuction"):
         sales: Mapping[Any, Sale] = snapshot[auction]["sales"]
         calls += [
@@ -113,7 +113,7 @@ def list_settlement_calls(it: FaultScenario) -> list[tuple[Action, bool, int]]:
     vaults: Mapping[Any, Vault] = snapshot["VaultEngine"]["vaults"]
     indebted = {key for key, vault in vaults.items() if vault.normalized_debt}
     # Unwinding hands the debt back to where it came from.
-    indebted |= {it.read_view("CollateralAuction.position_of", id)[:2] for id in on_sale}
+    indebted |= {it.read_view("CollateralAuction.position_of", auction_id)[:2] for auction_id in on_sale}
     calls += [it.build_action("Settlement.skim", c, owner, by="settler") for c, owner in sorted(indebted)]
     covers = [it.build_action("Settlement.cover_last", c, by="settler") for c in types]
     calls += [*covers, it.build_action("Settlement.fix_redemption_rates", by="settler")]
@@ -233,6 +233,6 @@ def _cause_loss(it: FaultScenario, owners: dict[str, str]) -> None:
     tail = max(each.auction.tail for each in it.parameters.collateral_types)
     for _ in range(tail // 7_200 + 1):
         it.post_prices()
-    for id in ids:
-        it.run_call("CollateralAuction.close", id, by="crank")
+    for auction_id in ids:
+        it.run_call("CollateralAuction.close", auction_id, by="crank")
     it.post_prices(**prices)

@@ -126,10 +126,14 @@ def _repay_after_repair(it: FaultScenario, broken: Component | None) -> list[Cal
 def _take_auction(collateral_type: int) -> Callable[[FaultScenario, Component | None], list[CallStep]]:
     def steps(it: FaultScenario, broken: Component | None) -> list[CallStep]:
         lots = it.both.model.get_live_tables()["CollateralAuction"]["lots"]
-        id = next(id for id, lot in lots.items() if lot.target and lot.collateral_type == collateral_type)
+        auction_id = next(
+            auction_id
+            for auction_id, lot in lots.items()
+            if lot.target and lot.collateral_type == collateral_type
+        )
         # After a long silence it has to be reset first.
-        reset = it.build_action("CollateralAuction.reset", id, "crank", by="crank")
-        take = id, WAD // 100, MAX_UINT256, "bidder", b""
+        reset = it.build_action("CollateralAuction.reset", auction_id, "crank", by="crank")
+        take = auction_id, WAD // 100, MAX_UINT256, "bidder", b""
         return [
             CallStep(reset, False),
             CallStep(it.build_action("CollateralAuction.take", *take, by="bidder")),

@@ -206,8 +206,10 @@ class _Shrinker:
             action = steps[i].step
             if isinstance(action, Action) and action.method == "liquidate":
                 before = [each.step for each in steps[:i]]
-                id = 1 + sum(isinstance(each, Action) and each.method == "liquidate" for each in before)
-                candidate = _drop_auction([*steps[:i], *steps[i + 1 :]], id)
+                auction_id = 1 + sum(
+                    isinstance(each, Action) and each.method == "liquidate" for each in before
+                )
+                candidate = _drop_auction([*steps[:i], *steps[i + 1 :]], auction_id)
                 if self.stopped():
                     return steps
                 if fails(candidate):
@@ -272,15 +274,15 @@ def _move_earlier(steps: list[TraceStep], i: int, gap: int, shorter: int) -> lis
     return [each._replace(timestamp=each.timestamp - gap + shorter) for each in later]
 
 
-def _drop_auction(steps: list[TraceStep], id: int) -> list[TraceStep]:
+def _drop_auction(steps: list[TraceStep], auction_id: int) -> list[TraceStep]:
     """Return the steps without those of an auction, the ids after it one lower."""
     kept = []
     for step in steps:
         action = step.step
         if isinstance(action, Action) and (action.contract, action.method) in OF_AN_AUCTION:
-            if action.args[0] == id:
+            if action.args[0] == auction_id:
                 continue
-            if action.args[0] > id:
+            if action.args[0] > auction_id:
                 step = step._replace(step=action._replace(args=(action.args[0] - 1, *action.args[1:])))
         kept.append(step)
     return kept

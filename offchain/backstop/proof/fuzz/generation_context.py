@@ -241,7 +241,7 @@ class GenerationContext:
 
     def list_open_auctions(self) -> list[int]:
         """Return the ids of the open auctions among the last few."""
-        return [id for id in self.live if self.auction.lots[id].started_at]
+        return [auction_id for auction_id in self.live if self.auction.lots[auction_id].started_at]
 
     @property
     def live(self) -> range:
@@ -258,7 +258,9 @@ class GenerationContext:
     def list_open_workouts(self) -> list[int]:
         """Return the ids of open workouts."""
         return (
-            [] if self.workouts is None else [id for id, each in self.workouts.balances.items() if each.left]
+            []
+            if self.workouts is None
+            else [workout_id for workout_id, each in self.workouts.balances.items() if each.left]
         )
 
     def draw_workout_id(self) -> int | None:

@@ -65,9 +65,11 @@ def only_owner_moves_holdings(step: Transition, changes: Changes) -> None:
 
     claimed = [each for each in changes.get("line.requests", ()) if _is_request_reduced(step, each)]
     claimed += [each for each in changes.get("line.claimed", ()) if each.new > each.old]
-    for contract, (id, controller), *_ in claimed:
+    for contract, (batch_id, controller), *_ in claimed:
         if not _can_act_as_owner(step, contract, controller):
-            raise PropertyViolationError(f"{sender} claimed of {contract}'s batch {id} for {controller}")
+            raise PropertyViolationError(
+                f"{sender} claimed of {contract}'s batch {batch_id} for {controller}"
+            )
 
     for path in _RIGHTS:
         for contract, (owner, other), old, new in changes.get(path, ()):
@@ -96,10 +98,10 @@ def only_owner_moves_holdings(step: Transition, changes: Changes) -> None:
 
 def _is_request_reduced(step: Transition, change: SlotChange) -> bool:
     """Return whether a request has fewer shares, and not because all were divided up to its batch's cut."""
-    pool, (id, _), old, new = change
-    collects = id == step.read_post_state(pool, "line.queue").collecting
+    pool, (batch_id, _), old, new = change
+    collects = batch_id == step.read_post_state(pool, "line.queue").collecting
     cut = step.read_post_state(
-        pool, "token.state" if collects else "line.batches", () if collects else id
+        pool, "token.state" if collects else "line.batches", () if collects else batch_id
     ).generation
     return bool(new.shares < convert_shares(old.shares, old.generation, max(old.generation, cut)))
 

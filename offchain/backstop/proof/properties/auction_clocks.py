@@ -48,8 +48,8 @@ def due_resets_succeed(step: Transition) -> None:
     Or without a fresh price, with resets stopped, of an empty lot, of a type that is wound up, or of a lot
     that owes principal and is worth less than a hundredth of the minimum.
     """
-    id, receiver = step.action.args
-    lot = step.read_post_state(_AUCTION, "lots", id)
+    auction_id, receiver = step.action.args
+    lot = step.read_post_state(_AUCTION, "lots", auction_id)
     c = lot.collateral_type
     prices, config = (
         step.read_post_state("PriceFeed", "prices", c),
@@ -63,16 +63,18 @@ def due_resets_succeed(step: Transition) -> None:
     if (
         not (is_priced and is_open and is_person)
         or is_settling
-        or not _is_reset_due(step, step.read_post_state, id)
+        or not _is_reset_due(step, step.read_post_state, auction_id)
     ):
         return
-    if not _is_lot_worthless(step, lot, step.read_post_state(_AUCTION, "tops", id)):
-        raise PropertyViolationError(f"auction {id} is due, and its reset is refused: {step.outcome.reason}")
+    if not _is_lot_worthless(step, lot, step.read_post_state(_AUCTION, "tops", auction_id)):
+        raise PropertyViolationError(
+            f"auction {auction_id} is due, and its reset is refused: {step.outcome.reason}"
+        )
 
 
-def _is_reset_due(step: Transition, read: Read, id: Any) -> bool:
+def _is_reset_due(step: Transition, read: Read, auction_id: Any) -> bool:
     """Return whether an auction has to start again for sure: with its price rounded up."""
-    lot, top = read(_AUCTION, "lots", id), read(_AUCTION, "tops", id).top
+    lot, top = read(_AUCTION, "lots", auction_id), read(_AUCTION, "tops", auction_id).top
     terms, elapsed = _read_lot_terms(step, lot), _read_auction_clock(step) - lot.started_at
     if not lot.target or elapsed < 0:
         return False

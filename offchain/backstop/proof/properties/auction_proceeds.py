@@ -36,11 +36,13 @@ class LotRemainderReturnsToVault:
         # Id of an auction or a workout -> the owner whose vault was liquidated or entered.
         contracts = model.world.contracts
         self._owners: dict[int, str] = {
-            id: each.owner for id, each in contracts[_AUCTION].tables["owners"].items() if each.owner
+            auction_id: each.owner
+            for auction_id, each in contracts[_AUCTION].tables["owners"].items()
+            if each.owner
         }
         if _WORKOUTS in contracts:
             schedules = contracts[_WORKOUTS].tables["schedules"]
-            self._owners |= {id: each.owner for id, each in schedules.items() if each.owner}
+            self._owners |= {workout_id: each.owner for workout_id, each in schedules.items() if each.owner}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
         """Note the owners by events of liquidations and workouts, and check the ends by vaults."""
@@ -49,11 +51,11 @@ class LotRemainderReturnsToVault:
                 self._owners[log.values[0]] = log.values[2]
         for log in step.outcome.logs:
             if (log.contract, log.event) in _ENDS:
-                id, c, named, returned = log.values[:4]
-                self._check_returned_lot(step, id, c, self._owners.get(id, named), returned)
+                workout_id, c, named, returned = log.values[:4]
+                self._check_returned_lot(step, workout_id, c, self._owners.get(workout_id, named), returned)
 
     def _check_returned_lot(
-        self, step: Transition, id: int, collateral_type: int, owner: str, returned: int
+        self, step: Transition, auction_id: int, collateral_type: int, owner: str, returned: int
     ) -> None:
         vault = collateral_type, owner
         told = [log.values[:2] for log in step.outcome.logs if log.event == "VaultChanged"]
@@ -67,24 +69,24 @@ class LotRemainderReturnsToVault:
         is_full = step.action.method == "unwind" and old.locked_collateral + returned >= 2**104
         if owner == ZERO_ADDRESS or is_full:
             gained, salvaged = salvaged, gained
-        left = _read_unsold_lot(step, id)
+        left = _read_unsold_lot(step, auction_id)
         if (gained, salvaged) != (returned, 0) or returned != left:
             raise PropertyViolationError(
-                f"{left} are left of the lot of {id}, {returned} are returned: the vault of {owner} gained "
-                f"{gained}, salvage {salvaged}"
+                f"{left} are left of the lot of {auction_id}, {returned} are returned: the vault of {owner} "
+                f"gained {gained}, salvage {salvaged}"
             )
 
 
-def _read_unsold_lot(step: Transition, id: int) -> int:
+def _read_unsold_lot(step: Transition, auction_id: int) -> int:
     """Return what of a lot before the step was not sold in it [wad]."""
     sold = sum(
         log.values[2]
         for log in step.outcome.logs
-        if (log.contract, log.event) == (_AUCTION, "Taken") and log.values[0] == id
+        if (log.contract, log.event) == (_AUCTION, "Taken") and log.values[0] == auction_id
     )
-    lot = step.read_pre_state(_AUCTION, "lots", id).lot
+    lot = step.read_pre_state(_AUCTION, "lots", auction_id).lot
     if _WORKOUTS in step.model.world.contracts:
-        lot += step.read_pre_state(_WORKOUTS, "balances", id).lot
+        lot += step.read_pre_state(_WORKOUTS, "balances", auction_id).lot
     return int(lot - sold)
 
 
@@ -97,7 +99,7 @@ def liquidation_reward_stays_within_penalty(step: Transition, changes: Changes) 
     is_liquidation = step.is_call("LiquidationEngine", "liquidate")
     if not is_liquidation and not step.is_call(_WORKOUTS, "foreclose"):
         return
-    ((id, c, target, principal),) = [
+    ((auction_id, c, target, principal),) = [
         (log.values[0], log.values[1], log.values[5], log.values[6])
         for log in step.outcome.logs
         if (log.contract, log.event) == (_AUCTION, "AuctionStarted")
@@ -107,8 +109,8 @@ def liquidation_reward_stays_within_penalty(step: Transition, changes: Changes) 
     penalty = min(penalty, _MOST_PENALTY)
     reward = min(penalty, terms.tip * _WAD + terms.chip * (target // RAY) // BASIS_POINTS)
     minted = sum(each.new - each.old for each in changes.get("erc20.totalSupply", ()))
-    budget = step.read_post_state(_AUCTION, "owners", id).reward_budget
+    budget = step.read_post_state(_AUCTION, "owners", auction_id).reward_budget
     if (minted, budget) != (reward, penalty - reward):
         raise PropertyViolationError(
-            f"auction {id}: {minted} are paid and {budget} kept, of a penalty of {penalty}"
+            f"auction {auction_id}: {minted} are paid and {budget} kept, of a penalty of {penalty}"
         )

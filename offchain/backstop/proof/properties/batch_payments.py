@@ -120,23 +120,26 @@ def equity_round_pays_all_due_batches(step: Transition, changes: Changes) -> Non
     for log in step.outcome.logs:
         if log.event != "RoundPaid":
             continue
-        pool, (round, until, shares, assets) = log.contract, log.values
+        pool, (payout_round, until, shares, assets) = log.contract, log.values
         read, state = step.read_pre_state, step.read_pre_state(pool, "token.state")
         due, queue = read(pool, "due"), read(pool, "line.queue")
         total = batch_figures.convert_shares(due.shares, due.generation, state.generation)
         wait = step.get_contract(pool).cooldown + batch_figures.LOOK
-        id = queue.unsettled
-        while id < queue.collecting and step.model.timestamp >= read(pool, "line.batches", id).since + wait:
-            batch = read(pool, "line.batches", id)
+        batch_id = queue.unsettled
+        while (
+            batch_id < queue.collecting
+            and step.model.timestamp >= read(pool, "line.batches", batch_id).since + wait
+        ):
+            batch = read(pool, "line.batches", batch_id)
             total += batch_figures.convert_shares(batch.units, batch.generation, state.generation)
-            id += 1
+            batch_id += 1
         held = own.compute_vested_assets(read(pool, "funds.assets"), step.model.timestamp)
         price = (held + batch_figures.VIRTUAL_ASSETS) * total // (state.supply + batch_figures.VIRTUAL_SHARES)
-        if (until, shares, assets) != (id, total, price) or round != read(pool, "round"):
+        if (until, shares, assets) != (batch_id, total, price) or payout_round != read(pool, "round"):
             raise PropertyViolationError(
                 f"{pool} pays {assets} for {shares} up to batch {until}, not {price} for {total}"
             )
-        kept, after = step.read_post_state(pool, "rounds", round), step.read_post_state(pool, "due")
+        kept, after = step.read_post_state(pool, "rounds", payout_round), step.read_post_state(pool, "due")
         owed = step.read_post_state(pool, "line.queue").owed - queue.owed
         if tuple(kept) != (assets, shares) or after.shares or owed != assets:
             raise PropertyViolationError(

@@ -93,8 +93,8 @@ def _has_vault_room(lockstep: LockstepLike) -> bool:
     auction, locked = get_contract(lockstep, "CollateralAuction"), Counter[Any]()
     for key, vault in get_contract(lockstep, "VaultEngine").vaults.items():
         locked[key] += vault.locked_collateral
-    for id, lot in auction.lots.items():
-        locked[lot.collateral_type, auction.owners[id].owner] += lot.lot
+    for auction_id, lot in auction.lots.items():
+        locked[lot.collateral_type, auction.owners[auction_id].owner] += lot.lot
     return max(locked.values(), default=0) <= _MOST_LOCKED
 
 
@@ -132,10 +132,12 @@ def _create_open_lot(lockstep: LockstepLike, random: Random) -> None:
     if not liquidated or not liquidated.ok:
         return
     fund_account(lockstep, VISITOR, 2 * debt)
-    id = liquidated.value
-    principal = lockstep.view("CollateralAuction", "auction_of", id).principal
-    asked = -(-principal // lockstep.view("CollateralAuction", "status", id)[1])
-    if _try_call(lockstep, PublicCall("CollateralAuction", "take", (id, asked, MAX_UINT256, VISITOR, b""))):
+    auction_id = liquidated.value
+    principal = lockstep.view("CollateralAuction", "auction_of", auction_id).principal
+    asked = -(-principal // lockstep.view("CollateralAuction", "status", auction_id)[1])
+    if _try_call(
+        lockstep, PublicCall("CollateralAuction", "take", (auction_id, asked, MAX_UINT256, VISITOR, b""))
+    ):
         again = report_price(lockstep, c, price) and _try_call(lockstep, draw)
         if again:
             report_price(lockstep, c, max(1, price // 100))
@@ -150,14 +152,14 @@ def _iter_unwind_calls(lockstep: LockstepLike) -> Iterator[PublicCall]:
     """Yield what is left to be done with lots and vaults."""
     auction, engine = get_contract(lockstep, "CollateralAuction"), get_contract(lockstep, "VaultEngine")
     vaults = {key for key, vault in engine.vaults.items() if vault.normalized_debt}
-    for id, lot in sorted(auction.lots.items()):
+    for auction_id, lot in sorted(auction.lots.items()):
         if lot.target:
-            vaults.add((lot.collateral_type, auction.owners[id].owner))
-            yield PublicCall("CollateralAuction", "unwind", (id,))
-    for id in sorted(list_open_workouts(lockstep)):
-        workout = lockstep.view("Workouts", "workout_of", id)
+            vaults.add((lot.collateral_type, auction.owners[auction_id].owner))
+            yield PublicCall("CollateralAuction", "unwind", (auction_id,))
+    for workout_id in sorted(list_open_workouts(lockstep)):
+        workout = lockstep.view("Workouts", "workout_of", workout_id)
         vaults.add((workout.collateral_type, workout.owner))
-        yield PublicCall("Workouts", "unwind", (id,))
+        yield PublicCall("Workouts", "unwind", (workout_id,))
     for c, owner in sorted(vaults):
         if c in list_collateral_types(lockstep):
             yield PublicCall("Settlement", "skim", (c, owner))
@@ -252,13 +254,13 @@ def _iter_public_calls(lockstep: LockstepLike) -> Iterator[PublicCall]:
         if vault.normalized_debt and c in list_collateral_types(lockstep):
             yield PublicCall("LiquidationEngine", "liquidate", (c, owner, VISITOR))
             yield PublicCall("LiquidationEngine", "flag", (c, owner))
-    for id, lot in auction.lots.items():
+    for auction_id, lot in auction.lots.items():
         if lot.target:
-            yield PublicCall("CollateralAuction", "close", (id,))
-            yield PublicCall("CollateralAuction", "reset", (id, VISITOR))
-    for id in list_open_workouts(lockstep):
-        yield PublicCall("Workouts", "flag", (id,))
-        yield PublicCall("Workouts", "foreclose", (id, VISITOR))
+            yield PublicCall("CollateralAuction", "close", (auction_id,))
+            yield PublicCall("CollateralAuction", "reset", (auction_id, VISITOR))
+    for workout_id in list_open_workouts(lockstep):
+        yield PublicCall("Workouts", "flag", (workout_id,))
+        yield PublicCall("Workouts", "foreclose", (workout_id, VISITOR))
     for c in list_collateral_types(lockstep):
         yield PublicCall("VaultEngine", "accrue", (c,))
         yield PublicCall("CollateralAuction", "sell_salvage", (c,))

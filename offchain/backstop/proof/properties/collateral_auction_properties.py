@@ -36,11 +36,14 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
     """
     if not step.is_call(_AUCTION, "take"):
         return
-    id, now = step.action.args[0], _read_auction_clock(step)
-    lot, top = step.read_pre_state(_AUCTION, "lots", id), step.read_pre_state(_AUCTION, "tops", id)
+    auction_id, now = step.action.args[0], _read_auction_clock(step)
+    lot, top = (
+        step.read_pre_state(_AUCTION, "lots", auction_id),
+        step.read_pre_state(_AUCTION, "tops", auction_id),
+    )
     c = lot.collateral_type
     terms = _read_lot_terms(step, lot)
-    _check_start_not_in_future(id, lot, now)
+    _check_start_not_in_future(auction_id, lot, now)
     price, off = own.compute_auction_price(
         terms.curve, terms.period, terms.cut, top.top, now - lot.started_at
     )
@@ -51,18 +54,20 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
     unit = 10 ** (18 - terms.decimals)
     enough = paid * RAY >= collateral * max(0, price - off)
     if not enough or paid * RAY >= (collateral + unit) * (price + off) + RAY:
-        raise PropertyViolationError(f"auction {id}: {paid} for {collateral} at a price of {price}")
+        raise PropertyViolationError(f"auction {auction_id}: {paid} for {collateral} at a price of {price}")
     if (paid - 1) * RAY >= (collateral + 1) * step.action.args[2]:
         raise PropertyViolationError(
-            f"auction {id}: {paid} for {collateral}, at {step.action.args[2]} at most"
+            f"auction {auction_id}: {paid} for {collateral}, at {step.action.args[2]} at most"
         )
-    left = step.read_post_state(_AUCTION, "lots", id)
+    left = step.read_post_state(_AUCTION, "lots", auction_id)
     if paid > lot.target or rest != (lot.target - paid) * RAY or left.target * RAY != rest:
-        raise PropertyViolationError(f"auction {id}: {paid} of {lot.target} were raised, {rest} are left")
+        raise PropertyViolationError(
+            f"auction {auction_id}: {paid} of {lot.target} were raised, {rest} are left"
+        )
     if rest and left != lot._replace(lot=left.lot, target=left.target):
-        raise PropertyViolationError(f"auction {id}: a take made {left} of {lot}")
+        raise PropertyViolationError(f"auction {auction_id}: a take made {left} of {lot}")
     if left.lot != (lot.lot - collateral if rest else 0) or collateral > lot.lot or collateral % unit:
-        raise PropertyViolationError(f"auction {id}: {lot} became {left} by {collateral}")
+        raise PropertyViolationError(f"auction {auction_id}: {lot} became {left} by {collateral}")
     principal = min(paid * RAY, _compute_principal(lot, top))
     changed = (
         step.read_pre_state("VaultEngine", "ledger.auctions", c).in_auction
@@ -72,7 +77,7 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
     )
     if changed != (principal, paid * RAY - principal):
         raise PropertyViolationError(
-            f"auction {id}: of {paid} wei, {changed} repaid principal and went to the buffer"
+            f"auction {auction_id}: of {paid} wei, {changed} repaid principal and went to the buffer"
         )
 
 
@@ -113,20 +118,22 @@ def auction_starts_by_listed_terms(step: Transition, changes: Changes) -> None:
 
 
 def _check_start(step: Transition, values: Any) -> None:
-    id, c, _, _, _, target, principal = values
+    auction_id, c, _, _, _, target, principal = values
     terms = step.read_pre_state(_AUCTION, "terms", c)
-    if step.read_post_state(_AUCTION, "lots", id).version != terms.version:
-        raise PropertyViolationError(f"auction {id} starts with other terms than {terms}")
+    if step.read_post_state(_AUCTION, "lots", auction_id).version != terms.version:
+        raise PropertyViolationError(f"auction {auction_id} starts with other terms than {terms}")
     if terms.stop:
-        raise PropertyViolationError(f"auction {id} starts though starts are stopped")
+        raise PropertyViolationError(f"auction {auction_id} starts though starts are stopped")
     owed = principal * (terms.penalty - BASIS_POINTS)
     penalty = min(owed // (BASIS_POINTS * RAY * _MICRO) * _MICRO, _MOST_PENALTY)
     if target != (-(-principal // RAY) + penalty) * RAY:
-        raise PropertyViolationError(f"auction {id} is to raise {target} for {principal} at {terms.penalty}")
-    budget = step.read_post_state(_AUCTION, "owners", id).reward_budget
+        raise PropertyViolationError(
+            f"auction {auction_id} is to raise {target} for {principal} at {terms.penalty}"
+        )
+    budget = step.read_post_state(_AUCTION, "owners", auction_id).reward_budget
     paid = penalty - budget
     if paid != min(terms.tip * _WAD + terms.chip * (target // RAY) // BASIS_POINTS, penalty):
-        raise PropertyViolationError(f"auction {id}: a reward of {paid} for {target}")
+        raise PropertyViolationError(f"auction {auction_id}: a reward of {paid} for {target}")
 
 
 def _read_lot_terms(step: Transition, lot: Any) -> Any:
@@ -137,34 +144,39 @@ def _read_lot_terms(step: Transition, lot: Any) -> Any:
     return step.read_pre_state(_AUCTION, "old_terms", (lot.collateral_type, lot.version))
 
 
-def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
-    old, new = step.read_pre_state(_AUCTION, "lots", id), step.read_post_state(_AUCTION, "lots", id)
+def _check_reset(step: Transition, auction_id: int, top: int, reward: int) -> None:
+    old, new = (
+        step.read_pre_state(_AUCTION, "lots", auction_id),
+        step.read_post_state(_AUCTION, "lots", auction_id),
+    )
     terms, stop = _read_lot_terms(step, old), step.read_pre_state(_AUCTION, "terms", old.collateral_type).stop
     known = list_known_prices(step, old.collateral_type)
     if stop > 1 or not known:
         raise PropertyViolationError(
-            f"auction {id} is reset though resets are stopped, or without a price that counts"
+            f"auction {auction_id} is reset though resets are stopped, or without a price that counts"
         )
     if top != min(max(known) * terms.buf // BASIS_POINTS, _MOST_PRICE):
-        raise PropertyViolationError(f"auction {id} is reset to {top}, at prices of {known}")
+        raise PropertyViolationError(f"auction {auction_id} is reset to {top}, at prices of {known}")
     if new != old._replace(started_at=_read_auction_clock(step)):
-        raise PropertyViolationError(f"auction {id}: a reset made {new} of {old}")
+        raise PropertyViolationError(f"auction {auction_id}: a reset made {new} of {old}")
     spent = (
-        step.read_pre_state(_AUCTION, "owners", id).reward_budget
-        - step.read_post_state(_AUCTION, "owners", id).reward_budget
+        step.read_pre_state(_AUCTION, "owners", auction_id).reward_budget
+        - step.read_post_state(_AUCTION, "owners", auction_id).reward_budget
     )
     if reward != spent or spent < 0:
-        raise PropertyViolationError(f"auction {id}: {reward} were paid for a reset, {spent} of its penalty")
-    if reward and step.read_post_state(_AUCTION, "owners", id).reward_budget < old.target:
         raise PropertyViolationError(
-            f"auction {id}: {reward} were paid for a reset, of a penalty that is not in"
+            f"auction {auction_id}: {reward} were paid for a reset, {spent} of its penalty"
         )
-    was = step.read_pre_state(_AUCTION, "tops", id)
-    _check_start_not_in_future(id, old, _read_auction_clock(step))
-    _check_reset_due(step, id, old, was.top, _read_auction_clock(step) - old.started_at)
+    if reward and step.read_post_state(_AUCTION, "owners", auction_id).reward_budget < old.target:
+        raise PropertyViolationError(
+            f"auction {auction_id}: {reward} were paid for a reset, of a penalty that is not in"
+        )
+    was = step.read_pre_state(_AUCTION, "tops", auction_id)
+    _check_start_not_in_future(auction_id, old, _read_auction_clock(step))
+    _check_reset_due(step, auction_id, old, was.top, _read_auction_clock(step) - old.started_at)
     if _is_lot_worthless(step, old, was):
         raise PropertyViolationError(
-            f"auction {id} is reset with {_compute_principal(old, was)} owed and a lot of {old.lot}"
+            f"auction {auction_id} is reset with {_compute_principal(old, was)} owed and a lot of {old.lot}"
         )
 
 
@@ -176,18 +188,20 @@ def _is_lot_worthless(step: Transition, lot: Any, top: Any) -> bool:
     return bool(_compute_principal(lot, top) and lot.lot * highest * 100 < least)
 
 
-def _check_start_not_in_future(id: int, lot: Any, now: int) -> None:
+def _check_start_not_in_future(auction_id: int, lot: Any, now: int) -> None:
     """Check that an auction did not start in the future of the clock."""
     if now < lot.started_at:
-        raise PropertyViolationError(f"auction {id} started at {lot.started_at}, the clock is at {now}")
+        raise PropertyViolationError(
+            f"auction {auction_id} started at {lot.started_at}, the clock is at {now}"
+        )
 
 
-def _check_reset_due(step: Transition, id: int, lot: Any, top: int, elapsed: int) -> None:
+def _check_reset_due(step: Transition, auction_id: int, lot: Any, top: int, elapsed: int) -> None:
     """Check that a reset is due so long after the start: the tail is over, or the price under the cusp."""
     terms = _read_lot_terms(step, lot)
     now, off = own.compute_auction_price(terms.curve, terms.period, terms.cut, top, elapsed)
     if elapsed <= terms.tail and max(0, now - off) * BASIS_POINTS >= top * terms.cusp:
-        raise PropertyViolationError(f"auction {id} was reset before it was due")
+        raise PropertyViolationError(f"auction {auction_id} was reset before it was due")
 
 
 @transition_property(73, calls=["CollateralAuction.close"])
@@ -200,12 +214,12 @@ def auction_closes_only_when_sold_or_worthless(step: Transition, changes: Change
         return
     for log in step.outcome.logs:
         if (log.contract, log.event) == (_AUCTION, "AuctionClosed"):
-            id, c, _, lot = log.values
+            auction_id, c, _, lot = log.values
             worth = lot * step.read_post_state("PriceFeed", "prices", c).current
             # As it was when the auction began: it keeps its terms.
-            least = _read_lot_terms(step, step.read_pre_state(_AUCTION, "lots", id)).minimum
+            least = _read_lot_terms(step, step.read_pre_state(_AUCTION, "lots", auction_id)).minimum
             if lot and worth * 100 >= least * RAY * _WAD:
-                raise PropertyViolationError(f"auction {id} is given up with a lot worth {worth}")
+                raise PropertyViolationError(f"auction {auction_id} is given up with a lot worth {worth}")
 
 
 @history_property(
@@ -229,35 +243,35 @@ class LotPriceFallsOnlyWithBlocks:
         for log in step.outcome.logs:
             if log.contract != _AUCTION or slot == 0 or log.event not in _BY_THE_CLOCK:
                 continue
-            id, values = log.values[0], log.values
+            auction_id, values = log.values[0], log.values
             if log.event == "AuctionStarted":
-                self._since[id] = number
+                self._since[auction_id] = number
                 continue
-            since = self._since.get(id)
+            since = self._since.get(auction_id)
             if since is not None:
                 elapsed = (number - since) * slot
                 lot, top = (
-                    step.read_pre_state(_AUCTION, "lots", id),
-                    step.read_pre_state(_AUCTION, "tops", id).top,
+                    step.read_pre_state(_AUCTION, "lots", auction_id),
+                    step.read_pre_state(_AUCTION, "tops", auction_id).top,
                 )
                 if log.event == "AuctionReset":
                     # What was taken before in the same call does not change when it is due.
-                    _check_reset_due(step, id, lot, top, elapsed)
+                    _check_reset_due(step, auction_id, lot, top, elapsed)
                 elif (
                     log.event == "AuctionClosed" and values[3] and elapsed <= _read_lot_terms(step, lot).tail
                 ):
                     raise PropertyViolationError(
-                        f"auction {id} is given up {number - since} blocks after its start"
+                        f"auction {auction_id} is given up {number - since} blocks after its start"
                     )
                 elif log.event == "Taken" and lot.target:
                     terms = _read_lot_terms(step, lot)
                     price, off = own.compute_auction_price(terms.curve, terms.period, terms.cut, top, elapsed)
                     if values[3] * RAY < values[2] * max(0, price - off):
                         raise PropertyViolationError(
-                            f"auction {id} is too cheap {number - since} blocks after its start"
+                            f"auction {auction_id} is too cheap {number - since} blocks after its start"
                         )
             if log.event == "AuctionReset":
-                self._since[id] = number
+                self._since[auction_id] = number
 
 
 @history_property(
@@ -284,11 +298,11 @@ class AuctionEndReleasesUnpaidPrincipal:
             if log.contract != _AUCTION:
                 continue
             if log.event == "AuctionStarted":
-                id = log.values[0]
-                if id in self._owed:
-                    raise PropertyViolationError(f"auction {id} starts again")
+                auction_id = log.values[0]
+                if auction_id in self._owed:
+                    raise PropertyViolationError(f"auction {auction_id} starts again")
                 if log.values[6]:
-                    self._owed[id] = log.values[6]
+                    self._owed[auction_id] = log.values[6]
             elif log.event == "Taken" and log.values[0] in self._owed:
                 self._owed[log.values[0]] -= log.values[3] * RAY
             elif log.event in ("AuctionClosed", "AuctionUnwound") and log.values[0] in self._owed:

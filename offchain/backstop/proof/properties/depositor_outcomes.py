@@ -209,8 +209,8 @@ def _has_uncertain_batch(lockstep: LockstepLike, name: str, end: int) -> bool:
     if found is None:
         return True
     borne, least = found
-    for id in range(lockstep.view(name, "queue")[1], end):
-        units, _, _, held, _ = lockstep.view(name, "batch_of", id)
+    for batch_id in range(lockstep.view(name, "queue")[1], end):
+        units, _, _, held, _ = lockstep.view(name, "batch_of", batch_id)
         if units and borne and held < (borne + least) * units + _SLACK:
             return True
     return False
@@ -297,8 +297,8 @@ def _borrow_floors(lockstep: LockstepLike, collateral_type: int, price: int, tim
 def _cause_type_loss(lockstep: LockstepLike, collateral_type: int, price: int) -> None:
     """Have somebody borrow of a type, and all of it collapse."""
     _borrow_floors(lockstep, collateral_type, price)
-    for id in liquidate_at_zero_price(lockstep, collateral_type):
-        apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+    for auction_id in liquidate_at_zero_price(lockstep, collateral_type):
+        apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
 
 
 def _reduce_pool_to_dust(

@@ -33,12 +33,14 @@ def sale_starts_above_every_known_price(step: Transition, changes: Changes) -> N
     for log in step.outcome.logs:
         contract = step.model.world.contracts.get(log.contract)
         if log.contract == _LOTS and log.event == "AuctionStarted":
-            id, c, _, _, top = log.values[:5]
-            _check_top(step, c, top, step.read_post_state(_LOTS, "terms", c).buf, f"auction {id}")
+            auction_id, c, _, _, top = log.values[:5]
+            _check_top(step, c, top, step.read_post_state(_LOTS, "terms", c).buf, f"auction {auction_id}")
         elif log.contract == _LOTS and log.event == "AuctionReset":
-            id, top, _ = log.values
-            lot = step.read_post_state(_LOTS, "lots", id)
-            _check_top(step, lot.collateral_type, top, _read_sale_terms(step, lot).buf, f"auction {id}")
+            auction_id, top, _ = log.values
+            lot = step.read_post_state(_LOTS, "lots", auction_id)
+            _check_top(
+                step, lot.collateral_type, top, _read_sale_terms(step, lot).buf, f"auction {auction_id}"
+            )
         elif log.contract == _LOTS and log.event == "AuctionClosed":
             _check_worthless(step, *log.values)
         elif log.contract == _SURPLUS and log.event == "AuctionStarted":
@@ -67,15 +69,15 @@ def _check_top_exceeds_prices(known: list[int], top: int, buf: int, what: str) -
             )
 
 
-def _check_worthless(step: Transition, id: int, collateral_type: int, lost: int, lot: int) -> None:
+def _check_worthless(step: Transition, auction_id: int, collateral_type: int, lost: int, lot: int) -> None:
     if not lot:
         return
-    least = _read_sale_terms(step, step.read_pre_state(_LOTS, "lots", id)).minimum
+    least = _read_sale_terms(step, step.read_pre_state(_LOTS, "lots", auction_id)).minimum
     known = list_known_prices(step, collateral_type)
     for price in [*known, compute_time_weighted_price(step, step.read_post_state, collateral_type)]:
         if not known or lot * price * 100 >= least * RAY * WAD:
             raise PropertyViolationError(
-                f"auction {id} is given up with {lot} of collateral, though {price} is known"
+                f"auction {auction_id} is given up with {lot} of collateral, though {price} is known"
             )
 
 

@@ -153,9 +153,9 @@ class PoolExitWaitsForItsBatch:
                 continue
             tables = contract.tables
             queue = tables["line.queue"][()]
-            for id, batch in tables["line.batches"].items():
-                known = self._cut if id < queue.collecting else self._began
-                known[name, id] = batch.since
+            for batch_id, batch in tables["line.batches"].items():
+                known = self._cut if batch_id < queue.collecting else self._began
+                known[name, batch_id] = batch.since
                 self._unknown.add(name)
             self._paid[name] = queue.owed
 
@@ -167,9 +167,9 @@ class PoolExitWaitsForItsBatch:
             if not _is_pool(step, log.contract):
                 continue
             if log.event == "RedeemRequest":
-                controller, _, id, _, shares = log.values
-                self._began.setdefault((log.contract, id), step.model.timestamp)
-                self._asked[log.contract, id][controller] += shares
+                controller, _, batch_id, _, shares = log.values
+                self._began.setdefault((log.contract, batch_id), step.model.timestamp)
+                self._asked[log.contract, batch_id][controller] += shares
             elif log.event == "BatchCut":
                 self._check_cut(step, log.contract, *log.values)
             elif log.event == "BatchPaid":
@@ -186,19 +186,21 @@ class PoolExitWaitsForItsBatch:
             if step.get_contract(pool).KIND == "EquityPool":
                 self._check_due_batches(step, pool, queue.unsettled)
 
-    def _check_cut(self, step: Transition, pool: str, id: int, shares: int, assets: int) -> None:
+    def _check_cut(self, step: Transition, pool: str, batch_id: int, shares: int, assets: int) -> None:
         now, cooldown = step.model.timestamp, step.get_contract(pool).cooldown
         period = max(min(batch_figures.DAY, cooldown), cooldown // 8)
-        began, asked = self._began.pop((pool, id), now), self._asked[pool, id].total()
+        began, asked = self._began.pop((pool, batch_id), now), self._asked[pool, batch_id].total()
         if began + period > now:
-            raise PropertyViolationError(f"{pool}: batch {id} is cut {now - began} s after its first request")
+            raise PropertyViolationError(
+                f"{pool}: batch {batch_id} is cut {now - began} s after its first request"
+            )
         if pool not in self._unknown and shares != asked:
             raise PropertyViolationError(
-                f"{pool}: {shares} are cut of the {asked} shares committed to batch {id}"
+                f"{pool}: {shares} are cut of the {asked} shares committed to batch {batch_id}"
             )
-        self._cut[pool, id] = now
+        self._cut[pool, batch_id] = now
         if step.get_contract(pool).KIND == "Pool":
-            self._most[pool, id] = assets
+            self._most[pool, batch_id] = assets
 
     def _check_due_batches(self, step: Transition, pool: str, until: int) -> None:
         """See batches up to one come to be due: those that a loss has not taken before have waited."""

@@ -30,16 +30,18 @@ def auction_start_time_and_reset_reward_are_exact(step: Transition, changes: Cha
 
 
 def _check_start(step: Transition, values: Any) -> None:
-    id, c, owner, lot, top, target, principal = values
-    found, terms = step.read_post_state(_SALES, "lots", id), step.read_pre_state(_SALES, "terms", c)
+    auction_id, c, owner, lot, top, target, principal = values
+    found, terms = step.read_post_state(_SALES, "lots", auction_id), step.read_pre_state(_SALES, "terms", c)
     said = found.lot, found.target * RAY, found.collateral_type, found.version
     # Where blocks are counted, property 160 counts them.
     is_now = step.get_contract(_SALES).block_time or found.started_at == step.model.timestamp
     if said != (lot, target, c, terms.version) or not is_now:
-        raise PropertyViolationError(f"auction {id} begins as {found}, {values} are told")
-    kept = step.read_post_state(_SALES, "tops", id)
-    if kept.top != top or step.read_post_state(_SALES, "owners", id).owner != owner:
-        raise PropertyViolationError(f"auction {id} begins at {kept}, and belongs to another than {owner}")
+        raise PropertyViolationError(f"auction {auction_id} begins as {found}, {values} are told")
+    kept = step.read_post_state(_SALES, "tops", auction_id)
+    if kept.top != top or step.read_post_state(_SALES, "owners", auction_id).owner != owner:
+        raise PropertyViolationError(
+            f"auction {auction_id} begins at {kept}, and belongs to another than {owner}"
+        )
     if principal:
         return
     before, after = (
@@ -51,15 +53,22 @@ def _check_start(step: Transition, values: Any) -> None:
     expected = min(before, _MOST_SALVAGE), most, penalty * _MICRO * RAY
     if (lot, top, target) != expected or before - after != lot or terms.stop:
         raise PropertyViolationError(
-            f"auction {id} sells {lot} of {before} of salvage at {top} for {target}, not {expected}"
+            f"auction {auction_id} sells {lot} of {before} of salvage at {top} for {target}, not {expected}"
         )
-    if step.read_post_state(_SALES, "salvage_sales", c) != id or kept.penalty != penalty or kept.excess:
-        raise PropertyViolationError(f"auction {id} of salvage is kept as {kept}, for {penalty}")
+    if (
+        step.read_post_state(_SALES, "salvage_sales", c) != auction_id
+        or kept.penalty != penalty
+        or kept.excess
+    ):
+        raise PropertyViolationError(f"auction {auction_id} of salvage is kept as {kept}, for {penalty}")
 
 
-def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
+def _check_reset(step: Transition, auction_id: int, top: int, reward: int) -> None:
     call = CallContext(step)
-    lot, budget = call.read_own_slot("lots", id), call.read_own_slot("owners", id).reward_budget
+    lot, budget = (
+        call.read_own_slot("lots", auction_id),
+        call.read_own_slot("owners", auction_id).reward_budget,
+    )
     terms = _read_lot_terms(step, lot)
     least, price = terms.minimum * WAD, max(list_known_prices(step, lot.collateral_type))
     due = 0
@@ -70,5 +79,5 @@ def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
     minted = step.read_post_state("Stablecoin", supply) - step.read_pre_state("Stablecoin", supply)
     if not reward == minted == due:
         raise PropertyViolationError(
-            f"auction {id}: {reward} are told and {minted} paid for a reset, {due} are due"
+            f"auction {auction_id}: {reward} are told and {minted} paid for a reset, {due} are due"
         )

@@ -176,30 +176,35 @@ def _check_batches(name: str, pool: Mapping[str, Any], address: str, queue: Queu
     committed: dict[int, int] = defaultdict(int)
     owed, found = Fraction(0), _get_table(pool, "line.batches")
     claimed = _get_table(pool, "line.claimed")
-    for (id, owner), request in _get_table(pool, "line.requests").items():
-        cut = max(found[id].generation, request.generation)
+    for (batch_id, owner), request in _get_table(pool, "line.requests").items():
+        cut = max(found[batch_id].generation, request.generation)
         shares = convert_shares(request.shares, request.generation, cut)
-        committed[id] += convert_shares(shares, cut, state.generation) if id >= queue.collecting else shares
-        paid = (
-            _compute_round_payment(pool, found[id], request)
-            if rounds
-            else _compute_run_payment(pool, id, queue, shares)
+        committed[batch_id] += (
+            convert_shares(shares, cut, state.generation) if batch_id >= queue.collecting else shares
         )
-        owed += max(0, paid - claimed.get((id, owner), Claimed()).assets)
+        paid = (
+            _compute_round_payment(pool, found[batch_id], request)
+            if rounds
+            else _compute_run_payment(pool, batch_id, queue, shares)
+        )
+        owed += max(0, paid - claimed.get((batch_id, owner), Claimed()).assets)
     if owed > queue.owed:
         raise PropertyViolationError(f"{name}: {float(owed)} wei can be claimed, {queue.owed} are owed")
     present = {
-        id: convert_shares(each.units, each.generation, state.generation) for id, each in found.items()
+        batch_id: convert_shares(each.units, each.generation, state.generation)
+        for batch_id, each in found.items()
     }
-    for id, batch in found.items():
-        units = present[id] if id >= queue.collecting else batch.units
-        if committed[id] > units:
-            raise PropertyViolationError(f"{name}: {committed[id]} shares of {units} in batch {id}")
+    for batch_id, batch in found.items():
+        units = present[batch_id] if batch_id >= queue.collecting else batch.units
+        if committed[batch_id] > units:
+            raise PropertyViolationError(
+                f"{name}: {committed[batch_id]} shares of {units} in batch {batch_id}"
+            )
     # Live until they are cut, and in a pool of equity until they are paid.
     escrow = present.get(queue.collecting, 0)
     if "due" in pool:
         due = _get_table(pool, "due").get((), Due())
-        escrow += sum(present[id] for id in range(queue.unsettled, queue.collecting))
+        escrow += sum(present[batch_id] for batch_id in range(queue.unsettled, queue.collecting))
         escrow += convert_shares(due.shares, due.generation, state.generation)
     balance = _get_table(pool, "token.balances").get(address, ShareBalance())
     balance_now = convert_shares(balance.shares, balance.generation, state.generation)
@@ -231,21 +236,21 @@ def _build_reader(pool: Mapping[str, Any]) -> Callable[..., Any]:
     return read
 
 
-def _compute_run_payment(pool: Mapping[str, Any], id: int, queue: Queue, shares: int) -> int:
+def _compute_run_payment(pool: Mapping[str, Any], batch_id: int, queue: Queue, shares: int) -> int:
     """Return what shares of a batch of stablecoin were paid: the ceiling of its cut less that of its run."""
-    if id >= queue.unsettled:
+    if batch_id >= queue.unsettled:
         return 0
     read = _build_reader(pool)
-    first = id
+    first = batch_id
     while 0 < (link := read("", "line.batches", first).link) < first:
         first = link
     run: ExitRun = read("", "exit_batches.runs", first)
     if run == ExitRun():
         return 0
-    ceiling, cut = read("", "exit_batches.levels", first), read("", "line.batches", id).generation
+    ceiling, cut = read("", "exit_batches.levels", first), read("", "line.batches", batch_id).generation
     for at in reversed(range(cut, run.generation)):
         ceiling = -(-ceiling // STEP) + read("", "exit_batches.bases", at)
-    paid = shares * max(0, read("", "exit_batches.ceilings", id) - ceiling) // SCALE
+    paid = shares * max(0, read("", "exit_batches.ceilings", batch_id) - ceiling) // SCALE
     return int(max(0, paid - (run.generation != cut)))
 
 
@@ -263,12 +268,12 @@ def _check_request_lists(name: str, pool: Mapping[str, Any]) -> None:
     """Assert that each controller's list has its undone requests, by their batches, and no other."""
     requests, lines = _get_table(pool, "line.requests"), _get_table(pool, "line.lines")
     mine: dict[str, list[int]] = defaultdict(list)
-    for (id, controller), request in requests.items():
+    for (batch_id, controller), request in requests.items():
         if request != Request():
-            mine[controller].append(id)
+            mine[controller].append(batch_id)
     for controller in {*mine, *lines}:
         ids, line = sorted(mine[controller]), lines.get(controller, Line())
-        following = [line.first, *(requests[id, controller].next for id in ids)]
+        following = [line.first, *(requests[batch_id, controller].next for batch_id in ids)]
         if following != [*ids, 0] or line.last != max(ids, default=0):
             raise PropertyViolationError(
                 f"{name}: {controller} has requests in {ids}, listed {line}, {following}"
@@ -305,10 +310,13 @@ def auction_limits_count_open_principal(snapshot: Snapshot, addresses: Mapping[s
     """
     auctions, workouts = snapshot["CollateralAuction"], snapshot.get("Workouts", _NO_CONTRACT)
     lots, schedules = _get_table(auctions, "lots"), _get_table(workouts, "schedules")
-    owned = [(lots[id].collateral_type, each.owner) for id, each in _get_table(auctions, "owners").items()]
-    for id, balance in _get_table(workouts, "balances").items():
+    owned = [
+        (lots[auction_id].collateral_type, each.owner)
+        for auction_id, each in _get_table(auctions, "owners").items()
+    ]
+    for workout_id, balance in _get_table(workouts, "balances").items():
         if balance.left:
-            owned.append((balance.collateral_type, schedules[id].owner))
+            owned.append((balance.collateral_type, schedules[workout_id].owner))
     open_lots = Counter((c, owner) for c, owner in owned if int(owner, 16))
     vaults = _get_table(snapshot["VaultEngine"], "vaults")
     if +Counter({key: vault.open_lots for key, vault in vaults.items()}) != open_lots:

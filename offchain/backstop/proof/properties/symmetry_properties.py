@@ -214,8 +214,8 @@ def _cause_covered_loss(lockstep: LockstepLike, name: str, random: Random) -> No
     c = pick_item(random, list_collateral_types(lockstep))
     if c is None:
         return
-    for id in liquidate_at_zero_price(lockstep, c):
-        apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+    for auction_id in liquidate_at_zero_price(lockstep, c):
+        apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
     if read_deficit(lockstep, c):
         apply_call(lockstep, "LossWaterfall", "cover", c, by=_SELF)
 
@@ -322,9 +322,11 @@ def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, 
     for who in rich[:4]:
         for name in list_stablecoin_pools(lockstep):
             found.append((name, "deposit", 0, (coins[who] // 2, who), who))
-        for id, lot in get_contract(lockstep, "CollateralAuction").lots.items():
+        for auction_id, lot in get_contract(lockstep, "CollateralAuction").lots.items():
             if lot.target:
-                found.append(("CollateralAuction", "take", 1, (id, lot.lot // 3, _EVER, who, b""), who))
+                found.append(
+                    ("CollateralAuction", "take", 1, (auction_id, lot.lot // 3, _EVER, who, b""), who)
+                )
         for (c, owner), vault in engine.vaults.items():
             if owner == who and vault.normalized_debt:
                 found.append(("VaultEngine", "repay_and_withdraw", 2, (c, who, coins[who] // 2, 0, who), who))
@@ -377,8 +379,8 @@ def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
         return False
     with lockstep.fork_state():
         if not read_deficit(lockstep, c):
-            for id in liquidate_at_zero_price(lockstep, c):
-                apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+            for auction_id in liquidate_at_zero_price(lockstep, c):
+                apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
         # Debts count at the rate of their last accrual.
         for each in list_collateral_types(lockstep):
             accrue_fee(lockstep, each)

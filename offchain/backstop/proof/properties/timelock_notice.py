@@ -34,10 +34,10 @@ def timelock_executes_only_announced_calls(step: Transition, changes: Changes) -
     governor, guardian = step.read_pre_state(name, "governor"), step.read_pre_state(name, "guardian")
     if method in _AT_ONCE:
         _check_only_ceilings_lowered(changes, sender in (governor, guardian))
-    done = [id for _, id, _, new in changes.get("proposals", ()) if new.ready_at == 0]
+    done = [proposal_id for _, proposal_id, _, new in changes.get("proposals", ()) if new.ready_at == 0]
     if method == "execute" and _compute_proposal_id(*step.action.args) not in done:
         raise PropertyViolationError(f"{name} made calls of no proposal")
-    for _, id, old, new in changes.get("proposals", ()):
+    for _, proposal_id, old, new in changes.get("proposals", ()):
         late = old.ready_at + timelock.window < now
         if method == "propose" and new.ready_at:
             fair = sender == governor and new.ready_at - now == _find_longest_delay(step, step.action.args[0])
@@ -50,7 +50,7 @@ def timelock_executes_only_announced_calls(step: Transition, changes: Changes) -
             fair = method == "cancel" and may and new.ready_at == 0
         if not fair:
             raise PropertyViolationError(
-                f"{sender} by {method} at {now}: proposal {id.hex()} was {old} and is {new}"
+                f"{sender} by {method} at {now}: proposal {proposal_id.hex()} was {old} and is {new}"
             )
 
 

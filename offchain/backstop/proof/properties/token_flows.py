@@ -135,10 +135,12 @@ def _expect_withdrawal(
     yield _STABLE, call.sender, call.step.read_post_state(_STABLE, supply) - call.read(_STABLE, supply)
 
 
-def _expect_take(call: CallContext, id: int, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
+def _expect_take(
+    call: CallContext, auction_id: int, most: int, price: int, to: str, data: bytes
+) -> Iterable[Flow]:
     if data:
         return
-    c = call.read_own_slot("lots", id).collateral_type
+    c = call.read_own_slot("lots", auction_id).collateral_type
     for _, taker, amount, paid, _ in _list_event_values(call, "Taken"):
         yield _get_token_label(call.step, c), to, _convert_to_token_units(call, c, amount)
         yield _STABLE, taker, -paid
@@ -206,7 +208,7 @@ _FLOWS: dict[tuple[str, str], Any] = {
     ("LiquidationEngine", "liquidate"): _expect_reward,
     (_SALES, "reset"): _expect_reward,
     (_SALES, "take"): _expect_take,
-    (_WORKOUTS, "pay"): lambda x, id, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
+    (_WORKOUTS, "pay"): lambda x, auction_id, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
     **{(kind, way): _expect_deposit for kind in ("Pool", "EquityPool") for way in ("deposit", "mint")},
     **{(kind, way): _expect_exit for kind in ("Pool", "EquityPool") for way in ("redeem", "withdraw")},
     **{

@@ -69,10 +69,10 @@ def _check_remaining_flags(step: Transition, changes: Changes) -> None:
                 raise PropertyViolationError(
                     f"vault {key} owes {vault.normalized_debt} and is flagged with {flag}"
                 )
-    for contract, id, old, new in changes.get("balances", ()):
+    for contract, workout_id, old, new in changes.get("balances", ()):
         is_touched = contract == _WORKOUTS and new.left and new.flagged != old.flagged
         if is_touched and not step.is_call(_WORKOUTS, "flag"):
-            raise PropertyViolationError(f"{step.action.method} flagged workout {id}, or cleared it")
+            raise PropertyViolationError(f"{step.action.method} flagged workout {workout_id}, or cleared it")
 
 
 def _compute_debt_at_risk(step: Transition, collateral_type: int, owner: str) -> int:
@@ -108,21 +108,23 @@ def _compute_debt_at_risk(step: Transition, collateral_type: int, owner: str) ->
     return int(vault.normalized_debt) if is_due else 0
 
 
-def _check_workout(step: Transition, id: int, collateral_type: int, told: int) -> None:
+def _check_workout(step: Transition, workout_id: int, collateral_type: int, told: int) -> None:
     balance, sums = (
-        step.read_post_state(_WORKOUTS, "balances", id),
-        step.read_post_state(_WORKOUTS, "sums", id),
+        step.read_post_state(_WORKOUTS, "balances", workout_id),
+        step.read_post_state(_WORKOUTS, "sums", workout_id),
     )
-    schedule = step.read_post_state(_WORKOUTS, "schedules", id)
+    schedule = step.read_post_state(_WORKOUTS, "schedules", workout_id)
     principal = compute_principal_left(balance.left, sums.premium, sums.excess)
     late = step.model.timestamp > schedule.entered_at + (balance.met + 1) * schedule.interval
     price = _find_lowest_price(step, collateral_type)
     if principal and not late and not price:
-        raise PropertyViolationError(f"workout {id} was flagged without a price")
+        raise PropertyViolationError(f"workout {workout_id} was flagged without a price")
     short = balance.lot * price * BASIS_POINTS < principal * schedule.ratio
     expected = principal if principal and (late or short) else 0
     if told != expected or bool(balance.flagged) != bool(expected):
-        raise PropertyViolationError(f"workout {id}, {balance}, is flagged with {told}, not {expected}")
+        raise PropertyViolationError(
+            f"workout {workout_id}, {balance}, is flagged with {told}, not {expected}"
+        )
 
 
 def _find_lowest_price(step: Transition, collateral_type: int) -> int:

@@ -80,12 +80,12 @@ def loss_partition_changes_no_payment(lockstep: LockstepLike, random: Random) ->
         # The part that borrowers can bear is measured at the rate of the last accrual.
         accrue_fee(lockstep, c)
         paid, rest = [], 0
-        for parts in ([lots], [[], *([id] for id in lots)]):
+        for parts in ([lots], [[], *([auction_id] for auction_id in lots)]):
             with lockstep.fork_state():
                 before = read_payer_balances(lockstep, c)
                 for part in parts:
-                    for id in part:
-                        apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+                    for auction_id in part:
+                        apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
                     if not read_deficit(lockstep, c):
                         continue
                     outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
@@ -130,8 +130,8 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
     with lockstep.fork_state():
         facilitator = announce_facilitator_loss(lockstep, c, random)
         if facilitator is None:
-            for id in liquidate_at_zero_price(lockstep, c):
-                apply_or_raise(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+            for auction_id in liquidate_at_zero_price(lockstep, c):
+                apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
         batch = request_withdrawals(lockstep, name, owner)
         # What is in doubt is measured at the rate of the last accrual: fees since then are nobody's yet.
         for each in list_collateral_types(lockstep):
@@ -281,28 +281,34 @@ def lot_prices_stand_still_without_blocks(lockstep: LockstepLike, random: Random
     Neither does a feed that goes stale meanwhile, or is halted.
     """
     auction = get_contract(lockstep, "CollateralAuction")
-    open_lots = [id for id, lot in auction.lots.items() if lot.target]
+    open_lots = [auction_id for auction_id, lot in auction.lots.items() if lot.target]
     if not auction.block_time or not open_lots:
         return False
-    id = random.choice(open_lots)
-    lot, top, feed = auction.lots[id], auction.tops[id].top, get_contract(lockstep, "PriceFeed")
+    auction_id = random.choice(open_lots)
+    lot, top, feed = (
+        auction.lots[auction_id],
+        auction.tops[auction_id].top,
+        get_contract(lockstep, "PriceFeed"),
+    )
     terms = auction._get_lot_terms(lot)
     with lockstep.fork_state():
         if random.random() < 0.5 and feed.configs[lot.collateral_type].reporters:
             apply_or_raise(lockstep, "PriceFeed", "set_halted", lot.collateral_type, True, by=feed.admins[()])
         lockstep.advance(random.choice((1, 3_600, 86_400, YEAR)), 0)
-        due, price, _, _ = lockstep.view("CollateralAuction", "status", id)
+        due, price, _, _ = lockstep.view("CollateralAuction", "status", auction_id)
         # On a node the halt has taken a block.
         elapsed = lockstep.model.block_number * auction.block_time - lot.started_at
     if elapsed < 0:
-        raise PropertyViolationError(f"auction {id}: it started {-elapsed} seconds after the block of now")
+        raise PropertyViolationError(
+            f"auction {auction_id}: it started {-elapsed} seconds after the block of now"
+        )
     right, off = own.compute_auction_price(terms.curve, terms.period, terms.cut, top, elapsed)
     edge = top * terms.cusp // BASIS_POINTS
     late = elapsed > terms.tail or right + off < edge
     early = elapsed <= terms.tail and right - off > edge
     if abs(price - right) > off or (late and not due) or (early and due):
         raise PropertyViolationError(
-            f"auction {id}: without a block {right} became {price}, and a reset is due: {due}"
+            f"auction {auction_id}: without a block {right} became {price}, and a reset is due: {due}"
         )
     return True
 
@@ -335,8 +341,8 @@ def _can_bridge_repay_all(lockstep: LockstepLike, random: Random) -> bool:
     return True
 
 
-def _can_workout_be_paid(lockstep: LockstepLike, id: int, random: Random) -> bool:
-    workout = lockstep.view("Workouts", "workout_of", id)
+def _can_workout_be_paid(lockstep: LockstepLike, workout_id: int, random: Random) -> bool:
+    workout = lockstep.view("Workouts", "workout_of", workout_id)
     c, owner = workout.collateral_type, workout.owner
     if get_contract(lockstep, "VaultEngine").vaults[c, owner].locked_collateral + workout.lot >= 2**104:
         return False
@@ -345,9 +351,9 @@ def _can_workout_be_paid(lockstep: LockstepLike, id: int, random: Random) -> boo
         raise_mode(lockstep, random)
         if not fund_account(lockstep, owner, workout.left):
             return False
-        paid = apply_call(lockstep, "Workouts", "pay", id, MAX_UINT256, by=owner)
+        paid = apply_call(lockstep, "Workouts", "pay", workout_id, MAX_UINT256, by=owner)
         if not paid.ok:
-            raise PropertyViolationError(f"workout {id} cannot be paid: {paid.reason!r}")
+            raise PropertyViolationError(f"workout {workout_id} cannot be paid: {paid.reason!r}")
     return True
 
 

@@ -109,17 +109,23 @@ def liquidate_at_zero_price(lockstep: LockstepLike, collateral_type: int) -> lis
             apply_call(
                 lockstep, "LiquidationEngine", "liquidate", collateral_type, owner, VISITOR, by=VISITOR
             )
-    for id in list_open_workouts(lockstep):
-        apply_call(lockstep, "Workouts", "foreclose", id, VISITOR, by=VISITOR)
+    for workout_id in list_open_workouts(lockstep):
+        apply_call(lockstep, "Workouts", "foreclose", workout_id, VISITOR, by=VISITOR)
     lockstep.advance(auction.terms[collateral_type].tail + auction.block_time + 1)
     # A close needs a fresh price, and the time-weighted one has to follow.
     for _ in range(3):
         lockstep.advance(get_contract(lockstep, "PriceFeed").configs[collateral_type].window)
         if not report_price(lockstep, collateral_type, 1):
             return []
-    lots = [id for id, lot in auction.lots.items() if lot.target and lot.collateral_type == collateral_type]
+    lots = [
+        auction_id
+        for auction_id, lot in auction.lots.items()
+        if lot.target and lot.collateral_type == collateral_type
+    ]
     return [
-        id for id in lots if lockstep.model.dry_run(Action("CollateralAuction", "close", (id,), VISITOR)).ok
+        auction_id
+        for auction_id in lots
+        if lockstep.model.dry_run(Action("CollateralAuction", "close", (auction_id,), VISITOR)).ok
     ]
 
 
@@ -183,8 +189,8 @@ def create_deficit(
         auction = get_contract(lockstep, "CollateralAuction")
         if auction.terms[c].stop:
             apply_or_raise(lockstep, "CollateralAuction", "set_stop", c, 0, by=auction.admins[()])
-        for id in liquidate_at_zero_price(lockstep, c):
-            apply_call(lockstep, "CollateralAuction", "close", id, by=VISITOR)
+        for auction_id in liquidate_at_zero_price(lockstep, c):
+            apply_call(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
         if read_deficit(lockstep, c):
             return c
     return None
@@ -285,7 +291,11 @@ def sum_forfeited_assets(outcome: Outcome) -> int:
 def list_open_workouts(lockstep: LockstepLike) -> list[int]:
     """Return the ids of workouts that have something left to pay."""
     workouts = cast("Workouts | None", lockstep.model.world.contracts.get("Workouts"))
-    return [] if workouts is None else [id for id, each in workouts.balances.items() if each.left]
+    return (
+        []
+        if workouts is None
+        else [workout_id for workout_id, each in workouts.balances.items() if each.left]
+    )
 
 
 def pick_item(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:
@@ -327,10 +337,12 @@ def request_withdrawals(lockstep: LockstepLike, name: str, *members: str) -> int
 def claim_batch(lockstep: LockstepLike, name: str, who: str, batch: int) -> int:
     """Have somebody claim all that a batch was paid, after what older ones were; what came of it [wei]."""
     got = 0
-    for id in [id for id in get_contract(lockstep, name).list_requests(who) if id <= batch]:
-        shares = lockstep.view(name, "claimableRedeemRequest", id, who)
+    for batch_id in [
+        batch_id for batch_id in get_contract(lockstep, name).list_requests(who) if batch_id <= batch
+    ]:
+        shares = lockstep.view(name, "claimableRedeemRequest", batch_id, who)
         assets = apply_or_raise(lockstep, name, "redeem", shares, who, who, by=who)
-        got = int(assets) if id == batch else 0
+        got = int(assets) if batch_id == batch else 0
     return got
 
 

@@ -55,12 +55,12 @@ class InstalmentsMetMatchPayments:
         if "Workouts" not in model.world.contracts:
             return
         tables = model.world.contracts["Workouts"].tables
-        for id, balance in tables["balances"].items():
+        for workout_id, balance in tables["balances"].items():
             if balance.instalments:
-                schedule, sums = tables["schedules"][id], tables["sums"][id]
+                schedule, sums = tables["schedules"][workout_id], tables["sums"][workout_id]
                 terms = schedule.interval, schedule.discount, schedule.ratio
                 debt = sums.owed, sums.premium, sums.excess
-                self._open[id] = _WorkoutRecord(
+                self._open[workout_id] = _WorkoutRecord(
                     balance.collateral_type,
                     schedule.owner,
                     balance.lot,
@@ -84,25 +84,25 @@ class InstalmentsMetMatchPayments:
             elif log.event == "Paid":
                 self._check_payment(step, *log.values)
             elif log.event == "ToppedUp":
-                id, added, met = log.values
-                self._open[id].lot += added
-                self._count_met_instalments(step, id, met)
+                workout_id, added, met = log.values
+                self._open[workout_id].lot += added
+                self._count_met_instalments(step, workout_id, met)
             elif log.event == "Foreclosed":
                 self._check_foreclosure(step, log.values[0])
             elif log.event == "WorkoutUnwound":
                 if any(step.read_post_state("Workouts", "balances", log.values[0])):
                     raise PropertyViolationError(f"workout {log.values[0]} was unwound and is still there")
                 del self._open[log.values[0]]
-        for _, id, _, balance in changes.get("balances", ()):
-            kept = self._open.get(id)
+        for _, workout_id, _, balance in changes.get("balances", ()):
+            kept = self._open.get(workout_id)
             found = (kept.lot, kept.left, kept.met, kept.instalments, kept.c) if kept else (0, 0, 0, 0, 0)
             if tuple(balance)[: len(found)] != found:
-                raise PropertyViolationError(f"workout {id} is {balance}, not {found}")
+                raise PropertyViolationError(f"workout {workout_id} is {balance}, not {found}")
 
     def _check_entry(
         self,
         step: Transition,
-        id: int,
+        workout_id: int,
         collateral_type: int,
         owner: str,
         lot: int,
@@ -115,9 +115,9 @@ class InstalmentsMetMatchPayments:
         premium = min(principal * terms.premium // (10_000 * MICRO_RAD), _MOST_PREMIUM)
         if owed != whole + premium * _MICRO_WAD:
             raise PropertyViolationError(
-                f"workout {id} owes {owed} for {principal} rad, at a premium of {terms.premium}"
+                f"workout {workout_id} owes {owed} for {principal} rad, at a premium of {terms.premium}"
             )
-        self._open[id] = _WorkoutRecord(
+        self._open[workout_id] = _WorkoutRecord(
             collateral_type,
             owner,
             lot,
@@ -132,8 +132,10 @@ class InstalmentsMetMatchPayments:
             owed,
         )
 
-    def _check_payment(self, step: Transition, id: int, payer: str, paid: int, left: int, met: int) -> None:
-        workout, asked = self._open[id], step.action.args[1]
+    def _check_payment(
+        self, step: Transition, workout_id: int, payer: str, paid: int, left: int, met: int
+    ) -> None:
+        workout, asked = self._open[workout_id], step.action.args[1]
         before = workout.compute_principal()
         workout.left -= min(asked, workout.left)
         repaid = before - workout.compute_principal()
@@ -145,32 +147,36 @@ class InstalmentsMetMatchPayments:
         )
         if supply != paid or left != workout.left or {in_workouts, under_auction} != {repaid}:
             raise PropertyViolationError(
-                f"workout {id}: {paid} were paid, {supply} burned, {left} left; of {repaid} rad of principal "
-                f"{under_auction} and {in_workouts} were repaid"
+                f"workout {workout_id}: {paid} were paid, {supply} burned, {left} left; of {repaid} rad of "
+                f"principal {under_auction} and {in_workouts} were repaid"
             )
         least = step.read_post_state("VaultEngine", "terms.of_types", workout.c).debt_floor * 10**45
         if 0 < workout.compute_principal() < least <= before and paid:
             raise PropertyViolationError(
-                f"workout {id}: a payment leaves {workout.compute_principal()}, under the floor"
+                f"workout {workout_id}: a payment leaves {workout.compute_principal()}, under the floor"
             )
         if left:
-            self._count_met_instalments(step, id, met)
+            self._count_met_instalments(step, workout_id, met)
             return
         key = workout.c, workout.owner
         locked = step.read_post_state("VaultEngine", "vaults", key).locked_collateral
         locked -= step.read_pre_state("VaultEngine", "vaults", key).locked_collateral
         if locked != workout.lot or payer != step.action.sender:
-            raise PropertyViolationError(f"workout {id} was paid, and {locked} of {workout.lot} came back")
-        del self._open[id]
+            raise PropertyViolationError(
+                f"workout {workout_id} was paid, and {locked} of {workout.lot} came back"
+            )
+        del self._open[workout_id]
 
-    def _count_met_instalments(self, step: Transition, id: int, met: int) -> None:
+    def _count_met_instalments(self, step: Transition, workout_id: int, met: int) -> None:
         """Count the instalments that payments cover now."""
-        workout = self._open[id]
+        workout = self._open[workout_id]
         covered = (workout.owed - workout.left) * workout.instalments // workout.owed
         if covered > workout.met and self._is_rest_covered(step, workout):
             workout.met = covered
         if met != workout.met:
-            raise PropertyViolationError(f"workout {id} has met {met}, its payments {workout.met}: {workout}")
+            raise PropertyViolationError(
+                f"workout {workout_id} has met {met}, its payments {workout.met}: {workout}"
+            )
 
     def _is_rest_covered(self, step: Transition, workout: _WorkoutRecord) -> bool:
         """Return whether the lot repays the rest at the lower price less the discount, or has no price."""
@@ -180,14 +186,14 @@ class InstalmentsMetMatchPayments:
         price = min(prices.current, prices.next)
         return workout.lot * price * (10_000 - workout.discount) // 10_000 >= workout.compute_principal()
 
-    def _check_foreclosure(self, step: Transition, id: int) -> None:
-        workout = self._open.pop(id)
+    def _check_foreclosure(self, step: Transition, workout_id: int) -> None:
+        workout = self._open.pop(workout_id)
         due = workout.entered_at + (workout.met + 1) * workout.interval
         price = step.read_post_state("PriceFeed", "prices", workout.c).current
         short = workout.lot * price * 10_000 < workout.compute_principal() * workout.ratio
         if step.model.timestamp <= due and not short:
             raise PropertyViolationError(
-                f"workout {id} was foreclosed at {step.model.timestamp}, before {due}: {workout}"
+                f"workout {workout_id} was foreclosed at {step.model.timestamp}, before {due}: {workout}"
             )
 
 

@@ -45,26 +45,28 @@ def workouts_follow_their_terms(step: Transition, changes: Changes) -> None:
     A workout is foreclosed only once an instalment is missed or under its own ratio, and its auction starts
     from the higher of current and next price.
     """
-    for contract, id, old, new in changes.get("balances", ()):
+    for contract, workout_id, old, new in changes.get("balances", ()):
         if contract != "Workouts":
             continue
         if not old.left:
-            _check_entry(step, id, new)
+            _check_entry(step, workout_id, new)
         elif not new.left and step.action.method == "foreclose":
-            _check_foreclosure(step, changes, id, old)
+            _check_foreclosure(step, changes, workout_id, old)
         elif step.action.method in ("pay", "top_up"):
-            _check_kept_terms(step, SlotChange(contract, id, old, new))
+            _check_kept_terms(step, SlotChange(contract, workout_id, old, new))
         elif new == old._replace(flagged=new.flagged):
             continue  # whether it is in doubt has a property of its own
         elif step.action.method != "unwind" or not step.read_post_state("Settlement", "progress").begun_at:
-            raise PropertyViolationError(f"{step.action.method} changed workout {id}: {old} became {new}")
+            raise PropertyViolationError(
+                f"{step.action.method} changed workout {workout_id}: {old} became {new}"
+            )
 
 
-def _check_entry(step: Transition, id: int, new: Any) -> None:
-    c, owner = new.collateral_type, step.read_post_state("Workouts", "schedules", id).owner
+def _check_entry(step: Transition, workout_id: int, new: Any) -> None:
+    c, owner = new.collateral_type, step.read_post_state("Workouts", "schedules", workout_id).owner
     terms, now = step.read_post_state("Workouts", "terms", c), step.model.timestamp
     vault = step.read_pre_state("VaultEngine", "vaults", (c, owner))
-    principal = _compute_principal(step, id, new)
+    principal = _compute_principal(step, workout_id, new)
     mode = step.read_post_state("RiskPolicy", "modes").mode
     entered = step.read_pre_state("Workouts", "last_entries", (c, owner))
     rate = step.read_post_state("VaultEngine", "ledger.debts", c).accumulated_rate
@@ -91,10 +93,10 @@ def _check_entry(step: Transition, id: int, new: Any) -> None:
 
 
 def _check_kept_terms(step: Transition, workout: SlotChange) -> None:
-    _, id, old, new = workout
+    _, workout_id, old, new = workout
     sums, schedule = (
-        step.read_pre_state("Workouts", "sums", id),
-        step.read_pre_state("Workouts", "schedules", id),
+        step.read_pre_state("Workouts", "sums", workout_id),
+        step.read_pre_state("Workouts", "schedules", workout_id),
     )
     if step.action.method == "top_up":
         if new.left != old.left or new.lot < old.lot:
@@ -105,48 +107,50 @@ def _check_kept_terms(step: Transition, workout: SlotChange) -> None:
         return
     if new.met != old.met:
         owed = Fraction(sums.owed * new.met, new.instalments)
-        principal = _compute_principal(step, id, new)
+        principal = _compute_principal(step, workout_id, new)
         if new.met < old.met or sums.owed - new.left < owed:
             raise PropertyViolationError(
-                f"workout {id} has met {new.met}, with {new.left} left of {sums.owed}"
+                f"workout {workout_id} has met {new.met}, with {new.left} left of {sums.owed}"
             )
         fresh = _has_risk_price(step, new.collateral_type)
         if fresh and not _is_lot_sufficient(step, new, schedule.discount, principal):
             raise PropertyViolationError(
-                f"workout {id} has met {new.met}, and is not worth {principal} rad any more"
+                f"workout {workout_id} has met {new.met}, and is not worth {principal} rad any more"
             )
 
 
-def _check_foreclosure(step: Transition, changes: Changes, id: int, old: Any) -> None:
-    c, schedule = old.collateral_type, step.read_pre_state("Workouts", "schedules", id)
+def _check_foreclosure(step: Transition, changes: Changes, workout_id: int, old: Any) -> None:
+    c, schedule = old.collateral_type, step.read_pre_state("Workouts", "schedules", workout_id)
     price = step.read_post_state("PriceFeed", "prices", c).current
     due = schedule.entered_at + (old.met + 1) * schedule.interval
-    principal = _compute_principal(step, id, old)
+    principal = _compute_principal(step, workout_id, old)
     short = old.lot * price * BASIS_POINTS < principal * schedule.ratio
     if principal == 0 or not (step.model.timestamp > due or short):
-        raise PropertyViolationError(f"workout {id}, {old}, was foreclosed at {price}, before {due}")
+        raise PropertyViolationError(f"workout {workout_id}, {old}, was foreclosed at {price}, before {due}")
     lot, top = (
-        step.read_post_state("CollateralAuction", "lots", id),
-        step.read_post_state("CollateralAuction", "tops", id),
+        step.read_post_state("CollateralAuction", "lots", workout_id),
+        step.read_post_state("CollateralAuction", "tops", workout_id),
     )
     buf = step.read_post_state("CollateralAuction", "terms", c).buf
     if (lot.lot, lot.collateral_type) != (old.lot, c):
-        raise PropertyViolationError(f"workout {id}, {old}, is auctioned as {lot}")
+        raise PropertyViolationError(f"workout {workout_id}, {old}, is auctioned as {lot}")
     if compute_principal_left(lot.target, top.penalty, top.excess) != principal:
         raise PropertyViolationError(
-            f"workout {id} has {principal} rad left, its auction is for {lot}, {top}"
+            f"workout {workout_id} has {principal} rad left, its auction is for {lot}, {top}"
         )
     if top.top != min(max(list_known_prices(step, c)) * buf // BASIS_POINTS, MAX_PRICE):
-        raise PropertyViolationError(f"workout {id}: the auction starts at {top.top}, not from the price")
+        raise PropertyViolationError(
+            f"workout {workout_id}: the auction starts at {top.top}, not from the price"
+        )
     if any(contract == "VaultEngine" for contract, *_ in changes.get("vaults", ())):
-        raise PropertyViolationError(f"foreclosing workout {id} changed a vault")
+        raise PropertyViolationError(f"foreclosing workout {workout_id} changed a vault")
 
 
-def _compute_principal(step: Transition, id: int, balance: Any) -> int:
+def _compute_principal(step: Transition, workout_id: int, balance: Any) -> int:
     """Return what is left above the premium and the rounding [rad]."""
-    sums = step.read_pre_state("Workouts", "sums", id)
+    sums = step.read_pre_state("Workouts", "sums", workout_id)
     if not sums.owed:
-        sums = step.read_post_state("Workouts", "sums", id)
+        sums = step.read_post_state("Workouts", "sums", workout_id)
     return compute_principal_left(balance.left, sums.premium, sums.excess)
 
 
@@ -253,33 +257,33 @@ def _liquidate_and_sell(
 def _foreclose_and_sell(
     lockstep: LockstepLike, collateral_type: int, owner: str, price: int, lowest: int
 ) -> bool:
-    id = int(apply_call(lockstep, "Workouts", "enter", collateral_type, owner, 4, by=owner).value)
+    workout_id = int(apply_call(lockstep, "Workouts", "enter", collateral_type, owner, 4, by=owner).value)
     lockstep.advance(get_contract(lockstep, "Workouts").terms[collateral_type].interval + 1)
     if not report_price(lockstep, collateral_type, price):
         return False
-    apply_or_raise(lockstep, "Workouts", "foreclose", id, VISITOR, by=VISITOR)
-    return _sell_at_lowest_price(lockstep, id, lowest)
+    apply_or_raise(lockstep, "Workouts", "foreclose", workout_id, VISITOR, by=VISITOR)
+    return _sell_at_lowest_price(lockstep, workout_id, lowest)
 
 
 def _pay_all_instalments(
     lockstep: LockstepLike, collateral_type: int, owner: str, price: int, lowest: int
 ) -> bool:
-    id = int(apply_call(lockstep, "Workouts", "enter", collateral_type, owner, 4, by=owner).value)
-    owed = get_contract(lockstep, "Workouts").sums[id].owed
+    workout_id = int(apply_call(lockstep, "Workouts", "enter", collateral_type, owner, 4, by=owner).value)
+    owed = get_contract(lockstep, "Workouts").sums[workout_id].owed
     if not fund_account(lockstep, owner, owed):
         return False
     for k in range(1, 5):
-        left = get_contract(lockstep, "Workouts").balances[id].left
+        left = get_contract(lockstep, "Workouts").balances[workout_id].left
         if not left:
             break  # the first instalment of a few wei is all of them
-        apply_call(lockstep, "Workouts", "pay", id, left - owed * (4 - k) // 4, by=owner)
+        apply_call(lockstep, "Workouts", "pay", workout_id, left - owed * (4 - k) // 4, by=owner)
     return True
 
 
-def _sell_at_lowest_price(lockstep: LockstepLike, id: int, lowest: int) -> bool:
+def _sell_at_lowest_price(lockstep: LockstepLike, auction_id: int, lowest: int) -> bool:
     """Sell all of a lot at a price or just above it: then nothing of the principal may be left."""
     auction = get_contract(lockstep, "CollateralAuction")
-    lot, top = auction.lots[id], auction.tops[id]
+    lot, top = auction.lots[auction_id], auction.tops[auction_id]
     terms = auction.terms[lot.collateral_type]
     # The price falls: the last second at which it is high enough.
     first, after = 0, terms.tail + 1
@@ -291,15 +295,15 @@ def _sell_at_lowest_price(lockstep: LockstepLike, id: int, lowest: int) -> bool:
     lockstep.advance(first - first % max(1, auction.block_time))
     fund_account(lockstep, VISITOR, get_contract(lockstep, "Stablecoin").supply[()])
     taken = apply_call(
-        lockstep, "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, VISITOR, b"", by=VISITOR
+        lockstep, "CollateralAuction", "take", auction_id, MAX_UINT256, MAX_UINT256, VISITOR, b"", by=VISITOR
     )
     if not taken.ok:
         return False
-    lot, top = auction.lots[id], auction.tops[id]
+    lot, top = auction.lots[auction_id], auction.tops[auction_id]
     left = compute_principal_left(lot.target, top.penalty, top.excess)
     if left:
         raise PropertyViolationError(
-            f"auction {id}, sold at {lowest} or above, leaves {left} rad of principal"
+            f"auction {auction_id}, sold at {lowest} or above, leaves {left} rad of principal"
         )
     return True
 

@@ -76,12 +76,12 @@ def _loss_of_value() -> Iterator[FigureRow]:
     """Play an auction of the exponential curve, whose price starts at 100."""
     terms = AuctionParameters(EXPONENTIAL, 1, THREE_DAYS_AT_A_LOSS, 4 * DAY, cusp=1, buf=10_000)
     with open_deployment(_build_parameters(terms, ratio=15_000)) as here:
-        id = _open_auction(
+        auction_id = _open_auction(
             here, collateral=151 * WAD // 10, debt=1_000 * WAD, before=100 * RAY, after=99 * RAY
         )
-        top = Fraction(here.read_view("CollateralAuction", "status", id)[1], RAY)
+        top = Fraction(here.read_view("CollateralAuction", "status", auction_id)[1], RAY)
         here.advance_time(3 * DAY)
-        price = Fraction(here.read_view("CollateralAuction", "status", id)[1], RAY)
+        price = Fraction(here.read_view("CollateralAuction", "status", auction_id)[1], RAY)
         name = "what is left of 100 after 3 days at -2.5%, as an auction's price"
         yield build_row(
             name, 100 * price / top, Fraction("92.6859375"), bound_difference(WEI), places=18, source=1
@@ -92,8 +92,8 @@ def _first_auction() -> Iterator[FigureRow]:
     """Play dss's example, a vault of 40 with a debt of 100."""
     terms = AuctionParameters(STAIRSTEP, 90, 99 * RAY // 100, 8_400, buf=12_500, penalty=11_000)
     with open_deployment(_build_parameters(terms, ratio=17_500)) as here:
-        id = _open_auction(here, collateral=40 * WAD, debt=100 * WAD, before=5 * RAY, after=4 * RAY)
-        _, price, lot, target = here.read_view("CollateralAuction", "status", id)
+        auction_id = _open_auction(here, collateral=40 * WAD, debt=100 * WAD, before=5 * RAY, after=4 * RAY)
+        _, price, lot, target = here.read_view("CollateralAuction", "status", auction_id)
         yield build_row("lot of the vault with 40 of collateral", Fraction(lot, WAD), 40, EXACT, source=2)
         yield build_row("target for 100 with a penalty of 1.1", Fraction(target, RAD), 110, EXACT, source=2)
         yield build_row("first price at 4 with buf 1.25", Fraction(price, RAY), 5, EXACT, source=2)
@@ -104,11 +104,13 @@ def _measure_stairs() -> Iterator[FigureRow]:
     terms = AuctionParameters(STAIRSTEP, 30, 997 * RAY // 1_000, 8_400, cusp=1, buf=11_000)
     with open_deployment(_build_parameters(terms, ratio=15_000)) as here:
         market = 99 * RAY
-        id = _open_auction(here, collateral=151 * WAD // 10, debt=1_000 * WAD, before=100 * RAY, after=market)
-        top = here.read_view("CollateralAuction", "status", id)[1]
+        auction_id = _open_auction(
+            here, collateral=151 * WAD // 10, debt=1_000 * WAD, before=100 * RAY, after=market
+        )
+        top = here.read_view("CollateralAuction", "status", auction_id)[1]
         found = {market: 0, top * 6 // 10: 0}
         for second in range(0, 8_400, 30):
-            price = here.read_view("CollateralAuction", "status", id)[1]
+            price = here.read_view("CollateralAuction", "status", auction_id)[1]
             for level, at in found.items():
                 if price <= level and not at:
                     found[level] = second

@@ -179,11 +179,11 @@ def _realise_theft(here: LockstepDeployment) -> None:
     _advance_to_date(here, THEFT)
     for _ in range(2):
         here.report_price(STOLEN, RAY // 10**9)
-    id = here.liquidate_vault("thief", STOLEN)
+    auction_id = here.liquidate_vault("thief", STOLEN)
     _advance_to_date(here, SHARED)
     for _ in range(2):
         here.report_price(STOLEN, RAY // 10**9)
-    here.apply_call("CollateralAuction", "close", id, sender="stranger")
+    here.apply_call("CollateralAuction", "close", auction_id, sender="stranger")
     assert here.read_view("VaultEngine", "deficit_of", STOLEN) == LOST * RAD
 
 

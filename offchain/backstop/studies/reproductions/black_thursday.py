@@ -70,10 +70,10 @@ def measure_loss(result: RunResult) -> Loss:
     takes = get_columns(result.tables, "takes")
     names = ("auction_id", "slice_wad", "price_ray", "market_price_ray")
     free, zero = 0, set()
-    for id, amount, price, market in zip(*(takes[name] for name in names), strict=True):
+    for auction_id, amount, price, market in zip(*(takes[name] for name in names), strict=True):
         if price * FOR_NOTHING <= market:
             free += amount * market // RAY
-            zero.add(id)
+            zero.add(auction_id)
     created = int(result.summary["losses"]["created_rad"])
     auctions = len(get_columns(result.tables, "auctions")["auction_id"])
     return Loss(Fraction(created, RAD), Fraction(free, WAD), len(zero), auctions)

@@ -142,7 +142,11 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
     by = context.pick_item((context.guardian, context.admin, context.admin, context.pick_account()))
     yield context.build_call("CollateralAuction", "set_stop", c, context.pick_item((1, 1, 2, 2, 0, 3)), by=by)
     if context.draw_bool(0.5):
-        due = [id for id in context.list_open_auctions() if context.auction.lots[id].collateral_type == c]
+        due = [
+            auction_id
+            for auction_id in context.list_open_auctions()
+            if context.auction.lots[auction_id].collateral_type == c
+        ]
         if due:
             yield context.build_call(
                 "CollateralAuction",

@@ -45,15 +45,18 @@ def liquidate_unsafe_vaults(context: GenerationContext) -> Iterator[Action | Wai
         )
 
 
-def _compute_price_and_end(context: GenerationContext, id: int) -> tuple[int, bool]:
-    lot = context.auction.lots[id]
-    top = context.auction.tops[id].top
+def _compute_price_and_end(context: GenerationContext, auction_id: int) -> tuple[int, bool]:
+    lot = context.auction.lots[auction_id]
+    top = context.auction.tops[auction_id].top
     return context.auction.terms[lot.collateral_type].price(top, context.clock - lot.started_at)
 
 
-def _draw_size(context: GenerationContext, id: int, price: int) -> int:
+def _draw_size(context: GenerationContext, auction_id: int, price: int) -> int:
     """Return all, a part, what pays the target or leaves the smallest rest, a unit off any of them."""
-    lot, terms = context.auction.lots[id], context.auction.terms[context.auction.lots[id].collateral_type]
+    lot, terms = (
+        context.auction.lots[auction_id],
+        context.auction.terms[context.auction.lots[auction_id].collateral_type],
+    )
     to_target = lot.target * RAY // max(price, 1)
     to_rest = max(lot.target - terms.minimum * WAD, 0) * RAY // max(price, 1)
     return context.pick_item(
@@ -70,12 +73,12 @@ def _draw_size(context: GenerationContext, id: int, price: int) -> int:
 @register_generator(weight=8)
 def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     """Buy from an auction, after some time, whatever amount."""
-    id = context.draw_auction_id()
-    lot = context.auction.lots[id]
+    auction_id = context.draw_auction_id()
+    lot = context.auction.lots[auction_id]
     if lot.started_at == 0 and context.draw_bool(0.8):
         return
     yield Wait(context.pick_item((0, 0, 0, 30, 300, 1_800)))
-    price, due = _compute_price_and_end(context, id) if lot.started_at else (0, False)
+    price, due = _compute_price_and_end(context, auction_id) if lot.started_at else (0, False)
     if due and context.draw_bool(0.95):
         if lot.lot == 0 or lot.collateral_type >= context.listed:
             return
@@ -84,33 +87,33 @@ def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
                 context, lot.collateral_type, context.feed.prices[lot.collateral_type].current
             )
         yield context.build_call(
-            "CollateralAuction", "reset", id, context.pick_account(), by=context.pick_account()
+            "CollateralAuction", "reset", auction_id, context.pick_account(), by=context.pick_account()
         )
-        price, _ = _compute_price_and_end(context, id)
+        price, _ = _compute_price_and_end(context, auction_id)
     taker = context.find_richest_account() if context.draw_bool(0.9) else context.pick_account()
-    amount = _draw_size(context, id, price)
+    amount = _draw_size(context, auction_id, price)
     if context.draw_bool(0.9):  # not more than one can pay
         amount = min(amount, context.stablecoin.balances[taker] * RAY // max(price, 1))
     limit = (
         max(price - 1, 0) if context.draw_bool(0.04) else context.pick_item((MAX_UINT256, MAX_UINT256, price))
     )
     receiver = context.pick_item((taker, taker, context.pick_account()))
-    yield context.build_call("CollateralAuction", "take", id, amount, limit, receiver, b"", by=taker)
+    yield context.build_call("CollateralAuction", "take", auction_id, amount, limit, receiver, b"", by=taker)
 
 
 @register_generator(weight=1.5)
 def take_auction_in_parts(context: GenerationContext) -> Iterator[Action | Wait]:
     """Make several small purchases at one instant, and a last one."""
-    id = context.draw_auction_id()
-    if context.auction.lots[id].started_at == 0 or _compute_price_and_end(context, id)[1]:
+    auction_id = context.draw_auction_id()
+    if context.auction.lots[auction_id].started_at == 0 or _compute_price_and_end(context, auction_id)[1]:
         return
     taker = context.find_richest_account()
     for share in (7, 5, 3, 1):
-        lot = context.auction.lots[id]
+        lot = context.auction.lots[auction_id]
         if lot.started_at == 0:
             return
         yield context.build_call(
-            "CollateralAuction", "take", id, lot.lot // share, MAX_UINT256, taker, b"", by=taker
+            "CollateralAuction", "take", auction_id, lot.lot // share, MAX_UINT256, taker, b"", by=taker
         )
 
 
@@ -118,26 +121,26 @@ def take_auction_in_parts(context: GenerationContext) -> Iterator[Action | Wait]
 def reset_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     """Restart a price: when it is due, rarely before."""
     due = [
-        id
-        for id in context.list_open_auctions()
-        if _compute_price_and_end(context, id)[1] and context.auction.lots[id].lot
+        auction_id
+        for auction_id in context.list_open_auctions()
+        if _compute_price_and_end(context, auction_id)[1] and context.auction.lots[auction_id].lot
     ]
     if not due and context.draw_bool(0.97):
         return
-    id = context.pick_item(due) if due else context.draw_auction_id()
+    auction_id = context.pick_item(due) if due else context.draw_auction_id()
     if (
         due
-        and not context.has_fresh_price(context.auction.lots[id].collateral_type)
+        and not context.has_fresh_price(context.auction.lots[auction_id].collateral_type)
         and context.draw_bool(0.8)
     ):
         return
     yield context.build_call(
-        "CollateralAuction", "reset", id, context.pick_account(), by=context.pick_account()
+        "CollateralAuction", "reset", auction_id, context.pick_account(), by=context.pick_account()
     )
 
 
-def _is_hopeless(context: GenerationContext, id: int) -> bool:
-    lot = context.auction.lots[id]
+def _is_hopeless(context: GenerationContext, auction_id: int) -> bool:
+    lot = context.auction.lots[auction_id]
     terms = context.auction.terms[lot.collateral_type]
     if lot.lot == 0:
         return True
@@ -150,7 +153,7 @@ def _is_hopeless(context: GenerationContext, id: int) -> bool:
 def close_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     """Give up an auction that can repay no more; rarely one that can."""
     ids = context.list_open_auctions()
-    lost = [id for id in ids if _is_hopeless(context, id)]
+    lost = [auction_id for auction_id in ids if _is_hopeless(context, auction_id)]
     if not lost and context.draw_bool(0.97):
         return
     yield context.build_call(
@@ -164,11 +167,11 @@ def close_auction(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=0.6)
 def close_at_price_glitch(context: GenerationContext) -> Iterator[Action | Wait]:
     """Make a lot look worthless by one wrong print, for a moment."""
-    ids = [id for id in context.list_open_auctions() if context.auction.lots[id].lot]
+    ids = [auction_id for auction_id in context.list_open_auctions() if context.auction.lots[auction_id].lot]
     if not ids:
         return
-    id = context.pick_item(ids)
-    lot = context.auction.lots[id]
+    auction_id = context.pick_item(ids)
+    lot = context.auction.lots[auction_id]
     c, price = lot.collateral_type, context.feed.prices[lot.collateral_type].current
     if price <= 1 or c >= context.listed:
         return
@@ -179,54 +182,56 @@ def close_at_price_glitch(context: GenerationContext) -> Iterator[Action | Wait]
     )
     yield from settle_price(context, c, price)
     yield from settle_price(context, c, 1)
-    yield context.build_call("CollateralAuction", "close", id, by=context.pick_account())
+    yield context.build_call("CollateralAuction", "close", auction_id, by=context.pick_account())
     yield from settle_price(context, c, price)
 
 
 @register_generator(weight=4)
 def empty_lot_below_target(context: GenerationContext) -> Iterator[Action | Wait]:
     """Take a whole lot for less than the target, so that it ends empty; reset and close it."""
-    for id in context.list_open_auctions():
-        lot, (price, due) = context.auction.lots[id], _compute_price_and_end(context, id)
+    for auction_id in context.list_open_auctions():
+        lot, (price, due) = context.auction.lots[auction_id], _compute_price_and_end(context, auction_id)
         taker = context.find_richest_account()
         if due or lot.lot == 0 or lot.lot * price >= lot.target * RAY:
             continue
         if context.stablecoin.balances[taker] * RAY < lot.lot * price:
             continue
         yield context.build_call(
-            "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker
+            "CollateralAuction", "take", auction_id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker
         )
         if context.draw_bool(0.3):
-            yield context.build_call("CollateralAuction", "reset", id, taker, by=taker)
+            yield context.build_call("CollateralAuction", "reset", auction_id, taker, by=taker)
         if context.draw_bool(0.5):
-            yield context.build_call("CollateralAuction", "close", id, by=taker)
+            yield context.build_call("CollateralAuction", "close", auction_id, by=taker)
         return
 
 
 @register_generator(weight=2)
 def repay_principal_only(context: GenerationContext) -> Iterator[Action | Wait]:
     """Buy just what repays the principal: the rest of the auction cannot be closed."""
-    for id in context.list_open_auctions():
-        lot, (price, due) = context.auction.lots[id], _compute_price_and_end(context, id)
-        principal = principal_left(lot, context.auction.tops[id])
+    for auction_id in context.list_open_auctions():
+        lot, (price, due) = context.auction.lots[auction_id], _compute_price_and_end(context, auction_id)
+        principal = principal_left(lot, context.auction.tops[auction_id])
         taker = context.find_richest_account()
         if due or price == 0 or context.stablecoin.balances[taker] * RAY < principal:
             continue
         amount = principal // price + context.pick_item((0, 1)) * context.get_terms(lot.collateral_type).unit
-        yield context.build_call("CollateralAuction", "take", id, amount, MAX_UINT256, taker, b"", by=taker)
+        yield context.build_call(
+            "CollateralAuction", "take", auction_id, amount, MAX_UINT256, taker, b"", by=taker
+        )
         if context.draw_bool(0.3):
             yield Wait(context.auction.terms[lot.collateral_type].tail + context.auction.block_time + 1)
-            yield context.build_call("CollateralAuction", "close", id, by=taker)
+            yield context.build_call("CollateralAuction", "close", auction_id, by=taker)
         return
 
 
 @register_generator(weight=8)
 def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     """Pay for a take by selling the collateral in its own callback, where the market pays enough."""
-    id = context.draw_auction_id()
-    lot = context.auction.lots[id]
+    auction_id = context.draw_auction_id()
+    lot = context.auction.lots[auction_id]
     c = lot.collateral_type
-    price, due = _compute_price_and_end(context, id) if lot.started_at else (0, True)
+    price, due = _compute_price_and_end(context, auction_id) if lot.started_at else (0, True)
     if due or price == 0:
         return
     name = f"Market.{context.get_symbol(c)}"
@@ -240,7 +245,7 @@ def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
         if context.draw_bool(0.8)
         else context.draw_near_limit(lot.lot)
     )
-    args = (id, amount, MAX_UINT256, market.address, context.pick_item((0, 0, 1, lot.target)))
+    args = (auction_id, amount, MAX_UINT256, market.address, context.pick_item((0, 0, 1, lot.target)))
     yield context.build_call("FlashTaker", "take_and_sell", *args, by=context.deployment.get_account("taker"))
 
 
@@ -250,7 +255,11 @@ def misuse_flash_taker(context: GenerationContext) -> Iterator[Action | Wait]:
     taker = context.world.contracts["FlashTaker"].address
     who = context.find_richest_account()
     if context.draw_bool(0.5):
-        ids = [id for id in context.list_open_auctions() if not _compute_price_and_end(context, id)[1]]
+        ids = [
+            auction_id
+            for auction_id in context.list_open_auctions()
+            if not _compute_price_and_end(context, auction_id)[1]
+        ]
         if ids:
             args = (context.pick_item(ids), MAX_UINT256, MAX_UINT256, taker, b"\x01")
             yield Action("CollateralAuction", "take", args, who)

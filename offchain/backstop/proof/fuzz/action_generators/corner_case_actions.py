@@ -28,13 +28,15 @@ def overfill_vault(context: GenerationContext) -> Iterator[Action | Wait]:
         yield context.build_call("LiquidationEngine", "liquidate", c, owner, owner, by=owner)
     last = int(context.auction.ids[()])
     yield from settle_price(context, c, RAY // 10**5)
-    for id in range(max(last - 2, 1), last + 1):
-        yield Wait(context.auction.terms[c].tail + context.auction.block_time + 1 if id <= last - 2 else 0)
+    for auction_id in range(max(last - 2, 1), last + 1):
+        yield Wait(
+            context.auction.terms[c].tail + context.auction.block_time + 1 if auction_id <= last - 2 else 0
+        )
         yield from settle_price(context, c, RAY // 10**5)
-        yield context.build_call("CollateralAuction", "reset", id, owner, by=owner)
+        yield context.build_call("CollateralAuction", "reset", auction_id, owner, by=owner)
         taker = context.find_richest_account()
         yield context.build_call(
-            "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker
+            "CollateralAuction", "take", auction_id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker
         )
 
 

@@ -123,9 +123,9 @@ def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
     m, by = context.pick_item(left or list(books.markets)), context.pick_account()
     side = int(books.get_unassigned_lots(m) > 0) if context.draw_bool(0.95) else context.pick_item((0, 1, 2))
     now = books.market.clocks[()].cycle
-    pending, open = (books.market.totals[m, cycle] for cycle in (now - 1, now))
+    pending, open_interest = (books.market.totals[m, cycle] for cycle in (now - 1, now))
     if side < 2 and not pending[side]:
-        if not open[side] and context.draw_bool(0.9):
+        if not open_interest[side] and context.draw_bool(0.9):
             return
         # Who gained by the lots of these debtors is ranked in the window of that cycle.
         yield from _equalise_scores(context, books, m, side)

@@ -87,8 +87,10 @@ class MarketView:
         others = max(self.market.lots[market_id]) - abs(size)
 
         def needs(lots: int) -> int:
-            open = others + max(abs(lots), abs(size))
-            return int(self.policy.margin_requirement("", market_id, lots, price, open, True).initial)
+            open_interest = others + max(abs(lots), abs(size))
+            return int(
+                self.policy.margin_requirement("", market_id, lots, price, open_interest, True).initial
+            )
 
         now, least = needs(size), 0
         most = max(0, min(room, spare // max(1, int(self.policy.terms[market_id].initial) * price)))

@@ -15,10 +15,10 @@ from backstop.system import Action
 @register_generator(weight=1.2)
 def flag_debt(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have a vault or a workout looked at: whether its debt is in doubt."""
-    open = context.list_open_workouts()
-    if context.workouts is not None and context.draw_bool(0.3 if open else 0.02):
-        id = context.pick_item(open) if open else context.draw_auction_id()
-        yield context.build_call("Workouts", "flag", id, by=context.pick_account())
+    open_workouts = context.list_open_workouts()
+    if context.workouts is not None and context.draw_bool(0.3 if open_workouts else 0.02):
+        workout_id = context.pick_item(open_workouts) if open_workouts else context.draw_auction_id()
+        yield context.build_call("Workouts", "flag", workout_id, by=context.pick_account())
         return
     c = context.draw_type()
     flags = context.liquidations.vault_flags
@@ -124,10 +124,12 @@ def break_stage(context: GenerationContext) -> Iterator[Action | Wait]:
     k = context.pick_item(found)
     stage = waterfall.stages[k].stage
     owed = [(j, c) for j in found for c in range(context.listed) if waterfall.missing[j, c]]
-    open = [c for c in range(context.listed) if context.engine.deficit[c]]
-    if open and context.draw_bool(0.8):
+    open_types = [c for c in range(context.listed) if context.engine.deficit[c]]
+    if open_types and context.draw_bool(0.8):
         yield context.build_call("VaultEngine", "revoke_role", STAGE, stage, by=context.admin)
-        yield context.build_call("LossWaterfall", "cover", context.pick_item(open), by=context.pick_account())
+        yield context.build_call(
+            "LossWaterfall", "cover", context.pick_item(open_types), by=context.pick_account()
+        )
     if context.draw_bool(0.7):
         yield context.build_call("VaultEngine", "grant_role", STAGE, stage, by=context.admin)
     if owed and context.draw_bool(0.7):
@@ -136,7 +138,7 @@ def break_stage(context: GenerationContext) -> Iterator[Action | Wait]:
             yield context.build_call(
                 "VaultEngine", "grant_role", STAGE, waterfall.stages[j].stage, by=context.admin
             )
-            for loss in open:
+            for loss in open_types:
                 yield context.build_call("LossWaterfall", "cover", loss, by=context.pick_account())
         yield context.build_call("LossWaterfall", "repay_missed_share", c, j, by=context.pick_account())
     elif context.draw_bool(0.1):

@@ -249,10 +249,14 @@ def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
             yield context.build_call(
                 "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
             )
-        for id in [
-            id for id in context.list_open_auctions() if context.auction.lots[id].collateral_type == c
+        for auction_id in [
+            auction_id
+            for auction_id in context.list_open_auctions()
+            if context.auction.lots[auction_id].collateral_type == c
         ][:1]:
-            method, args = context.pick_item((("reset", (id, context.pick_account())), ("close", (id,))))
+            method, args = context.pick_item(
+                (("reset", (auction_id, context.pick_account())), ("close", (auction_id,)))
+            )
             yield context.build_call("CollateralAuction", method, *args, by=context.pick_account())
         yield from post_price(
             context,

@@ -85,8 +85,8 @@ def begin_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     yield context.build_call("CircuitBreaker", "force_mode", CAUTION, by=context.guardian)
     yield context.build_call("Workouts", "enter", c, owner, context.pick_item((1, offer[3])), by=owner)
     yield from context.pick_item((pay_workout, pay_workout, top_up_workout, foreclose_workout))(context)
-    for id in context.list_open_workouts():
-        yield context.build_call("Workouts", "flag", id, by=context.pick_account())
+    for workout_id in context.list_open_workouts():
+        yield context.build_call("Workouts", "flag", workout_id, by=context.pick_account())
 
 
 @register_generator(weight=0.7)
@@ -95,13 +95,13 @@ def flag_missed_payment(context: GenerationContext) -> Iterator[Action | Wait]:
     found = context.list_open_workouts()
     if context.workouts is None or not found:
         return
-    id = context.pick_item(found)
-    due = context.workouts.schedules[id].compute_due_time(context.workouts.balances[id].met)
+    workout_id = context.pick_item(found)
+    due = context.workouts.schedules[workout_id].compute_due_time(context.workouts.balances[workout_id].met)
     yield from _wait_near_time(context, due + 1)
-    yield context.build_call("Workouts", "flag", id, by=context.pick_account())
+    yield context.build_call("Workouts", "flag", workout_id, by=context.pick_account())
     if context.draw_bool(0.5):
         yield from pay_workout(context)
-        yield context.build_call("Workouts", "flag", id, by=context.pick_account())
+        yield context.build_call("Workouts", "flag", workout_id, by=context.pick_account())
 
 
 def _clear_losses(context: GenerationContext) -> Iterator[Action | Wait]:
@@ -228,10 +228,10 @@ def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
     waterfall = context.waterfall
     pools = {context.world.contracts[name].address for name in context.savers}
     found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].stage in pools]
-    open = context.list_deficit_types()
+    open_types = context.list_deficit_types()
     if not found or context.settling:
         return
-    if open and context.draw_bool(0.8):
+    if open_types and context.draw_bool(0.8):
         # The pool behind pays, if it has anything.
         last, who = context.world.at(waterfall.stages[found[-1]].stage), context.find_richest_account()
         if len(found) > 1 and context.draw_bool(0.7):
@@ -244,7 +244,7 @@ def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
             )
         stage = waterfall.stages[found[0]].stage
         yield context.build_call(_ENGINE, "revoke_role", STAGE, stage, by=context.admin)
-        for c in open:
+        for c in open_types:
             yield context.build_call(_WATERFALL, "cover", c, by=context.pick_account())
         yield context.build_call(_ENGINE, "grant_role", STAGE, stage, by=context.admin)
     owed = [key for key, amount in waterfall.missing.items() if amount]
@@ -268,12 +268,14 @@ def sell_salvage_lots(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.get_published_price(c):
         yield from settle_price(context, c, context.get_published_price(c))
     yield context.build_call("CollateralAuction", "sell_salvage", c, by=context.pick_account())
-    id, taker = int(context.auction.ids[()]), context.find_richest_account()
-    lot = context.auction.lots[id]
+    auction_id, taker = int(context.auction.ids[()]), context.find_richest_account()
+    lot = context.auction.lots[auction_id]
     if lot.started_at and context.draw_bool(0.7):
         yield Wait(context.pick_item((0, 30, 600)))
         amount = context.pick_item((MAX_UINT256, context.draw_near_limit(lot.lot)))
-        yield context.build_call("CollateralAuction", "take", id, amount, MAX_UINT256, taker, b"", by=taker)
+        yield context.build_call(
+            "CollateralAuction", "take", auction_id, amount, MAX_UINT256, taker, b"", by=taker
+        )
 
 
 @register_generator(weight=0.8)
@@ -339,13 +341,13 @@ def call_out_of_turn(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.settling:
         calls += [("Settlement", "begin", ()), ("Settlement", "fix_redemption_rates", ())]
     if context.workouts is not None:
-        id = context.draw_workout_id() or int(context.auction.ids[()])
+        workout_id = context.draw_workout_id() or int(context.auction.ids[()])
         calls += [
             ("Workouts", "enter", (c, who, 1)),
-            ("Workouts", "unwind", (id,)),
-            ("Workouts", "foreclose", (id, who)),
-            ("Workouts", "flag", (id,)),
-            ("Workouts", "top_up", (id, context.get_terms(c).unit)),
+            ("Workouts", "unwind", (workout_id,)),
+            ("Workouts", "foreclose", (workout_id, who)),
+            ("Workouts", "flag", (workout_id,)),
+            ("Workouts", "top_up", (workout_id, context.get_terms(c).unit)),
         ]
     if context.policy is not None:
         calls += [("LiquidationEngine", "call", (c, who))]

@@ -56,7 +56,11 @@ def _draw_call(context: GenerationContext, lock: Timelock) -> Call:
 
 def _list_open_proposals(context: GenerationContext, lock: Timelock) -> list[bytes]:
     """Return the proposals that are there, expired or not, whose calls are known."""
-    return [id for id in map(lock.places.__getitem__, range(MAX_OPEN)) if id in context.announced]
+    return [
+        proposal_id
+        for proposal_id in map(lock.places.__getitem__, range(MAX_OPEN))
+        if proposal_id in context.announced
+    ]
 
 
 @register_generator(weight=0.8)
@@ -67,9 +71,9 @@ def propose_change(context: GenerationContext) -> Iterator[Action | Wait]:
     salt = bytes(31) + bytes([context.random.randrange(4)])
     if context.announced and context.draw_bool(0.1):
         calls, salt = context.pick_item(list(context.announced.values()))
-    context.announced = {id: context.announced[id] for id in _list_open_proposals(context, lock)} | {
-        hash_proposal(calls, salt): (calls, salt)
-    }
+    context.announced = {
+        proposal_id: context.announced[proposal_id] for proposal_id in _list_open_proposals(context, lock)
+    } | {hash_proposal(calls, salt): (calls, salt)}
     by = (
         lock.governors[()]
         if context.draw_bool(0.95)
@@ -85,9 +89,13 @@ def execute_change(context: GenerationContext) -> Iterator[Action | Wait]:
     found = _list_open_proposals(context, lock)
     if not found:
         return
-    in_time = [id for id in found if context.now <= lock.proposals[id].ready_at + lock.window]
-    id = context.pick_item(in_time if in_time and context.draw_bool(0.95) else found)
-    first = lock.proposals[id].ready_at
+    in_time = [
+        proposal_id
+        for proposal_id in found
+        if context.now <= lock.proposals[proposal_id].ready_at + lock.window
+    ]
+    proposal_id = context.pick_item(in_time if in_time and context.draw_bool(0.95) else found)
+    first = lock.proposals[proposal_id].ready_at
     last = first + lock.window
     if context.draw_bool(0.8 if first - context.now <= bounds.MIN_DELAY else 0.15):
         at = (
@@ -96,7 +104,7 @@ def execute_change(context: GenerationContext) -> Iterator[Action | Wait]:
             else context.pick_item((first, first, first, first - 1))
         )
         yield Wait(max(0, at - context.now))
-    yield context.build_call(TIMELOCK, "execute", *context.announced[id], by=context.pick_account())
+    yield context.build_call(TIMELOCK, "execute", *context.announced[proposal_id], by=context.pick_account())
 
 
 @register_generator(weight=0.5)
@@ -105,11 +113,11 @@ def cancel_change(context: GenerationContext) -> Iterator[Action | Wait]:
     lock = _get_timelock(context)
     found = _list_open_proposals(context, lock)
     if found:
-        id = context.pick_item(found) if context.draw_bool(0.95) else bytes(31) + b"\1"
+        proposal_id = context.pick_item(found) if context.draw_bool(0.95) else bytes(31) + b"\1"
         by = context.pick_item(
             (lock.governors[()], lock.guardians[()], lock.guardians[()], context.pick_account())
         )
-        yield context.build_call(TIMELOCK, "cancel", id, by=by)
+        yield context.build_call(TIMELOCK, "cancel", proposal_id, by=by)
 
 
 @register_generator(weight=0.5)

@@ -118,11 +118,11 @@ def advance_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _iter_due_calls(context: GenerationContext) -> Iterator[tuple[Any, ...]]:
-    for id, lot in context.auction.lots.items():
+    for auction_id, lot in context.auction.lots.items():
         if lot.target:
-            yield "CollateralAuction", "unwind", id
-    for id in context.list_open_workouts():
-        yield "Workouts", "unwind", id
+            yield "CollateralAuction", "unwind", auction_id
+    for workout_id in context.list_open_workouts():
+        yield "Workouts", "unwind", workout_id
     for auction, c in context.list_equity_sales():
         yield auction.label, "end", c
     for c in range(context.engine.type_count[()]):

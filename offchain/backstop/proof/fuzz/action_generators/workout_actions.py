@@ -79,13 +79,13 @@ def _can_enter(context: GenerationContext, collateral_type: int, owner: str) -> 
 @register_generator(weight=3)
 def pay_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     """Pay an instalment, a wei off it, what repays the principal, the rest, or nothing."""
-    id = context.draw_workout_id()
-    if context.workouts is None or id is None:
+    workout_id = context.draw_workout_id()
+    if context.workouts is None or workout_id is None:
         return
-    balance: Balance = context.workouts.balances[id]
-    sums, payer = context.workouts.sums[id], context.find_richest_account()
+    balance: Balance = context.workouts.balances[workout_id]
+    sums, payer = context.workouts.sums[workout_id], context.find_richest_account()
     if balance.left and context.draw_bool(0.3):
-        due = context.workouts.schedules[id].compute_due_time(balance.met)
+        due = context.workouts.schedules[workout_id].compute_due_time(balance.met)
         yield Wait(max(0, due - context.now - context.pick_item((0, 1, 600))))
         if context.draw_bool(0.7) and not context.settling:
             yield from settle_price(
@@ -106,17 +106,17 @@ def pay_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     held = context.get_balance("Stablecoin", payer)
     if amount != MAX_UINT256 and context.draw_bool(0.9):
         amount = min(amount, held)
-    yield context.build_call("Workouts", "pay", id, amount, by=payer)
+    yield context.build_call("Workouts", "pay", workout_id, amount, by=payer)
 
 
 @register_generator(weight=1.2)
 def top_up_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     """Add collateral out of a vault that owes nothing; at times out of one that does."""
-    id = context.draw_workout_id()
-    if context.workouts is None or id is None or context.settling:
+    workout_id = context.draw_workout_id()
+    if context.workouts is None or workout_id is None or context.settling:
         return
-    balance: Balance = context.workouts.balances[id]
-    c, owner = balance.collateral_type, context.workouts.schedules[id].owner
+    balance: Balance = context.workouts.balances[workout_id]
+    c, owner = balance.collateral_type, context.workouts.schedules[workout_id].owner
     if balance.left == 0:
         owner = context.pick_account()
     elif context.get_debt(c, owner) == 0 and context.draw_bool(0.8):
@@ -136,7 +136,7 @@ def top_up_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     yield context.build_call(
         "Workouts",
         "top_up",
-        id,
+        workout_id,
         context.draw_near_limit(context.get_vault(c, owner).locked_collateral),
         by=by,
     )
@@ -145,15 +145,15 @@ def top_up_workout(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=2)
 def foreclose_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     """Foreclose once an instalment is missed, to the second, or just under the workout's ratio."""
-    id = context.draw_workout_id()
-    if context.workouts is None or id is None or context.settling:
+    workout_id = context.draw_workout_id()
+    if context.workouts is None or workout_id is None or context.settling:
         return
-    balance: Balance = context.workouts.balances[id]
-    schedule, c = context.workouts.schedules[id], balance.collateral_type
+    balance: Balance = context.workouts.balances[workout_id]
+    schedule, c = context.workouts.schedules[workout_id], balance.collateral_type
     if balance.lot:
         price = context.feed.prices[c].current
         if context.draw_bool(0.5):
-            principal = principal_left(balance, context.workouts.sums[id])
+            principal = principal_left(balance, context.workouts.sums[workout_id])
             price = principal * schedule.ratio // (balance.lot * BASIS_POINTS) + context.pick_item((0, 0, 1))
             if not 0 < price <= bounds.MAX_PRICE:
                 return
@@ -162,16 +162,23 @@ def foreclose_workout(context: GenerationContext) -> Iterator[Action | Wait]:
             yield Wait(max(0, schedule.compute_due_time(balance.met) - context.now))
         yield from settle_price(context, c, price)
         yield Wait(context.pick_item((0, 1)))
-    yield context.build_call("Workouts", "foreclose", id, context.pick_account(), by=context.pick_account())
+    yield context.build_call(
+        "Workouts", "foreclose", workout_id, context.pick_account(), by=context.pick_account()
+    )
 
 
 @register_generator(weight=1)
 def retire_type_in_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     """Repay what a workout's type owes but premiums, and retire the type; at times pay a premium then."""
-    id = context.draw_workout_id()
-    if context.workouts is None or id is None or context.settling or not context.workouts.balances[id].left:
+    workout_id = context.draw_workout_id()
+    if (
+        context.workouts is None
+        or workout_id is None
+        or context.settling
+        or not context.workouts.balances[workout_id].left
+    ):
         return
-    c = context.workouts.balances[id].collateral_type
+    c = context.workouts.balances[workout_id].collateral_type
     for owner in [
         owner for (of, owner), vault in context.engine.vaults.items() if of == c and vault.normalized_debt
     ]:
@@ -194,7 +201,11 @@ def retire_type_in_workout(context: GenerationContext) -> Iterator[Action | Wait
     yield context.build_call("VaultEngine", "retire_collateral_type", c, by=context.admin)
     if context.draw_bool(0.3):
         yield context.build_call(
-            "Workouts", "pay", id, context.pick_item((1, MAX_UINT256)), by=context.find_richest_account()
+            "Workouts",
+            "pay",
+            workout_id,
+            context.pick_item((1, MAX_UINT256)),
+            by=context.find_richest_account(),
         )
 
 

@@ -40,17 +40,21 @@ def list_batch_groups(read: Read, pool: str) -> list[BatchGroup]:
     if not state.open:
         return found  # as of a pool of equity: shares of its batches are members'
     queue = read(pool, "line.queue")
-    runs, id = state.open - (queue.collecting - queue.unsettled), 0
+    runs, batch_id = state.open - (queue.collecting - queue.unsettled), 0
     for k in range(runs):
-        id = read(pool, "line.batches", id).link if k else read(pool, "exit_batches.first_run")
+        batch_id = read(pool, "line.batches", batch_id).link if k else read(pool, "exit_batches.first_run")
         found.append(
-            BatchGroup(id, read(pool, "exit_batches.runs", id).units, read(pool, "exit_batches.levels", id))
+            BatchGroup(
+                batch_id,
+                read(pool, "exit_batches.runs", batch_id).units,
+                read(pool, "exit_batches.levels", batch_id),
+            )
         )
-    for id in range(queue.unsettled, queue.collecting):
-        batch = read(pool, "line.batches", id)
+    for batch_id in range(queue.unsettled, queue.collecting):
+        batch = read(pool, "line.batches", batch_id)
         units = convert_shares(batch.units, batch.generation, state.generation)
-        ceiling = read(pool, "exit_batches.levels", id) or read(pool, "exit_batches.ceilings", id)
-        found.append(BatchGroup(id, units, ceiling))
+        ceiling = read(pool, "exit_batches.levels", batch_id) or read(pool, "exit_batches.ceilings", batch_id)
+        found.append(BatchGroup(batch_id, units, ceiling))
     return found
 
 

@@ -40,38 +40,38 @@ def compute_claimable_amounts(
     return shares - shares_left, assets - assets_left, not (shares_left and assets_left)
 
 
-def _compute_run_payment(read: Read, pool: str, id: int, request: Any) -> tuple[int, int] | None:
+def _compute_run_payment(read: Read, pool: str, batch_id: int, request: Any) -> tuple[int, int] | None:
     """Return the shares of a request that were paid for so far, and what they were paid."""
-    batch, queue = read(pool, "line.batches", id), read(pool, "line.queue")
-    if id >= queue.unsettled:
+    batch, queue = read(pool, "line.batches", batch_id), read(pool, "line.queue")
+    if batch_id >= queue.unsettled:
         return 0, 0
-    generation, first = read(pool, "token.state").generation, _find_first_batch(read, pool, id)
+    generation, first = read(pool, "token.state").generation, _find_first_batch(read, pool, batch_id)
     run, level = read(pool, "exit_batches.runs", first), read(pool, "exit_batches.levels", first)
     if {request.generation, batch.generation, run.generation} != {generation}:
         return None
-    paid = request.shares * max(0, read(pool, "exit_batches.ceilings", id) - level) // _SCALE
+    paid = request.shares * max(0, read(pool, "exit_batches.ceilings", batch_id) - level) // _SCALE
     if run.ended:
         return request.shares, paid
     held = request.shares * max(0, level - read(pool, "exit_batches.index")) // _SCALE
     return request.shares * paid // (paid + held + 1), paid
 
 
-def _find_first_batch(read: Read, pool: str, id: int) -> int:
+def _find_first_batch(read: Read, pool: str, batch_id: int) -> int:
     """Return the first batch of the run that a batch has joined."""
     for _ in range(_MOST_RUNS):
-        link = read(pool, "line.batches", id).link
-        if not link or link > id:
+        link = read(pool, "line.batches", batch_id).link
+        if not link or link > batch_id:
             break
-        id = link
-    return id
+        batch_id = link
+    return batch_id
 
 
-def _compute_round_payment(read: Read, pool: str, id: int, request: Any) -> tuple[int, int] | None:
+def _compute_round_payment(read: Read, pool: str, batch_id: int, request: Any) -> tuple[int, int] | None:
     """Return the shares of a request in a pool of equity that were paid for, and what they were paid."""
-    round = read(pool, "line.batches", id).link
-    if not round or round == read(pool, "round"):
+    payout_round = read(pool, "line.batches", batch_id).link
+    if not payout_round or payout_round == read(pool, "round"):
         return 0, 0
-    if read(pool, "generations", round) != request.generation:
+    if read(pool, "generations", payout_round) != request.generation:
         return None
-    found = read(pool, "rounds", round)
+    found = read(pool, "rounds", payout_round)
     return request.shares, found.paid * request.shares // found.shares

@@ -163,12 +163,12 @@ class DeleveragingFollowsProvenRanking:
                     f"{owner} was closed as {place}, and is not in the ranking {ranking}"
                 )
             before = ranking[: ranking.index(owner)]
-            open = [
+            open_lots = [
                 each
                 for each in before
                 if _count_side_lots(step.read_post_state(MARKET, POSITIONS, (each, market_id)).size, side)
             ]
-            if left := [each for each in open if each not in self._done[market_id, side]]:
+            if left := [each for each in open_lots if each not in self._done[market_id, side]]:
                 raise PropertyViolationError(
                     f"{owner} was closed as {place}, and {left} rank before it and have lots"
                 )

@@ -63,11 +63,13 @@ def _build_difference_condition(field: str) -> Any:
 
     def condition(call: CallContext, terms: Any) -> bool:
         for stage, pooled, asynchronous, lifted, owes, _, _ in terms:
-            id, said = (
+            stage_id, said = (
                 call.read_own_slot("ids", stage),
                 dict(pooled=pooled, asynchronous=asynchronous, lifted=lifted, owes=owes),
             )
-            if id and bool(getattr(call.read_own_slot("stages", id - 1), field)) != bool(said[field]):
+            if stage_id and bool(getattr(call.read_own_slot("stages", stage_id - 1), field)) != bool(
+                said[field]
+            ):
                 return True
         return False
 
@@ -209,8 +211,8 @@ def _is_collecting_batch_empty(call: CallContext) -> bool:
     )
 
 
-def _is_batch_due(call: CallContext, id: int) -> bool:
-    batch = call.read_own_slot("line.batches", id)
+def _is_batch_due(call: CallContext, batch_id: int) -> bool:
+    batch = call.read_own_slot("line.batches", batch_id)
     return bool(call.now >= batch.since + call.contract.cooldown + LOOK)
 
 
@@ -261,7 +263,7 @@ def _is_waterfall_stage(call: CallContext) -> bool:
 def _has_no_request(call: CallContext) -> bool | None:
     """Return whether no batch waits whose time has come, and none that has may still be owed anything."""
     queue = call.read_own_slot("line.queue")
-    found = [_is_batch_due(call, id) for id in range(queue.unsettled, queue.collecting)]
+    found = [_is_batch_due(call, batch_id) for batch_id in range(queue.unsettled, queue.collecting)]
     runs = call.read_own_slot("token.state").open - len(found)
     return None if runs or any(found) else True
 
@@ -270,10 +272,10 @@ def _has_nothing_due(call: CallContext) -> bool:
     queue, generation = call.read_own_slot("line.queue"), call.read_own_slot("token.state").generation
     due = call.read_own_slot("due")
     total = batch_figures.convert_shares(due.shares, due.generation, generation)
-    for id in range(queue.unsettled, queue.collecting):
-        if not _is_batch_due(call, id):
+    for batch_id in range(queue.unsettled, queue.collecting):
+        if not _is_batch_due(call, batch_id):
             break
-        batch = call.read_own_slot("line.batches", id)
+        batch = call.read_own_slot("line.batches", batch_id)
         total += batch_figures.convert_shares(batch.units, batch.generation, generation)
     return total == 0
 
@@ -594,7 +596,7 @@ def _is_cover_unfinished(call: CallContext) -> bool:
 def _has_salvage_sale(call: CallContext) -> bool:
     auction = "CollateralAuction"
     ids = [call.read(auction, "salvage_sales", c) for c in call.collateral_types]
-    return any(call.read(auction, "lots", id).lot for id in ids)
+    return any(call.read(auction, "lots", auction_id).lot for auction_id in ids)
 
 
 def _has_reservation_in_types(call: CallContext, *types: int) -> bool:

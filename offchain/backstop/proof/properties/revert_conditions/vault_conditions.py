@@ -354,39 +354,39 @@ register_conditions(
 # ----------------------------------------------------------------------- auctions
 
 
-def _is_auction_missing(call: CallContext, id: int, *args: Any) -> bool:
-    return not any(call.read_own_slot("lots", id))
+def _is_auction_missing(call: CallContext, auction_id: int, *args: Any) -> bool:
+    return not any(call.read_own_slot("lots", auction_id))
 
 
-def _compute_lot_price(call: CallContext, id: int) -> tuple[Any, int, int, int]:
+def _compute_lot_price(call: CallContext, auction_id: int) -> tuple[Any, int, int, int]:
     """Return the terms of a lot, the seconds since its top, and the bounds of its price now [ray]."""
-    lot = call.read_own_slot("lots", id)
+    lot = call.read_own_slot("lots", auction_id)
     terms, elapsed = _read_lot_terms(call.step, lot), max(0, _read_auction_clock(call.step) - lot.started_at)
     price, off = own.compute_auction_price(
-        terms.curve, terms.period, terms.cut, call.read_own_slot("tops", id).top, elapsed
+        terms.curve, terms.period, terms.cut, call.read_own_slot("tops", auction_id).top, elapsed
     )
     return terms, elapsed, max(0, price - off), price + off
 
 
-def _is_reset_due(call: CallContext, id: int, *args: Any) -> bool | None:
-    if _is_auction_missing(call, id):
+def _is_reset_due(call: CallContext, auction_id: int, *args: Any) -> bool | None:
+    if _is_auction_missing(call, auction_id):
         return None
-    terms, elapsed, low, high = _compute_lot_price(call, id)
-    top = call.read_own_slot("tops", id).top
+    terms, elapsed, low, high = _compute_lot_price(call, auction_id)
+    top = call.read_own_slot("tops", auction_id).top
     return elapsed > terms.tail or find_common_value(
         price * BASIS_POINTS < top * terms.cusp for price in (low, high)
     )
 
 
-def _is_reset_not_due(call: CallContext, id: int, to: str) -> bool | None:
-    due = _is_reset_due(call, id)
+def _is_reset_not_due(call: CallContext, auction_id: int, to: str) -> bool | None:
+    due = _is_reset_due(call, auction_id)
     return None if due is None else not due
 
 
 def _find_take_refusal(call: CallContext, price: int) -> str:
     """Return the reason for which a take at a price is refused; "" if it is not."""
-    id, most, most_price, _, _ = call.args
-    lot, top = call.read_own_slot("lots", id), call.read_own_slot("tops", id).top
+    auction_id, most, most_price, _, _ = call.args
+    lot, top = call.read_own_slot("lots", auction_id), call.read_own_slot("tops", auction_id).top
     terms = _read_lot_terms(call.step, lot)
     unit, least = 10 ** (18 - terms.decimals), terms.minimum * WAD
     amount = lot.lot if most >= lot.lot else most // unit * unit
@@ -410,10 +410,10 @@ def _find_take_refusal(call: CallContext, price: int) -> str:
 
 
 def _build_take_condition(reason: str) -> Any:
-    def condition(call: CallContext, id: int, *args: Any) -> bool | None:
-        if _is_auction_missing(call, id):
+    def condition(call: CallContext, auction_id: int, *args: Any) -> bool | None:
+        if _is_auction_missing(call, auction_id):
             return None
-        _, _, low, high = _compute_lot_price(call, id)
+        _, _, low, high = _compute_lot_price(call, auction_id)
         if low == 0 and low != high:
             return None
         # Inside a callback of another take nothing is known of the lot of now.
@@ -423,18 +423,20 @@ def _build_take_condition(reason: str) -> Any:
 
 
 def _is_forbidden_receiver(
-    call: CallContext, id: int, most: int, price: int, receiver: str, data: bytes
+    call: CallContext, auction_id: int, most: int, price: int, receiver: str, data: bytes
 ) -> bool:
     names = ("CollateralAuction", ENGINE, FEED, _LIQUIDATIONS, "Stablecoin")
     return is_zero_address(receiver) or receiver in [call.step.get_contract(name).address for name in names]
 
 
-def _is_worthless(call: CallContext, id: int, *args: Any) -> bool:
-    return _is_lot_worthless(call.step, call.read_own_slot("lots", id), call.read_own_slot("tops", id))
+def _is_worthless(call: CallContext, auction_id: int, *args: Any) -> bool:
+    return _is_lot_worthless(
+        call.step, call.read_own_slot("lots", auction_id), call.read_own_slot("tops", auction_id)
+    )
 
 
-def _compute_lot_principal(call: CallContext, id: int) -> int:
-    return _compute_principal(call.read_own_slot("lots", id), call.read_own_slot("tops", id))
+def _compute_lot_principal(call: CallContext, auction_id: int) -> int:
+    return _compute_principal(call.read_own_slot("lots", auction_id), call.read_own_slot("tops", auction_id))
 
 
 _SALES = "CollateralAuction"
@@ -450,42 +452,50 @@ register_conditions(
     _SALES,
     "reset",
     "collateral_auction: ",
-    no_resets=lambda x, id, to: (
-        x.read_own_slot("terms", x.read_own_slot("lots", id).collateral_type).stop >= 2
+    no_resets=lambda x, auction_id, to: (
+        x.read_own_slot("terms", x.read_own_slot("lots", auction_id).collateral_type).stop >= 2
     ),
-    empty_lot=lambda x, id, to: x.read_own_slot("lots", id).lot == 0,
+    empty_lot=lambda x, auction_id, to: x.read_own_slot("lots", auction_id).lot == 0,
     not_due=_is_reset_not_due,
-    no_price=lambda x, id, to: not x.has_known_price(x.read_own_slot("lots", id).collateral_type),
-    worthless=lambda x, id, to: (
-        _is_worthless(x, id) if x.has_known_price(x.read_own_slot("lots", id).collateral_type) else None
+    no_price=lambda x, auction_id, to: (
+        not x.has_known_price(x.read_own_slot("lots", auction_id).collateral_type)
+    ),
+    worthless=lambda x, auction_id, to: (
+        _is_worthless(x, auction_id)
+        if x.has_known_price(x.read_own_slot("lots", auction_id).collateral_type)
+        else None
     ),
 )
 register_conditions(
     _SALES,
     "close",
     "collateral_auction: ",
-    repaid=lambda x, id: x.read_own_slot("lots", id).lot > 0 and _compute_lot_principal(x, id) == 0,
-    still_open=lambda x, id: (
-        x.read_own_slot("lots", id).lot > 0
+    repaid=lambda x, auction_id: (
+        x.read_own_slot("lots", auction_id).lot > 0 and _compute_lot_principal(x, auction_id) == 0
+    ),
+    still_open=lambda x, auction_id: (
+        x.read_own_slot("lots", auction_id).lot > 0
         and _read_auction_clock(x.step)
-        <= x.read_own_slot("lots", id).started_at + _read_lot_terms(x.step, x.read_own_slot("lots", id)).tail
+        <= x.read_own_slot("lots", auction_id).started_at
+        + _read_lot_terms(x.step, x.read_own_slot("lots", auction_id)).tail
     ),
-    no_price=lambda x, id: (
-        x.read_own_slot("lots", id).lot > 0
-        and not x.has_known_price(x.read_own_slot("lots", id).collateral_type)
+    no_price=lambda x, auction_id: (
+        x.read_own_slot("lots", auction_id).lot > 0
+        and not x.has_known_price(x.read_own_slot("lots", auction_id).collateral_type)
     ),
-    has_value=lambda x, id: (
+    has_value=lambda x, auction_id: (
         None
-        if not x.has_known_price(x.read_own_slot("lots", id).collateral_type)
-        else x.read_own_slot("lots", id).lot > 0 and not _is_worthless(x, id)
+        if not x.has_known_price(x.read_own_slot("lots", auction_id).collateral_type)
+        else x.read_own_slot("lots", auction_id).lot > 0 and not _is_worthless(x, auction_id)
     ),
 )
 register_conditions(
     _SALES,
     "unwind",
     "collateral_auction: ",
-    not_settling=lambda x, id: (
-        not x.is_in_settlement and not _read_terms(x, x.read_own_slot("lots", id).collateral_type).settling
+    not_settling=lambda x, auction_id: (
+        not x.is_in_settlement
+        and not _read_terms(x, x.read_own_slot("lots", auction_id).collateral_type).settling
     ),
 )
 register_conditions(
@@ -505,28 +515,33 @@ register_conditions(_SALES, "sell_salvage", "ledger: ", in_settlement=lambda x, 
 _WORKOUTS = "Workouts"
 
 
-def _compute_principal_remainder(call: CallContext, id: int, less: int = 0) -> int:
+def _compute_principal_remainder(call: CallContext, workout_id: int, less: int = 0) -> int:
     """Return the principal that a workout owes after a payment [rad]."""
-    balance, sums = call.read_own_slot("balances", id), call.read_own_slot("sums", id)
+    balance, sums = call.read_own_slot("balances", workout_id), call.read_own_slot("sums", workout_id)
     return compute_principal_left(balance.left - min(less, balance.left), sums.premium, sums.excess)
 
 
-def _read_workout_owner(call: CallContext, id: int) -> str:
-    return str(call.read_own_slot("schedules", id).owner)
+def _read_workout_owner(call: CallContext, workout_id: int) -> str:
+    return str(call.read_own_slot("schedules", workout_id).owner)
 
 
-def _is_instalment_late(call: CallContext, id: int) -> bool:
-    schedule = call.read_own_slot("schedules", id)
+def _is_instalment_late(call: CallContext, workout_id: int) -> bool:
+    schedule = call.read_own_slot("schedules", workout_id)
     return bool(
-        call.now > schedule.entered_at + (call.read_own_slot("balances", id).met + 1) * schedule.interval
+        call.now
+        > schedule.entered_at + (call.read_own_slot("balances", workout_id).met + 1) * schedule.interval
     )
 
 
-def _is_workout_sound(call: CallContext, id: int, to: str) -> bool:
-    balance, schedule = call.read_own_slot("balances", id), call.read_own_slot("schedules", id)
+def _is_workout_sound(call: CallContext, workout_id: int, to: str) -> bool:
+    balance, schedule = (
+        call.read_own_slot("balances", workout_id),
+        call.read_own_slot("schedules", workout_id),
+    )
     worth = balance.lot * call.read_liquidation_price(balance.collateral_type) * BASIS_POINTS
     return (
-        not _is_instalment_late(call, id) and worth >= _compute_principal_remainder(call, id) * schedule.ratio
+        not _is_instalment_late(call, workout_id)
+        and worth >= _compute_principal_remainder(call, workout_id) * schedule.ratio
     )
 
 
@@ -575,10 +590,10 @@ def _is_above_workout_cap(
     )
 
 
-def _is_dust_debt_left(call: CallContext, id: int, amount: int) -> bool:
-    floor = _read_terms(call, call.read_own_slot("balances", id).collateral_type).debt_floor * RAD
-    after = _compute_principal_remainder(call, id, amount)
-    return bool(amount and 0 < after < floor <= _compute_principal_remainder(call, id))
+def _is_dust_debt_left(call: CallContext, auction_id: int, amount: int) -> bool:
+    floor = _read_terms(call, call.read_own_slot("balances", auction_id).collateral_type).debt_floor * RAD
+    after = _compute_principal_remainder(call, auction_id, amount)
+    return bool(amount and 0 < after < floor <= _compute_principal_remainder(call, auction_id))
 
 
 register_conditions(
@@ -605,15 +620,18 @@ register_conditions(
     _WORKOUTS,
     "pay top_up foreclose flag unwind",
     "workouts: ",
-    no_workout=lambda x, id, *_: not any(x.read_own_slot("balances", id)),
+    no_workout=lambda x, auction_id, *_: not any(x.read_own_slot("balances", auction_id)),
 )
 register_conditions(_WORKOUTS, "pay", "workouts: ", rest_under_floor=_is_dust_debt_left)
-register_conditions(_WORKOUTS, "unwind", "workouts: ", not_settling=lambda x, id: not x.is_in_settlement)
+register_conditions(
+    _WORKOUTS, "unwind", "workouts: ", not_settling=lambda x, auction_id: not x.is_in_settlement
+)
 
 
-def _read_workout_vault(call: CallContext, id: int) -> Any:
+def _read_workout_vault(call: CallContext, workout_id: int) -> Any:
     return call.read_engine_slot(
-        "vaults", (call.read_own_slot("balances", id).collateral_type, _read_workout_owner(call, id))
+        "vaults",
+        (call.read_own_slot("balances", workout_id).collateral_type, _read_workout_owner(call, workout_id)),
     )
 
 
@@ -621,16 +639,16 @@ register_conditions(
     _WORKOUTS,
     "top_up",
     "workouts: ",
-    not_approved=lambda x, id, amount: not x.can_act_as_owner(_read_workout_owner(x, id)),
-    vault_has_debt=lambda x, id, amount: _read_workout_vault(x, id).normalized_debt > 0,
-    not_enough_locked=lambda x, id, amount: (
-        amount - amount % _compute_token_unit(x, x.read_own_slot("balances", id).collateral_type)
-        > _read_workout_vault(x, id).locked_collateral
+    not_approved=lambda x, workout_id, amount: not x.can_act_as_owner(_read_workout_owner(x, workout_id)),
+    vault_has_debt=lambda x, workout_id, amount: _read_workout_vault(x, workout_id).normalized_debt > 0,
+    not_enough_locked=lambda x, workout_id, amount: (
+        amount - amount % _compute_token_unit(x, x.read_own_slot("balances", workout_id).collateral_type)
+        > _read_workout_vault(x, workout_id).locked_collateral
     ),
-    lot_is_full=lambda x, id, amount: (
-        x.read_own_slot("balances", id).lot
+    lot_is_full=lambda x, auction_id, amount: (
+        x.read_own_slot("balances", auction_id).lot
         + amount
-        - amount % _compute_token_unit(x, x.read_own_slot("balances", id).collateral_type)
+        - amount % _compute_token_unit(x, x.read_own_slot("balances", auction_id).collateral_type)
         > _MOST_LOT
     ),
 )
@@ -638,19 +656,19 @@ register_conditions(
     _WORKOUTS,
     "flag",
     "workouts: ",
-    no_price_to_flag_at=lambda x, id: (
-        _compute_principal_remainder(x, id) > 0
-        and not _is_instalment_late(x, id)
-        and _find_lowest_price(x, x.read_own_slot("balances", id).collateral_type) == 0
+    no_price_to_flag_at=lambda x, workout_id: (
+        _compute_principal_remainder(x, workout_id) > 0
+        and not _is_instalment_late(x, workout_id)
+        and _find_lowest_price(x, x.read_own_slot("balances", workout_id).collateral_type) == 0
     ),
 )
 register_conditions(
     _WORKOUTS,
     "foreclose",
     "workouts: ",
-    repaid=lambda x, id, to: _compute_principal_remainder(x, id) == 0,
-    stale_price=lambda x, id, to: (
-        x.read_liquidation_price(x.read_own_slot("balances", id).collateral_type) == 0
+    repaid=lambda x, auction_id, to: _compute_principal_remainder(x, auction_id) == 0,
+    stale_price=lambda x, auction_id, to: (
+        x.read_liquidation_price(x.read_own_slot("balances", auction_id).collateral_type) == 0
     ),
     in_good_standing=_is_workout_sound,
 )
