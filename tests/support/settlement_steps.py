@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.model.arithmetic import RAY
 from backstop.model.bounds import FINAL_DEADLINE
 from tests.support.auction_steps import NOBODY
 from tests.support.deployed_protocol import DeployedProtocol
@@ -124,8 +123,3 @@ def final_debt(locked: int, price: int, normalized_debt: int, rate: int, unit: i
     debt = normalized_debt * rate
     taken = min(locked, -(-debt // (price * unit)) * unit)
     return taken, min(debt, taken * price)
-
-
-def value_collateral(protocol: DeployedProtocol, collateral_type: int, amount: int) -> int:
-    """What collateral is worth at the final price, wad."""
-    return int(amount * protocol.read("Settlement.final_price_of", collateral_type)[1] // RAY)

@@ -107,10 +107,6 @@ class PoolPayoutsPauseAfterPriceDrop:
                 )
 
 
-def _is_in_settlement(step: Transition) -> bool:
-    return bool(step.read_post_state("LossWaterfall", "books").settlement)
-
-
 @history_property(
     157,
     events=["PriceFeed.Poked", *(f"Treasury.{each}" for each in _PAID)],

@@ -531,11 +531,6 @@ def _compute_collectable_cash(call: CallContext, owner: str, generation: int) ->
     return int(call.read_own_slot("cash", owner) + balance.shares * (paid - balance.mark) // RAY)
 
 
-def _is_worth_nothing(call: CallContext, tokens: int, to: str) -> bool | None:
-    series = call.read_own_slot("series")
-    return True if not tokens or not series.outstanding else None
-
-
 _CLAIMS = "RecoveryClaims"
 register_conditions(
     _CLAIMS, "collect", "recovery_claims: ", no_cash=lambda x, *args: _compute_collectable_cash(x, *args) == 0
