@@ -63,7 +63,7 @@ def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
 
 
 def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
-    """Read a deployment back; raise OtherVersion if it is not what its parameters plan today.
+    """Read a deployment back; raise DeploymentMismatchError if it is not what its parameters plan today.
 
     A missing or wrong field raises KeyError, TypeError, ValueError or AttributeError.
     """
@@ -102,7 +102,7 @@ def read_deployment(path: Path) -> Deployment:
 
 
 def check_chain(deployment: Deployment, chain_id: int, genesis: str) -> None:
-    """Raise OtherChain if the node is on another chain than the deployment, by its id or its block 0."""
+    """Raise WrongChainError if the node is on another chain than the deployment, by its id or its block 0."""
     if chain_id != deployment.chain_id:
         there, here = f"chain {deployment.chain_id}", f"chain {chain_id}"
     elif genesis != deployment.genesis:

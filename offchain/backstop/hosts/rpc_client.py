@@ -1,7 +1,7 @@
 """A small JSON-RPC client, over a Unix socket (IPC) or HTTP, that checks every answer.
 
 What comes out of it is either an answer of the form that its method has, or one of its errors: RpcError, the
-call's own answer, as a revert is; NodeGone in one of its kinds, after which another node may be asked.
+call's own answer, as a revert is; a NodeUnavailableError, after which another node may be asked.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class NodeClient:
         self._ids = count(1)
 
     def request(self, method: str, *params: Any, size: int | None = None) -> Any:
-        """Run one call; raise RpcError if its result is an error, NodeGone if there is no good answer.
+        """Run one call; raise RpcError if its result is an error, NodeUnavailableError without one.
 
         With `size` the answer has to be so many bytes in hex.
         """

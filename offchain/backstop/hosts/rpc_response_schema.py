@@ -34,7 +34,7 @@ class TooNestedError(ValueError):
 
 
 def parse_answer(body: bytes) -> Any:
-    """Parse an answer; raise TooNested, or ValueError if it is no JSON.
+    """Parse an answer; raise TooNestedError, or ValueError if it is no JSON.
 
     Python's own parser ends the whole process on deep nesting once a library has raised the recursion limit.
     """

@@ -71,7 +71,7 @@ class Transport(Protocol):
     def send_request(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> TransportAnswer:
         """Send a request, with headers of its own where there are any; return the answer.
 
-        Raises Lost or TooLong.
+        Raises NoAnswerError or AnswerTooLongError.
         """
 
     def close(self) -> None: ...

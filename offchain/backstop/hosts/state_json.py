@@ -88,7 +88,7 @@ def load_state(world: World, state: RawState) -> None:
 
 
 def load_words(world: World, words: Words) -> None:
-    """Make these the world's whole state; raise OtherState or ValueError for another deployment's."""
+    """Make these the world's whole state; raise WrongStateError or ValueError for another deployment's."""
     for name, contract in world.contracts.items():
         for path, table in contract.tables.items():
             if path not in words.get(name, {}):

@@ -39,7 +39,7 @@ class IndexFollower:
     ) -> None:
         """Start from a snapshot if there is one; `cold` starts from nothing, and the snapshot is replaced.
 
-        Raises UnusableSnapshot if the file is of no use for this deployment.
+        Raises UnusableSnapshotError if the file is of no use for this deployment.
         """
         node.require_deployment(deployment)
         self.node = node

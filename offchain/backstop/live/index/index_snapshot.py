@@ -64,8 +64,8 @@ class IndexSnapshot:
     def load_index(self) -> VaultIndex | None:
         """Return the index as it was saved; None if none was.
 
-        Its calls are in doubt: the chain goes on meanwhile. Raises UnusableSnapshot for any other file, one
-        line that says why.
+        Its calls are not confirmed: the chain goes on meanwhile. Raises UnusableSnapshotError for any other
+        file, one line with the reason.
         """
         if not self.path.exists():
             return None
@@ -84,7 +84,7 @@ class IndexSnapshot:
     def read_extra(self, read: Callable[[sqlite3.Connection], T]) -> T | None:
         """Read something else that the file holds beside an index of this deployment; None without a file.
 
-        Raises UnusableSnapshot as `load` does.
+        Raises UnusableSnapshotError as `load` does.
         """
         if not self.path.exists():
             return None

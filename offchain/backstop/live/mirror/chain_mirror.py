@@ -206,7 +206,7 @@ class Mirror:
     def restore_state(self, state: dict[str, Any]) -> bool:
         """Go on from a state, or from the last block before it that the chain still has.
 
-        False, and from the beginning, if no such block is known. Raises OtherDeployment, and KeyError,
+        False, and from the beginning, if no such block is known. Raises WrongDeploymentError, and KeyError,
         TypeError, ValueError or AttributeError if it is no state.
         """
         own = self.deployment.chain_id, self.deployment.block, self.deployment.addresses["VaultEngine"]
@@ -235,7 +235,7 @@ class Mirror:
         """Follow all new blocks, or those up to `until`; add what was called in them to `seen`.
 
         The outcomes and events of the calls are compared, and at the last block each slot that the model
-        wrote. Raises Reorganised if the chain has lost the block that this begins from.
+        wrote. Raises ReorgError if the chain has lost the block that this begins from.
         """
         self.follow_unchecked(until)
         if self._doubtful:
@@ -282,7 +282,7 @@ class Mirror:
     def get_verified_block(self, number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return a block that was followed, with its transactions and receipts, as its hash stands for them.
 
-        Raises LookAgain if the chain has another one there by now.
+        Raises RetryError if the chain has another one there by now.
         """
         ((block, receipts),) = self.node.get_blocks(number, number)
         kept = {each.number: each.hash for each in self._past.blocks}

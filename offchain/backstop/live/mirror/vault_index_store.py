@@ -49,7 +49,7 @@ class VaultIndexStore:
 
         Return whether it does.
 
-        Raises UnusableSnapshot if it is another deployment's, or no snapshot.
+        Raises UnusableSnapshotError if it is another deployment's, or no snapshot.
         """
         if self._snapshot is None:
             return False

@@ -75,7 +75,7 @@ class CallAllowlist:
         }
 
     def check_call(self, account: str, transaction: Mapping[str, Any]) -> None:
-        """Raise NotAllowed for a transaction that the account may not sign."""
+        """Raise CallNotAllowedError for a transaction that the account may not sign."""
         problem = self._find_problem(account.lower(), transaction)
         if problem is not None:
             raise CallNotAllowedError(f"the allow-list of {account} refuses it: {problem}")

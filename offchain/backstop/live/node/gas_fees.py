@@ -33,7 +33,7 @@ class Fees(NamedTuple):
 def offer_fees(base: int, tip: int, cap: int, tip_cap: int = TIP_CAP) -> Fees:
     """Offer twice the base fee and the tip, within the cap and half of the tip's: the rest is to replace it.
 
-    Raises FeesTooHigh if one base fee is above the cap.
+    Raises FeesTooHighError if one base fee is above the cap.
     """
     tip = min(tip, cap, tip_cap // 2)
     if base + tip > cap:

@@ -191,7 +191,7 @@ class Node:
         self._expected = deployment
 
     def note_height(self, height: int) -> None:
-        """Take note of the height that was seen; now and then, raise NodeGone if this is another chain."""
+        """Note a height; now and then, raise NodeUnavailableError if this is another chain."""
         now = time.monotonic()
         if now < self._looked_at + LOOK_EVERY:
             return
@@ -200,7 +200,7 @@ class Node:
         self.check_chain()
 
     def check_chain(self) -> None:
-        """Leave a node that is of another chain by now; raise NodeGone if there is no other."""
+        """Leave a node that is of another chain by now; raise NodeUnavailableError if there is no other."""
         if self._expected is not None:
             try:
                 check_chain(self._expected, get_chain_id(self.client), self.genesis)
@@ -212,7 +212,7 @@ class Node:
                     ) from None
 
     def reject_answer(self, what: str) -> NodeUnavailableError:
-        """Leave a node that told what cannot be; return the error, LookAgain if another node took over."""
+        """Leave a node that told what cannot be; return the error, RetryError if another node took over."""
         text = f"the node at {self.url} is not believed: {what}"
         return RetryError(text) if self.client.switch_node(what) else NodeUnavailableError(text)
 

@@ -51,7 +51,7 @@ class Signers:
             self._keys[address] = devnet_account(self._places[address])
 
     def sign_transaction(self, address: str, transaction: dict[str, Any]) -> str:
-        """Return the signed raw transaction, in hex; raise NotAllowed, or SignerGone."""
+        """Return the signed raw transaction, in hex; raise CallNotAllowedError, or SignerUnavailableError."""
         if self.allowed is not None:
             self.allowed.check_call(address, transaction)
         if self._remote is not None and self._is_remote(address):

@@ -152,7 +152,7 @@ def connect_to_deployment(
     timeout: float = TIMEOUT,
     stop: Callable[[], bool] = never_stop,
 ) -> Node:
-    """Connect to a node, or to several, that have a deployment on their chain; NodeGone if none can be asked.
+    """Connect to nodes of the deployment's chain; raise NodeUnavailableError if none answers.
 
     A person at a terminal is told so at once. Who is watched waits up to `patience` seconds, as later: else a
     supervisor would start it again and again, and each start would end with an alert.

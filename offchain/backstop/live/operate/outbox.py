@@ -104,7 +104,7 @@ class Outbox:
         say: Callable[[str], None],
         block: Callable[[int], Block] | None = None,
     ) -> None:
-        """Read blocks by `block`, which raises NodeGone if one is not as the chain's hashes say."""
+        """Read blocks by `block`, which raises NodeUnavailableError if a hash does not match."""
         self.node = node
         self._block = block or (lambda number: node.get_blocks(number, number)[0])
         self.signers = signers
@@ -141,7 +141,7 @@ class Outbox:
     # -------------------------------------------------------------------- sending
 
     def send_call(self, order: CallRequest, fees: Fees, private: bool = False) -> Entry:
-        """Sign, write down, send. Raises BackstopError if the node refuses; NodeGone leaves it to `push`.
+        """Sign, record and send. NodeUnavailableError leaves it to `push`; a refusal raises BackstopError.
 
         What a node refused is given up: it, or another one before it, may have it all the same.
 

@@ -147,7 +147,7 @@ class MarketReplay:
     # ------------------------------------------------------------------ accounts
 
     def get_account(self, name: str) -> EagerAccount:
-        """Return an account that is up to date; raise UnknownError if it has slept."""
+        """Return an account that is up to date; raise UnknownStateError if it has slept."""
         if name not in self._shadow.owners:
             raise UnknownStateError
         return self._shadow.owners[name]
