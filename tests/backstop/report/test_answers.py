@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli import stress, sweep
+from backstop.cli import report, stress, sweep
 from backstop.model.arithmetic import WAD
 from backstop.report import compare_page, run_page
 from backstop.report.summary_panel import build_preset_strips
@@ -165,3 +165,17 @@ def test_a_study_and_a_sweep_answer_in_every_heading(tmp_path: Path) -> None:
     assert all(said.values())
     points = json.loads((tmp_path / "sweep" / "summary.json").read_text())["points"]
     assert said["gain"].startswith(f"{sum(point['front'] for point in points)} of 4 settings ")
+
+
+def test_a_sweep_whose_intervals_have_one_end_has_a_page(tmp_path: Path) -> None:
+    """The paths may bound a shortfall from below and not from above."""
+    out = tmp_path / "sweep"
+    args = [str(DATA / "stress" / "ratios.yaml"), "--paths", "40", "--out", str(out)]
+    assert CliRunner().invoke(sweep.cli, args).exit_code == 0
+    summary = json.loads((out / "summary.json").read_text())
+    for number, ends in enumerate(((None, 7_000_000), (7_000_000, None), (None, None))):
+        summary["points"][number]["shortfall"] |= dict(zip(("low_micro", "high_micro"), ends, strict=True))
+    (out / "summary.json").write_text(json.dumps(summary))
+    assert CliRunner().invoke(report.cli, [str(out)]).exit_code == 0
+    cells = re.sub(r"<[^>]+>", "", (out / "report.html").read_text())
+    assert "? to 7" in cells and "7 to ?" in cells and "no interval" in cells
