@@ -27,6 +27,7 @@ def test_every_name_of_the_face_is_there_with_its_type() -> None:
     imports = [node for node in typed.body if isinstance(node, ast.ImportFrom)]
     places = {alias.name: node.module for node in imports for alias in node.names}
     assert {*places, "__version__"} == set(backstop.__all__) <= set(dir(backstop))
+    assert {name for name in dir(backstop) if not name.startswith("__")} == set(places)
     for name, module in places.items():
         assert getattr(backstop, name) is getattr(import_module(str(module)), name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

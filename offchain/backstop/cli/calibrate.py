@@ -88,7 +88,12 @@ def cli(
     depths = None
     if depth is not None:
         names = parse_name_values("--rename", given["rename"])
-        depths = read_depth(depth, columns=parse_name_values("--depth-column", depth_columns), rename=names)
+        depths = read_depth(
+            depth,
+            columns=parse_name_values("--depth-column", depth_columns),
+            rename=names,
+            bad_rows=given["bad_rows"],
+        )
     found = calibrate(
         book, quotes, depths, law=law, block_time=given["block_time"], cautious=cautious
     )  # what cannot be measured shows before anything is written

@@ -38,6 +38,7 @@ class DepthQuotes:
 
     name: str
     quotes: tuple[DepthQuote, ...]
+    told: tuple[str, ...] = ()  # what was left out, counted
 
     def get_quotes(self, symbol: str) -> tuple[DepthQuote, ...]:
         """Return the quotes of one asset."""
@@ -45,13 +46,20 @@ class DepthQuotes:
 
 
 def read_depth(
-    source: Source, *, columns: Mapping[str, str] | None = None, rename: Mapping[str, str] | None = None
+    source: Source,
+    *,
+    columns: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    bad_rows: str = "refuse",
 ) -> DepthQuotes:
     """Read what sales lose: `asset`, `venue`, `size` in dollars, `impact` as a share (`0.004`), `time`.
 
     `columns` says which columns these are; `time` may be missing. The impact is that of the average coin of
-    the sale, so that a sale of `size` brings `size` times one minus `impact`. All faults are found first.
+    the sale, so that a sale of `size` brings `size` times one minus `impact`. All faults are found first;
+    `bad_rows="drop"` leaves such rows out and counts them.
     """
+    if bad_rows not in ("refuse", "drop"):
+        raise BackstopError(f"bad_rows: {bad_rows!r} is not one of: refuse, drop")
     table = read_cells(source)
     names = {field: field for field in (*FIELDS, "time")} | dict(columns or {})
     unknown = sorted(set(names) - {*FIELDS, "time"})
@@ -62,15 +70,17 @@ def read_depth(
     require_columns(table, needed, "say which columns mean what: asset, venue, size, impact")
     faults: list[TableFault] = []
     quotes = [quote for row in table.rows if (quote := _read_quote(row, names, timed, faults)) is not None]
-    if faults:
+    if faults and bad_rows == "refuse":
         raise TableFaultsError(table.name, faults)
     if not quotes:
         raise BackstopError(f"{table.name}: has no depths: write rows under the header")
     symbols = name_symbols(list(dict.fromkeys(quote.symbol for quote in quotes)), rename or {})
     ordered = sorted(quotes, key=lambda quote: quote.time)
+    dropped = len({fault.row for fault in faults})
     return DepthQuotes(
         table.name,
         tuple(DepthQuote(symbols[q.symbol], q.venue, q.time, q.size, q.impact) for q in ordered),
+        (f"{dropped:,} rows of {table.name} cannot be read, and are left out.",) if dropped else (),
     )
 
 

@@ -173,6 +173,10 @@ def read_prices(
     ):
         if given not in known:
             raise BackstopError(f"{name}: {given!r} is not one of: {', '.join(known)}")
+    if symbol is not None and columns is not None:
+        raise BackstopError(
+            f"columns: are for a file with a column for each asset; the assets of this one are in {symbol!r}"
+        )
     table = read_cells(source, filesystem)
     reading = _PriceReader(table, duplicates, splits)
     if symbol is not None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +141,7 @@ class _ScenarioBuilder:
         self.book, left_out = _remove_debtless_types(book)
         self.symbols = self.book.symbols
         if len(self.symbols) > MAX_COLLATERAL_TYPES:
-            raise BackstopError(
-                f"{book.name}: has {len(self.symbols)} types, and a protocol {MAX_COLLATERAL_TYPES} at most: "
-                "leave the smallest out"
-            )
+            raise BackstopError(_describe_excess_types(book))
         self.prices = prices.select_symbols(self.symbols)
         self.replay = use == "replay"
         self.measured = measured
@@ -192,7 +190,7 @@ class _ScenarioBuilder:
         whole = sum(debts.values())
         if total is not None:
             debts = {symbol: debt * total * WAD // whole for symbol, debt in debts.items()}
-        coins = {symbol: debt // WAD + 1 for symbol, debt in debts.items()}
+        coins = {symbol: max(1, -(-debt // WAD)) for symbol, debt in debts.items()}
         types = [self._build_type(symbol, coins[symbol], ratios, floor) for symbol in self.symbols]
         owed = sum(coins.values())
         gas = gas_token or next((each for each in _GAS_TOKENS if each in self.symbols), self.symbols[0])
@@ -306,6 +304,21 @@ class _ScenarioBuilder:
         if ratios and len(ratios) < len(self.symbols):
             lines.append(f"Without a threshold in the book: {', '.join(ratios)}.")
         return lines
+
+
+def _describe_excess_types(book: VaultBook) -> str:
+    """Return why a book has too many types: the largest that fit, by debt, and what the others owe."""
+    debts = dict.fromkeys(book.symbols, 0)
+    for _, vault in book.rows:
+        debts[vault.symbol] += vault.debt
+    ordered = sorted(debts, key=lambda symbol: (-debts[symbol], symbol))
+    left_out = sum(debts[symbol] for symbol in ordered[MAX_COLLATERAL_TYPES:])
+    share = Fraction(100 * left_out, max(1, sum(debts.values())))
+    return (
+        f"{book.name}: has {len(ordered)} types, and a protocol {MAX_COLLATERAL_TYPES} at most: "
+        f"keep the largest with --only '{'|'.join(ordered[:MAX_COLLATERAL_TYPES])}' of its column of "
+        f"collateral; the others owe {left_out // WAD:,} stablecoins, {float(share):.2f}% of the debt"
+    )
 
 
 def _remove_debtless_types(book: VaultBook) -> tuple[VaultBook, list[str]]:

@@ -104,7 +104,7 @@ def calibrate(
         markets=markets,
         measured=CalibratedValues({}),
     )
-    written = build_measured(parts, block, cautious, "" if depth is None else depth.name)
+    written = build_measured(parts, block, cautious, depth)
     return Calibration(**{**vars(parts), "measured": written})
 
 

@@ -8,6 +8,7 @@ from math import floor
 from backstop.simulation.scenario.deterministic_float import decompose_cholesky
 from backstop.simulation.scenario.quantity_units import format_duration
 from backstop.simulation.sources.calibrated_values import CalibratedValues, MarketEstimate, PriceLaw
+from backstop.simulation.sources.depth_reader import DepthQuotes
 from backstop.simulation.sources.price_reader import format_time
 from backstop.studies.calibration.calibration_figures import Calibration, PriceFigures
 from backstop.studies.calibration.correlation import WORST
@@ -21,7 +22,9 @@ _FEE = 5_000  # basis points that a scenario's fee has to stay under
 _WEEK = 7 * _DAY
 
 
-def build_measured(found: Calibration, block: int, cautious: bool, depths: str) -> CalibratedValues:
+def build_measured(
+    found: Calibration, block: int, cautious: bool, depth: DepthQuotes | None
+) -> CalibratedValues:
     """Return the file's words for a calibration; `cautious` takes the worse end of every interval."""
     laws = {each.symbol: _build_law(each, cautious) for each in found.prices}
     correlation, shrunk = _fit_correlations(found, cautious)
@@ -45,8 +48,10 @@ def build_measured(found: Calibration, block: int, cautious: bool, depths: str) 
                 f"{found.name}: {found.told}",
             )
         )
-    facts += [(f"{symbol}: {line}", depths) for symbol, market in markets.items() for line in market.told]
+    file = "" if depth is None else depth.name
+    facts += [(f"{symbol}: {line}", file) for symbol, market in markets.items() for line in market.told]
     assumptions = [
+        *(() if depth is None else depth.told),
         "No price has a drift: a history says nothing of it.",
         "Moves of different blocks have nothing to do with each other: calm and wild spells are not drawn.",
         "Figures are the worse ends of their intervals of 95%."

@@ -15,6 +15,7 @@ from backstop.cli.stress import cli as stress
 from backstop.errors import BackstopError
 from backstop.files.output_directories import hash_content
 from backstop.model.arithmetic import RAY, WAD
+from backstop.model.bounds import MAX_DEBT_CEILING
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engine_agreement import run_both_engines
@@ -247,3 +248,28 @@ def test_the_other_columns_of_the_page_are_read(tmp_path, monkeypatch) -> None:
         ("anna", 60 * WAD, 120_000 * WAD),
         ("cleo", 2 * WAD, 100_000 * WAD),
     }
+
+
+def test_a_book_may_be_scaled_to_all_that_a_type_may_owe(tmp_path) -> None:
+    rows = positions()
+    book = backstop.read_book(rows[rows["collateral"] == "cbBTC"])
+    day = backstop.write_scenario(book, backstop.read_prices(prices()), tmp_path, total=MAX_DEBT_CEILING)
+    (only,) = day.parameters.collateral_types
+    assert only.debt_ceiling == MAX_DEBT_CEILING
+    drawn = sum(vault.debt for vault in day.vaults)
+    assert MAX_DEBT_CEILING * WAD * 8 // 10 < drawn <= MAX_DEBT_CEILING * WAD
+
+
+def test_of_too_many_types_the_largest_are_named(tmp_path) -> None:
+    names = [f"T{number:02}" for number in range(40)]
+    rows = pd.DataFrame(
+        {"owner": names, "collateral": names, "locked": "100", "debt": [str(100 + n) for n in range(40)]}
+    )
+    quotes = pd.DataFrame({"time": ["2024-03-12", "2024-03-13", "2024-03-14"]} | dict.fromkeys(names, "10"))
+    with pytest.raises(BackstopError) as refused:
+        backstop.write_scenario(backstop.read_book(rows), backstop.read_prices(quotes), tmp_path)
+    said = str(refused.value)
+    assert "has 40 types, and a protocol 32 at most: keep the largest with --only 'T39|T38|" in said
+    assert said.endswith(
+        "|T08' of its column of collateral; the others owe 828 stablecoins, 17.32% of the debt"
+    )
