@@ -219,5 +219,7 @@ def print_book(book: VaultBook) -> None:
     click.echo(
         f"{book.name}: {len(book.rows):,} vaults of {', '.join(book.symbols)}, owing {owed} stablecoins"
     )
+    ignored = ", ".join(book.ignored_columns) or "none"
+    click.echo(f"Columns read: {', '.join(book.read_columns)}; ignored: {ignored}.")
     for line in book.told:
         click.echo(line)

@@ -53,6 +53,8 @@ class VaultBook:
         default_factory=dict
     )  # basis points: liquidation ratios, from thresholds
     told: tuple[str, ...] = ()  # what was left out, split or rounded, counted
+    read_columns: tuple[str, ...] = ()  # of the file, in its order
+    ignored_columns: tuple[str, ...] = ()
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -127,7 +129,10 @@ def read_book(
     if bad_rows not in ("refuse", "drop"):
         raise BackstopError(f"bad_rows: {bad_rows!r} is not one of: refuse, drop")
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename, accounts)
-    reading = _BookReader(read_cells(source, filesystem), mapping, floats)
+    table = read_cells(source, filesystem)
+    if like is None:
+        mapping = mapping.add_documented_columns(table.columns)
+    reading = _BookReader(table, mapping, floats)
     return reading.build_book(prices or {}, bad_rows == "drop")
 
 
@@ -185,6 +190,8 @@ class _BookReader:
                 symbol: div_up(BASIS_POINTS * BASIS_POINTS, least) for symbol, least in thresholds.items()
             },
             told=tuple(self.told),
+            read_columns=tuple(column for column in table.columns if column in {*used, *mapping.only}),
+            ignored_columns=tuple(column for column in table.columns if column not in {*used, *mapping.only}),
         )
 
     def _find_lowest_thresholds(self, held: list[AccountPosition]) -> dict[str, int]:
@@ -235,7 +242,8 @@ class _BookReader:
             debt, priced = div_up(debt * of, RAY), of != RAY
         elif debt and mapping.has_field("debt_token") and not mapping.has_field("debt_price"):
             self._add_fault(
-                "debt_token", "has no price beside it: map a column to `debt_price`, or leave it out"
+                "debt_token",
+                "has no price beside it: map a column to `debt_price`, or give `--fixed debt_price=1`",
             )
         if len(self.faults) > before:
             return None

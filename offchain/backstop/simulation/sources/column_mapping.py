@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +23,8 @@ FIELDS = (
     "threshold",
     "counts",
 )
+DOCUMENTED = ("debt_token", "price", "debt_price", "threshold")
+"""Optional fields that a column of their own name is read for; `rate` or `position` may mean anything."""
 SCALED = ("locked", "debt", "rate", "repaid", "price", "debt_price", "threshold")
 ACCOUNTS = ("apart", "pooled")
 """Whether each row is a vault, or the rows of one owner are one account with one debt."""
@@ -48,6 +50,15 @@ class ColumnMapping:
     def has_field(self, name: str) -> bool:
         """Return True if a field is said of every row."""
         return name in self.fixed or self.get_column(name) is not None
+
+    def add_documented_columns(self, columns: Sequence[str]) -> ColumnMapping:
+        """Return the mapping with the documented columns that a file has and that nothing else is said of."""
+        found = {
+            name: name
+            for name in DOCUMENTED
+            if name in columns and name not in {**self.columns, **self.fixed}
+        }
+        return replace(self, columns={**self.columns, **found})
 
     def override_fields(
         self,

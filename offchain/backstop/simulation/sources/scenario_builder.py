@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -330,7 +330,7 @@ def _remove_debtless_types(book: VaultBook) -> tuple[VaultBook, list[str]]:
     if not idle:
         return book, []
     rows = tuple(row for row in book.rows if row.vault.symbol in owing)
-    kept = VaultBook(book.name, rows, book.decimals, book.prices, book.ratios, book.told)
+    kept = replace(book, rows=rows)
     return kept, [f"Nobody owes anything against {', '.join(idle)}: left out."]
 
 

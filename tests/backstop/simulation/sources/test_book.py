@@ -218,6 +218,34 @@ def test_a_mapping_of_ones_own_and_the_command(tmp_path) -> None:
     assert written == "owner,collateral,locked,debt\na,ETH,1.5,1000\nb,ETH,2,1000\n"
 
 
+def test_documented_columns_are_read_without_a_mapping(tmp_path) -> None:
+    """A debt of ether counts at its price, and each column is named as read or as ignored."""
+    file = csv(
+        tmp_path,
+        "owner,collateral,locked,debt,debt_token,debt_price,price,threshold,note,rate\n"
+        "a,wstETH,10,8,WETH,2000,2400,0.95,x,0.05\n",
+    )
+    book = read_book(file)
+    assert (book.debt, book.prices, book.ratios) == (
+        16_000 * WAD,
+        {"wstETH": 2_400 * RAY},
+        {"wstETH": 10_527},
+    )
+    assert book.ignored_columns == ("note", "rate")
+    result = CliRunner().invoke(cli, ["--book", str(file), "--out", str(tmp_path / "out")])
+    assert result.stdout.splitlines()[1] == (
+        "Columns read: owner, collateral, locked, debt, debt_token, debt_price, price, threshold; "
+        "ignored: note, rate."
+    )
+
+
+def test_a_debt_of_a_token_without_a_price_is_no_debt_of_dollars(tmp_path) -> None:
+    file = csv(tmp_path, "owner,collateral,locked,debt,debt_token\na,wstETH,10,8,WETH\n")
+    with pytest.raises(BackstopError, match="column debt_token: has no price beside it: map a column"):
+        read_book(file)
+    assert read_book(file, fixed={"debt_price": "1"}).debt == 8 * WAD
+
+
 def test_the_command_writes_every_fault(tmp_path) -> None:
     bad = csv(tmp_path, "owner,collateral,locked,debt\n" + "a,ETH,x,1\n" * 9)
     args = ["--book", str(bad), "--faults", str(tmp_path / "faults.csv"), "--out", str(tmp_path / "out")]
