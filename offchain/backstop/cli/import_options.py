@@ -45,10 +45,10 @@ _READING = (
     click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up."),
     click.option(
         "--bad-rows",
-        type=click.Choice(("refuse", "drop")),
+        type=click.Choice(("refuse", "drop", "drop-any")),
         default="refuse",
         show_default=True,
-        help="What becomes of rows that cannot be read.",
+        help="Rows that cannot be read: refuse the file, leave out up to 1% of its rows, or any number.",
     ),
     click.option(
         "--faults",

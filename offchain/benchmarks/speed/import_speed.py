@@ -31,18 +31,18 @@ DECIMALS = {"WETH": 18, "wstETH": 18, "cbBTC": 8, "WBTC": 8, "weETH": 18}
 OWED = {"WETH": 40, "wstETH": 30, "cbBTC": 15, "WBTC": 10, "weETH": 5}
 """Rows of a hundred that are of a type."""
 
-PLAIN = ("--bad-rows", "drop")
+PLAIN = ("--bad-rows", "drop-any")
 OTHER = (
     *("--column", "owner=account", "--column", "collateral=token"),
     *("--column", "locked=collateral_raw", "--decimals", "locked=token_decimals"),
     *("--column", "debt=borrowed_raw", "--decimals", "debt=6", "--only", "state=open"),
-    *("--time", "ms", "--long", "coin,usd", "--bad-rows", "drop"),
+    *("--time", "ms", "--long", "coin,usd", "--bad-rows", "drop-any"),
 )
 """What has to be said of the files with other columns."""
 
 PYTHON = """
 import backstop
-book = backstop.read_book("{folder}/positions.csv", bad_rows="drop")
+book = backstop.read_book("{folder}/positions.csv", bad_rows="drop-any")
 day = backstop.write_scenario(book, backstop.read_prices("{folder}/prices.csv"), "{folder}/scenario")
 backstop.study(day, {paths}, out="{folder}/python")
 backstop.write_page("{folder}/python")

@@ -28,6 +28,8 @@ from backstop.simulation.sources.table_reader import (
     SourceTable,
     TableFault,
     TableFaultsError,
+    check_bad_rows,
+    drop_bad_rows,
     read_cells,
     require_columns,
 )
@@ -123,17 +125,17 @@ def read_book(
 
     `like` names a mapping or its file; the others say it anew, field by field. Figures are exact: floats are
     refused unless `floats`, collateral is then rounded down and debt up to 18 digits. All faults are found
-    before the first is raised (`Faults.faults`); `bad_rows="drop"` leaves such rows out and counts them.
+    before the first is raised (`Faults.faults`); `bad_rows="drop"` leaves out and counts such rows, up to
+    one in a hundred, `"drop-any"` any number.
     `prices` (ray, by symbol) stand in where debt has to be split and the file has none.
     """
-    if bad_rows not in ("refuse", "drop"):
-        raise BackstopError(f"bad_rows: {bad_rows!r} is not one of: refuse, drop")
+    check_bad_rows(bad_rows)
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename, accounts)
     table = read_cells(source, filesystem)
     if like is None:
         mapping = mapping.add_documented_columns(table.columns)
     reading = _BookReader(table, mapping, floats)
-    return reading.build_book(prices or {}, bad_rows == "drop")
+    return reading.build_book(prices or {}, bad_rows)
 
 
 class _BookReader:
@@ -149,7 +151,7 @@ class _BookReader:
         self._cells: Mapping[str, str] = {}
         self._number = 0
 
-    def build_book(self, prices: Mapping[str, int], drop: bool) -> VaultBook:
+    def build_book(self, prices: Mapping[str, int], bad_rows: str) -> VaultBook:
         mapping, table = self.mapping, self.table
         used = [column for name in _list_fields(mapping) if (column := mapping.get_column(name)) is not None]
         used += [column for column in mapping.decimals.values() if not column.isdigit()]
@@ -159,11 +161,8 @@ class _BookReader:
             wanted = ", ".join(f"{column} {'|'.join(cells)}" for column, cells in mapping.only.items())
             self.told.append(f"{len(table.rows) - len(rows):,} rows are not {wanted}, and are left out.")
         positions = [each for row in rows if (each := self._read_position(row)) is not None]
-        if self.faults and not drop:
-            raise TableFaultsError(table.name, self.faults)
-        if self.faults:
-            count = len({fault.row for fault in self.faults})
-            self.told.append(f"{count:,} rows cannot be read, and are left out.")
+        if dropped := drop_bad_rows(table, self.faults, bad_rows):
+            self.told.append(f"{dropped:,} rows cannot be read, and are left out.")
         full = [each for each in positions if each.locked or each.debt]
         if len(full) < len(positions):
             count = len(positions) - len(full)

@@ -11,7 +11,13 @@ from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow
 from backstop.simulation.sources.price_reader import parse_time
 from backstop.simulation.sources.symbols import name_symbols
-from backstop.simulation.sources.table_reader import TableFault, TableFaultsError, read_cells, require_columns
+from backstop.simulation.sources.table_reader import (
+    TableFault,
+    check_bad_rows,
+    drop_bad_rows,
+    read_cells,
+    require_columns,
+)
 
 if TYPE_CHECKING:
     from backstop.simulation.sources.table_reader import Source
@@ -56,10 +62,9 @@ def read_depth(
 
     `columns` says which columns these are; `time` may be missing. The impact is that of the average coin of
     the sale, so that a sale of `size` brings `size` times one minus `impact`. All faults are found first;
-    `bad_rows="drop"` leaves such rows out and counts them.
+    `bad_rows="drop"` leaves such rows out and counts them, up to one in a hundred, `"drop-any"` any number.
     """
-    if bad_rows not in ("refuse", "drop"):
-        raise BackstopError(f"bad_rows: {bad_rows!r} is not one of: refuse, drop")
+    check_bad_rows(bad_rows)
     table = read_cells(source)
     names = {field: field for field in (*FIELDS, "time")} | dict(columns or {})
     unknown = sorted(set(names) - {*FIELDS, "time"})
@@ -70,13 +75,11 @@ def read_depth(
     require_columns(table, needed, "say which columns mean what: asset, venue, size, impact")
     faults: list[TableFault] = []
     quotes = [quote for row in table.rows if (quote := _read_quote(row, names, timed, faults)) is not None]
-    if faults and bad_rows == "refuse":
-        raise TableFaultsError(table.name, faults)
+    dropped = drop_bad_rows(table, faults, bad_rows)
     if not quotes:
         raise BackstopError(f"{table.name}: has no depths: write rows under the header")
     symbols = name_symbols(list(dict.fromkeys(quote.symbol for quote in quotes)), rename or {})
     ordered = sorted(quotes, key=lambda quote: quote.time)
-    dropped = len({fault.row for fault in faults})
     return DepthQuotes(
         table.name,
         tuple(DepthQuote(symbols[q.symbol], q.venue, q.time, q.size, q.impact) for q in ordered),

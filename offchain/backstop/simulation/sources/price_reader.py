@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +25,11 @@ from backstop.simulation.scenario.csv_table import CsvRow
 from backstop.simulation.scenario.scenario_writer import format_decimal
 from backstop.simulation.sources.symbols import name_symbols
 from backstop.simulation.sources.table_reader import (
+    BAD_ROWS,
     SourceTable,
     TableFault,
     TableFaultsError,
+    drop_bad_rows,
     read_cells,
     require_columns,
 )
@@ -44,6 +47,7 @@ SPACINGS = (
 
 DAY = 86_400
 # Units of an epoch by their size: seconds till the year 5138, then thousandths, millionths, billionths.
+_EPOCH = re.compile(r"([0-9]+)(?:\.[0-9]+)?")  # a fraction is of its last unit: rounded down
 _EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 _GAP = 3
 _FACTOR = 5
@@ -169,7 +173,7 @@ def read_prices(
     for name, given, known in (
         ("duplicates", duplicates, ("refuse", "first", "last")),
         ("splits", splits, ("refuse", "keep")),
-        ("bad_rows", bad_rows, ("refuse", "drop")),
+        ("bad_rows", bad_rows, BAD_ROWS),
     ):
         if given not in known:
             raise BackstopError(f"{name}: {given!r} is not one of: {', '.join(known)}")
@@ -188,7 +192,7 @@ def read_prices(
             table, [time, *wide.values()], "say which columns mean what: time, and one for each asset"
         )
         found = reading.read_wide_table(time, wide)
-    return reading.build_prices(found, rename or {}, bad_rows == "drop")
+    return reading.build_prices(found, rename or {}, bad_rows)
 
 
 def _map_columns(
@@ -273,15 +277,13 @@ class _PriceReader:
     # ------------------------------------------------------------------- series
 
     def build_prices(
-        self, found: Mapping[str, list[_PriceQuote]], rename: Mapping[str, str], drop: bool
+        self, found: Mapping[str, list[_PriceQuote]], rename: Mapping[str, str], bad_rows: str
     ) -> PriceHistory:
         """Sort each asset's prices; refuse, or count, what is odd about them."""
         name = self.table.name
-        if self.faults and drop:
+        if drop_bad_rows(self.table, self.faults, bad_rows):
             self.told.append(f"{len(self.faults):,} cells cannot be read, and are left out.")
             self.faults = []
-        if self.faults:
-            raise TableFaultsError(name, self.faults)
         found = {symbol: quotes for symbol, quotes in found.items() if quotes}
         if not found:
             raise BackstopError(f"{name}: has no prices: write rows under the header")
@@ -365,9 +367,8 @@ class _PriceReader:
 
 def parse_time(text: str) -> int:
     """Read a time as seconds of the epoch, rounded down; without a zone it is in UTC."""
-    bare = text.removesuffix(".0")
-    if bare.isascii() and bare.isdigit():
-        value = int(bare)
+    if epoch := _EPOCH.fullmatch(text):
+        value = int(epoch[1])
         scale = next((scale for most, scale in _EPOCHS if value < most), None)
         if scale is not None and value >= 10**8 * scale:
             return value // scale

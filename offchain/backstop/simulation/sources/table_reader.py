@@ -65,6 +65,35 @@ class TableFaultsError(BackstopError):
         super().__init__(f"{name}: {shown}{more}")
 
 
+BAD_ROWS = ("refuse", "drop", "drop-any")
+"""What becomes of rows that cannot be read: at most one in a hundred is left out, or any number."""
+_MOST_PER_HUNDRED = 1
+
+
+def drop_bad_rows(table: SourceTable, faults: Sequence[TableFault], bad_rows: str) -> int:
+    """Return how many rows of a table are left out for their faults; raise TableFaultsError if none may be.
+
+    A file of which a quarter can be read is another file: more than one row in a hundred is only left out
+    where `drop-any` says so.
+    """
+    dropped = len({fault.row for fault in faults})
+    if dropped and bad_rows == "refuse":
+        raise TableFaultsError(table.name, faults)
+    if bad_rows == "drop" and 100 * dropped > _MOST_PER_HUNDRED * len(table.rows):
+        share = f"{100 * dropped / len(table.rows):.1f}%"
+        raise BackstopError(
+            f"{table.name}: {dropped:,} of {len(table.rows):,} rows ({share}) cannot be read, and 'drop' "
+            f"leaves out {_MOST_PER_HUNDRED}% at most; the first: {faults[0]}; mend them, or give 'drop-any'"
+        )
+    return dropped
+
+
+def check_bad_rows(bad_rows: str) -> None:
+    """Raise BackstopError for a treatment of rows that is none."""
+    if bad_rows not in BAD_ROWS:
+        raise BackstopError(f"bad_rows: {bad_rows!r} is not one of: {', '.join(BAD_ROWS)}")
+
+
 def read_cells(source: Source, filesystem: pafs.FileSystem | None = None) -> SourceTable:
     """Read a table: a path, an address of an object store, a pandas frame or an Arrow table.
 

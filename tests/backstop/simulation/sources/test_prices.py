@@ -33,6 +33,8 @@ def hours(*prices: str, step: int = 3_600) -> pd.DataFrame:
         "1710201600000000",
         "1710201600000000000",
         "1710201600.0",
+        "1710201600.000001",
+        "1710201600000000.25",
         "2024-03-12",
         "2024-03-12 00:00:00",
         "2024-03-12T00:00Z",
@@ -124,7 +126,7 @@ def test_cells_that_cannot_be_read_may_be_left_out() -> None:
         "frame: row 2, column wstETH: '0' is no price: write a number above 0, as 195.21; "
         "row 3, column cbBTC: 'n/a' is not a price; write e.g. '195.21'"
     )
-    assert read_prices(given, bad_rows="drop").told == ("2 cells cannot be read, and are left out.",)
+    assert read_prices(given, bad_rows="drop-any").told == ("2 cells cannot be read, and are left out.",)
 
 
 def test_what_is_written_reads_back_and_begins_when_it_is_asked_to(tmp_path) -> None:
@@ -211,3 +213,15 @@ def test_a_price_of_a_replay_that_is_none_is_named(tmp_path) -> None:
         BackstopError, match=r"prices.csv: row 3, column close: '0' is no price: write a number"
     ):
         load_scenario(path)
+
+
+def test_one_cell_in_a_hundred_may_be_left_out_and_no_more() -> None:
+    rows = [(MIDNIGHT + 60 * n, "2", "7") for n in range(100)]
+    rows[7] = (MIDNIGHT + 420, "x", "7")
+    assert read_prices(frame(*rows), bad_rows="drop").told[0] == "1 cells cannot be read, and are left out."
+    rows[8] = (MIDNIGHT + 480, "x", "7")
+    with pytest.raises(
+        BackstopError, match=r"2 of 100 rows \(2\.0%\) cannot be read, and 'drop' leaves out 1%"
+    ):
+        read_prices(frame(*rows), bad_rows="drop")
+    assert read_prices(frame(*rows), bad_rows="drop-any").told[0].startswith("2 cells")

@@ -204,7 +204,7 @@ def test_depths_are_read_to_the_last_fault(tmp_path) -> None:
     )
     with pytest.raises(BackstopError, match=r"row 3, column size.*row 4, column impact.*row 5.*1 more"):
         backstop.read_depth(file)
-    kept = backstop.read_depth(file, bad_rows="drop")
+    kept = backstop.read_depth(file, bad_rows="drop-any")
     assert len(kept.quotes) == 1
     assert kept.told == ("4 rows of depths.csv cannot be read, and are left out.",)
     with pytest.raises(BackstopError, match=r"the column is missing: 'venue'"):
