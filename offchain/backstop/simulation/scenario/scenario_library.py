@@ -29,9 +29,12 @@ def scenario_names() -> list[str]:
 
 
 def read_scenario(name_or_file: str | Path) -> tuple[Field, str]:
-    """Read a scenario's file together with what it extends, not checked yet; also return its name."""
+    """Read a scenario's file together with what it extends, not checked yet; also return its name.
+
+    A `scenario.yaml`, as `import` writes one into each folder, is called by its folder.
+    """
     path = _find_file(str(name_or_file))
-    return _read_merged_file(path), path.stem
+    return _read_merged_file(path), path.resolve().parent.name if path.name == "scenario.yaml" else path.stem
 
 
 def _find_file(name: str, beside: Path | None = None) -> Path:

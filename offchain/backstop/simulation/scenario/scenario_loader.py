@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from backstop.simulation.scenario import quantity_units
@@ -77,7 +78,7 @@ def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario
     scenario = parse_scenario(top, name)
     if scenario.unsafe:
         refuse_needless(scenario, top.read_entries()["unsafe"].read_entries())
-    return scenario
+    return replace(scenario, source=str(name_or_file))
 
 
 def parse_scenario(top: Field, name: str, *, anew: bool = False) -> Scenario:

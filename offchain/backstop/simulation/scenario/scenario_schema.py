@@ -190,6 +190,8 @@ class Scenario:
     margin_book: MarginBook = field(default_factory=MarginBook)
     aftermath: int = 0  # seconds that a run goes on after the last block, prices standing still
     unsafe: Mapping[str, str] = field(default_factory=dict)  # rules of settings broken on purpose, and why
+    # Where it was read, by which questions change its fields; no part of what it is.
+    source: str = field(default="", compare=False, repr=False)
 
     @property
     def first_prices(self) -> dict[str, int]:

@@ -119,7 +119,7 @@ def write_scenario(
         write_files(folder, files)
     except OSError as error:
         raise BackstopError(f"{folder} cannot be written: {error.strerror or error}") from None
-    return scenario
+    return replace(scenario, name=folder.resolve().name, source=str(folder / "scenario.yaml"))
 
 
 class _ScenarioBuilder:

@@ -72,9 +72,11 @@ def load_with_changes(
 ) -> Scenario:
     """Load a scenario whose book is opened anew, with some fields changed, by their paths in the file."""
     if isinstance(scenario, Scenario):
-        if changes:
+        if not changes:
+            return scenario
+        if not scenario.source:
             raise BackstopError("fields are changed in a scenario's file: give its name or path")
-        return scenario
+        scenario = scenario.source
     top, name = read_scenario(scenario)
     if changes:
         fields = {path: Field(Path(what), 1, path, value, value == "null") for path, value in changes.items()}

@@ -62,7 +62,7 @@ class Proposal:
 
 
 def proposal(
-    scenario: str | Path,
+    scenario: str | Path | Scenario,
     changes: Mapping[str, str] | str | Path,
     paths: int = PATHS,
     *,
@@ -84,6 +84,7 @@ def proposal(
     if isinstance(changes, Mapping) and not changes:
         raise BackstopError("nothing is proposed: change at least one field")
     now = load_with_changes(scenario)
+    file = scenario.source if isinstance(scenario, Scenario) else scenario
     proposed = (
         load_with_changes(scenario, fields) if isinstance(changes, Mapping) else load_with_changes(changes)
     )
@@ -119,7 +120,7 @@ def proposal(
     return Proposal(
         title=now.title,
         changes=fields or {"file": str(changes)},
-        before={name: read_field_text(read_scenario(scenario)[0], name) for name in fields},
+        before={name: read_field_text(read_scenario(file)[0], name) for name in fields},
         sentence=_write_sentence(whole, level, run.paths),
         besides=tuple(_iter_remarks(figures, found, whole.verdict)),
         verdict=whole.verdict,
@@ -140,7 +141,7 @@ def proposal(
     )
 
 
-def _build_single_changes(scenario: str | Path, fields: Mapping[str, str]) -> dict[str, Scenario]:
+def _build_single_changes(scenario: str | Path | Scenario, fields: Mapping[str, str]) -> dict[str, Scenario]:
     """Return the scenario with each of several changes alone; leave out those that need another."""
     found = {}
     for name, value in fields.items() if len(fields) > 1 else ():

@@ -553,3 +553,11 @@ def test_extending_nothing_or_in_circles(tmp_path) -> None:
     assert problem(tmp_path, "extends: day.yaml\n") == (
         "day.yaml:1: extends: 'day.yaml' extends this file in turn"
     )
+
+
+def test_the_scenario_of_a_folder_is_called_by_it(tmp_path: Path) -> None:
+    """Two imported books have studies of different names."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scenario.yaml").write_text("extends: black-thursday\n")
+        assert load_scenario(tmp_path / name / "scenario.yaml").name == name

@@ -273,3 +273,12 @@ def test_of_too_many_types_the_largest_are_named(tmp_path) -> None:
     assert said.endswith(
         "|T08' of its column of collateral; the others owe 828 stablecoins, 17.32% of the debt"
     )
+
+
+def test_a_proposal_takes_what_was_written(tmp_path) -> None:
+    day = backstop.write_scenario(backstop.read_book(positions()), backstop.read_prices(prices()), tmp_path)
+    field = "parameters.collateral_types.wstETH.liquidation_ratio"
+    asked = {field: "150%", field.replace("liquidation", "initial"): "160%"}
+    of_object = backstop.proposal(day, asked, paths=200, sensitivity=False)
+    of_file = backstop.proposal(tmp_path / "scenario.yaml", asked, paths=200, sensitivity=False)
+    assert of_object.figures.equals(of_file.figures) and of_object.before == of_file.before
