@@ -501,11 +501,11 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
 @nonreentrant
 def repay_missed_share(collateral_type: uint256, stage: uint256) -> uint256:
     """
-    @notice Have a stage that works again pay what others paid in its place while it failed: to the reserve,
-            which repays those who bore it. Permissionless, while no loss is open. It pays at most what it
-            has, under its caps; its members get claims as for any loss. One that is empty then owes nothing
-            any more. Reverts if it fails again. Protects: nobody leaves a loss to others by having a stage
-            fail.
+    @notice Repay, from a stage that works again, what others paid in its place while it failed: to the
+            reserve, which repays those who bore it. Permissionless, while no loss is open. It pays at
+            most what it has, under its caps; its members get claims as for any loss. One that is empty then
+            owes nothing any more. Reverts if it fails again. Protects: nobody leaves a loss to others by
+            having a stage fail.
     @param collateral_type [id] The type that lost.
     @param stage [id] The stage's id, from 0: they count up in the order in which stages were added.
     @return [rad] Paid.

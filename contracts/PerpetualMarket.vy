@@ -274,7 +274,7 @@ def accrue(market: uint256) -> IMarginPolicy.Mark:
 @nonreentrant
 def seize_insolvent(owner: address):
     """
-    @notice Meet an account that owes: its positions in markets with a price of now are taken from it at
+    @notice Seize an insolvent account: its positions in markets with a price of now are taken from it at
             these marks, and what it lacked at the end of the pending cycle is booked against those who
             gained. It has to owe at the better end of the range of each of these prices, too. A market
             without a price of now counts at its last mark, and its lots stay until there is one.
@@ -295,9 +295,9 @@ def seize_insolvent(owner: address):
 @nonreentrant
 def update_and_seize(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
-    @notice Bring many accounts up to now, in order, and meet each that there is something to do for.
-            Permissionless. Protects: of thousands who owe each costs far less than by itself; one that
-            another caller has met holds up no other.
+    @notice Update many accounts to now, in order, and seize each that is insolvent. Permissionless.
+            Protects: of thousands who owe each costs far less than by itself; one that another caller has
+            seized holds up no other.
     @param owners Whose accounts.
     @return [count] How many there was something to do for.
     """
@@ -311,7 +311,7 @@ def update_and_seize(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
 @external
 def update_account(owner: address):
     """
-    @notice Bring an account up to now, and close its positions in markets that have ended, at their final
+    @notice Update an account to now, and close its positions in markets that have ended, at their final
             prices. Permissionless. Protects: however long nobody has touched an account, that costs the same.
     @param owner Whose account.
     """

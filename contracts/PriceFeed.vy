@@ -273,9 +273,9 @@ def report_range(collateral_type: uint256, price: uint256, low: uint256, high: u
 @external
 def submit_signed_reports(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
     """
-    @notice Bring reports that listed reporters have signed: each counts as its reporter's own, of the second
+    @notice Submit reports that listed reporters have signed: each counts as its reporter's own, of the second
             in which it was signed. Permissionless. One that is too old, or not newer than what the reporter
-            has said, is left out: it may have been brought by somebody else meanwhile. Protects: nobody
+            has said, is left out: somebody else may have submitted it meanwhile. Protects: nobody
             replays one, goes back to an older one, or has more to choose from than `bounds.MAX_SIGNED_AGE` of
             what each reporter has signed; none is worth anything at another market, feed or chain.
     @param reports Of any markets, in any order.

@@ -129,7 +129,7 @@ class LossWaterfall(StageCaps):
 
     @external
     def repay_missed_share(self, sender: str, collateral_type: int, stage: int) -> int:
-        """Have a stage that works again pay to the reserve what others paid in its place."""
+        """Repay to the reserve, from a stage that works again, what others paid in its place."""
         owed = int(self.missing[stage, collateral_type])
         require(owed != 0, "loss_waterfall: nothing missed")
         require(self.books[()] == Books(), "loss_waterfall: cover first")

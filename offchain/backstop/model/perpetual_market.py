@@ -188,7 +188,7 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def update_and_seize(self, sender: str, owners: Sequence[str]) -> int:
-        """Bring many accounts up to now, in order, and meet each that there is something to do for."""
+        """Update many accounts to now, in order, and seize each that is insolvent; return how many."""
         found = 0
         for owner in owners:
             self._touch_account(owner)

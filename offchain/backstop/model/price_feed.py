@@ -186,7 +186,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def submit_signed_reports(self, sender: str, reports: Sequence[SignedReport]) -> int:
-        """Bring reports that listed reporters have signed; the count of those that count."""
+        """Submit reports that listed reporters have signed; return how many count."""
         now, count = self.world.timestamp, 0
         for report in (SignedReport(*each) for each in reports):
             reporter = recover_signer(report, self.world.chain_id, self.address)
