@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -195,21 +196,13 @@ def test_the_page_says_what_the_command_prints(tmp_path) -> None:
     assert printed == page.partition("```text\n")[2].partition("```")[0].splitlines()
 
 
-OWN_BOOK = """owner,collateral,locked,debt
-anna,wstETH,60,120000
-bert,cbBTC,2,100000
-bert,wstETH,3,
-,wstETH,3,4000
-cleo,wstETH,0.3,500
-"""
+SAMPLES = ROOT / "docs" / "learn" / "samples"
 
 
 def test_two_files_of_your_own_come_to_a_page(tmp_path, monkeypatch) -> None:
     """As docs/learn/own-files.md tells: refused in one line, read without those rows, a page from Python."""
     monkeypatch.chdir(tmp_path)
-    Path("positions.csv").write_text(OWN_BOOK)
-    hours = [f"2025-01-0{h // 24 + 1}T{h % 24:02}:00Z,{4_000 + h % 31},{95_000 - h % 17}" for h in range(72)]
-    Path("prices.csv").write_text("\n".join(["time,wstETH,cbBTC", *hours]))
+    shutil.copytree(SAMPLES, tmp_path / "docs" / "learn" / "samples")
     page = (ROOT / "docs" / "learn" / "own-files.md").read_text()
     refused, read = (block.partition("```")[0] for block in page.split("```text\n")[1:])
     lines = [
@@ -228,19 +221,9 @@ def test_two_files_of_your_own_come_to_a_page(tmp_path, monkeypatch) -> None:
 
 def test_the_other_columns_of_the_page_are_read(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("other-positions.csv").write_text(
-        "account,token,token_decimals,collateral_raw,borrowed_raw,state\n"
-        f"anna,wstETH,18,{60 * WAD},{120_000 * 10**6},open\nbert,cbBTC,8,{2 * 10**8},,open\n"
-        f"cleo,cbBTC,8,{2 * 10**8},{100_000 * 10**6},open\ndora,cbBTC,8,1,1,closed\n"
-    )
-    rows = [
-        f"{(1_735_689_600 + 3_600 * h) * 1_000},{symbol},{price + h % 13}"
-        for h in range(72)
-        for symbol, price in (("wstETH", 4_000), ("cbBTC", 95_000))
-    ]
-    Path("other-prices.csv").write_text("\n".join(["ms,coin,usd", *rows]))
+    shutil.copytree(SAMPLES, tmp_path / "docs" / "learn" / "samples")
     page = (ROOT / "docs" / "learn" / "own-files.md").read_text()
-    (line,) = [each for each in page.splitlines() if "--book other-positions.csv" in each]
+    (line,) = [each for each in page.splitlines() if "other-positions.csv --column" in each]
     result = CliRunner(mix_stderr=False).invoke(import_book, line.partition("run import ")[2].split())
     assert result.exit_code == 0, result.stderr
     day = load_scenario("runs/other/scenario.yaml")
