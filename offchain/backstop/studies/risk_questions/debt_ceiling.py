@@ -26,6 +26,7 @@ from backstop.studies.risk_questions.path_runner import (
     build_vaults,
     get_column,
     load_with_changes,
+    parse_share,
 )
 from backstop.studies.stress.path_statistics import Estimate, estimate_shortfall
 from backstop.studies.stress.stress_summary import round_estimate
@@ -64,7 +65,7 @@ def ceiling(
     limit: int,
     paths: int = PATHS,
     *,
-    level: int = LEVEL,
+    level: int | str = LEVEL,
     seed: int = 1,
     engine: str = "fast",
     workers: int = 1,
@@ -72,10 +73,11 @@ def ceiling(
 ) -> Ceiling:
     """Find how much a type's vaults may owe while its expected shortfall is within so many stablecoins.
 
-    The shortfall is that of the type's own bad debt at `level` [bps]. `sure` is the largest size whose whole
-    interval is within the limit, `over` the least whose whole interval is beyond.
+    The shortfall is that of the type's own bad debt at `level` ('95%', or bps). `sure` is the largest size
+    whose whole interval is within the limit, `over` the least whose whole interval is beyond.
     """
     run = runner or PathRunner(paths, seed, engine, workers)
+    level = parse_share(level, "level")
     run.need_tail(level)
     if limit < 1:
         raise BackstopError("a limit of less than one stablecoin allows no debt")

@@ -10,7 +10,7 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.simulation.scenario import Scenario
 from backstop.studies.data_frames import build_frame
-from backstop.studies.risk_questions.path_runner import build_vaults, load_with_changes
+from backstop.studies.risk_questions.path_runner import build_vaults, load_with_changes, parse_share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +28,15 @@ class Position(NamedTuple):
     ratio: int
 
 
-def falls(scenario: str | Path | Scenario, of: Sequence[int] = FALLS, *, seed: int = 1) -> pd.DataFrame:
-    """Return, for each type's price alone and all together, what is unsafe after each fall [bps].
+def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, seed: int = 1) -> pd.DataFrame:
+    """Return, for each type's price alone and all together, what is unsafe after each fall ('30%', or bps).
 
     A vault is unsafe by the contracts' own comparison, in integers: `debt_wad` is what those owe, `worth_wad`
     what their collateral is worth at the fallen price, rounded down; `missing_wad` adds up, vault by vault,
     what the debt is more than that, before any auction's cost. Debts are those at the opening.
     """
-    for fall in of:
+    drops = [parse_share(fall, "of") for fall in of]
+    for fall in drops:
         if not 0 <= fall < BASIS_POINTS:
             raise BackstopError(f"a fall of {fall} basis points is none: write 0 to {BASIS_POINTS - 1}")
     day = load_with_changes(scenario)
@@ -49,7 +50,7 @@ def falls(scenario: str | Path | Scenario, of: Sequence[int] = FALLS, *, seed: i
         if vault.debt:
             positions.append(Position(vault.symbol, locked, vault.debt * RAY, ratio))
     return build_frame(
-        compute_fall_rows(positions, {symbol: day.first_prices[symbol] for symbol in day.symbols}, of)
+        compute_fall_rows(positions, {symbol: day.first_prices[symbol] for symbol in day.symbols}, drops)
     )
 
 

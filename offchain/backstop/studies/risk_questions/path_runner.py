@@ -9,7 +9,7 @@ from pathlib import Path
 from backstop.errors import BackstopError
 from backstop.parallel.worker_selection import select_workers
 from backstop.simulation.progress import Progress
-from backstop.simulation.scenario import Scenario, build_vault_book
+from backstop.simulation.scenario import Scenario, build_vault_book, quantity_units
 from backstop.simulation.scenario.scenario_library import ORDERS, read_scenario
 from backstop.simulation.scenario.scenario_loader import parse_scenario
 from backstop.simulation.scenario.scenario_schema import Vault
@@ -65,6 +65,16 @@ class PathRunner:
             raise BackstopError(
                 f"a shortfall at {level / 100:g}% needs {least:,} paths or more, not {self.paths:,}"
             )
+
+
+def parse_share(value: int | str, name: str) -> int:
+    """Return a share in basis points: an integer is one already, a text is as in commands, '95%'."""
+    if isinstance(value, int):
+        return value
+    try:
+        return quantity_units.read_basis_points(value)
+    except ValueError as error:
+        raise BackstopError(f"{name}: {error}") from None
 
 
 def load_with_changes(

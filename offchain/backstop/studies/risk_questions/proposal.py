@@ -25,6 +25,7 @@ from backstop.studies.risk_questions.path_runner import (
     PathRunner,
     get_column,
     load_with_changes,
+    parse_share,
 )
 from backstop.studies.risk_questions.sensitivity_cases import build_cases
 from backstop.studies.stress.columns import Rows
@@ -66,7 +67,7 @@ def proposal(
     changes: Mapping[str, str] | str | Path,
     paths: int = PATHS,
     *,
-    level: int = LEVEL,
+    level: int | str = LEVEL,
     sensitivity: bool = True,
     seed: int = 1,
     engine: str = "fast",
@@ -76,9 +77,10 @@ def proposal(
     """Compare a scenario with one in which some fields have other values; all meet the same paths.
 
     `changes` are fields by their paths in the file (`parameters.collateral_types.WETH.liquidation_ratio`), or
-    another scenario's file. `level` is that of expected shortfalls [bps].
+    another scenario's file. `level` is that of expected shortfalls ('95%', or bps).
     """
     run = runner or PathRunner(paths, seed, engine, workers)
+    level = parse_share(level, "level")
     run.need_tail(level)
     fields = dict(changes) if isinstance(changes, Mapping) else {}
     if isinstance(changes, Mapping) and not changes:

@@ -180,3 +180,9 @@ def test_outcomes_do_not_depend_on_who_else_is_run(known) -> None:
     day = load_scenario(known)
     alone, again = PathRunner(20).run_outcomes([day, day])
     assert np.array_equal(alone, again)
+
+
+def test_shares_are_as_in_commands_or_in_basis_points(known) -> None:
+    assert backstop.falls(known, ["5%", "30%"]).equals(backstop.falls(known, [500, 3_000]))
+    with pytest.raises(BackstopError, match=r"^of: '30' is not a ratio; write e\.g\. '150%'$"):
+        backstop.falls(known, ["30"])
