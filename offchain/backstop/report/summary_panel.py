@@ -226,6 +226,8 @@ def compose_study_finding(summary: Mapping[str, Any]) -> Markup:
 def compose_sweep_finding(summary: Mapping[str, Any]) -> Markup:
     """Compose the finding of a sweep: the setting that gains most within the limit."""
     limit = SummaryFigures(summary).render_figure("limit_micro")
+    if withheld := summary.get("withheld"):
+        return Markup("{}").format(withheld)
     if summary["recommended"] is None:
         return Markup("No setting keeps its expected shortfall to {} stablecoins.").format(limit)
     values = summary["points"][summary["recommended"]["point"]]["values"]

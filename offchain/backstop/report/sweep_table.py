@@ -47,7 +47,9 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
         f"\n{len(order)} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
     )
     limit = format_coins(summary["limit_micro"])
-    if best is None:
+    if withheld := summary.get("withheld"):
+        console.print(withheld, soft_wrap=True)
+    elif best is None:
         console.print(f"no setting keeps its expected shortfall to {limit}")
     else:
         within, chosen = (

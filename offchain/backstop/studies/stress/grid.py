@@ -31,6 +31,7 @@ class Axis:
     title: str
     values: tuple[str, ...]
     changes: tuple[Field, ...]
+    paths: tuple[str, ...] = ()  # of the fields that move along the axis
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def _parse_axis(name: str, field: Field) -> Axis:
             set_fields(field, {path: values[i] for path, values in columns.items()})
             for i in range(len(texts))
         ),
+        paths=tuple(columns),
     )
 
 

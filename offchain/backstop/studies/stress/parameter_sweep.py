@@ -24,6 +24,7 @@ from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.parallel.workers import Workers
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, build_vault_book
+from backstop.simulation.scenario.scenario_schema import Vault
 from backstop.simulation.scenario.scenario_writer import render_yaml
 from backstop.studies.scenario_fields import as_plain_values
 from backstop.studies.stress.columns import Columns, Rows
@@ -48,6 +49,7 @@ STUDIES = "studies"
 """Folder of a sweep for studies of single settings."""
 _CELLS = 2_000_000
 _SEED = 1
+_RATIOS = (".liquidation_ratio", ".initial_ratio")
 
 
 class Sweep:
@@ -176,6 +178,7 @@ def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
                 ),
             }
         )
+    withheld = describe_still_book(grid, sweep.seed)
     return {
         "schema_version": SCHEMA_VERSION,
         "grid": grid.name,
@@ -190,8 +193,35 @@ def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
         "limit_micro": grid.limit,
         "axes": [{"name": axis.name, "title": axis.title, "values": list(axis.values)} for axis in grid.axes],
         "points": points,
-        "recommended": recommend_point(gains, risks, losses, level, grid.limit),
+        "recommended": None if withheld else recommend_point(gains, risks, losses, level, grid.limit),
+        "withheld": withheld,
     }
+
+
+def describe_still_book(grid: Grid, seed: int) -> str | None:
+    """Return why no setting can be recommended: the ratio changes and the book does not; None if it can.
+
+    Owners who hold as much collateral at a ratio of 106% as at 145% are further from liquidation at 106%, so
+    that the lowest ratio always looks safest. In truth they would borrow up to the lower ratio.
+    """
+    for place, axis in enumerate(grid.axes):
+        if not any(path.endswith(_RATIOS) for path in axis.paths):
+            continue
+        of_axis = [each for each in grid.points if not any(each.places[:place] + each.places[place + 1 :])]
+        books = {build_opening_book(each.scenario, seed) for each in of_axis}
+        if len(books) < len(of_axis):
+            return (
+                f"No setting is recommended: {axis.title} changes from {axis.values[0]} to {axis.values[-1]} "
+                "and the book stands still. The same owners hold as much collateral at each, so that a lower "
+                "ratio only looks safer. Have the axis change the book, too, or compare at equal ratios."
+            )
+    return None
+
+
+def build_opening_book(scenario: Scenario, seed: int) -> tuple[Vault, ...]:
+    """Return the vaults of a scenario at its opening prices."""
+    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
+    return tuple(build_vault_book(scenario, seed, opening))
 
 
 def _get_column(point: Point, rows: Rows, name: str) -> Sample:
@@ -205,9 +235,8 @@ def measure_gain(kind: str, scenario: Scenario, seed: int) -> int:
     initial ratio, averaged over the types by their share of the book's debt. `debt` is what the book lends,
     in whole stablecoins.
     """
-    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
     debts = dict.fromkeys(scenario.symbols, 0)
-    for vault in build_vault_book(scenario, seed, opening):
+    for vault in build_opening_book(scenario, seed):
         debts[vault.symbol] += vault.debt
     whole = sum(debts.values())
     if kind == "debt":

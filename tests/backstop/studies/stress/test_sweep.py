@@ -203,3 +203,27 @@ def test_a_malformed_grid_is_one_line(tmp_path, text, problem) -> None:
     result = run(str(path), "--out", str(tmp_path / "out"))
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+MOVES = """      vault_book.generated.ETH.ratio.from: [135%, 150%]
+      vault_book.generated.ETH.ratio.to: [180%, 195%]
+"""
+
+
+def test_no_ratio_is_recommended_to_a_book_that_stands_still(summary, printed, out, tmp_path) -> None:
+    """Owners with the same collateral at each ratio make the lowest one look safest."""
+    assert summary["recommended"] is None
+    assert summary["withheld"].startswith(
+        "No setting is recommended: Liquidation ratio changes from 130% to 145% and the book stands still."
+    )
+    assert summary["withheld"] in printed and summary["withheld"] in (out / "report.html").read_text()
+    text = GRID.read_text().replace("scenario: small.yaml", f"scenario: {HERE / 'small.yaml'}")
+    text = text.replace("limit: 400_000", "limit: 10_000_000")
+    ratios = "initial_ratio: [135%, 150%]\n"
+    moving = tmp_path / "moving.yaml"
+    moving.write_text(text.replace(ratios, ratios + MOVES))
+    result = run(str(moving), "--paths", str(PATHS), "--out", str(tmp_path / "moving"))
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "moving" / "summary.json").read_text())
+    assert found["withheld"] is None and found["recommended"] is not None
+    assert "stands still" not in result.stdout
