@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
-from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.scenario_library import read_scenario
 from backstop.studies.data_frames import build_frame
@@ -95,7 +95,10 @@ def proposal(
             f"the proposal has the types {', '.join(proposed.symbols)}, and now there are "
             f"{', '.join(now.symbols)}: types are compared one by one"
         )
-    alone = _build_single_changes(scenario, fields)
+    shared, left_out = _find_shared_vaults(now, proposed)
+    now, proposed = _keep_vaults(now, shared), _keep_vaults(proposed, shared)
+    singles = _build_single_changes(scenario, fields)
+    alone = {name: _keep_vaults(each, shared) for name, each in singles.items()}
     others = build_cases() if sensitivity else {}
     pairs = {name: (change(now), change(proposed)) for name, change in others.items()}
     pairs = {name: pair for name, pair in pairs.items() if pair[0] != now}
@@ -134,13 +137,37 @@ def proposal(
             measure_gain("efficiency", proposed, run.seed),
         ),
         unsafe_wad=(_compute_unsafe_debt(now, run.seed), _compute_unsafe_debt(proposed, run.seed)),
-        assumptions=_list_assumptions(now, proposed),
+        assumptions=(*_list_assumptions(now, proposed), *left_out),
         facts=tuple(f"{fact.statement} ({fact.source})" for fact in now.facts),
         paths=run.paths,
         seed=run.seed,
         engine=run.engine,
         level=level,
     )
+
+
+def _find_shared_vaults(now: Scenario, proposed: Scenario) -> tuple[set[tuple[str, str]], list[str]]:
+    """Return the vaults that are opened with equal debt on both sides, and what is said of the others.
+
+    A higher debt floor drops or merges small vaults of the proposed side: their losses of now would be a gain
+    of the proposal.
+    """
+    sides = [{(each.owner, each.symbol): each.debt for each in side.vaults} for side in (now, proposed)]
+    shared = {key for key, debt in sides[0].items() if sides[1].get(key) == debt}
+    other = {key: debt for side in sides for key, debt in side.items() if key not in shared}
+    if not other:
+        return shared, []
+    owed, whole = sum(other.values()), sum({**sides[0], **sides[1]}.values())
+    return shared, [
+        f"{len(other):,} vaults that are not opened alike on both sides, as under a higher floor, are left out "
+        f"of both: {owed // WAD:,} stablecoins, {100 * owed / max(1, whole):.2f}% of the debt."
+    ]
+
+
+def _keep_vaults(scenario: Scenario, shared: set[tuple[str, str]]) -> Scenario:
+    """Return the scenario with these of its vaults; vaults that are drawn by lot stay."""
+    kept = tuple(each for each in scenario.vaults if (each.owner, each.symbol) in shared)
+    return scenario if len(kept) == len(scenario.vaults) else replace(scenario, vaults=kept)
 
 
 def _build_single_changes(scenario: str | Path | Scenario, fields: Mapping[str, str]) -> dict[str, Scenario]:

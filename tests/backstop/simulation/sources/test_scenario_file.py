@@ -265,3 +265,17 @@ def test_a_proposal_takes_what_was_written(tmp_path) -> None:
     of_object = backstop.proposal(day, asked, paths=200, sensitivity=False)
     of_file = backstop.proposal(tmp_path / "scenario.yaml", asked, paths=200, sensitivity=False)
     assert of_object.figures.equals(of_file.figures) and of_object.before == of_file.before
+
+
+def test_a_higher_debt_floor_is_compared_on_the_same_vaults(tmp_path) -> None:
+    """Vaults under the proposed floor, which are dropped or merged there, are left out of both sides."""
+    rows = positions()
+    rows["debt"] = [2_500 if number < 10 else debt for number, debt in enumerate(rows["debt"])]
+    backstop.write_scenario(backstop.read_book(rows), backstop.read_prices(prices()), tmp_path, floor=2_000)
+    fields = {f"parameters.collateral_types.{symbol}.debt_floor": "3_000 stablecoin" for symbol in SYMBOLS}
+    found = backstop.proposal(tmp_path / "scenario.yaml", fields, paths=200, sensitivity=False)
+    (said,) = (line for line in found.assumptions if "not opened alike on both sides" in line)
+    assert said.startswith("13 vaults") and said.endswith("45,454 stablecoins, 0.31% of the debt.")
+    figures = found.figures
+    (change,) = figures[(figures["figure"] == "shortfall") & (figures["of"] == "all")]["change_micro"]
+    assert change == 0
