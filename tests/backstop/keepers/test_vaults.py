@@ -9,7 +9,7 @@ import pytest
 from backstop.keepers.keeper_decisions import has_occasion
 from backstop.keepers.vault_risk_index import VaultRiskIndex
 from backstop.model.interfaces import Vault
-from backstop.simulation import scenario_run
+from backstop.simulation import block_runner
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from tests.support.keeper_scenario import each_block
@@ -84,7 +84,7 @@ def test_runs_do_not_show_who_was_not_asked(name, monkeypatch) -> None:
     """With workouts, guards and facilitators: the same run, to the transaction, as with all asked."""
     scenario = load_scenario(name)
     short = simulate(scenario, "model", 1)
-    monkeypatch.setattr(scenario_run, "has_occasion", lambda role, view: True)
+    monkeypatch.setattr(block_runner, "has_occasion", lambda role, view: True)
     whole = simulate(scenario, "model", 1)
     assert short.summary == whole.summary
     assert short.tables == whole.tables

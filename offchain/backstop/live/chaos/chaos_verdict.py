@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.role_accounts import get_account
-from backstop.keepers.keeper_decisions import KeeperMemory
+from backstop.keepers.keeper_decisions import Keeper, KeeperMemory
 from backstop.live.chaos.chaos_environment import ACCOUNTS, BIDDERS, BUDGETS, ChaosEnvironment
+from backstop.live.chaos.follower_processes import FollowerProcess
 from backstop.live.mirror.chain_mirror import Mirror, open_mirror
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import market_view
@@ -138,8 +139,8 @@ def check_budgets(
     return rows
 
 
-def _describe_keeper(keeper: Any) -> dict[str, Any]:
-    counts = Counter(line.get("event") for line in keeper.lines())
+def _describe_keeper(keeper: FollowerProcess) -> dict[str, Any]:
+    counts = Counter(line.get("event") for line in keeper.read_log_lines())
     told = (
         "sent",
         "done",
@@ -328,11 +329,11 @@ class WaitTimes:
         return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else 0
 
 
-def _find_paying_calls(mirror: Mirror, keeper: Any, scene: ChaosEnvironment) -> list[Action]:
+def _find_paying_calls(mirror: Mirror, keeper: Keeper, scene: ChaosEnvironment) -> list[Action]:
     """Return what a keeper without capital gains from in the next block."""
     then = mirror.model.timestamp + scene.chain.block_time
     base = int(
         scene.chain.node.request("eth_getBlockByNumber", hex(mirror.block), False)["baseFeePerGas"], 16
     )
     view = market_view(mirror, then, base)
-    return [intent.action for intent in keeper.decide(view, KeeperMemory(), base)]
+    return [intent.action for intent in keeper.decide_calls(view, KeeperMemory(), base)]

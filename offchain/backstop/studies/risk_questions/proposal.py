@@ -159,7 +159,7 @@ def _find_shared_vaults(now: Scenario, proposed: Scenario) -> tuple[set[tuple[st
         return shared, []
     owed, whole = sum(other.values()), sum({**sides[0], **sides[1]}.values())
     return shared, [
-        f"{len(other):,} vaults that are not opened alike on both sides, as under a higher floor, are left out "
+        f"{len(other):,} vaults that are not opened alike on both sides, as of a higher floor, are left out "
         f"of both: {owed // WAD:,} stablecoins, {100 * owed / max(1, whole):.2f}% of the debt."
     ]
 

@@ -27,7 +27,7 @@ WRITES = {
     "a vault of nobody": ("VaultEngine", "deposit_and_draw", "self.vaults[collateral_type][self] += 1"),
     "salvage that drifts": ("VaultEngine", "accrue", "ledger.salvage[collateral_type] += 1"),
     "a top of an auction to come": ("CollateralAuction", "take", "self.tops[auction_id + 1_000] = 1"),
-    "a level of a batch to come": ("Pool", "deposit", "exits.levels[99] = 1"),
+    "a level of a batch to come": ("Pool", "deposit", "exit_batches.levels[99] = 1"),
     "flags that drift": ("LiquidationEngine", "flag", "vault_flags.of_types[collateral_type] += 1"),
     "what another has paid in": ("PerpetualMarket", "deposit", "cycle_book.paid_in[self] += 1"),
 }

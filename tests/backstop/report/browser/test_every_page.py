@@ -119,7 +119,18 @@ def straddled(folder: Path) -> Path:
 
 def hunted(folder: Path) -> Path:
     """A hunt of one alarm, which ends with another exit code where it found a story."""
-    args = ["--cases", "1", "--alarm", "liveness", "--trials", "3", "--best", "0", "--out", str(folder)]
+    args = [
+        "--cases",
+        "1",
+        "--alarm",
+        "liveness",
+        "--trials",
+        "3",
+        "--max-findings",
+        "0",
+        "--out",
+        str(folder),
+    ]
     result = CliRunner(mix_stderr=False).invoke(hunt.cli, args)
     assert result.exit_code == 1, result.stderr
     return folder / "report.html"

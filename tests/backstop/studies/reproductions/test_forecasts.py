@@ -29,7 +29,7 @@ def test_the_page_says_what_is_printed(found) -> None:
     """All of the falls, which no seed moves; of the losses what is published, in the same order."""
     lines = DOCS.split(f"## {found.title}\n\n")[1].split("\n\n")[0].splitlines()[2:]
     page = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in lines]
-    ours = [tuple(cell.strip() for cell in each.cells()) for each in found.rows]
+    ours = [tuple(cell.strip() for cell in each.format_cells()) for each in found.rows]
     assert page[:FALLS] == ours[:FALLS]
     assert [(figure, published, bound, source) for figure, published, _, _, bound, _, source in page] == [
         (figure, published, bound, source) for figure, published, _, _, bound, _, source in ours
