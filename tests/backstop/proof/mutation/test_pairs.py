@@ -26,6 +26,8 @@ from backstop.proof.mutation.correlated_mutant_runs import (
 from backstop.proof.mutation.correlated_mutants import BY_HAND, DRAWN, HUNTED, read_pairs, select_pairs
 from backstop.proof.mutation.mistake_detectors import BROKEN, DIFFERENCE, NOTICED, SILENT, copy_checkout
 
+# Drawn before the losses of a market moved to the fund, and written there in two places.
+MOVED = {"late-losses-by-thirds"}
 SKIPPED = [
     Path(__file__).with_name(name)
     for name in (
@@ -91,7 +93,7 @@ def test_the_hunt_has_others_of_three_draws_and_two_that_are_harmless():
     brief="tests/backstop/proof/mutation/test_pairs.py::test_some_are_drawn_and_some_come_from_experience"
 )
 def test_what_is_drawn_is_a_mutant_with_its_fault_in_the_contract(checkout):
-    drawn = [pair for pair in ALL.values() if pair.source == DRAWN]
+    drawn = [pair for pair in ALL.values() if pair.source == DRAWN and pair.name not in MOVED]
     files = {change.file.removeprefix("contracts/") for pair in drawn for change in pair.changes}
     contracts = [contract for contract in FILES if files & {*FILES[contract]}]
     mutants = {mutant.id: mutant for contract in contracts for mutant in list_mutants(contract)}
