@@ -5,7 +5,8 @@
 @title ConstantProductMarket
 @license GNU Affero General Public License v3.0 only
 @notice Where takers sell collateral on a local chain: collateral x stablecoin = constant, the fee
-        stays in the pool. Reserves are booked, in wad; what a trade gives is rounded down.
+        stays in the pool. Reserves are booked, in wad; what a trade gives is rounded down. A part of the
+        stablecoin reserve can be virtual: it counts for the price, and the market does not hold it.
 """
 from ethereum.ercs import IERC20
 
@@ -42,6 +43,8 @@ UNIT: public(immutable(uint256))
 
 collateral_reserve: public(uint256)
 stable_reserve: public(uint256)
+# Of the stablecoin reserve, what the market does not hold [wad].
+virtual_stable: public(uint256)
 
 
 @deploy
@@ -63,27 +66,33 @@ def __init__(token: address, decimals: uint256, stablecoin: address, fee: uint25
 
 
 @external
-def set_liquidity(collateral: uint256, stable: uint256):
+def set_liquidity(collateral: uint256, stable: uint256, virtual: uint256 = 0):
     """
-    @notice Set both reserves: pay in or take out the differences. Owner only.
+    @notice Set both reserves: pay in or take out the differences of what is held. Owner only.
+    @dev A sale that would pay out more than the market holds reverts in the token. Between two calls, buys
+         and sells change what is held by as much as the reserve, so the virtual part stays.
     @param collateral [wad] Floored to the token's unit.
     @param stable [wad] Stablecoin.
+    @param virtual [wad] Part of `stable` that the owner does not pay in.
     """
     assert msg.sender == OWNER, "market: not owner"
+    assert virtual <= stable, "market: virtual reserve"
     new: uint256 = collateral // UNIT * UNIT
+    held: uint256 = stable - virtual
     old_collateral: uint256 = self.collateral_reserve
-    old_stable: uint256 = self.stable_reserve
+    old_held: uint256 = self.stable_reserve - self.virtual_stable
     self.collateral_reserve = new
     self.stable_reserve = stable
+    self.virtual_stable = virtual
     log LiquiditySet(collateral=new, stable=stable)
     if new > old_collateral:
         self._pull_token(TOKEN, (new - old_collateral) // UNIT)
     elif new < old_collateral:
         self._push_token(TOKEN, OWNER, (old_collateral - new) // UNIT)
-    if stable > old_stable:
-        self._pull_token(STABLECOIN, stable - old_stable)
-    elif stable < old_stable:
-        self._push_token(STABLECOIN, OWNER, old_stable - stable)
+    if held > old_held:
+        self._pull_token(STABLECOIN, held - old_held)
+    elif held < old_held:
+        self._push_token(STABLECOIN, OWNER, old_held - held)
 
 
 @external
@@ -184,5 +193,5 @@ def _pull_token(token: address, amount: uint256):
 
 @internal
 def _push_token(token: address, receiver: address, amount: uint256):
-    # What is booked is held, so a token that only returns false has no reason to.
+    # The collateral that is booked is held; the stablecoin reverts where it is not.
     extcall IERC20(token).transfer(receiver, amount, default_return_value=True)

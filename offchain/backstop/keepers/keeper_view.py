@@ -341,6 +341,7 @@ class KeeperView(VaultView):
             stable,
             self._fees[collateral_type],
             self.get_terms(collateral_type).unit,
+            tables["virtual_stable"].get((), 0),
         )
 
     def get_spendable_stablecoins(self, owner: str) -> int:

@@ -34,6 +34,7 @@ class ConstantProductPool(NamedTuple):
     stable: int
     fee: int
     unit: int
+    virtual: int = 0  # wad of stablecoin that counts for the price, and that the market does not hold
 
     @property
     def price(self) -> int:
@@ -41,11 +42,15 @@ class ConstantProductPool(NamedTuple):
         return self.stable * RAY // self.collateral
 
     def compute_proceeds(self, amount: int) -> int:
-        """Return the stablecoin for an amount of collateral, as the market computes it [wad]."""
+        """Return the stablecoin for an amount of collateral, as the market computes it [wad].
+
+        0 if the market does not hold so much: such a sale reverts.
+        """
         paid = amount // self.unit * self.unit * (BASIS_POINTS - self.fee)
         if paid == 0:
             return 0
-        return paid * self.stable // (self.collateral * BASIS_POINTS + paid)
+        out = paid * self.stable // (self.collateral * BASIS_POINTS + paid)
+        return out if out <= self.stable - self.virtual else 0
 
     def apply_sale(self, amount: int) -> ConstantProductPool:
         """Return the pool once this much collateral is sold to it."""
@@ -55,10 +60,16 @@ class ConstantProductPool(NamedTuple):
         )
 
     def compute_best_amount(self, price: int) -> int:
-        """Return the most to sell so that the last piece still brings `price` (ray) [wad]."""
+        """Return the most to sell so that the last piece still brings `price` (ray) [wad], rounded down.
+
+        No more than the stablecoins that the market holds pay for.
+        """
         kept, reserve = BASIS_POINTS - self.fee, self.collateral * BASIS_POINTS
         # The marginal proceeds are kept*stable*reserve / (reserve + kept*amount)**2.
-        return max(0, isqrt(kept * self.stable * reserve * RAY // price) - reserve) // kept
+        most = max(0, isqrt(kept * self.stable * reserve * RAY // price) - reserve) // kept
+        if self.virtual:
+            most = min(most, max(0, self.stable - self.virtual) * reserve // (self.virtual * kept))
+        return most
 
 
 class Auction(NamedTuple):

@@ -43,24 +43,31 @@ class ConstantProductMarket(Contract):
         self.unit = 10 ** (18 - decimals)
         self.collateral = self.table("collateral_reserve")
         self.stable = self.table("stable_reserve")
+        self.virtual = self.table("virtual_stable")
 
     @external
-    def set_liquidity(self, sender: str, collateral: int, stable: int) -> None:
-        """Set both reserves, wad; the owner pays in or takes out the differences."""
+    def set_liquidity(self, sender: str, collateral: int, stable: int, virtual: int = 0) -> None:
+        """Set both reserves [wad]; the owner pays in or takes out the differences of what is held.
+
+        The market does not hold the virtual part of the stablecoins: it counts for the price alone.
+        """
         require(sender == self.owner, "market: not owner")
+        require(virtual <= stable, "market: virtual reserve")
         new = collateral // self.unit * self.unit
-        old_collateral, old_stable = self.collateral[()], self.stable[()]
+        held = stable - virtual
+        old_collateral, old_held = self.collateral[()], self.stable[()] - self.virtual[()]
         self.collateral[()] = new
         self.stable[()] = stable
+        self.virtual[()] = virtual
         self.emit("LiquiditySet", new, stable)
         if new > old_collateral:
             self._pull_token(self.token, sender, (new - old_collateral) // self.unit)
         elif new < old_collateral:
             self._push_token(self.token, self.owner, (old_collateral - new) // self.unit)
-        if stable > old_stable:
-            self._pull_token(self.stablecoin, sender, stable - old_stable)
-        elif stable < old_stable:
-            self._push_token(self.stablecoin, self.owner, old_stable - stable)
+        if held > old_held:
+            self._pull_token(self.stablecoin, sender, held - old_held)
+        elif held < old_held:
+            self._push_token(self.stablecoin, self.owner, old_held - held)
 
     @external
     def sell(self, sender: str, amount: int, min_out: int, receiver: str) -> int:
@@ -113,6 +120,11 @@ class ConstantProductMarket(Contract):
     def stable_reserve(self, sender: str) -> int:
         """Return the booked stablecoin [wad]."""
         return int(self.stable[()])
+
+    @view
+    def virtual_stable(self, sender: str) -> int:
+        """Return the part of the booked stablecoin that the market does not hold [wad]."""
+        return int(self.virtual[()])
 
     def _compute_output(self, amount: int, reserve_in: int, reserve_out: int) -> int:
         paid = mul(amount, BASIS_POINTS - self.fee)

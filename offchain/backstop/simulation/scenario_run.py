@@ -356,29 +356,37 @@ class ScenarioRun:
     # --------------------------------------------------------------------- blocks
 
     def move_markets(self, now: int) -> None:
-        """Trade the local markets back towards the price outside, and refill them."""
+        """Trade the local markets back towards the price outside, and refill them.
+
+        A market is as deep as the scenario says. What the market maker has no stablecoins for is a virtual
+        reserve: it counts for the price, and a sale that would need it reverts. Markets share the stablecoins
+        in proportion to their depths.
+        """
         maker = self.register_account("market_maker")
         money = self.get_stablecoins(maker)
         view = self.view() if any(now % each.every == 0 for each in self.scenario.markets.values()) else None
-        prices = self.market_prices()
+        if view is None:
+            return
+        prices, needed = self.market_prices(), sum(each.depth for each in self.scenario.markets.values())
+        pools = [view.get_market_pool(c) for c in range(len(self.scenario.symbols))]
+        circulating = money + sum(pool.stable - pool.virtual for pool in pools if pool is not None)
         for c, symbol in enumerate(self.scenario.symbols):
             market = self.scenario.markets[symbol]
-            if view is None or now % market.every:
+            if now % market.every:
                 continue
-            outside, pool = prices[c], view.get_market_pool(c)
-            target, depth = outside, market.depth
+            outside, pool = prices[c], pools[c]
+            target, depth, held = outside, market.depth, 0
             if pool is not None:
                 inside = pool.stable * RAY // pool.collateral
                 gap = outside - inside
                 if abs(gap) * BASIS_POINTS <= outside * market.tolerance:
                     continue
                 target = inside + gap * market.every // market.recovery
-                depth = min(depth, pool.stable + money)
-                money -= depth - pool.stable
-            else:
-                depth = min(depth, money)
-                money -= depth
-            self.refill_market(symbol, depth * RAY // target, depth)
+                held = pool.stable - pool.virtual
+            share = depth * min(circulating, needed) // needed
+            paid_in = min(share - held, money)
+            money -= paid_in
+            self.refill_market(symbol, depth * RAY // target, depth, depth - held - paid_in)
 
     def submit_marks(self, sender: str) -> None:
         """Bring what reporters sign now, as whoever needs marks does, and have the sender's account woken."""
@@ -403,10 +411,10 @@ class ScenarioRun:
         free = standing.own - standing.haircut - standing.unfinal - ahead.trading._mark_all(owner).worse
         return max(0, free - div_up(initial, BASIS_POINTS))
 
-    def refill_market(self, symbol: str, collateral: int, stable: int) -> None:
-        """Set the amounts in a market, both wad."""
-        maker = self.register_account("market_maker")
-        self.apply_or_raise(f"Market.{symbol}", "set_liquidity", collateral, stable, sender=maker)
+    def refill_market(self, symbol: str, collateral: int, stable: int, virtual: int) -> None:
+        """Set the reserves of a market, and the part of the stablecoins that it does not hold [wad]."""
+        maker, args = self.register_account("market_maker"), (collateral, stable, virtual)
+        self.apply_or_raise(f"Market.{symbol}", "set_liquidity", *args, sender=maker)
 
     def get_stablecoins(self, owner: str) -> int:
         """Return an account's stablecoins, wad."""

@@ -134,3 +134,32 @@ def test_what_it_cannot_be_made_with(protocol, decimals, fee, reason):
     token, stablecoin, owner = map(protocol.address, ("WETH", "Stablecoin", "market_maker"))
     made = ("ConstantProductMarket", token, decimals, stablecoin, fee, owner)
     check_cannot_be_made(protocol, *made, reason=reason)
+
+
+def test_a_virtual_reserve_deepens_the_market_and_pays_nothing(protocol, market):
+    held = protocol.read("Stablecoin.balanceOf", market)
+    depth, virtual = 20_000_000 * WAD, 20_000_000 * WAD - held
+    protocol.fund(market[7:], "market_maker", 10_000 * WAD)
+    protocol.do(f"{market}.set_liquidity", 10_000 * WAD, depth, virtual, sender="market_maker")
+    assert protocol.read("Stablecoin.balanceOf", market) == held
+    assert protocol.read(f"{market}.price") == 2_000 * RAY
+    sold = protocol.do(f"{market}.sell", 10 * WAD, 0, "saver", sender="taker")
+    # The price falls by a tenth of what it falls without: x*y of ten times the reserves.
+    paid = 10 * WAD * 9_970
+    assert sold == paid * depth // (10_000 * WAD * 10_000 + paid)
+    assert protocol.read(f"{market}.virtual_stable") == virtual
+    assert protocol.read("Stablecoin.balanceOf", market) == held - sold
+
+
+def test_a_market_cannot_pay_its_virtual_reserve(protocol, market):
+    stable = protocol.read("Stablecoin.balanceOf", "market_maker")
+    depth, virtual = 2_000_000 * WAD, 1_999_000 * WAD
+    protocol.do(f"{market}.set_liquidity", 1_000 * WAD, depth, virtual, sender="market_maker")
+    assert protocol.read("Stablecoin.balanceOf", "market_maker") - stable == virtual
+    with reverts("erc20: transfer amount exceeds balance"):
+        protocol.do(f"{market}.sell", 10 * WAD, 0, "taker", sender="taker")
+
+
+def test_a_virtual_reserve_is_a_part_of_the_reserve(protocol, market):
+    with reverts("market: virtual reserve"):
+        protocol.do(f"{market}.set_liquidity", WAD, 10, 11, sender="market_maker")

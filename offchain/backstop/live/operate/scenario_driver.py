@@ -182,13 +182,13 @@ class LiveSimulation(Simulation):
             self.record_mined()
         self.recorder.record_block(self.view(), self.gas_price, 0)
 
-    def refill_market(self, symbol: str, collateral: int, stable: int) -> None:
+    def refill_market(self, symbol: str, collateral: int, stable: int, virtual: int) -> None:
         """Refill markets as in a simulation.
 
         But keepers trade meanwhile: what the maker has no longer enough for, it leaves until it looks again.
         """
         maker = self.register_account("market_maker")
-        action = Action(f"Market.{symbol}", "set_liquidity", (collateral, stable), maker)
+        action = Action(f"Market.{symbol}", "set_liquidity", (collateral, stable, virtual), maker)
         outcome = self.apply(action)
         if outcome.reason not in (None, _TOO_LITTLE):
             raise self.build_revert_error(action, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MAX_DEBT_CEILING
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
+from backstop.studies.risk_questions.path_runner import PathRunner, get_column
 from backstop.studies.stress.engine_agreement import run_both_engines
 from tests.support.checkout_paths import ROOT
 
@@ -279,3 +281,22 @@ def test_a_higher_debt_floor_is_compared_on_the_same_vaults(tmp_path) -> None:
     figures = found.figures
     (change,) = figures[(figures["figure"] == "shortfall") & (figures["of"] == "all")]["change_micro"]
     assert change == 0
+
+
+def test_a_market_deeper_than_the_book_owes_is_as_deep_as_it_says(folder) -> None:
+    """Before: the market maker had the stablecoins of the book alone, and no market was deeper than that."""
+    day = load_scenario(folder / "scenario.yaml")
+    owed = sum(vault.debt for vault in day.vaults)
+    falling = replace(day, shifts=dict.fromkeys(day.symbols, -3_000))
+    losses = []
+    for times in (1, 5, 30):
+        markets = {
+            symbol: replace(each, depth=times * owed, debt_to_depth=0)
+            for symbol, each in falling.markets.items()
+        }
+        deep = replace(falling, markets=markets)
+        exact, fast = run_both_engines(deep, 1, 3)
+        assert np.allclose(exact[:, 2], fast[:, 2], rtol=0.02)
+        (rows,) = PathRunner(20, 1, "fast", 1).run_outcomes([deep])
+        losses.append(get_column(deep, rows, "bad_debt").sum())
+    assert losses[0] > losses[1] > losses[2] > 0

@@ -34,7 +34,14 @@ def update_prices(terms: Table, system: Table, auctions: Table, now: float) -> N
 
 @njit(cache=True)
 def _plan_take(
-    terms: Table, auction: Table, amount: float, budget: float, market: float, coins: float, money: float
+    terms: Table,
+    auction: Table,
+    amount: float,
+    budget: float,
+    market: float,
+    coins: float,
+    money: float,
+    virtual: float,
 ) -> tuple[float, float, float, float]:
     """Plan the take of about `amount` with the largest profit: profit, amount to ask, bought, paid.
 
@@ -58,6 +65,8 @@ def _plan_take(
         if bought == 0.0 or paid > budget:
             continue
         worth = compute_proceeds(coins, money, terms.fee, bought) if coins > 0 else bought * market
+        if coins > 0 and worth > (money - virtual) * (1 + ROUNDING):
+            worth = 0.0  # the market cannot pay it: the sale reverts
         if best[1] == 0.0 or worth - paid > best[0]:
             # The price falls until inclusion, when a take that ends the auction now would leave a rest.
             best = (worth - paid, auction.lot if rest == 0.0 else bought, bought, paid)
@@ -115,11 +124,11 @@ def choose_takes(
             break
         auction = auctions[places[at]]
         c = auction.type
-        coins, money = markets[c, 0], markets[c, 1]
-        amount = best_amount(coins, money, terms[c].fee, auction.price)
+        coins, money, virtual = markets[c, 0], markets[c, 1], kinds[c].virtual
+        amount = best_amount(coins, money, virtual, terms[c].fee, auction.price)
         if amount == 0.0:
             continue
-        profit, asked, bought, _ = _plan_take(terms[c], auction, amount, ENDLESS, 0.0, coins, money)
+        profit, asked, bought, _ = _plan_take(terms[c], auction, amount, ENDLESS, 0.0, coins, money, virtual)
         if asked == 0.0 or profit < cost + group.profit:
             continue
         markets[c, 0] = coins + bought
@@ -157,7 +166,7 @@ def choose_bids(
             continue
         amount = min(auction.lot, budgets[i] / auction.price)
         profit, asked, _, paid = _plan_take(
-            terms[auction.type], auction, amount, budgets[i], market, 0.0, 0.0
+            terms[auction.type], auction, amount, budgets[i], market, 0.0, 0.0, 0.0
         )
         if asked == 0.0 or profit < cost + group.profit:
             continue

@@ -46,7 +46,7 @@ from backstop.studies.stress.fast.loss_kernel import (
     payable_at_once,
     turn_epoch,
 )
-from backstop.studies.stress.fast.pricing import can_poke, compute_proceeds, open_feed, poke_feed, valid_price
+from backstop.studies.stress.fast.pricing import ROUNDING, can_poke, compute_proceeds, open_feed, poke_feed, valid_price
 
 SENT = -1
 """Key of a wish that was included; when it is wanted again, it is a new one."""
@@ -94,11 +94,12 @@ def run_path(
         now = float(t * setting.block_time)
         gone = max(0.0, setting.supply - system.supply)
         system.scarce = 1 + gone * setting.scarcity / max(1.0, system.supply)
+        backing = _compute_backing(terms, kinds, system)
         for c in range(types):
             prices[c] = world.prices[c, at] / system.scarce
             _add_block_fees(terms[c], kinds[c])
             turn_epoch(setting, kinds[c], stages, events[c], now)
-            _move_market(terms[c], kinds[c], system, prices[c], t * setting.block_time)
+            _move_market(terms[c], kinds[c], system, prices[c], backing, t * setting.block_time)
         for i in range(len(world.exits)):
             leaving = world.exits[i]
             if now - setting.block_time < leaving.at <= now:
@@ -195,7 +196,7 @@ def _reset_state(
         open_feed(kind, terms[c], reports[c], sources[c, 0], opened, stepped)
         kind.rate, kind.buffer, kind.art, kind.locked = 1.0, terms[c].buffer, terms[c].art, terms[c].locked
         kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = kind.added_before = 0.0
-        kind.coins = kind.money = 0.0
+        kind.coins = kind.money = kind.virtual = 0.0
         kind.covered_at, kind.accrued_at, kind.fees = -np.inf, stepped, terms[c].fees
         kind.epoch, kind.reached, kind.listed = -1, terms[c].first, 0
     system.reserve, system.supply, system.maker = setting.reserve, setting.supply, setting.money
@@ -231,8 +232,18 @@ def _add_block_fees(terms: Table, kind: Table) -> None:
 
 
 @njit(cache=True)
-def _move_market(terms: Table, kind: Table, system: Table, outside: float, now: int) -> None:
-    """Close a part of the local market's gap to the outside price, as far as the maker's money goes."""
+def _compute_backing(terms: Table, kinds: Table, system: Table) -> float:
+    """Compute the share of the markets' depth that the maker's money and the markets hold, up to 1."""
+    needed, circulating = 0.0, system.maker
+    for c in range(len(terms)):
+        needed += terms[c].depth
+        circulating += kinds[c].money - kinds[c].virtual
+    return min(1.0, circulating / needed)
+
+
+@njit(cache=True)
+def _move_market(terms: Table, kind: Table, system: Table, outside: float, backing: float, now: int) -> None:
+    """Close a part of the local market's gap to the outside price; what the maker lacks is virtual."""
     if now % terms.every != 0:
         return
     target = outside
@@ -242,9 +253,11 @@ def _move_market(terms: Table, kind: Table, system: Table, outside: float, now: 
         if abs(gap) <= outside * terms.tolerance:
             return
         target = inside + gap * terms.every / terms.recovery
-    depth = min(terms.depth, kind.money + system.maker)
-    system.maker -= depth - kind.money
-    kind.money, kind.coins = depth, depth / target
+    held = kind.money - kind.virtual
+    paid_in = min(terms.depth * backing - held, system.maker)
+    system.maker -= paid_in
+    kind.money, kind.coins = terms.depth, terms.depth / target
+    kind.virtual = terms.depth - held - paid_in
 
 
 @njit(cache=True)
@@ -347,7 +360,7 @@ def _run_take(
         keeper.budget -= paid
     else:
         sold = compute_proceeds(kind.coins, kind.money, terms.fee, bought)
-        if sold - paid < wish.profit:
+        if sold - paid < wish.profit or sold > (kind.money - kind.virtual) * (1 + ROUNDING):
             return
         kind.coins += bought
         kind.money -= sold

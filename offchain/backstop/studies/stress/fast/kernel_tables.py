@@ -86,10 +86,10 @@ EVENT = build_row_type(floats="now before")
 
 TYPE = build_row_type(
     # fees: not charged yet; added, added_before: what redistribution put on the rate in this epoch and in the
-    # one before; coins, money: in the local market.
+    # one before; coins, money: reserves of the local market; virtual: money that it does not hold.
     floats="art rate fees locked lots in_auction buffer deficit bad_debt added added_before "
     "current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
-    "coins money "
+    "coins money virtual "
     "covered_at accrued_at "
     # unsold: debt whose collateral is still to be sold after the end; besides: what of it is lost.
     "unsold besides",

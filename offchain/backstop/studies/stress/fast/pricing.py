@@ -166,6 +166,9 @@ def compute_proceeds(coins: float, money: float, fee: float, amount: float) -> f
 
 
 @njit(cache=True)
-def best_amount(coins: float, money: float, fee: float, price: float) -> float:
-    """Compute the most that can be sold while the last coin still brings the price."""
-    return max(0.0, sqrt((1 - fee) * money * coins / price) - coins) / (1 - fee)
+def best_amount(coins: float, money: float, virtual: float, fee: float, price: float) -> float:
+    """Compute the most that can be sold while the last coin still brings the price and the market can pay."""
+    most = max(0.0, sqrt((1 - fee) * money * coins / price) - coins) / (1 - fee)
+    if virtual > 0.0:
+        most = min(most, max(0.0, money - virtual) * coins / (virtual * (1 - fee)))
+    return most

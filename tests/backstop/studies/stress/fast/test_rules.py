@@ -115,16 +115,18 @@ def test_takers_plan_alike() -> None:
         auction, fast = auction_of(random, terms)
         stable = random.randrange(10**4, 10**7) * WAD
         spot = auction.price * random.randrange(90, 140) // 100
-        pool = ConstantProductPool("", "", stable * RAY // spot, stable, 30, 1)
+        # Every third market does not hold all of its reserve.
+        virtual = stable * random.randrange(100) // 100 if random.randrange(3) == 0 else 0
+        pool = ConstantProductPool("", "", stable * RAY // spot, stable, 30, 1, virtual)
         amount = pool.compute_best_amount(auction.price)
         plan = find_best_take(
             cast(KeeperView, Known(terms)), auction, amount, 1 << 255, pool.compute_proceeds
         )
-        coins, money = pool.collateral / WAD, pool.stable / WAD
-        wanted = pricing.best_amount(coins, money, 0.003, auction.price / RAY)
+        coins, money, missing = pool.collateral / WAD, pool.stable / WAD, virtual / WAD
+        wanted = pricing.best_amount(coins, money, missing, 0.003, auction.price / RAY)
         assert wanted == pytest.approx(amount / WAD, rel=CLOSE, abs=1e-9)
         profit, asked, _, paid = auction_kernel._plan_take(
-            table[0], fast[0], wanted, auction_kernel.ENDLESS, 0.0, coins, money
+            table[0], fast[0], wanted, auction_kernel.ENDLESS, 0.0, coins, money, missing
         )
         if plan is None:
             assert asked == 0
