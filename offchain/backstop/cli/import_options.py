@@ -90,7 +90,7 @@ _READING = (
 
 _SCENARIO = (
     click.option("--duration", default=None, help="How long.  [default: 1 d of a history, all of a replay]"),
-    click.option("--block-time", default=None, help="[default: 5 min; 1 h of a replay of months]"),
+    click.option("--block-time", default=None, help="[default: 1 min; 1 h of a replay of months]"),
     click.option(
         "--ratio", "ratios", multiple=True, metavar="SYMBOL=RATIO", help="A liquidation ratio, as 125%."
     ),
@@ -102,9 +102,34 @@ _SCENARIO = (
         "--rows", multiple=True, metavar="KIND=TREATMENT", help="What becomes of rows that contracts refuse."
     ),
     click.option("--gas-token", default=None, metavar="SYMBOL", help="In which coin gas is paid."),
+    click.option(
+        "--reserve",
+        type=click.IntRange(0),
+        default=None,
+        help="Stablecoins that the reserve has at the start.  [default: 1% of the debt]",
+    ),
+    click.option(
+        "--pool",
+        "pools",
+        multiple=True,
+        metavar="POOL=N",
+        help="Stablecoins in a pool.  [default: junior 2% and savings 10% of the debt]",
+    ),
+    click.option("--outages", is_flag=True, help="Let keepers fail for two hours every two or three days."),
 )
 
-OF_SCENARIO = ("duration", "block_time", "ratios", "floor", "total", "rows", "gas_token")
+OF_SCENARIO = (
+    "duration",
+    "block_time",
+    "ratios",
+    "floor",
+    "total",
+    "rows",
+    "gas_token",
+    "reserve",
+    "pools",
+    "outages",
+)
 """Options that say something of the scenario which is written."""
 
 
@@ -170,13 +195,17 @@ def get_scenario_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scenario's options as `write_scenario` takes them."""
     found = {name: given[name] for name in OF_SCENARIO}
     ratios, rows = parse_name_values("--ratio", given["ratios"]), parse_name_values("--rows", given["rows"])
-    return found | {"ratios": ratios, "rows": rows}
+    pools = {
+        name: _parse_count("--pool", text)
+        for name, text in parse_name_values("--pool", given["pools"]).items()
+    }
+    return found | {"ratios": ratios, "rows": rows, "pools": pools}
 
 
 def get_output_inputs(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scenario's options as what defines a folder."""
     found = {name: given[name] for name in OF_SCENARIO}
-    return found | {name: list(found[name]) for name in ("ratios", "rows")}
+    return found | {name: list(found[name]) for name in ("ratios", "rows", "pools")}
 
 
 def parse_name_values(option: str, given: Sequence[str]) -> dict[str, str]:
@@ -188,6 +217,13 @@ def parse_name_values(option: str, given: Sequence[str]) -> dict[str, str]:
             raise BackstopError(f"{option}: {text!r} is no NAME=VALUE")
         found[name.strip()] = value.strip()
     return found
+
+
+def _parse_count(option: str, text: str) -> int:
+    """Read whole stablecoins, as 1000000 or 1_000_000."""
+    if text.replace("_", "").isdecimal():
+        return int(text)
+    raise BackstopError(f"{option}: {text!r} is no whole number of stablecoins, as 1000000")
 
 
 def _write_faults(error: TableFaultsError, path: Path | None) -> None:

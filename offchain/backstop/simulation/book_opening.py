@@ -20,7 +20,7 @@ from backstop.keepers.token_approvals import SPENDERS
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.price_path import INTERVAL
-from backstop.model.roles import GUARDIAN
+from backstop.model.roles import GUARDIAN, STAGE
 from backstop.simulation.account_value import compute_account_value
 from backstop.simulation.adl_evaders import compute_purse, fund_second_accounts
 from backstop.simulation.progress import Progress, RunInterruptedError
@@ -44,12 +44,13 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
     needed = sum(each.deposit for each in run.members if each.asset == "Stablecoin")
     groups = [each.keeper.group for each in run.keepers]
     needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
+    needed += scenario.reserve
     needed += scenario.insurance + scenario.pool_money + sum(run.margin_book.deposits.values())
     needed += sum(member.money for member in scenario.pool_members) + compute_purse(run)
     if drawn * WAD < needed:
         raise BackstopError(
-            f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
-            f"keepers' capital and margins take {needed // WAD:,}"
+            f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, the reserve, members of "
+            f"pools, keepers' capital and margins take {needed // WAD:,}"
         )
     run.report_opening_prices(run.scenario.opened_at)
     limit_flows(run, on=False)
@@ -72,6 +73,7 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
         approve_restructuring(run, owner)
 
     limit_flows(run, on=True)
+    fill_reserve(run)
     if scenario.parameters.margin is not None:
         open_margin_market(run, scenario.parameters.margin, progress, stop)
     for member in run.members:
@@ -137,6 +139,16 @@ def open_margin_market(
         run.advance_clock(run.system.timestamp + INTERVAL)
         for m in range(len(run.scenario.margin_symbols)):
             run.apply_or_raise(market, "accrue", m, sender=maker)
+
+
+def fill_reserve(run: ScenarioRun) -> None:
+    """Burn stablecoins of the market maker for the reserve, for which it is a stage for a moment."""
+    if not run.scenario.reserve:
+        return
+    maker, admin, engine = run.register_account("market_maker"), run.register_account("admin"), "VaultEngine"
+    run.apply_or_raise(engine, "grant_role", STAGE, maker, sender=admin)
+    run.apply_or_raise(engine, "give_to_reserve", run.scenario.reserve, sender=maker)
+    run.apply_or_raise(engine, "revoke_role", STAGE, maker, sender=admin)
 
 
 def approve_restructuring(run: ScenarioRun, owner: str) -> None:

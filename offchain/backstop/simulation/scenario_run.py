@@ -413,7 +413,10 @@ class ScenarioRun:
 
     def refill_market(self, symbol: str, collateral: int, stable: int, virtual: int) -> None:
         """Set the reserves of a market, and the part of the stablecoins that it does not hold [wad]."""
-        maker, args = self.register_account("market_maker"), (collateral, stable, virtual)
+        maker, args = (
+            self.register_account("market_maker"),
+            (collateral, stable, virtual)[: 3 if virtual else 2],
+        )
         self.apply_or_raise(f"Market.{symbol}", "set_liquidity", *args, sender=maker)
 
     def get_stablecoins(self, owner: str) -> int:

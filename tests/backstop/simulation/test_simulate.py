@@ -174,7 +174,7 @@ def test_a_book_too_small_for_members_and_capital(tmp_path) -> None:
     (tmp_path / "day.yaml").write_text(
         "extends: black-thursday\nvault_book: {generated: null, file: book.csv}\n"
     )
-    with pytest.raises(BackstopError, match="vaults draw 100,000 stablecoins, members of pools, keepers"):
+    with pytest.raises(BackstopError, match="vaults draw 100,000 stablecoins, the reserve, members of"):
         simulate(load_scenario(tmp_path / "day.yaml"), "model", 1)
 
 

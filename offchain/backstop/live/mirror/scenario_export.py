@@ -27,6 +27,7 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.contract_base import ZERO_ADDRESS, Table, World
 from backstop.model.member_pool import MemberPool
 from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.consistency_check import SHORT_STEP, iter_short_steps
 from backstop.simulation.scenario.opening_section import OPENING_VERSION
 from backstop.simulation.scenario.scenario_loader import SCHEMA_VERSION
 from backstop.simulation.scenario.scenario_writer import (
@@ -237,6 +238,9 @@ def _build_scenario(mirror: Mirror, view: KeeperView, duration: int, block_time:
         },
     }
     found |= unsafe_to_yaml(parameters, prices)
+    if any(iter_short_steps(parameters, block_time)):
+        reason = f"Blocks are of {block_time} s: in each of them an auction's price falls by several steps."
+        found["unsafe"] = {**found.get("unsafe", {}), SHORT_STEP: reason}
     if parameters.equity is not None:
         found["equity_price"] = _build_constant_path(view.get_feed_prices(EQUITY_MARKET).current or RAY, end)
     return found

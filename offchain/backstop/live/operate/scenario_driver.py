@@ -188,7 +188,8 @@ class LiveSimulation(Simulation):
         But keepers trade meanwhile: what the maker has no longer enough for, it leaves until it looks again.
         """
         maker = self.register_account("market_maker")
-        action = Action(f"Market.{symbol}", "set_liquidity", (collateral, stable, virtual), maker)
+        args = (collateral, stable, virtual)[: 3 if virtual else 2]
+        action = Action(f"Market.{symbol}", "set_liquidity", args, maker)
         outcome = self.apply(action)
         if outcome.reason not in (None, _TOO_LITTLE):
             raise self.build_revert_error(action, outcome)

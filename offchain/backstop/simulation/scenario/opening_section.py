@@ -109,3 +109,11 @@ def read_members(field: Field) -> dict[str, dict[str, int]]:
         }
         for pool in section
     }
+
+
+def read_reserve(field: Field) -> int:
+    """Read what the reserve holds at the start, besides fees [wad].
+
+    Buffers of types begin with what fees have filled: nobody can give to one.
+    """
+    return field.read_section(("reserve",))["reserve"].read_bounded(quantity_units.read_stablecoin, 0, 10**27)

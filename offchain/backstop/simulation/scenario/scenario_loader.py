@@ -20,7 +20,12 @@ from backstop.simulation.scenario.market_sections import (
     read_symbol_entries,
 )
 from backstop.simulation.scenario.named_shocks import apply_shocks
-from backstop.simulation.scenario.opening_section import read_members, read_opening_state, read_vault_book
+from backstop.simulation.scenario.opening_section import (
+    read_members,
+    read_opening_state,
+    read_reserve,
+    read_vault_book,
+)
 from backstop.simulation.scenario.parameters_section import read_parameters
 from backstop.simulation.scenario.scenario_library import read_scenario
 from backstop.simulation.scenario.scenario_schema import DAY, LONGEST, MarginBook, Scenario, SourcedFact
@@ -64,6 +69,7 @@ _OPTIONAL = (
     "margin_book",
     "aftermath",
     "unsafe",
+    "starting_balances",
 )
 
 
@@ -152,6 +158,8 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
     congestion = section["congestion"].read_section(
         ("block_gas", "gas_prices", "protocol_share"), ("spikes",)
     )
+    if "starting_balances" in section and "opening" in section and not anew:
+        section["starting_balances"].raise_error("is of a book that is opened, and `opening` is a state")
     gas_prices, published_gas = read_series(congestion["gas_prices"], quantity_units.read_gas_price)
     share, _ = read_series(congestion["protocol_share"], quantity_units.read_basis_points)
     scenario = Scenario(
@@ -191,6 +199,7 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         scarcity=section["scarcity"].read_bounded(quantity_units.read_basis_points, 0, 100_000)
         if "scarcity" in section
         else 0,
+        reserve=read_reserve(section["starting_balances"]) if "starting_balances" in section else 0,
         insurance=read_insurance(section["parameters"].read_entries().get("margin")),
         pool_money=read_backstop_money(section["parameters"].read_entries().get("margin")),
         pool_members=read_pool_members(section["parameters"].read_entries().get("margin"), duration),

@@ -184,6 +184,7 @@ class Scenario:
     spike: GasSpike | None = None  # of gas prices
     shifts: Mapping[str, int] = field(default_factory=dict)  # basis points that a price jumps at the start
     scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
+    reserve: int = 0  # wad that the reserve holds at the start, besides fees
     insurance: int = 0  # wad that the margin market's fund is given at the opening
     pool_money: int = 0  # wad that is put into the pool that takes over positions, at the opening
     pool_members: tuple[PoolMember, ...] = ()  # of that pool, besides the market maker

@@ -48,7 +48,11 @@ FLOOR = 2_000
 RATIO = "150%"
 ROOM = 500  # basis points between the two ratios
 TIP = 100
-_BLOCK = 300
+STEP = 90  # seconds of an auction's step, as of Maker's ETH-A
+RESERVE = 100
+"""One in so many stablecoins of the debt is the reserve's at the start, unless it is said."""
+_BLOCK = 60
+_VISIT = 300  # seconds between two visits of the world outside to a market
 _LONG = 31 * DAY
 _GAS_TOKENS = ("ETH", "WETH", "wstETH", "stETH", "weETH", "rETH", "cbETH")
 # Parts of the book's debt: what members hold and keepers have adds up to a fifth of it.
@@ -84,6 +88,9 @@ def write_scenario(
     total: int | None = None,
     rows: Mapping[str, str] | None = None,
     gas_token: str | None = None,
+    reserve: int | None = None,
+    pools: Mapping[str, int] | None = None,
+    outages: bool = False,
     measured: CalibratedValues | None = None,
 ) -> Scenario:
     """Write `scenario.yaml`, `book.csv` and `prices.csv` into a folder; return the scenario, checked.
@@ -93,7 +100,8 @@ def write_scenario(
     by laws that a calibration `measured`, and has markets as deep as it found them. `ratios` are
     liquidation ratios by symbol (`{"wstETH": "125%"}`), in place of those of the book or 150%; `floor` and
     `total`, the debt that all vaults are scaled to, are whole stablecoins; `rows` says what becomes of rows
-    that the contracts refuse.
+    that the contracts refuse. `reserve` and `pools` (junior, savings) are whole
+    stablecoins at the start; with `outages` keepers fail now and then.
     """
     writing = _ScenarioBuilder(book, prices, use, block_time, duration, measured)
     settled = {**ROWS, **(rows or {})}
@@ -104,6 +112,10 @@ def write_scenario(
                 f"rows: {f'{kind}: {how}' if kind in TREATMENTS else kind!r} is not of: {known}"
             )
     values = writing.build_values(ratios or {}, floor, total, settled, gas_token)
+    values |= writing.build_balances(values, reserve, pools or {}) | {"outages": outages}
+    values["assumptions"] += [
+        _quote_text(line) for line in _list_balance_assumptions(values, reserve is None, pools or {}, outages)
+    ]
     files = {
         "book.csv": writing.book.to_csv(),
         "prices.csv": writing.prices.to_csv(writing.begin, writing.every),
@@ -147,9 +159,9 @@ class _ScenarioBuilder:
         self.measured = measured
         self.notes = [*book.told, *left_out, *prices.told]
         self.every = self.prices.every
-        # Blocks of a scenario are of five minutes, or an hour where a replay has months of them.
+        # Blocks of a scenario are of a minute, or an hour where a replay has months of them.
         span = self.prices.last - self.prices.first
-        usual = min(self.every, 3_600 if self.replay and span > _LONG else _BLOCK)
+        usual = _find_divisor(self.every, 3_600 if self.replay and span > _LONG else _BLOCK)
         self.block = _read_seconds("block_time", block_time) or usual
         if self.block % self.every and self.every % self.block:
             raise BackstopError(
@@ -216,15 +228,44 @@ class _ScenarioBuilder:
             "gas_token": gas,
             "total": total,
             "rows": rows,
-            "visit_seconds": max(self.block, _BLOCK),
-            "visits": _format_time(max(self.block, _BLOCK)),
-            "recovery": _format_time(max(self.block, 4 * _BLOCK)),
-            "junior": max(1, owed // _JUNIOR),
-            "savings": max(1, owed // _SAVINGS),
+            "visit_seconds": self.visit,
+            "visits": _format_time(self.visit),
+            "recovery": _format_time(max(self.visit, 4 * _VISIT)),
+            "step": _format_time(STEP),
+            "short_step": _describe_short_step(self.block),
+            "owed": owed,
             "desk": max(1, owed // _TRADING),
             "opportunist": max(1, owed // _OPPORTUNIST),
             "equity": format_decimal(max(10_000, owed), _EQUITY),
             "block_gas": max(1_000_000, 30_000_000 * self.block // 12),
+        }
+
+    @property
+    def visit(self) -> int:
+        """Seconds between two visits to a market: whole blocks, five minutes or more."""
+        return -(-_VISIT // self.block) * self.block
+
+    def build_balances(
+        self,
+        values: Mapping[str, Any],
+        reserve: int | None,
+        pools: Mapping[str, int],
+    ) -> dict[str, Any]:
+        """Return what the reserve and pools hold at the start, in whole stablecoins."""
+        for pool in pools:
+            if pool not in ("junior", "savings"):
+                raise BackstopError(f"pools: {pool!r} is not one of: junior, savings")
+        owed = int(values["owed"])
+        for name, amount in {"reserve": reserve, **pools}.items():
+            if amount is not None and not 0 <= amount <= owed:
+                raise BackstopError(
+                    f"{name}: {amount:,} stablecoins, and the book has drawn {owed:,}: a balance is "
+                    "a part of these"
+                )
+        return {
+            "reserve": owed // RESERVE if reserve is None else reserve,
+            "junior": pools.get("junior", max(1, owed // _JUNIOR)),
+            "savings": pools.get("savings", max(1, owed // _SAVINGS)),
         }
 
     def _compute_start(self) -> int:
@@ -291,7 +332,7 @@ class _ScenarioBuilder:
                 else [f"A price holds till the next, {quantity_units.format_duration(self.every)} later."]
             ),
             "All debt is the protocol's stablecoin, which counts as one dollar, and pays no stability fee.",
-            "Members of pools hold 2% (junior) and 10% (savings) of the debt, buyers of auctions have 8%.",
+            "Buyers of auctions have 8% of the debt.",
             *(
                 [f"Markets{of} are as deep as a fifth of each type's debt, and recover within 20 minutes."]
                 if guessed
@@ -299,11 +340,46 @@ class _ScenarioBuilder:
             ),
             f"Gas is paid in {gas}, at 25 gwei.",
             "Equity, where a preset has it: a million tokens are worth the debt at first.",
-            "Keepers and their failures, auctions, floors and limits are the template's.",
+            "Keepers, auctions, floors and limits are the template's.",
         ]
         if ratios and len(ratios) < len(self.symbols):
             lines.append(f"Without a threshold in the book: {', '.join(ratios)}.")
         return lines
+
+
+def _find_divisor(number: int, most: int) -> int:
+    """Return the largest divisor of a number that is no larger than `most`."""
+    return next(each for each in range(min(number, most), 0, -1) if number % each == 0)
+
+
+def _describe_short_step(block: int) -> str:
+    """Return why an auction's step may be shorter than a block; nothing where it is not."""
+    if block <= STEP:
+        return ""
+    return _quote_text(
+        f"Blocks are of {quantity_units.format_duration(block)}: in each of them an auction's price falls by "
+        "several steps, and shortfalls are too high."
+    )
+
+
+def _list_balance_assumptions(
+    values: Mapping[str, Any], is_guessed: bool, pools: Mapping[str, int], outages: bool
+) -> list[str]:
+    """Return what is assumed of starting balances and of keepers' failures."""
+    held = f"{values['reserve']:,} stablecoins"
+    guessed = [
+        text for name, text in (("junior", "2% (junior)"), ("savings", "10% (savings)")) if name not in pools
+    ]
+    return [
+        f"The reserve begins with {held}: 1% of the debt."
+        if is_guessed
+        else f"The reserve begins with {held}.",
+        "Buffers of types begin with nothing.",
+        *([f"Members of pools hold {' and '.join(guessed)} of the debt."] if guessed else []),
+        "Keepers fail now and then: liquidators and takers for 2 hours every 2 days, bidders every 3 days."
+        if outages
+        else "Keepers do not fail.",
+    ]
 
 
 def _describe_excess_types(book: VaultBook) -> str:

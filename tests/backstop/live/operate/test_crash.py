@@ -280,7 +280,7 @@ def test_what_the_market_maker_has_no_longer_is_left_until_it_looks_again(
     with system.drive_time():
         play = LiveSimulation(day, system, 1, 0, PLAYED)
         stock_market_maker(play, "ETH")
-        play.refill_market("ETH", WAD, 10**15 * WAD)
+        play.refill_market("ETH", WAD, 10**15 * WAD, 0)
         assert system.view("Market.ETH", "stable_reserve") < 10**15 * WAD
         with pytest.raises(BackstopError, match=r"does not fit: Market.ETH.set_liquidity from market_maker"):
-            play.refill_market("ETH", 10**60, 0)
+            play.refill_market("ETH", 10**60, 0, 0)

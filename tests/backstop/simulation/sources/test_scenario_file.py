@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,14 @@ from backstop.cli.import_book import cli as import_book
 from backstop.cli.stress import cli as stress
 from backstop.errors import BackstopError
 from backstop.files.output_directories import hash_content
-from backstop.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_DEBT_CEILING
+from backstop.model.roles import STAGE
 from backstop.randomness import SeededRandom
+from backstop.simulation.book_opening import open_book
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario_run import ScenarioRun
+from backstop.simulation.session import open_session
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
 from backstop.studies.stress.engine_agreement import run_both_engines
 from tests.support.checkout_paths import ROOT
@@ -130,7 +135,7 @@ def test_a_replay_takes_the_prices_as_they_are(tmp_path) -> None:
     """From the midnight before the first price, which holds till its time comes."""
     history = backstop.read_prices(prices(30))
     day = backstop.write_scenario(backstop.read_book(positions()), history, tmp_path, use="replay")
-    assert (day.start, day.duration, day.block_time) == (1_735_689_600, 31 * 3_600, 300)
+    assert (day.start, day.duration, day.block_time) == (1_735_689_600, 31 * 3_600, 60)
     for symbol, series in history.series.items():
         points = day.prices[symbol].points
         assert points[0] == points[7_200] == series.values[0]
@@ -300,3 +305,65 @@ def test_a_market_deeper_than_the_book_owes_is_as_deep_as_it_says(folder) -> Non
         (rows,) = PathRunner(20, 1, "fast", 1).run_outcomes([deep])
         losses.append(get_column(deep, rows, "bad_debt").sum())
     assert losses[0] > losses[1] > losses[2] > 0
+
+
+def test_balances_are_what_was_asked_for_and_pay_first(tmp_path) -> None:
+    """Before: the reserve began empty, so that each reward of a keeper was bad debt."""
+    book, history = backstop.read_book(positions()), backstop.read_prices(prices())
+    empty = backstop.write_scenario(book, history, tmp_path / "empty", reserve=0)
+    given = backstop.write_scenario(
+        book,
+        history,
+        tmp_path / "given",
+        reserve=300_000,
+        pools={"junior": 70_000},
+    )
+    assert (empty.reserve, given.reserve) == (0, 300_000 * WAD)
+    assert given.members["junior"] == {"first_loss": 70_000 * WAD}
+    assert "The reserve begins with 300,000 stablecoins." in given.assumptions
+    unsafe = [replace(each, shifts=dict.fromkeys(each.symbols, -1_000)) for each in (empty, given)]
+    for day in unsafe:
+        exact, fast = run_both_engines(day, 1, 2)
+        assert np.allclose(exact[:, 2], fast[:, 2], rtol=0.02, atol=10**6)
+    lost = [
+        get_column(day, PathRunner(20, 1, "fast", 1).run_outcomes([day])[0], "bad_debt") for day in unsafe
+    ]
+    assert lost[0].sum() > lost[1].sum()
+    with pytest.raises(BackstopError, match="pools: 'senior' is not one of: junior, savings"):
+        backstop.write_scenario(book, history, tmp_path, pools={"senior": 1})
+    with pytest.raises(BackstopError, match=r"^reserve: 900,000,000,000 stablecoins, and the book has drawn"):
+        backstop.write_scenario(book, history, tmp_path, reserve=900_000_000_000)
+
+
+def test_the_ledger_holds_the_starting_balance(tmp_path) -> None:
+    """On the contracts: the reserve has it to the wei, nobody keeps the role, and the model agrees."""
+    book, history = backstop.read_book(positions(30)), backstop.read_prices(prices())
+    day = backstop.write_scenario(book, history, tmp_path, reserve=30_000, duration="10 min")
+    with open_session(day, "revm", 1) as session:
+        run = ScenarioRun(day, session, 1)
+        open_book(run, lambda *_: None, lambda: False)
+        engine = partial(session.model.view, "VaultEngine")
+        assert engine("reserve") == 30_000 * RAD
+        assert not engine("has_role", STAGE, run.register_account("market_maker"))
+
+
+def test_keepers_fail_only_where_it_is_asked_for(tmp_path) -> None:
+    """Before: the template's outages were most of the tail, and no page said so."""
+    book, history = backstop.read_book(positions()), backstop.read_prices(prices())
+    day = backstop.write_scenario(book, history, tmp_path / "plain")
+    assert all(group.fails is None for group in day.keepers) and "Keepers do not fail." in day.assumptions
+    day = backstop.write_scenario(book, history, tmp_path / "failing", outages=True)
+    assert {group.name for group in day.keepers if group.fails} == {"liquidator", "taker", "desk"}
+
+
+def test_a_step_shorter_than_a_block_is_refused(tmp_path) -> None:
+    """Before: a step of 30 s in blocks of 5 minutes changed the sign of a proposal, without a word."""
+    book, history = backstop.read_book(positions()), backstop.read_prices(prices())
+    day = backstop.write_scenario(book, history, tmp_path)
+    text = (tmp_path / "scenario.yaml").read_text()
+    assert day.block_time == 60 and text.count("step: 90 s") == 3
+    (tmp_path / "short.yaml").write_text(text.replace("step: 90 s", "step: 30 s"))
+    with pytest.raises(BackstopError, match=r"step: 30 s is shorter than a block of 60 s, .*short-step"):
+        load_scenario(tmp_path / "short.yaml")
+    slow = backstop.write_scenario(book, history, tmp_path / "slow", block_time="5 min")
+    assert "several steps" in slow.unsafe["short-step"]

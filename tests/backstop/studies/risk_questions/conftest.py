@@ -43,7 +43,7 @@ def known(tmp_path_factory) -> Path:
     times = 1_700_006_400 + 3_600 * pd.Series(range(48))
     prices = pd.DataFrame({"time": times, "ETH": ["2000"] * 48, "BTC": ["100000"] * 48})
     book = backstop.read_book(pd.DataFrame(BOOK, columns=["owner", "collateral", "locked", "debt"]))
-    backstop.write_scenario(book, backstop.read_prices(prices), folder)
+    backstop.write_scenario(book, backstop.read_prices(prices), folder, reserve=0)
     file = folder / "known.yaml"
     file.write_text(WORLD)
     return file

@@ -46,7 +46,14 @@ from backstop.studies.stress.fast.loss_kernel import (
     payable_at_once,
     turn_epoch,
 )
-from backstop.studies.stress.fast.pricing import ROUNDING, can_poke, compute_proceeds, open_feed, poke_feed, valid_price
+from backstop.studies.stress.fast.pricing import (
+    ROUNDING,
+    can_poke,
+    compute_proceeds,
+    open_feed,
+    poke_feed,
+    valid_price,
+)
 
 SENT = -1
 """Key of a wish that was included; when it is wanted again, it is a new one."""

@@ -210,7 +210,8 @@ def _check_book(scenario: Scenario, drawn: Floats) -> None:
     given = _sum_endowments(scenario)
     if total < given / WAD:
         _refuse_book(
-            f"its vaults draw {total:,.0f} stablecoins, members of pools and keepers' capital take "
+            f"its vaults draw {total:,.0f} stablecoins, the reserve, members of pools and "
+            f"keepers' capital take "
             f"{given // WAD:,}"
         )
 
@@ -255,8 +256,11 @@ def _list_played_groups(scenario: Scenario) -> list[KeeperGroup]:
 
 
 def _sum_endowments(scenario: Scenario) -> int:
-    """Sum the drawn stablecoins that members and keepers hold; the market maker has the rest [wad]."""
-    given = sum(
+    """Sum the drawn stablecoins that are burned or that others hold; the market maker has the rest [wad].
+
+    The reserve's are burned for it; members and keepers hold theirs.
+    """
+    given = scenario.reserve + sum(
         amount
         for pool, members in scenario.members.items()
         if pool != "staked_equity"
@@ -280,8 +284,8 @@ def _build_setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     setting["limit"] = scenario.parameters.global_auction_limit
     setting["scarcity"] = scenario.scarcity / BASIS_POINTS
     setting["money"] = drawn - _sum_endowments(scenario) / WAD
-    setting["supply"] = drawn
-    setting["reserve"] = reserve
+    setting["supply"] = drawn - scenario.reserve / WAD
+    setting["reserve"] = reserve + scenario.reserve / WAD
     setting["blocks"] = scenario.blocks
     setting["more"] = scenario.more_blocks
     setting["block_time"] = scenario.block_time
