@@ -42,6 +42,13 @@ _READING = (
         default=None,
         help="Each row is a vault, or the rows of an owner are one account, whose debt is split.",
     ),
+    click.option(
+        "--debts",
+        type=click.Choice(("assets", "dollars")),
+        default="assets",
+        show_default=True,
+        help="Debts of other assets are priced in them, or count as dollars at their price.",
+    ),
     click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up."),
     click.option(
         "--bad-rows",
@@ -183,6 +190,7 @@ def read_user_files(given: Mapping[str, Any]) -> tuple[VaultBook, PriceHistory |
             accounts=given["accounts"],
             prices=None if quotes is None else quotes.lasts,
             floats=given["floats"],
+            debts=given["debts"],
             bad_rows=given["bad_rows"],
         )
     except TableFaultsError as error:

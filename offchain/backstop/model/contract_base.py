@@ -251,12 +251,6 @@ class Contract:
             """Revert with empty data, as a call of a function does that the contract does not have."""
             if name.startswith("_"):
                 raise AttributeError(name)
-            import sys
-            import traceback
-
-            sys.stderr.write(
-                f"NOFUNC {type(self).__name__}.{name} " + str(traceback.extract_stack()[-2]) + "\n"
-            )
             raise NoSuchFunctionError(name)
 
     def table(self, path: str, default: Any = 0) -> Table:

@@ -29,7 +29,7 @@ from backstop.simulation.scenario.deterministic_float import (
     log,
     sum_weighted_rows,
 )
-from backstop.simulation.scenario.scenario_schema import PricePath, Scenario
+from backstop.simulation.scenario.scenario_schema import PricePath, Scenario, TypeAssets
 from backstop.simulation.scenario.stochastic_processes import (
     BILLIONTH,
     FeedFault,
@@ -113,6 +113,7 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
         faults={},
         shifts={},
         correlation={},
+        asset_prices={},
     )
 
 
@@ -206,20 +207,33 @@ class RandomStreams:
 
 def _draw_prices(scenario: Scenario, streams: RandomStreams) -> dict[str, TickPrices]:
     """Draw all prices of the market, correlated; that of equity too, where it is deployed."""
-    paths = dict(scenario.prices)
+    paths = dict(scenario.asset_prices or scenario.prices)
     if scenario.equity_price is not None and scenario.parameters.equity is not None:
         paths[EQUITY] = scenario.equity_price
     modelled = {symbol: path.model for symbol, path in paths.items() if path.model is not None}
     moves = _draw_moves(modelled, scenario, streams) if modelled else {}
-    found = {}
+    found: dict[str, TickPrices] = {}
     for symbol, path in paths.items():
         if symbol in moves:
             found[symbol] = _convert_to_ticks(path.points[0] / RAY * exp(moves[symbol]), path.points[0])
         else:
             found[symbol] = _draw_bridge(path, scenario, streams.get_stream("bridge", symbol))
-        if symbol in scenario.shifts:
-            found[symbol] = _shift_prices(found[symbol], scenario.shifts[symbol])
-    return found
+    for name, shift in scenario.shifts.items():
+        found[name] = _shift_prices(found[name], shift)
+    if not scenario.asset_prices:
+        return found
+    types = {symbol: _draw_type_price(assets, found) for symbol, assets in scenario.assets.items()}
+    return types | ({EQUITY: found[EQUITY]} if EQUITY in found else {})
+
+
+def _draw_type_price(assets: TypeAssets, found: Mapping[str, TickPrices]) -> TickPrices:
+    """Return the price of a type: its collateral's, over its debt asset's in dollars of the start."""
+    one = found[assets.collateral]
+    if not assets.debt:
+        return one
+    other = found[assets.debt]
+    rise = other.ticks / other.ticks[0]
+    return TickPrices(np.maximum(1, np.rint(one.ticks / rise)).astype(np.int64), one.tick)
 
 
 def _shift_prices(prices: TickPrices, by: int) -> TickPrices:

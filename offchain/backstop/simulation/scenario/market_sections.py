@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from backstop.keepers.keeper_group import StepSeries
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import read_table
-from backstop.simulation.scenario.scenario_schema import DAY, MarketDepth, PricePath
+from backstop.simulation.scenario.scenario_schema import DAY, MarketDepth, PricePath, TypeAssets
 from backstop.simulation.scenario.stochastic_sections import read_price_model
 from backstop.simulation.scenario.yaml_document import Field, Section
 
@@ -17,6 +17,24 @@ def read_symbol_entries(field: Field, symbols: tuple[str, ...]) -> dict[str, Fie
     """Read one entry for each collateral type, in their order."""
     section = field.read_section(symbols)
     return {symbol: section[symbol] for symbol in symbols}
+
+
+def build_type_price(assets: TypeAssets, prices: Mapping[str, PricePath]) -> PricePath:
+    """Return the price of a type: of its collateral, over that of its debt asset where it has one.
+
+    A price over another begins as the collateral's, in dollars of the start. Rounded down.
+    """
+    one = prices[assets.collateral]
+    if not assets.debt:
+        return one
+    other = prices[assets.debt]
+    first = other.points[0]
+    points, below = {}, first
+    above = one.points[0]
+    for time in sorted({*one.points, *other.points}):
+        above, below = one.points.get(time, above), other.points.get(time, below)
+        points[time] = max(1, above * first // below)
+    return PricePath(points, frozenset(), max(one.volatility, other.volatility), one.model or other.model)
 
 
 def read_series(field: Field, reader: Callable[[str], int]) -> tuple[StepSeries, frozenset[int]]:

@@ -14,7 +14,7 @@ from backstop.model import bounds
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.book_repairs import TREATMENTS
 from backstop.simulation.scenario.market_sections import read_symbol_entries
-from backstop.simulation.scenario.scenario_schema import GeneratedBook, OpeningState
+from backstop.simulation.scenario.scenario_schema import GeneratedBook, OpeningState, TypeAssets
 from backstop.simulation.scenario.vault_books import ImportedBook, read_book
 from backstop.simulation.scenario.yaml_document import Field
 
@@ -49,7 +49,7 @@ def read_vault_book(
 
     All debts are scaled to the total, wad; 0 leaves them. Without opening prices the first ones count.
     """
-    section = field.read_section((), ("file", "rows", "generated", "total", "opened_at"))
+    section = field.read_section((), ("file", "rows", "generated", "total", "opened_at", "accounts"))
     total = (
         section["total"].read_bounded(quantity_units.read_stablecoin, 10**18, 10**28)
         if "total" in section
@@ -117,3 +117,21 @@ def read_reserve(field: Field) -> int:
     Buffers of types begin with what fees have filled: nobody can give to one.
     """
     return field.read_section(("reserve",))["reserve"].read_bounded(quantity_units.read_stablecoin, 0, 10**27)
+
+
+def read_accounts(field: Field) -> bool:
+    """Read whether vaults of one owner are parts of one account (`pooled`), or each stands for itself."""
+    section = field.read_entries()
+    return "accounts" in section and section["accounts"].read_choice(("apart", "pooled")) == "pooled"
+
+
+def read_assets(field: Field, symbols: tuple[str, ...]) -> dict[str, TypeAssets]:
+    """Read which asset's price a type has, and over which other; types of equal assets have one price."""
+    found = {symbol: TypeAssets(symbol) for symbol in symbols}
+    for symbol, entry in field.read_entries().items():
+        if symbol not in symbols:
+            entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
+        section = entry.read_section(("collateral",), ("debt",))
+        debt = section["debt"].text if "debt" in section else ""
+        found[symbol] = TypeAssets(section["collateral"].text, debt)
+    return found

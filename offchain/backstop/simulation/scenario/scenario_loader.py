@@ -14,6 +14,7 @@ from backstop.simulation.scenario.draw_scenario import EQUITY
 from backstop.simulation.scenario.keepers_section import check_facilitators, read_keepers
 from backstop.simulation.scenario.margin_sections import read_insurance, read_margin_book
 from backstop.simulation.scenario.market_sections import (
+    build_type_price,
     read_market_depth,
     read_price_path,
     read_series,
@@ -21,6 +22,8 @@ from backstop.simulation.scenario.market_sections import (
 )
 from backstop.simulation.scenario.named_shocks import apply_shocks
 from backstop.simulation.scenario.opening_section import (
+    read_accounts,
+    read_assets,
     read_members,
     read_opening_state,
     read_reserve,
@@ -28,7 +31,13 @@ from backstop.simulation.scenario.opening_section import (
 )
 from backstop.simulation.scenario.parameters_section import read_parameters
 from backstop.simulation.scenario.scenario_library import read_scenario
-from backstop.simulation.scenario.scenario_schema import DAY, LONGEST, MarginBook, Scenario, SourcedFact
+from backstop.simulation.scenario.scenario_schema import (
+    DAY,
+    LONGEST,
+    MarginBook,
+    Scenario,
+    SourcedFact,
+)
 from backstop.simulation.scenario.stochastic_sections import read_correlation, read_faults, read_spike
 from backstop.simulation.scenario.vault_books import repair_imported_book
 from backstop.simulation.scenario.yaml_document import Field, Section
@@ -70,6 +79,7 @@ _OPTIONAL = (
     "aftermath",
     "unsafe",
     "starting_balances",
+    "assets",
 )
 
 
@@ -124,10 +134,15 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         counted.raise_error(
             f"{counted.text!r} is not the scenario's block_time, by which auctions would count blocks"
         )
+    assets = read_assets(section["assets"], symbols) if "assets" in section else {}
+    names = tuple(dict.fromkeys(name for each in assets.values() for name in each if name))
     prices = {
-        symbol: read_price_path(entry, duration, block_time)
-        for symbol, entry in read_symbol_entries(section["prices"], symbols).items()
+        name: read_price_path(entry, duration, block_time)
+        for name, entry in read_symbol_entries(section["prices"], names or symbols).items()
     }
+    asset_prices = prices if assets else {}
+    if assets:
+        prices = {symbol: build_type_price(each, asset_prices) for symbol, each in assets.items()}
     feed_prices = {}
     if "feed_prices" in section:
         for symbol, entry in section["feed_prices"].read_entries().items():
@@ -148,7 +163,7 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         equity_price = read_price_path(section["equity_price"], duration, block_time)
     correlation = {}
     if "correlation" in section:
-        known = prices if equity_price is None else prices | {EQUITY: equity_price}
+        known = (asset_prices or prices) | ({} if equity_price is None else {EQUITY: equity_price})
         correlation = read_correlation(section["correlation"], known)
     book, generated, book_total, opened_at = read_vault_book(section["vault_book"], symbols)
     markets = {
@@ -199,6 +214,9 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         scarcity=section["scarcity"].read_bounded(quantity_units.read_basis_points, 0, 100_000)
         if "scarcity" in section
         else 0,
+        assets=assets,
+        asset_prices=asset_prices,
+        has_accounts=read_accounts(section["vault_book"]),
         reserve=read_reserve(section["starting_balances"]) if "starting_balances" in section else 0,
         insurance=read_insurance(section["parameters"].read_entries().get("margin")),
         pool_money=read_backstop_money(section["parameters"].read_entries().get("margin")),

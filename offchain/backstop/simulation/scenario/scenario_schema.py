@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from backstop.deployment.deployment_parameters import Parameters
 from backstop.hosts.state_json import RawState
@@ -33,6 +34,13 @@ class PricePath:
     published: frozenset[int]
     volatility: int  # basis points for the square root of an hour
     model: PriceModel | None = None  # what draws it instead, from the one point at the start
+
+
+class TypeAssets(NamedTuple):
+    """What a collateral type's price is made of: its collateral over what its debts are of."""
+
+    collateral: str
+    debt: str = ""  # "" is the stablecoin, or dollars
 
 
 @dataclass(frozen=True)
@@ -184,6 +192,10 @@ class Scenario:
     spike: GasSpike | None = None  # of gas prices
     shifts: Mapping[str, int] = field(default_factory=dict)  # basis points that a price jumps at the start
     scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
+    # By symbol: what a type's price is made of; and the prices of these assets, of which it follows.
+    assets: Mapping[str, TypeAssets] = field(default_factory=dict)
+    asset_prices: Mapping[str, PricePath] = field(default_factory=dict)
+    has_accounts: bool = False  # vaults of one owner are parts of one account
     reserve: int = 0  # wad that the reserve holds at the start, besides fees
     insurance: int = 0  # wad that the margin market's fund is given at the opening
     pool_money: int = 0  # wad that is put into the pool that takes over positions, at the opening
@@ -230,6 +242,11 @@ class Scenario:
     def symbols(self) -> tuple[str, ...]:
         """Symbols of the collateral types, in order."""
         return tuple(each.symbol for each in self.parameters.collateral_types)
+
+    @property
+    def price_names(self) -> tuple[str, ...]:
+        """Names of the prices that are drawn: assets, where types share them, else the types themselves."""
+        return tuple(self.asset_prices) or self.symbols
 
     @property
     def margin_symbols(self) -> tuple[str, ...]:

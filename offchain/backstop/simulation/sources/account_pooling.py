@@ -1,18 +1,17 @@
-"""Accounts of several collaterals or debts, made into vaults of one collateral and one debt each.
+"""Accounts of several collaterals or debts, made into vaults of one collateral and one debt asset each.
 
 An account's debt is split by what each collateral is worth, times its threshold where one is given: every
-part is then as far from liquidation as the whole account. Parts add up to the debt, to the wei.
+part is then as far from liquidation as the whole account. Parts add up to the debt and to the collateral, to
+the wei.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.scenario.book_repairs import BookRow
-from backstop.simulation.scenario.scenario_schema import Vault
 
 
 @dataclass
@@ -27,15 +26,16 @@ class AccountPosition:
     price: int = 0  # 0: not given
     threshold: int = 0  # 0: not given
     decimals: int = 18  # of the collateral's token
-    priced: bool = False  # its debt was in a token that is no dollar
+    debt_asset: str = ""  # what the debt is of; "" is the stablecoin, or dollars
 
 
 @dataclass
 class PooledAccounts:
-    """What pooling came to: rows, and what was split or has nothing locked."""
+    """What pooling came to: positions, and what was split or has nothing locked."""
 
-    rows: list[BookRow] = field(default_factory=list)
+    positions: list[AccountPosition] = field(default_factory=list)
     split: int = 0
+    split_debt: int = 0  # wad
     parts: int = 0
     bare: int = 0
     bare_debt: int = 0  # wad
@@ -44,7 +44,7 @@ class PooledAccounts:
 def pool_accounts(
     positions: Iterable[AccountPosition], prices: Mapping[str, int], fail: Callable[[int, str], NoReturn]
 ) -> PooledAccounts:
-    """Make each account's rows into vaults; `prices` (ray) stand in where rows have none.
+    """Make each account's rows into positions; `prices` (ray) stand in where rows have none.
 
     An account that locks nothing has no vault to be: it is counted and left out. `fail` takes a row and what
     is wrong with it.
@@ -53,23 +53,40 @@ def pool_accounts(
     for each in positions:
         accounts.setdefault(each.account, []).append(each)
     found = PooledAccounts()
-    for account, rows in accounts.items():
-        debt = sum(each.debt for each in rows)
-        held = _sum_collateral(rows)
+    for rows in accounts.values():
+        debts: dict[str, int] = {}
+        for each in rows:
+            if each.debt:
+                debts[each.debt_asset] = debts.get(each.debt_asset, 0) + each.debt
+        debt, held = sum(debts.values()), _sum_collateral(rows)
         if not held:
             if debt:
                 found.bare, found.bare_debt = found.bare + 1, found.bare_debt + debt
             continue
-        if len(held) == 1:
-            parts = [debt]
-        else:
-            weights = [_compute_weight(each, prices, fail) for each in held] if debt else [1] * len(held)
-            parts = _split_debt(debt, weights)
-            found.split += 1
-            found.parts += len(held)
-        for each, part in zip(held, parts, strict=True):
-            found.rows.append(BookRow(each.number, Vault(account, each.symbol, each.locked, part)))
+        parts = list(_split_account(held, debts, prices, fail))
+        if len(parts) > 1 and debt:
+            found.split, found.split_debt = found.split + 1, found.split_debt + debt
+            found.parts += len(parts)
+        found.positions += parts
     return found
+
+
+def _split_account(
+    held: list[AccountPosition],
+    debts: Mapping[str, int],
+    prices: Mapping[str, int],
+    fail: Callable[[int, str], NoReturn],
+) -> Iterator[AccountPosition]:
+    """Yield a position for each collateral and debt asset of an account."""
+    if not debts:
+        yield from (replace(each, debt=0, debt_asset="") for each in held)
+        return
+    weights = [1] if len(held) == 1 else [_compute_weight(each, prices, fail) for each in held]
+    owed = {asset: _split_amount(debt, weights) for asset, debt in debts.items()}
+    for i, each in enumerate(held):
+        locked = _split_amount(each.locked, list(debts.values()))
+        for asset, part in zip(debts, locked, strict=True):
+            yield replace(each, locked=part, debt=owed[asset][i], debt_asset=asset)
 
 
 def _sum_collateral(rows: Iterable[AccountPosition]) -> list[AccountPosition]:
@@ -80,7 +97,7 @@ def _sum_collateral(rows: Iterable[AccountPosition]) -> list[AccountPosition]:
             continue
         there = found.get(each.symbol)
         if there is None:
-            found[each.symbol] = AccountPosition(**vars(each))
+            found[each.symbol] = replace(each)
         else:
             there.locked += each.locked
     return list(found.values())
@@ -99,9 +116,9 @@ def _compute_weight(
     return each.locked * price * (each.threshold or BASIS_POINTS)
 
 
-def _split_debt(debt: int, weights: list[int]) -> list[int]:
-    """Split a debt by weights, rounded down; what is left goes to the largest."""
+def _split_amount(amount: int, weights: list[int]) -> list[int]:
+    """Split an amount by weights, rounded down; what is left goes to the largest."""
     whole = sum(weights)
-    parts = [debt * weight // whole for weight in weights]
-    parts[weights.index(max(weights))] += debt - sum(parts)
+    parts = [amount * weight // whole for weight in weights]
+    parts[weights.index(max(weights))] += amount - sum(parts)
     return parts

@@ -17,11 +17,12 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.book_repairs import BookRow
 from backstop.simulation.scenario.csv_table import CsvRow as TableRow
-from backstop.simulation.scenario.scenario_schema import Vault
+from backstop.simulation.scenario.scenario_schema import TypeAssets, Vault
 from backstop.simulation.scenario.scenario_writer import format_decimal
 from backstop.simulation.scenario.vault_books import COLUMNS
-from backstop.simulation.sources.account_pooling import AccountPosition, PooledAccounts, pool_accounts
+from backstop.simulation.sources.account_pooling import AccountPosition, pool_accounts
 from backstop.simulation.sources.column_mapping import ColumnMapping, load_mapping
+from backstop.simulation.sources.position_types import build_type_table, get_position_type
 from backstop.simulation.sources.symbols import name_symbols
 from backstop.simulation.sources.table_reader import (
     FloatCell,
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
     from backstop.simulation.sources.table_reader import Source
 
 MOST_DECIMALS = 77  # of an integer of 256 bits
+DOLLAR = 300
+"""Basis points from a dollar within which a debt asset's price is one, and its debts are of dollars."""
+DEBTS = ("assets", "dollars")
+"""What a debt of another asset is: a debt of that asset, or of dollars at its price."""
+UNNAMED = "?"
+"""Debt asset of a row that has a price of its debt and no token."""
 _MEND = "say which columns mean what, by a mapping or by names of columns"
 
 
@@ -54,6 +61,8 @@ class VaultBook:
     ratios: Mapping[str, int] = field(
         default_factory=dict
     )  # basis points: liquidation ratios, from thresholds
+    assets: Mapping[str, TypeAssets] = field(default_factory=dict)  # by symbol: what its price is made of
+    has_accounts: bool = False  # vaults of one owner are parts of one account
     told: tuple[str, ...] = ()  # what was left out, split or rounded, counted
     read_columns: tuple[str, ...] = ()  # of the file, in its order
     ignored_columns: tuple[str, ...] = ()
@@ -118,6 +127,7 @@ def read_book(
     accounts: str | None = None,
     prices: Mapping[str, int] | None = None,
     floats: bool = False,
+    debts: str = "assets",
     bad_rows: str = "refuse",
     filesystem: pafs.FileSystem | None = None,
 ) -> VaultBook:
@@ -127,24 +137,29 @@ def read_book(
     refused unless `floats`, collateral is then rounded down and debt up to 18 digits. All faults are found
     before the first is raised (`Faults.faults`); `bad_rows="drop"` leaves out and counts such rows, up to
     one in a hundred, `"drop-any"` any number.
-    `prices` (ray, by symbol) stand in where debt has to be split and the file has none.
+    `prices` (ray, by symbol) stand in where debt has to be split and the file has none. A debt of another
+    asset is of a type that is priced in it, or with `debts="dollars"` counts as dollars, at its price.
     """
     check_bad_rows(bad_rows)
+    if debts not in DEBTS:
+        raise BackstopError(f"debts: {debts!r} is not one of: {', '.join(DEBTS)}")
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename, accounts)
     table = read_cells(source, filesystem)
     if like is None:
         mapping = mapping.add_documented_columns(table.columns)
-    reading = _BookReader(table, mapping, floats)
+    reading = _BookReader(table, mapping, floats, debts == "dollars")
     return reading.build_book(prices or {}, bad_rows)
 
 
 class _BookReader:
     """One table on its way to a book."""
 
-    def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool) -> None:
+    def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool, in_dollars: bool) -> None:
         self.table = table
         self.mapping = mapping
         self.floats = floats
+        self.in_dollars = in_dollars
+        self.priced = 0  # debts of other assets that count as dollars
         self.faults: list[TableFault] = []
         self.told: list[str] = []
         self.rounded = 0
@@ -168,41 +183,35 @@ class _BookReader:
             count = len(positions) - len(full)
             self.told.append(f"{count:,} rows lock nothing and owe nothing, and are left out.")
         names = self._rename_symbols(full, prices)
-        vaults = self._build_vaults(
+        held = self._pool_positions(
             full, {names.get(symbol, symbol): price for symbol, price in prices.items()}
         )
-        if not vaults:
+        if not held:
             raise BackstopError(f"{table.name}: has no positions: write a row for each under the header")
         if self.rounded:
             self.told.append(
                 f"{self.rounded:,} figures had more than 18 digits behind the point: collateral was rounded "
                 "down, debt up."
             )
-        held = [each for each in reversed(full) if each.symbol]  # of several the first row counts
-        thresholds = self._find_lowest_thresholds(held)
+        types = build_type_table(held)
+        self.told += types.notes
+        called = [(each, types.names[get_position_type(each)]) for each in held]
         return VaultBook(
             name=table.name,
-            rows=tuple(vaults),
-            decimals={each.symbol: each.decimals for each in held},
-            prices={each.symbol: each.price for each in held if each.price},
-            ratios={
-                symbol: div_up(BASIS_POINTS * BASIS_POINTS, least) for symbol, least in thresholds.items()
-            },
+            rows=tuple(
+                BookRow(each.number, Vault(each.account, name, each.locked, each.debt))
+                for each, name in called
+            ),
+            # Of several the first row counts.
+            decimals={name: each.decimals for each, name in reversed(called)},
+            prices={name: each.price for each, name in reversed(called) if each.price},
+            ratios=types.ratios,
+            assets=types.assets,
+            has_accounts=mapping.accounts == "pooled",
             told=tuple(self.told),
             read_columns=tuple(column for column in table.columns if column in {*used, *mapping.only}),
             ignored_columns=tuple(column for column in table.columns if column not in {*used, *mapping.only}),
         )
-
-    def _find_lowest_thresholds(self, held: list[AccountPosition]) -> dict[str, int]:
-        """Return the lowest threshold of each symbol, and say which have several."""
-        found: dict[str, set[int]] = {}
-        for each in held:
-            if each.threshold:
-                found.setdefault(each.symbol, set()).add(each.threshold)
-        several = sorted(symbol for symbol, values in found.items() if len(values) > 1)
-        if several:
-            self.told.append(f"{', '.join(several)} have several thresholds: the lowest counts for all.")
-        return {symbol: min(values) for symbol, values in found.items()}
 
     # --------------------------------------------------------------------- rows
 
@@ -235,10 +244,13 @@ class _BookReader:
             self._read_amount("price", down=True, scale=RAY, empty=True) if mapping.has_field("price") else 0
         )
         threshold = self._read_threshold() if locked and mapping.has_field("threshold") else 0
-        priced = False
+        debt_asset = ""
         if debt and mapping.has_field("debt_price"):
             of = self._read_amount("debt_price", down=False, scale=RAY)
-            debt, priced = div_up(debt * of, RAY), of != RAY
+            debt = div_up(debt * of, RAY)
+            if abs(of - RAY) * BASIS_POINTS > DOLLAR * RAY:
+                self.priced += self.in_dollars
+                debt_asset = "" if self.in_dollars else self._get_text("debt_token") or UNNAMED
         elif debt and mapping.has_field("debt_token") and not mapping.has_field("debt_price"):
             self._add_fault(
                 "debt_token",
@@ -255,7 +267,7 @@ class _BookReader:
             price=price,
             threshold=threshold,
             decimals=min(18, self._read_decimals("locked") or 18),
-            priced=priced,
+            debt_asset=debt_asset,
         )
 
     def _add_fault(self, name: str, problem: str) -> None:
@@ -330,33 +342,44 @@ class _BookReader:
 
     def _rename_symbols(self, positions: list[AccountPosition], prices: Mapping[str, int]) -> dict[str, str]:
         """Call each symbol as scenarios can, and say which are called otherwise."""
+        symbols = [each.symbol for each in positions if each.symbol]
+        symbols += [each.debt_asset for each in positions if each.debt_asset not in ("", UNNAMED)]
         try:
-            names = name_symbols((each.symbol for each in positions if each.symbol), self.mapping.rename)
+            names = name_symbols(symbols, self.mapping.rename)
         except BackstopError as error:
             raise BackstopError(f"{self.table.name}: {error}") from None
         for each in positions:
             each.symbol = names.get(each.symbol, each.symbol)
+            each.debt_asset = names.get(each.debt_asset, each.debt_asset)
         other = [f"{symbol!r} is called {name}" for symbol, name in names.items() if symbol != name]
         if other:
             self.told.append(f"{', '.join(other)}.")
         return names
 
-    def _build_vaults(self, positions: list[AccountPosition], prices: Mapping[str, int]) -> list[BookRow]:
-        priced = sum(each.priced for each in positions)
-        if priced:
+    def _pool_positions(
+        self, positions: list[AccountPosition], prices: Mapping[str, int]
+    ) -> list[AccountPosition]:
+        """Return positions of one collateral and one debt asset each."""
+        if self.priced:
             self.told.append(
-                f"{priced:,} debts are of other tokens, and count at their price, in stablecoins."
+                f"{self.priced:,} debts are of other tokens, and count at their price, as dollars."
             )
+        unnamed = [each for each in positions if each.debt_asset == UNNAMED]
+        if unnamed:
+            self.told.append(
+                f"{len(unnamed):,} debts are of tokens without a name, and count at their price, as dollars: "
+                "map a column to `debt_token`."
+            )
+        for each in unnamed:
+            each.debt_asset = ""
         if self.mapping.accounts == "apart":
-            return [
-                BookRow(each.number, Vault(each.account, each.symbol, each.locked, each.debt))
-                for each in positions
-            ]
-        found: PooledAccounts = pool_accounts(positions, prices, self._raise_fault)
+            return positions
+        found = pool_accounts(positions, prices, self._raise_fault)
         if found.split:
             self.told.append(
-                f"{found.split:,} accounts have several collaterals: their debt is split by what each is "
-                f"worth, into {found.parts:,} vaults."
+                f"{found.split:,} accounts have several collaterals or debts: their debt of "
+                f"{found.split_debt // WAD:,} is split by what each collateral is worth, into "
+                f"{found.parts:,} vaults."
             )
         if found.bare:
             owed = f"{(found.bare_debt + WAD // 2) // WAD:,}"
@@ -364,7 +387,7 @@ class _BookReader:
                 f"{found.bare:,} accounts owe {owed} stablecoins and lock nothing: they are left out, and "
                 "what they owe is bad debt already."
             )
-        return found.rows
+        return found.positions
 
     def _raise_fault(self, number: int, problem: str) -> NoReturn:
         raise TableFaultsError(self.table.name, [TableFault(number, "", problem)])

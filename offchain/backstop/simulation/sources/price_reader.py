@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -22,6 +22,7 @@ from backstop.model.arithmetic import RAY
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow
+from backstop.simulation.scenario.scenario_schema import TypeAssets
 from backstop.simulation.scenario.scenario_writer import format_decimal
 from backstop.simulation.sources.symbols import name_symbols
 from backstop.simulation.sources.table_reader import (
@@ -112,6 +113,19 @@ class PriceHistory:
             there = ", ".join(self.series)
             raise BackstopError(f"{self.name}: has no prices of {', '.join(missing)}; there are {there}")
         return PriceHistory(self.name, {symbol: self.series[symbol] for symbol in symbols}, self.told)
+
+    def select_assets(self, assets: Iterable[TypeAssets]) -> PriceHistory:
+        """Return the prices of what types are made of; refuse one that has none."""
+        made = list(assets)
+        names = dict.fromkeys(name for each in made for name in each if name)
+        missing = [name for name in names if name not in self.series]
+        debts = [name for name in missing if any(name == each.debt for each in made)]
+        if debts:
+            raise BackstopError(
+                f"{self.name}: has no prices of {', '.join(debts)}, of which debts are; there are "
+                f"{', '.join(self.series)}: add a column, or count such debts as dollars with --debts dollars"
+            )
+        return self.select_symbols(tuple(names))
 
     def to_frame(self) -> pd.DataFrame:
         """Return the prices [ray] at each time of the file; an asset's last one holds."""

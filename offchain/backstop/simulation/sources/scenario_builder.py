@@ -25,7 +25,7 @@ from backstop.model.bounds import (
 )
 from backstop.simulation.scenario import Scenario, load_scenario, quantity_units
 from backstop.simulation.scenario.book_repairs import TREATMENTS
-from backstop.simulation.scenario.scenario_schema import DAY, LONGEST
+from backstop.simulation.scenario.scenario_schema import DAY, LONGEST, TypeAssets
 from backstop.simulation.scenario.scenario_writer import format_decimal, format_price
 from backstop.simulation.sources.book_reader import VaultBook
 from backstop.simulation.sources.calibrated_values import CalibratedValues
@@ -72,7 +72,6 @@ class _CollateralTerms:
     ratio: str
     initial: str
     penalty: str
-    price: str
 
 
 def write_scenario(
@@ -154,7 +153,8 @@ class _ScenarioBuilder:
         self.symbols = self.book.symbols
         if len(self.symbols) > MAX_COLLATERAL_TYPES:
             raise BackstopError(_describe_excess_types(book))
-        self.prices = prices.select_symbols(self.symbols)
+        self.assets = {symbol: book.assets.get(symbol, TypeAssets(symbol)) for symbol in self.symbols}
+        self.prices = prices.select_assets(self.assets.values())
         self.replay = use == "replay"
         self.measured = measured
         self.notes = [*book.told, *left_out, *prices.told]
@@ -217,12 +217,15 @@ class _ScenarioBuilder:
             "duration": _format_time(self.duration),
             "block_time": _format_time(self.block),
             "types": types,
+            "assets": self.assets if any(each != (name, "") for name, each in self.assets.items()) else {},
+            "quotes": {name: format_price(price) for name, price in self.prices.lasts.items()},
+            "accounts": "pooled" if self.book.has_accounts else "apart",
             "global_ceiling": min(MAX_GLOBAL_DEBT_CEILING, sum(each.ceiling for each in types)),
             "global_limit": max(10 * floor, owed // 8),
             "floor": floor,
             "tip": min(TIP, floor // 20),
             "replay": self.replay,
-            "measured": self.measured,
+            "measured": self.measured and self._share_measured(debts),
             "every": _format_time(self.every),
             "run": _format_time(run),
             "gas_token": gas,
@@ -268,6 +271,18 @@ class _ScenarioBuilder:
             "savings": pools.get("savings", max(1, owed // _SAVINGS)),
         }
 
+    def _share_measured(self, debts: Mapping[str, int]) -> CalibratedValues:
+        """Return what was measured, with the depth of a collateral shared by the debts of its types."""
+        assert self.measured is not None
+        markets = {}
+        for symbol, assets in self.assets.items():
+            market = self.measured.markets.get(assets.collateral)
+            if market is not None:
+                sharing = (each for each in self.symbols if self.assets[each].collateral == assets.collateral)
+                whole = max(1, sum(debts[each] for each in sharing))
+                markets[symbol] = replace(market, depth=max(1, market.depth * debts[symbol] // whole))
+        return replace(self.measured, markets=markets)
+
     def _compute_start(self) -> int:
         """Return when the scenario begins: with a replay's prices, or on the day after a history."""
         return self.begin if self.replay else -(-self.prices.last // DAY) * DAY
@@ -288,7 +303,6 @@ class _ScenarioBuilder:
             initial=f"{format_decimal(min(MAX_RATIO, ratio + ROOM), 100)}%",
             # A vault that has just become unsafe is worth its debt and the penalty.
             penalty=f"{format_decimal(min(1_300, (ratio - BASIS_POINTS) // 2), 100)}%",
-            price=format_price(self.prices.lasts[symbol]),
         )
 
     def _get_ratio(self, symbol: str, ratios: Mapping[str, str]) -> int:
@@ -303,6 +317,24 @@ class _ScenarioBuilder:
             highest = format_decimal(MAX_RATIO - ROOM, 100)
             raise BackstopError(f"ratios: {symbol}: {ratios[symbol]!r} is not between 100% and {highest}%")
         return value
+
+    def _list_asset_assumptions(self) -> list[str]:
+        """Return what is assumed of types that share an asset, and of debts that are no stablecoin."""
+        lines = [
+            f"Debts of {symbol} are of {each.debt}: its price is {each.collateral} over {each.debt}, and its "
+            "debts and losses are in dollars of the opening."
+            for symbol, each in self.assets.items()
+            if each.debt
+        ]
+        sharing = [each.collateral for each in self.assets.values()]
+        for collateral in dict.fromkeys(sharing):
+            if sharing.count(collateral) > 1:
+                types = [symbol for symbol, each in self.assets.items() if each.collateral == collateral]
+                lines.append(
+                    f"{', '.join(types)} are sold on markets of their own, whose depths add up to that of "
+                    f"{collateral}."
+                )
+        return lines
 
     def _describe_scenario(self) -> str:
         if self.replay:
@@ -321,7 +353,9 @@ class _ScenarioBuilder:
     def _list_assumptions(self, gas: str) -> list[str]:
         ratios = [symbol for symbol in self.symbols if symbol not in self.book.ratios]
         measured = self.measured or CalibratedValues({})
-        guessed = [symbol for symbol in self.symbols if symbol not in measured.markets]
+        guessed = [
+            symbol for symbol in self.symbols if self.assets[symbol].collateral not in measured.markets
+        ]
         of = f" of {', '.join(guessed)}" if measured.markets else ""
         lines = [
             *self.notes,
@@ -332,6 +366,7 @@ class _ScenarioBuilder:
                 else [f"A price holds till the next, {quantity_units.format_duration(self.every)} later."]
             ),
             "All debt is the protocol's stablecoin, which counts as one dollar, and pays no stability fee.",
+            *self._list_asset_assumptions(),
             "Buyers of auctions have 8% of the debt.",
             *(
                 [f"Markets{of} are as deep as a fifth of each type's debt, and recover within 20 minutes."]

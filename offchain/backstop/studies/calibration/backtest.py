@@ -27,7 +27,7 @@ from backstop.studies.calibration.return_distributions import (
     fit_jumps,
     fit_student_t,
 )
-from backstop.studies.calibration.scenario_calibration import BLOCK, LAWS, list_indebted_symbols
+from backstop.studies.calibration.scenario_calibration import BLOCK, LAWS, find_priced_assets
 from backstop.studies.stress.path_statistics import estimate_share
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def back_test(book: VaultBook, prices: PriceHistory, *, law: str | None = None) 
 
     if law is not None and law not in LAWS:
         raise BackstopError(f"law: {law!r} is not one of: {', '.join(LAWS)}")
-    moves = compute_log_returns(prices, list_indebted_symbols(book), max(prices.every, BLOCK))
+    chosen = prices.select_assets(find_priced_assets(book))
+    moves = compute_log_returns(chosen, chosen.symbols, max(prices.every, BLOCK))
     kind = law or ("jumps" if moves.step > BLOCK else "tails")
     days = moves.aggregate_days()
     tested = len(days.table) - len(days.table) // 2

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.deterministic_float import Floats
+from backstop.simulation.scenario.scenario_schema import TypeAssets
 from backstop.simulation.sources.book_reader import VaultBook
 from backstop.simulation.sources.calibrated_values import CalibratedValues
 from backstop.simulation.sources.depth_reader import DepthQuotes
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     pass
 
 YEAR = 365 * 86_400
-BLOCK = 300
+BLOCK = 60
 LAWS = ("tails", "jumps")
 
 COMPANY = 0.5
@@ -67,8 +68,8 @@ def calibrate(
     """
     if law is not None and law not in LAWS:
         raise BackstopError(f"law: {law!r} is not one of: {', '.join(LAWS)}")
-    symbols = list_indebted_symbols(book)
-    chosen = prices.select_symbols(symbols)
+    chosen = prices.select_assets(find_priced_assets(book))
+    symbols = chosen.symbols
     block = _parse_block_time(block_time, chosen.every)
     step = max(block, chosen.every)
     moves = compute_log_returns(chosen, symbols, step)
@@ -87,7 +88,12 @@ def calibrate(
         for one, other in combinations(symbols, 2)
         if moves.get_returns(one).any() and moves.get_returns(other).any()
     }
-    markets = {symbol: measure_market(depth, symbol) for symbol in symbols} if depth is not None else {}
+    collaterals = {each.collateral for each in find_priced_assets(book)}
+    markets = (
+        {symbol: measure_market(depth, symbol) for symbol in symbols if symbol in collaterals}
+        if depth is not None
+        else {}
+    )
     figures = tuple(found[symbol] for symbol in symbols)
     parts = Calibration(
         name=prices.name,
@@ -108,12 +114,16 @@ def calibrate(
     return Calibration(**{**vars(parts), "measured": written})
 
 
-def list_indebted_symbols(book: VaultBook) -> tuple[str, ...]:
-    """Return the symbols against which somebody owes, those that owe most first."""
+def find_priced_assets(book: VaultBook) -> dict[TypeAssets, str]:
+    """Return what the types are made of against which somebody owes, those that owe most first."""
     found = {vault.symbol for _, vault in book.rows if vault.debt}
     if not found:
         raise BackstopError(f"{book.name}: nobody owes anything: there is nothing to calibrate for")
-    return tuple(symbol for symbol in book.symbols if symbol in found)
+    types: dict[TypeAssets, str] = {}
+    for symbol in book.symbols:
+        if symbol in found:
+            types.setdefault(book.assets.get(symbol, TypeAssets(symbol)), symbol)
+    return types
 
 
 def _parse_block_time(text: str | None, every: int) -> int:
@@ -234,4 +244,4 @@ def _estimate_jumps(
     ]
 
 
-__all__ = ["LAWS", "WORST", "Calibration", "PriceFigures", "calibrate", "list_indebted_symbols"]
+__all__ = ["LAWS", "WORST", "Calibration", "PriceFigures", "calibrate", "find_priced_assets"]

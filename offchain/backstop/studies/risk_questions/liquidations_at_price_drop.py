@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.scenario_schema import TypeAssets
 from backstop.studies.data_frames import build_frame
 from backstop.studies.risk_questions.path_runner import build_vaults, load_with_changes, parse_share
 
@@ -26,14 +28,17 @@ class Position(NamedTuple):
     locked: int
     debt: int
     ratio: int
+    account: str = ""  # positions of one account are liquidated together; "" is an account of its own
 
 
 def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, seed: int = 1) -> pd.DataFrame:
-    """Return, for each type's price alone and all together, what is unsafe after each fall ('30%', or bps).
+    """Return, for each asset's price alone and all together, what is unsafe after each fall ('30%', or bps).
 
     A vault is unsafe by the contracts' own comparison, in integers: `debt_wad` is what those owe, `worth_wad`
     what their collateral is worth at the fallen price, rounded down; `missing_wad` adds up, vault by vault,
-    what the debt is more than that, before any auction's cost. Debts are those at the opening.
+    what the debt is more than that, before any auction's cost. Debts are those at the opening; where debts
+    are of an asset that falls, so do they. In a book of pooled accounts an account is unsafe if all its
+    collateral, each by its own ratio, is worth less than all its debt: then all its vaults are counted.
     """
     drops = [parse_share(fall, "of") for fall in of]
     for fall in drops:
@@ -48,34 +53,48 @@ def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, s
         unit = 10 ** (18 - terms[vault.symbol].decimals)
         locked, ratio = vault.locked // unit * unit, terms[vault.symbol].liquidation_ratio
         if vault.debt:
-            positions.append(Position(vault.symbol, locked, vault.debt * RAY, ratio))
-    return build_frame(
-        compute_fall_rows(positions, {symbol: day.first_prices[symbol] for symbol in day.symbols}, drops)
-    )
+            account = vault.owner if day.has_accounts else ""
+            positions.append(Position(vault.symbol, locked, vault.debt * RAY, ratio, account))
+    prices = {symbol: day.first_prices[symbol] for symbol in day.symbols}
+    return build_frame(compute_fall_rows(positions, prices, drops, day.assets))
 
 
 def compute_fall_rows(
-    positions: Sequence[Position], prices: Mapping[str, int], of: Sequence[int]
+    positions: Sequence[Position],
+    prices: Mapping[str, int],
+    of: Sequence[int],
+    assets: Mapping[str, TypeAssets] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Return the rows of `falls` for vaults at given prices [ray] less each fall [bps]."""
     whole = sum(each.debt for each in positions)
+    made = {symbol: assets.get(symbol, TypeAssets(symbol)) for symbol in prices}
+    accounts: dict[str | int, list[Position]] = {}
+    for number, each in enumerate(positions):
+        accounts.setdefault(each.account or number, []).append(each)
+    names = dict.fromkeys(name for each in made.values() for name in each if name)
     rows: list[dict[str, Any]] = []
-    for falling in (*prices, "all"):
-        if falling == "all" and len(prices) == 1:
+    for falling in (*names, "all"):
+        if falling == "all" and len(names) == 1:
             continue
         for fall in of:
-            left = {symbol: price * (BASIS_POINTS - fall) // BASIS_POINTS for symbol, price in prices.items()}
+            kept = {name: BASIS_POINTS - (fall if falling in (name, "all") else 0) for name in (*names, "")}
+            kept[""] = BASIS_POINTS
             count = debt = worth = missing = 0
-            for each in positions:
-                if falling not in (each.symbol, "all"):
+            for account in accounts.values():
+                if not any(falling in ("all", *made[each.symbol]) for each in account):
                     continue
-                value = each.locked * left[each.symbol]
-                if value * BASIS_POINTS >= each.debt * each.ratio:
+                # Both sides of each comparison are times BASIS_POINTS of what is left of the price.
+                values = [
+                    each.locked * prices[each.symbol] * kept[made[each.symbol].collateral] for each in account
+                ]
+                debts = [each.debt * kept[made[each.symbol].debt] for each in account]
+                if not _is_unsafe(account, values, debts):
                     continue
-                count += 1
-                debt += each.debt
+                owed, value = sum(debts) // BASIS_POINTS, sum(values) // BASIS_POINTS
+                count += len(account)
+                debt += owed
                 worth += value // RAY
-                missing += max(0, div_up(each.debt - value, RAY))
+                missing += max(0, div_up(owed - value, RAY))
             rows.append(
                 {
                     "falling": falling,
@@ -88,3 +107,11 @@ def compute_fall_rows(
                 }
             )
     return rows
+
+
+def _is_unsafe(account: Sequence[Position], values: Sequence[int], debts: Sequence[int]) -> bool:
+    """Return True if an account's collateral, each by its ratio, does not cover its debt."""
+    if len(account) == 1:
+        return values[0] * BASIS_POINTS < debts[0] * account[0].ratio
+    covered = sum(value * BASIS_POINTS // each.ratio for value, each in zip(values, account, strict=True))
+    return covered < sum(debts)

@@ -21,7 +21,7 @@ def build_cases() -> Mapping[str, Callable[[Scenario], Scenario]]:
     """Return what changes a scenario's assumptions, by what it says."""
     return {
         "moves half as large again": _raise_volatility,
-        "all prices 5% lower": lambda day: replace(day, shifts=dict.fromkeys(day.symbols, -SHIFT)),
+        "all prices 5% lower": lambda day: replace(day, shifts=dict.fromkeys(day.price_names, -SHIFT)),
         "markets half as deep": lambda day: replace(
             day, markets={symbol: _halve_depth(each) for symbol, each in day.markets.items()}
         ),
@@ -35,7 +35,10 @@ def build_cases() -> Mapping[str, Callable[[Scenario], Scenario]]:
 
 
 def _raise_volatility(day: Scenario) -> Scenario:
-    return replace(day, prices={symbol: _scale_path(path) for symbol, path in day.prices.items()})
+    prices, assets = (
+        {name: _scale_path(path) for name, path in paths.items()} for paths in (day.prices, day.asset_prices)
+    )
+    return replace(day, prices=prices, asset_prices=assets)
 
 
 def _scale_path(path: PricePath) -> PricePath:

@@ -19,7 +19,7 @@ from backstop.studies.stress.stress_summary import round_estimate
 
 def build_shifted_tasks(task: Task, by: int) -> dict[str, Task]:
     """Build the extra studies: all prices `by` basis points down and up, and each price alone down."""
-    symbols = task.scenario.symbols
+    symbols = task.scenario.price_names
     shifts = {"down": dict.fromkeys(symbols, -by), "up": dict.fromkeys(symbols, by)}
     if len(symbols) > 1:
         shifts |= {f"down-{symbol}": {symbol: -by} for symbol in symbols}
@@ -39,7 +39,7 @@ def estimate_sensitivity(task: Task, by: int, base: Rows, moved: Mapping[str, Ro
         "convexity": round_estimate(estimate_mean((up - 2 * here + down) / percents**2), "micro"),
         "falls": [
             {"shifted": symbol, "changes": _estimate_changes(columns, base, moved[f"down-{symbol}"])}
-            for symbol in columns.types
+            for symbol in task.scenario.price_names
             if f"down-{symbol}" in moved
         ],
     }

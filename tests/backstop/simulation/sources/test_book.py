@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -16,8 +18,11 @@ import backstop
 from backstop.cli.import_book import cli
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
+from backstop.randomness import SeededRandom
+from backstop.simulation.scenario.draw_scenario import draw_path
 from backstop.simulation.sources.book_reader import read_book
 from backstop.simulation.sources.table_reader import TableFaultsError
+from backstop.studies.stress.engine_agreement import run_both_engines
 from tests.support.checkout_paths import ROOT
 
 SAMPLES = ROOT / "docs" / "do" / "samples"
@@ -135,8 +140,10 @@ def test_an_account_is_split_so_that_each_part_is_as_safe_as_the_whole() -> None
     assert (eth, btc) == (10 * WAD, WAD)
     assert book.ratios == {"ETH": 12_500, "BTC": 14_286}  # one over the threshold, rounded up
     assert book.told == (
-        "1 debts are of other tokens, and count at their price, in stablecoins.",
-        "1 accounts have several collaterals: their debt is split by what each is worth, into 2 vaults.",
+        "1 debts are of tokens without a name, and count at their price, as dollars: map a column to "
+        "`debt_token`.",
+        "1 accounts have several collaterals or debts: their debt of 3,000 is split by what each collateral "
+        "is worth, into 2 vaults.",
         "1 accounts owe 7 stablecoins and lock nothing: they are left out, and what they owe is bad debt "
         "already.",
     )
@@ -234,9 +241,10 @@ def test_documented_columns_are_read_without_a_mapping(tmp_path) -> None:
     book = read_book(file)
     assert (book.debt, book.prices, book.ratios) == (
         16_000 * WAD,
-        {"wstETH": 2_400 * RAY},
-        {"wstETH": 10_527},
+        {"wstETH-WETH": 2_400 * RAY},
+        {"wstETH-WETH": 10_527},
     )
+    assert book.assets == {"wstETH-WETH": ("wstETH", "WETH")}
     assert book.ignored_columns == ("note", "rate")
     result = CliRunner().invoke(cli, ["--book", str(file), "--out", str(tmp_path / "out")])
     assert result.stdout.splitlines()[1] == (
@@ -259,3 +267,109 @@ def test_the_command_writes_every_fault(tmp_path) -> None:
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert len((tmp_path / "faults.csv").read_text().splitlines()) == 10
     assert not (tmp_path / "out").exists()
+
+
+LOOP = """owner,collateral,locked,debt,debt_token,debt_price,price,threshold
+loop1,wstETH,134700,149100,WETH,1946,2378.34,0.95
+loop2,wstETH,7728,8485,WETH,1946,2378.34,0.95
+usd1,wstETH,71845,55274620,USDC,1,2378.34,0.81
+usd2,wstETH,17784,20740771,USDC,1,2378.34,0.81
+usd3,wstETH,100,1000,USDC,1,2378.34,0.72
+"""
+HOURS = 240
+
+
+def write_quotes(folder):
+    """Ten days in which ether and its staked form stand still."""
+    rows = [(1_735_689_600 + 3_600 * i, "2378.34", "1946") for i in range(HOURS)]
+    return backstop.read_prices(pd.DataFrame(rows, columns=["time", "wstETH", "WETH"]))
+
+
+def test_each_threshold_and_debt_asset_is_a_type_of_its_own(tmp_path) -> None:
+    """Before: the lowest threshold counted for all, and a debt of ether became a debt of dollars."""
+    book = read_book(csv(tmp_path, LOOP))
+    assert book.ratios == {"wstETH-WETH": 10_527, "wstETH": 12_346, "wstETH-72": 13_889}
+    assert book.told == (
+        "Debts of WETH worth 306,660,410 dollars are of types that are priced in it: wstETH-WETH.",
+        "wstETH has several thresholds, each a type of its own: wstETH (81%), wstETH-72 (72%).",
+    )
+    day = backstop.write_scenario(book, write_quotes(tmp_path), tmp_path / "day")
+    assert day.assets["wstETH-72"] == ("wstETH", "") and set(day.asset_prices) == {"wstETH", "WETH"}
+    found = backstop.falls(day, ["20%", "40%"]).set_index(["falling", "fall_bps"])
+    # Both fall by a fifth: no shortfall. By two fifths: a debt of dollars is unsafe, no loop.
+    assert not found.loc[("all", 2_000), ["vaults", "missing_wad"]].any()
+    assert found.loc[("all", 4_000), "debt_wad"] == 20_740_771 * WAD
+    assert found.loc[("WETH", 2_000), "vaults"] == 0
+    # Staked ether alone falls: the loops are short at once.
+    assert found.loc[("wstETH", 2_000), "vaults"] == 2
+
+
+def test_the_price_of_a_loop_is_one_asset_over_the_other(tmp_path) -> None:
+    """In dollars of the start, at which its debts were counted: of a replay that is the first price."""
+    rows = [(1_735_689_600 + 3_600 * i, 2_400 - i, 2_000 - i) for i in range(HOURS)]
+    quotes = backstop.read_prices(pd.DataFrame(rows, columns=["time", "wstETH", "WETH"]))
+    book, last = read_book(csv(tmp_path, LOOP)), HOURS - 1
+    day = backstop.write_scenario(book, quotes, tmp_path / "replay", use="replay")
+    points = day.prices["wstETH-WETH"].points
+    assert points[0] == 2_400 * RAY
+    assert points[day.duration] == (2_400 - last) * RAY * 2_000 // (2_000 - last)
+    drawn = backstop.write_scenario(book, quotes, tmp_path / "history")
+    assert drawn.first_prices["wstETH-WETH"] == drawn.first_prices["wstETH"] == (2_400 - last) * RAY
+    with pytest.raises(BackstopError, match="has no prices of WETH, of which debts are; there are wstETH"):
+        backstop.write_scenario(book, quotes.select_symbols(["wstETH"]), tmp_path / "none")
+
+
+def test_debts_of_other_assets_count_as_dollars_on_request(tmp_path) -> None:
+    book = read_book(csv(tmp_path, LOOP), debts="dollars")
+    assert "2 debts are of other tokens, and count at their price, as dollars." in book.told
+    assert {each.debt for each in book.assets.values()} == {""}
+
+
+def test_types_of_equal_assets_have_one_price_on_each_path(tmp_path) -> None:
+    rows, dice = [], SeededRandom(1, "moves")
+    one, other = 2_378_000_000, 1_946_000_000
+    for i in range(HOURS):
+        one, other = (each * (10_000 + dice.draw_integer(-90, 90)) // 10_000 for each in (one, other))
+        rows.append((1_735_689_600 + 3_600 * i, f"{one}e-6", f"{other}e-6"))
+    quotes = backstop.read_prices(pd.DataFrame(rows, columns=["time", "wstETH", "WETH"]))
+    book = read_book(csv(tmp_path, LOOP))
+    measured = backstop.calibrate(book, quotes).measured
+    for use, given in (("history", None), ("measured", measured)):
+        day = backstop.write_scenario(book, quotes, tmp_path / use, use=use, measured=given)
+        drawn = draw_path(day, 1, 0).prices
+        assert (drawn["wstETH"].ticks == drawn["wstETH-72"].ticks).all()
+        assert (drawn["wstETH"].ticks != drawn["wstETH-WETH"].ticks).any()
+        fallen = draw_path(replace(day, shifts={"wstETH": -1_000, "WETH": -1_000}), 1, 0).prices
+        assert (fallen["wstETH-WETH"].ticks == drawn["wstETH-WETH"].ticks)[0]
+        # The first price is of the opening, so that both have fallen by as much from then on.
+        assert np.allclose(fallen["wstETH-WETH"].ticks, drawn["wstETH-WETH"].ticks, rtol=1e-8)
+        exact, fast = run_both_engines(day, 1, 1)
+        assert exact[0, 2] == pytest.approx(fast[0, 2], rel=0.02, abs=10**6)
+
+
+def test_an_account_is_judged_as_a_whole(tmp_path) -> None:
+    """Before: one of two equal halves was unsafe after a fall that the account bears at a health of 1.34."""
+    text = (
+        "owner,collateral,locked,debt,price,threshold\n"
+        "acc1,AAA,1200000,0,1,0.8\nacc1,BBB,1200000,0,1,0.8\nacc1,USD,0,1000000,1,0.8\nacc2,AAA,10000,4000,1,0.8\n"
+    )
+    book = read_book(csv(tmp_path, text), accounts="pooled")
+    rows = [(1_735_689_600 + 3_600 * i, 1, 1) for i in range(HOURS)]
+    quotes = backstop.read_prices(pd.DataFrame(rows, columns=["time", "AAA", "BBB"]))
+    day = backstop.write_scenario(book, quotes, tmp_path / "day")
+    assert day.has_accounts
+    found = backstop.falls(day, ["60%"]).set_index("falling")
+    assert found.loc["AAA", "debt_wad"] == 4_000 * WAD and found.loc["AAA", "missing_wad"] == 0
+    assert found.loc["all", "debt_wad"] == 1_004_000 * WAD and found.loc["all", "missing_wad"] == 40_000 * WAD
+
+
+def test_beyond_32_types_the_smallest_thresholds_are_merged(tmp_path) -> None:
+    rows = [f"a{i},ETH,100,{1_000 * (i + 1)},0.{50 + i}" for i in range(40)]
+    book = read_book(csv(tmp_path, "owner,collateral,locked,debt,threshold\n" + "\n".join(rows) + "\n"))
+    assert len(book.symbols) == 32 and "ETH" in book.symbols
+    assert book.told[-1] == (
+        "8 thresholds of 36,000 stablecoins of debt (4.39%) are merged into the largest of their assets: a "
+        "protocol has 32 types."
+    )
+    merged = [row.vault for row in book.rows if row.vault.symbol == "ETH"]
+    assert len(merged) == 9 and book.ratios["ETH"] == 11_236

@@ -53,8 +53,8 @@ def found(book, year, depths):
 
 
 def law_of(day, symbol: str) -> tuple[PriceModel, PriceJumps]:
-    """The model of a price, and its jumps."""
-    model = day.prices[symbol].model
+    """The model of an asset's price, and its jumps."""
+    model = day.asset_prices[symbol].model
     assert model is not None and model.jumps is not None
     return model, model.jumps
 
@@ -82,13 +82,15 @@ def test_the_samples_law_comes_back(found) -> None:
 def test_the_file_is_what_was_measured(found, book, year, tmp_path) -> None:
     day = backstop.write_scenario(book, year, tmp_path, use="measured", measured=found.measured)
     figures = rows(found)
-    for symbol, path in day.prices.items():
+    for symbol, path in day.asset_prices.items():
         model, jumps = law_of(day, symbol)
         assert model.kind == "brownian" and path.points == {0: year.lasts[symbol]}
         assert model.volatility == round(figures["volatility", symbol][0] * 10**9)
         assert jumps.cause == "with WETH" and jumps.every % 60 == 0
-        assert day.markets[symbol].depth == round(figures["depth", symbol][0]) * 10**18
-    assert len({law_of(day, symbol)[1].every for symbol in day.symbols}) == 1
+        # Types of one collateral share its depth, rounded down to a stablecoin each.
+        sharing = [day.markets[each].depth for each in day.symbols if day.assets[each].collateral == symbol]
+        assert 0 <= round(figures["depth", symbol][0]) * 10**18 - sum(sharing) <= 10**18
+    assert len({law_of(day, symbol)[1].every for symbol in day.asset_prices}) == 1
     text = (tmp_path / "scenario.yaml").read_text()
     assert f"# volatility {100 * figures['volatility', 'WETH'][0]:.4g}% (" in text
     assert "recovery: " in text and "    cause" not in text
@@ -119,7 +121,7 @@ def test_caution_takes_the_worse_ends(found, book, year, depths, tmp_path) -> No
     pd.testing.assert_frame_equal(careful.to_frame(), found.to_frame())
     usual = backstop.write_scenario(book, year, tmp_path / "a", use="measured", measured=found.measured)
     worse = backstop.write_scenario(book, year, tmp_path / "b", use="measured", measured=careful.measured)
-    for symbol in usual.symbols:
+    for symbol in usual.asset_prices:
         (one, rare), (other, often) = law_of(usual, symbol), law_of(worse, symbol)
         assert other.volatility > one.volatility and often.every < rare.every
         assert often.mean < rare.mean and often.deviation > rare.deviation
